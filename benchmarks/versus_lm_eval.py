@@ -17,13 +17,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 logging.disable(logging.WARNING)
 
-import torch  # noqa: E402
+import torch
 
 torch.set_num_threads(1)
 
@@ -36,6 +37,11 @@ FOLDERS = {
 }
 MMLU_SUBJECTS = ("abstract_algebra", "anatomy", "astronomy", "business_ethics")
 NEW_TOKENS = 64
+
+
+def _first(task, n, eval_doc=None, df=None, **_):
+    """The first n few-shot rows, for every item."""
+    return list(df or task.fewshot_docs())[:n]
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def instances(case: Case) -> list:
         if case.fixed:
             task.config.fewshot_config.sampler = "first_n"
             task.sampler = type(task.sampler)(task.sampler.df)
-            task.sampler.sample = lambda n, eval_doc=None, df=None, **_: list(df or task.fewshot_docs())[:n]
+            task.sampler.sample = partial(_first, task)
         task.set_fewshot_seed(1234)
         task.build_all_requests(limit=case.items, rank=0, world_size=1)
         found += task.instances
@@ -247,7 +253,12 @@ def main() -> int:
         compare = compare_generation if name.startswith("gsm8k") else compare_choice
         row = {"case": name, **compare(lm, engine, case, options.rounds), "floor": case.floor, "aim": case.aim}
         missed += row["ratio"] < case.floor
-        print(json.dumps(row) if options.json else "  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+        print(
+            json.dumps(row)
+            if options.json
+            else "  ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()),
+            flush=True,
+        )
     return 1 if missed else 0
 
 

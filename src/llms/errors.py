@@ -50,7 +50,9 @@ class MissingExtra(LlmsError):
     """`package` is needed for `purpose` and comes with the extra `extra`."""
 
     def __init__(self, package: str, purpose: str, extra: str):
-        super().__init__(f"{purpose} needs {package}, which is not installed; run: pip install 'llm-engineering[{extra}]'")
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed; run: pip install 'llm-engineering[{extra}]'"
+        )
 
 
 class ModelError(LlmsError):

@@ -48,7 +48,10 @@ class ChoicePrompt:
     def pairs(self) -> list[tuple[str, str]]:
         """(context, continuation) as the model sees them, one per choice."""
         head = self.description + self.header
-        return [(head + context, continuation) for context, continuation in zip(self.contexts, self.continuations, strict=True)]
+        return [
+            (head + context, continuation)
+            for context, continuation in zip(self.contexts, self.continuations, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ class Scored:
     scores: Mapping[str, float]
     target: str
     extracted: str | None
-    answers: tuple[LogLikelihood, ...] | tuple[Completion]
+    answers: tuple[LogLikelihood, ...] | tuple[Completion, ...]
 
     @property
     def seconds(self) -> float:
@@ -126,10 +129,20 @@ class Scored:
     @property
     def tokens(self) -> int:
         """Tokens of the prompt, each distinct context once, and of what was scored or generated."""
+        if self.completion:
+            return self.completion.prompt_tokens + self.completion.tokens
+        return max(a.context_tokens for a in self.choices) + sum(a.tokens for a in self.choices)
+
+    @property
+    def choices(self) -> list[LogLikelihood]:
+        """What each choice got; empty where text was generated."""
+        return [answer for answer in self.answers if isinstance(answer, LogLikelihood)]
+
+    @property
+    def completion(self) -> Completion | None:
+        """The text that was generated; None where choices were scored."""
         first = self.answers[0]
-        if isinstance(first, Completion):
-            return first.prompt_tokens + first.tokens
-        return max(a.context_tokens for a in self.answers) + sum(a.tokens for a in self.answers)
+        return first if isinstance(first, Completion) else None
 
     @property
     def cut(self) -> int:

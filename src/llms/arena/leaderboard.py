@@ -1,7 +1,8 @@
 """The leaderboard: from the reports of runs to columns of comparable scores and an average over them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ..evaluation.report import Report
 from ..values import Score
@@ -24,6 +25,9 @@ class Column:
     data: str
     revision: str
     reports: tuple[Report, ...]
+
+
+ASKED = tuple(field.name for field in fields(Column) if field.name != "reports")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +56,27 @@ def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderb
     Columns stand in the `order` of benchmark names. The average is over columns that all systems share; it is
     partial where any of their runs is.
     """
-    groups: dict[tuple, dict[str, Report]] = {}
+    groups: dict[tuple[Any, ...], dict[str, Report]] = {}
     for report in reports:
         if headline(report) is None:
             continue
         k = report.key
-        asked = (k.benchmark, k.view, k.version, k.shots, k.draw, k.chat_template, k.window, k.decoding, k.seed, k.scorer, k.data, k.revision)
+        asked = tuple(getattr(k, name) for name in ASKED)
         groups.setdefault(asked, {}).setdefault(k.system.name, report)
     rank = {name: place for place, name in enumerate(order)}
     columns = [
-        Column(*asked, tuple(sorted(rows.values(), key=lambda r: -r.scores[r.headline].value))) for asked, rows in groups.items()
+        Column(
+            **dict(zip(ASKED, asked, strict=True)),
+            reports=tuple(sorted(rows.values(), key=lambda r: -r.scores[r.headline].value)),
+        )
+        for asked, rows in groups.items()
     ]
     columns.sort(key=lambda c: (c.view, c.data, rank.get(c.benchmark, len(rank)), c.benchmark, c.shots))
     systems = {report.key.system.name for column in columns for report in column.reports}
     shared = [column for column in columns if len(column.reports) == len(systems)]
-    if len({(c.view, c.data, c.chat_template) for c in shared}) != 1 or len({c.benchmark for c in shared}) != len(shared):
+    if len({(c.view, c.data, c.chat_template) for c in shared}) != 1 or len({c.benchmark for c in shared}) != len(
+        shared
+    ):
         shared = []  # an average over different views, sources or templates means nothing
     averages = []
     for system in systems if len(shared) > 1 else ():

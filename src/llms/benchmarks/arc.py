@@ -5,7 +5,7 @@ The answer's text is scored, not its letter, as in lm-evaluation-harness (tasks/
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, accuracy_normalized, best
-from .benchmark import Answers, Benchmark, Choices, Grade, Part, View
+from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
     hub="allenai/ai2_arc",
@@ -32,12 +32,12 @@ def shot(row: Row) -> str:
 
 
 def grade(row: Row, answers: Answers) -> Grade:
-    choices, logprobs = row["choices"]["text"], [answer.logprob for answer in answers]
+    choices, got = row["choices"]["text"], logprobs(answers)
     scores = {
-        "acc": accuracy(logprobs, gold(row)),
-        "acc_norm": accuracy_normalized(logprobs, choices, gold(row)),
+        "acc": accuracy(got, gold(row)),
+        "acc_norm": accuracy_normalized(got, choices, gold(row)),
     }
-    return Grade(scores, target=choices[gold(row)], extracted=choices[best(logprobs)])
+    return Grade(scores, target=choices[gold(row)], extracted=choices[best(got)])
 
 
 def declare(name: str, title: str, config: str, items: int, views: dict[str, View]) -> Benchmark:

@@ -11,7 +11,7 @@ from typing import Literal
 from ..data import Dataset, Row
 from ..values import ChoicePrompt, Completion, Example, GenerationPrompt, LogLikelihood, Prompt, Status
 
-Answers = Sequence[LogLikelihood] | Sequence[Completion]
+Answers = tuple[LogLikelihood, ...] | tuple[Completion, ...]
 Draw = Literal["fixed", "harness"]
 Average = Literal["micro", "macro"]
 
@@ -66,6 +66,18 @@ class Grade:
     target: str
     extracted: str | None
     status: Status = "ok"
+
+
+def logprobs(answers: Answers) -> list[float]:
+    """log P of each choice, nats."""
+    return [answer.logprob for answer in answers if isinstance(answer, LogLikelihood)]
+
+
+def reply(answers: Answers) -> Completion:
+    """The one text that was generated."""
+    (answer,) = answers
+    assert isinstance(answer, Completion)
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

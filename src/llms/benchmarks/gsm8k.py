@@ -6,8 +6,8 @@ lm-evaluation-harness 0.4.13; `acc`, the rule of the Open LLM Leaderboard v1 (it
 
 from ..data import Dataset, Row
 from ..scoring.match import exact_match, extract
-from ..values import Completion
-from .benchmark import Answers, Benchmark, Grade, Open, Part, View
+from ..values import Status
+from .benchmark import Answers, Benchmark, Grade, Open, Part, View, reply
 
 DATASET = Dataset(
     hub="openai/gsm8k",
@@ -34,8 +34,7 @@ def shot(row: Row) -> str:
 
 
 def grade(row: Row, answers: Answers) -> Grade:
-    answer = answers[0]
-    assert isinstance(answer, Completion)
+    answer = reply(answers)
     strict, flexible = extract(answer.text, STRICT), extract(answer.text, FLEXIBLE, select=-1)
     reference = extract(row["answer"], STRICT) or row["answer"]
     scores = {
@@ -44,7 +43,7 @@ def grade(row: Row, answers: Answers) -> Grade:
         "acc": float(strict is not None and strict.replace(",", "") == reference.replace(",", "")),
     }
     found = strict or flexible
-    status = "ok" if found else "truncated" if answer.finish == "length" else "unparsed"
+    status: Status = "ok" if found else "truncated" if answer.finish == "length" else "unparsed"
     return Grade(scores, target=reference, extracted=found, status=status)
 
 

@@ -7,7 +7,7 @@ import re
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, accuracy_normalized, best
-from .benchmark import Answers, Benchmark, Choices, Grade, Part, View
+from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
     hub="Rowan/hellaswag",
@@ -39,9 +39,9 @@ def shot(row: Row) -> str:
 
 
 def grade(row: Row, answers: Answers) -> Grade:
-    choices, gold, logprobs = endings(row), int(row["label"]), [answer.logprob for answer in answers]
-    scores = {"acc": accuracy(logprobs, gold), "acc_norm": accuracy_normalized(logprobs, choices, gold)}
-    return Grade(scores, target=choices[gold], extracted=choices[best(logprobs)])
+    choices, gold, got = endings(row), int(row["label"]), logprobs(answers)
+    scores = {"acc": accuracy(got, gold), "acc_norm": accuracy_normalized(got, choices, gold)}
+    return Grade(scores, target=choices[gold], extracted=choices[best(got)])
 
 
 HELLASWAG = Benchmark(

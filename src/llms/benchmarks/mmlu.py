@@ -2,7 +2,7 @@
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best
-from .benchmark import Answers, Benchmark, Choices, Grade, Part, View
+from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
     hub="cais/mmlu",
@@ -24,7 +24,7 @@ SUBJECTS = tuple(
     moral_scenarios nutrition philosophy prehistory professional_accounting professional_law
     professional_medicine professional_psychology public_relations security_studies sociology us_foreign_policy
     virology world_religions
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 
@@ -42,8 +42,8 @@ def shot(row: Row) -> str:
 
 
 def grade(row: Row, answers: Answers) -> Grade:
-    logprobs = [answer.logprob for answer in answers]
-    return Grade({"acc": accuracy(logprobs, row["answer"])}, LETTERS[row["answer"]], LETTERS[best(logprobs)])
+    got = logprobs(answers)
+    return Grade({"acc": accuracy(got, row["answer"])}, LETTERS[row["answer"]], LETTERS[best(got)])
 
 
 def description(subject: str) -> str:

@@ -4,8 +4,7 @@ from ..data.dataset import Dataset, Row
 from ..data.own import OwnTable
 from ..scoring.choice import accuracy, accuracy_normalized, best
 from ..scoring.match import exact_match
-from ..values import Completion
-from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View
+from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
 
 
 def declare(table: OwnTable) -> Benchmark:
@@ -44,15 +43,12 @@ def _ask_open(row: Row) -> Open:
 
 
 def _grade_choices(row: Row, answers: Answers) -> Grade:
-    logprobs, options, gold = [answer.logprob for answer in answers], row["choices"], row["answer"]
-    scores = {"acc": accuracy(logprobs, gold), "acc_norm": accuracy_normalized(logprobs, options, gold)}
-    return Grade(scores, options[gold], options[best(logprobs)])
+    got, options, gold = logprobs(answers), row["choices"], row["answer"]
+    scores = {"acc": accuracy(got, gold), "acc_norm": accuracy_normalized(got, options, gold)}
+    return Grade(scores, options[gold], options[best(got)])
 
 
 def _grade_open(row: Row, answers: Answers) -> Grade:
-    answer = answers[0]
-    assert isinstance(answer, Completion)
-    text = answer.text.strip()
+    text = reply(answers).text.strip()
     right = exact_match(text, row["answer"].strip(), ignore_case=True, ignore_punctuation=True)
-    status = "ok" if text else "unparsed"
-    return Grade({"exact_match": float(right)}, row["answer"], text or None, status)
+    return Grade({"exact_match": float(right)}, row["answer"], text or None, "ok" if text else "unparsed")

@@ -5,7 +5,7 @@ Six solved questions are part of the prompt itself (the paper's "QA prompt", as 
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best, true_mass
-from .benchmark import Answers, Benchmark, Choices, Grade, Part, View
+from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
     hub="truthfulqa/truthful_qa",
@@ -40,15 +40,15 @@ def shot(row: Row) -> str:
 
 def grade_mc1(row: Row, answers: Answers) -> Grade:
     """The right choice is always the first one."""
-    options, logprobs = row["mc1_targets"]["choices"], [answer.logprob for answer in answers]
-    return Grade({"mc1": accuracy(logprobs, 0)}, target=options[0], extracted=options[best(logprobs)])
+    options, got = row["mc1_targets"]["choices"], logprobs(answers)
+    return Grade({"mc1": accuracy(got, 0)}, target=options[0], extracted=options[best(got)])
 
 
 def grade_mc2(row: Row, answers: Answers) -> Grade:
     options, labels = row["mc2_targets"]["choices"], row["mc2_targets"]["labels"]
-    logprobs = [answer.logprob for answer in answers]
+    got = logprobs(answers)
     right = " | ".join(option for option, label in zip(options, labels, strict=True) if label == 1)
-    return Grade({"mc2": true_mass(logprobs, labels)}, target=right, extracted=options[best(logprobs)])
+    return Grade({"mc2": true_mass(got, labels)}, target=right, extracted=options[best(got)])
 
 
 def declare(number: int, chance: float, grade, views: dict[str, View]) -> Benchmark:

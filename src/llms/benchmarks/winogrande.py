@@ -5,7 +5,7 @@ Partial scoring (Trinh and Le 2018): the same end of the sentence is scored afte
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best
-from .benchmark import Answers, Benchmark, Choices, Grade, Part, View
+from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
     hub="allenai/winogrande",
@@ -37,8 +37,8 @@ def shot(row: Row) -> str:
 
 
 def grade(row: Row, answers: Answers) -> Grade:
-    options, logprobs = (row["option1"], row["option2"]), [answer.logprob for answer in answers]
-    return Grade({"acc": accuracy(logprobs, gold(row))}, target=options[gold(row)], extracted=options[best(logprobs)])
+    options, got = (row["option1"], row["option2"]), logprobs(answers)
+    return Grade({"acc": accuracy(got, gold(row))}, target=options[gold(row)], extracted=options[best(got)])
 
 
 WINOGRANDE = Benchmark(

@@ -21,7 +21,9 @@ def benchmarks(as_json: bool) -> None:
                 "kind": b.kind,
                 "metrics": b.metrics,
                 "licence": b.licence,
-                "views": {name: {"shots": v.shots, "draw": v.draw, "headline": v.headline} for name, v in b.views.items()},
+                "views": {
+                    name: {"shots": v.shots, "draw": v.draw, "headline": v.headline} for name, v in b.views.items()
+                },
             }
             for b in CATALOGUE.values()
         )

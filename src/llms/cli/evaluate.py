@@ -19,20 +19,58 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
 
 @click.command()
 @click.argument("systems", nargs=-1, required=True)
-@click.option("-b", "--benchmark", "benchmarks", multiple=True, callback=_names, help="Benchmarks, comma-separated; all is the default.")
+@click.option(
+    "-b",
+    "--benchmark",
+    "benchmarks",
+    multiple=True,
+    callback=_names,
+    help="Benchmarks, comma-separated; all is the default.",
+)
 @click.option("--view", default="default", show_default=True, help="A named way to run: default or v1.")
 @click.option("--limit", type=click.IntRange(min=1), help="So many items of each benchmark, spread over its subsets.")
 @click.option("--shots", type=click.IntRange(min=0), help="Few-shot examples, instead of the view's.")
-@click.option("--shot-draw", type=click.Choice(["fixed", "harness"]), help="The same examples for all items, or drawn as the reference harness does.")
+@click.option(
+    "--shot-draw",
+    type=click.Choice(["fixed", "harness"]),
+    help="The same examples for all items, or drawn as the reference harness does.",
+)
 @click.option("--data", help="sample (default), hub, a folder of benchmarks, or a .csv or .jsonl of your own.")
-@click.option("--chat-template", type=click.Choice(["on", "off"]), default="off", show_default=True, help="Ask under the model's chat template.")
-@click.option("--window", type=click.Choice(["cut", "strict"]), default="cut", show_default=True, help="Cut prompts that are too long on the left, or refuse them.")
+@click.option(
+    "--chat-template",
+    type=click.Choice(["on", "off"]),
+    default="off",
+    show_default=True,
+    help="Ask under the model's chat template.",
+)
+@click.option(
+    "--window",
+    type=click.Choice(["cut", "strict"]),
+    default="cut",
+    show_default=True,
+    help="Cut prompts that are too long on the left, or refuse them.",
+)
 @click.option("--fresh", is_flag=True, help="Begin anew instead of continuing; what the run had is deleted.")
 @click.option("--retry-failed", is_flag=True, help="Ask again what failed before.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; the default is what cores and memory hold.")
 @click.option("--dry-run", is_flag=True, help="Say items, tokens and expected time; load nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
-def evaluate(systems, benchmarks, view, limit, shots, shot_draw, data, chat_template, window, fresh, retry_failed, workers, dry_run, as_json) -> None:
+def evaluate(
+    systems,
+    benchmarks,
+    view,
+    limit,
+    shots,
+    shot_draw,
+    data,
+    chat_template,
+    window,
+    fresh,
+    retry_failed,
+    workers,
+    dry_run,
+    as_json,
+) -> None:
     """Evaluate SYSTEMS on benchmarks, store every outcome, show the scores.
 
     \b
@@ -112,7 +150,9 @@ def _show_estimates(estimates: list[Estimate], as_json: bool) -> None:
         return
     rows = table("benchmark", "system", "items", "tokens", "time", right=("items", "tokens", "time"))
     for e in estimates:
-        time = "unknown" if e.seconds is None else f"{e.seconds:.0f} s" if e.seconds < 120 else f"{e.seconds / 60:.0f} min"
+        time = (
+            "unknown" if e.seconds is None else f"{e.seconds:.0f} s" if e.seconds < 120 else f"{e.seconds / 60:.0f} min"
+        )
         rows.add_row(e.plan.key.benchmark, e.plan.key.system.name, str(e.items), f"~{e.tokens}", time)
     console().print(rows)
     if any(e.seconds is None for e in estimates):

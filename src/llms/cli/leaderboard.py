@@ -41,7 +41,9 @@ def show(board: Leaderboard) -> None:
         details += ["chat template"] if column.chat_template else []
         details += [f"chance {percent(first.chance)}"] if first.chance else []
         out.print(Text(column.benchmark, style="bold") + Text("  " + " · ".join(details), style="dim"))
-        rows = Table(box=None, padding=(0, 1), pad_edge=False, show_header=column is board.columns[0], header_style="dim")
+        rows = Table(
+            box=None, padding=(0, 1), pad_edge=False, show_header=column is board.columns[0], header_style="dim"
+        )
         rows.add_column("  system", overflow="fold", width=min(width, 34) + 2)
         for name, cells in (("score", 7), ("95 % interval", 13), ("n", 5), ("tok/s", 6), ("seconds", 7), ("memory", 7)):
             rows.add_column(name, justify="right", no_wrap=True, min_width=cells)

@@ -77,7 +77,9 @@ def main() -> None:
     except OSError as error:
         if debug or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
-        sys.exit(_say(f"{error.filename or 'writing'}: {error.strerror}. Free space or choose another folder (LLMS_HOME)", 1))
+        sys.exit(
+            _say(f"{error.filename or 'writing'}: {error.strerror}. Free space or choose another folder (LLMS_HOME)", 1)
+        )
 
 
 def _say(message: str, status: int) -> int:

@@ -51,14 +51,26 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
 
 @runs.command()
 @click.argument("name")
-@click.option("--format", "form", type=click.Choice(["jsonl", "harness"]), default="jsonl", show_default=True, help="Samples a line, or the reference harness's results.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "harness"]),
+    default="jsonl",
+    show_default=True,
+    help="Samples a line, or the reference harness's results.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output."
+)
 def export(name: str, form: str, output: Path | None) -> None:
     """Write a run: every item as JSON Lines, or its scores as lm-evaluation-harness writes them."""
     if form == "harness":
-        lines = [json.dumps(verbs.harness_results(name), indent=2, ensure_ascii=False)]
+        lines = iter([json.dumps(verbs.harness_results(name), indent=2, ensure_ascii=False)])
     else:
-        lines = (json.dumps(verbs.sample_json(prompt, outcome), ensure_ascii=False) for _, prompt, outcome in verbs.samples(name))
+        lines = (
+            json.dumps(verbs.sample_json(prompt, outcome), ensure_ascii=False)
+            for _, prompt, outcome in verbs.samples(name)
+        )
     with click.open_file(str(output) if output else "-", "w", encoding="utf-8") as file:
         for line in lines:
             file.write(line + "\n")
@@ -84,7 +96,9 @@ def diff(a: str, b: str) -> None:
         click.echo(f"  and {len(found.changed) - 50} more")
     if found.prompt:
         item, left, right = found.prompt
-        place = next((i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right)))
+        place = next(
+            (i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right))
+        )
         start = max(0, place - 40)
         click.echo(f"the prompts differ, first at {item}, character {place}:")
         click.echo(f"  {found.a.run}: …{left[start : place + 40]!r}\n  {found.b.run}: …{right[start : place + 40]!r}")

@@ -19,7 +19,9 @@ from .output import console, print_json
 @click.option("--limit", type=click.IntRange(min=1), help="So many items.")
 @click.option("--full", is_flag=True, help="Show instruction and few-shot examples too.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, the exact prompts included.")
-def samples(run: str, wrong: bool, failed: bool, item: str | None, limit: int | None, full: bool, as_json: bool) -> None:
+def samples(
+    run: str, wrong: bool, failed: bool, item: str | None, limit: int | None, full: bool, as_json: bool
+) -> None:
     """Show the items of RUN (its name, the beginning of it, or `last`).
 
     Each choice stands with its log-probability; > marks what the model picked, = the right answer.
@@ -41,7 +43,12 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
     out.print(Text(outcome.item, style="bold") + Text(f"  {_summary(outcome)}", style="dim"))
     head = prompt.description + prompt.header
     if head:
-        out.print(Text(head.rstrip() if full else f"[{len(head)} characters of instruction and examples; --full shows them]", style="dim"))
+        out.print(
+            Text(
+                head.rstrip() if full else f"[{len(head)} characters of instruction and examples; --full shows them]",
+                style="dim",
+            )
+        )
     if isinstance(prompt, ChoicePrompt):
         shared = len(set(prompt.contexts)) == 1
         if shared:
@@ -50,8 +57,8 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
             _show_choice(out, continuation if shared else context + continuation, place, outcome)
     else:
         out.print(Text(prompt.text))
-        if isinstance(outcome, Scored):
-            out.print(Text(outcome.answers[0].text, style="cyan"))
+        if isinstance(outcome, Scored) and outcome.completion:
+            out.print(Text(outcome.completion.text, style="cyan"))
     if isinstance(outcome, Scored):
         out.print(Text(f"extracted {outcome.extracted!r}, target {outcome.target!r}", style="dim"))
     else:
@@ -63,8 +70,8 @@ def _show_choice(out: Console, text: str, place: int, outcome: Outcome) -> None:
     if not isinstance(outcome, Scored):
         out.print(Text(f"     {text}"))
         return
-    answer = outcome.answers[place]
-    picked = answer.logprob == max(a.logprob for a in outcome.answers)
+    answer = outcome.choices[place]
+    picked = answer.logprob == max(a.logprob for a in outcome.choices)
     right = outcome.target and text.strip().endswith(outcome.target.strip())
     mark = (">" if picked else " ") + ("=" if right else " ")
     out.print(Text(f" {mark} {answer.logprob:10.4f} {text}", style="green" if right else "red" if picked else ""))
@@ -74,4 +81,8 @@ def _summary(outcome: Outcome) -> str:
     if not isinstance(outcome, Scored):
         return f"failed: {outcome.kind}"
     scores = "  ".join(f"{name} {value:.3g}" for name, value in outcome.scores.items())
-    return scores + ("" if outcome.status == "ok" else f"  {outcome.status}") + (f"  cut by {outcome.cut} tokens" if outcome.cut else "")
+    return (
+        scores
+        + ("" if outcome.status == "ok" else f"  {outcome.status}")
+        + (f"  cut by {outcome.cut} tokens" if outcome.cut else "")
+    )

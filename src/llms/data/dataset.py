@@ -39,8 +39,12 @@ def check_row(row: Any, columns: Mapping[str, type | tuple[type, ...]], place: s
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         expected = " or ".join(kind.__name__ for kind in kinds)
         if column not in row:
-            raise DataError(f"{place}: no column {column!r}; found {', '.join(sorted(row)) or 'none'}; expected {column} ({expected})")
+            raise DataError(
+                f"{place}: no column {column!r}; found {', '.join(sorted(row)) or 'none'}; expected {column} ({expected})"
+            )
         value = row[column]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise DataError(f"{place}: column {column!r} is {value!r:.60} ({type(value).__name__}); expected {expected}")
+            raise DataError(
+                f"{place}: column {column!r} is {value!r:.60} ({type(value).__name__}); expected {expected}"
+            )
     return row

@@ -44,21 +44,22 @@ def _lines(path: Path, content: bytes) -> list[tuple[str, Any]]:
         rows = [(f"line {reader.line_num}", row) for row in reader]
         for where, row in rows:
             if None in row or None in row.values():
-                raise DataError(f"{path}, {where}: the row and the header have different numbers of fields; quote fields that hold commas")
+                raise DataError(
+                    f"{path}, {where}: the row and the header have different numbers of fields; quote fields that hold commas"
+                )
         return rows
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
+    found: list[tuple[str, Any]] = []
+    for number, entry in enumerate(text.split("\n"), 1):
+        if entry.strip():
             try:
-                rows.append((f"line {number}", json.loads(line)))
+                found.append((f"line {number}", json.loads(entry)))
             except ValueError as error:
                 raise DataError(f"{path}, line {number}: not JSON ({error}); expected one object a line") from error
-    return rows
+    return found
 
 
 def _parquet(path: Path) -> list[tuple[str, Any]]:
-    from pyarrow import ArrowException
-    from pyarrow import parquet
+    from pyarrow import ArrowException, parquet
 
     try:
         rows = parquet.read_table(path).to_pylist()

@@ -1,8 +1,8 @@
 """The user's own benchmark: one CSV or JSON Lines file.
 
-    question, choices, answer    multiple choice: `choices` is a list (in CSV: texts separated by |),
-                                 `answer` a choice's text, its letter (A, B …) or, as a number, its index from 0
-    question, answer             open: the answer is generated and compared, case and punctuation aside
+question, choices, answer    multiple choice: `choices` is a list (in CSV: texts separated by |),
+                             `answer` a choice's text, its letter (A, B …) or, as a number, its index from 0
+question, answer             open: the answer is generated and compared, case and punctuation aside
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ class OwnTable:
     name: str
     choices: bool
     content: Table
-    kind: Kind = "file"
+
+    @property
+    def kind(self) -> Kind:
+        return "file"
 
     def has(self, dataset: Dataset, config: str, split: str) -> bool:
         return True
@@ -40,7 +43,9 @@ class OwnTable:
 def read(path: Path) -> OwnTable:
     """The file's rows, every answer found among its choices. Raises DataError naming the line and the column."""
     if not path.is_file():
-        raise DataError(f"the data file {path} does not exist; expected a .csv or .jsonl with question, answer and perhaps choices")
+        raise DataError(
+            f"the data file {path} does not exist; expected a .csv or .jsonl with question, answer and perhaps choices"
+        )
     table = read_table(path, {"question": str, "answer": (str, int)})
     choices = "choices" in table.rows[0]
     rows: Sequence[Row] = [_row(row, choices, f"{path}, row {number}") for number, row in enumerate(table.rows, 1)]
@@ -52,12 +57,16 @@ def _row(row: Row, choices: bool, place: str) -> Row:
     if unknown:
         raise DataError(f"{place}: unknown column {unknown[0]!r}; expected {', '.join(sorted(ALLOWED))}")
     if ("choices" in row) != choices:
-        raise DataError(f"{place}: {'no' if choices else 'a'} column 'choices', unlike row 1; all rows must have the same shape")
+        raise DataError(
+            f"{place}: {'no' if choices else 'a'} column 'choices', unlike row 1; all rows must have the same shape"
+        )
     if not choices:
         return {"question": row["question"], "answer": str(row["answer"])}
     options = row["choices"].split("|") if isinstance(row["choices"], str) else row["choices"]
     if not isinstance(options, list) or len(options) < 2 or not all(isinstance(o, str) and o.strip() for o in options):
-        raise DataError(f"{place}: column 'choices' is {row['choices']!r:.60}; expected at least two texts (in CSV separated by |)")
+        raise DataError(
+            f"{place}: column 'choices' is {row['choices']!r:.60}; expected at least two texts (in CSV separated by |)"
+        )
     options = [option.strip() for option in options]
     return {"question": row["question"], "choices": options, "answer": _index(row["answer"], options, place)}
 

@@ -1,8 +1,8 @@
 """Sources of rows: the embedded sample, a folder, the hub. One interface, the same rows.
 
-    sample   written for this project, inside the package (the default: no connection, no download)
-    DIR      a data root laid out as <folder>/<config>/<split>.jsonl.gz (or .jsonl, .parquet)
-    hub      the pinned revision of each dataset, from the cache or downloaded
+sample   written for this project, inside the package (the default: no connection, no download)
+DIR      a data root laid out as <folder>/<config>/<split>.jsonl.gz (or .jsonl, .parquet)
+hub      the pinned revision of each dataset, from the cache or downloaded
 """
 
 from pathlib import Path
@@ -19,7 +19,8 @@ Kind = Literal["sample", "folder", "hub", "file"]
 class Source(Protocol):
     """`table` reads a whole split; `has` tells whether there is one, without reading it."""
 
-    kind: Kind
+    @property
+    def kind(self) -> Kind: ...
 
     def has(self, dataset: Dataset, config: str, split: str) -> bool: ...
 
@@ -35,7 +36,9 @@ def open_source(spec: str | None) -> Source:
         return Hub()
     root = Path(spec).expanduser()
     if not root.is_dir():
-        raise DataError(f"the data folder {spec} does not exist; expected a folder, a .csv or .jsonl file, 'sample' or 'hub'")
+        raise DataError(
+            f"the data folder {spec} does not exist; expected a folder, a .csv or .jsonl file, 'sample' or 'hub'"
+        )
     return Folder(root, "folder")
 
 
@@ -54,8 +57,12 @@ class Folder:
         path = self._find(dataset, config, split)
         if path is None:
             wanted = self.root / dataset.folder / config / split
-            there = sorted(p.name for p in (self.root / dataset.folder).glob("*")) or sorted(p.name for p in self.root.glob("*"))
-            raise DataError(f"no file {wanted}.jsonl.gz (nor .jsonl, .parquet); found there: {', '.join(there[:12]) or 'nothing'}")
+            there = sorted(p.name for p in (self.root / dataset.folder).glob("*")) or sorted(
+                p.name for p in self.root.glob("*")
+            )
+            raise DataError(
+                f"no file {wanted}.jsonl.gz (nor .jsonl, .parquet); found there: {', '.join(there[:12]) or 'nothing'}"
+            )
         return read_table(path, dataset.columns)
 
 
@@ -96,5 +103,7 @@ class Hub:
             except EntryNotFoundError:
                 continue
             except HfHubHTTPError as error:
-                raise DataError(f"the hub refuses {dataset.hub} at {dataset.revision}: {str(error).splitlines()[0]}") from error
+                raise DataError(
+                    f"the hub refuses {dataset.hub} at {dataset.revision}: {str(error).splitlines()[0]}"
+                ) from error
         raise DataError(f"{dataset.hub} at {dataset.revision} has none of {', '.join(names)}")

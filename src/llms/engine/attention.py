@@ -121,7 +121,9 @@ def _step_fast(step: Step, layer, query, key, value, scale, *_) -> Tensor:
     rows, kv_heads, width = key.shape[2], key.shape[1], key.shape[3]
     keys, values = _store(step, layer, key, value)
     grouped = query[0].transpose(0, 1).reshape(rows, kv_heads, -1, width)  # (rows, KV, H / KV, D)
-    mask = torch.zeros(rows, 1, 1, step.longest, dtype=query.dtype).masked_fill_(~step.visible[:, None, None], float("-inf"))
+    mask = torch.zeros(rows, 1, 1, step.longest, dtype=query.dtype).masked_fill_(
+        ~step.visible[:, None, None], float("-inf")
+    )
     out, total = _flash(grouped, keys, values, attn_mask=mask, scale=scale)
     out = out.reshape(rows, -1, width)
     total = total.reshape(rows, -1)
@@ -187,7 +189,9 @@ def _weigh(query, keys, values, visible, scale, cap, sinks) -> Tensor:
         scores = torch.tanh(scores / cap) * cap
     scores = scores.masked_fill(~visible, float("-inf"))
     if sinks is not None:
-        scores = torch.cat([scores, sinks.reshape(1, -1, 1, 1).expand(1, scores.shape[1], scores.shape[2], 1).to(scores)], -1)
+        scores = torch.cat(
+            [scores, sinks.reshape(1, -1, 1, 1).expand(1, scores.shape[1], scores.shape[2], 1).to(scores)], -1
+        )
     weights = scores.float().softmax(-1).to(values.dtype)
     if sinks is not None:
         weights = weights[..., :-1]

@@ -16,7 +16,7 @@ from .layout import Block, Group, Keep, Layout, Piece, Slots, Step, Tree
 from .memory import free_bytes
 from .network import Network
 from .prefix import common_prefix
-from .sampling import Sampling, generator, sample
+from .sampling import GREEDY, Sampling, generator, sample
 from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA
 
 MOST_ROWS = 32
@@ -25,6 +25,7 @@ SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of 
 CACHE_BYTES = 1 << 30  # of keys and values, at most, on a processor
 
 Stop = Callable[[Sequence[int]], bool]
+Finish = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class DecodeRequest:
     id: int
     tokens: tuple[int, ...]
     max_tokens: int
-    sampling: Sampling = Sampling()
+    sampling: Sampling = GREEDY
     stop: Stop | None = None
 
 
@@ -44,7 +45,7 @@ class Event:
 
     id: int
     token: int
-    finish: Literal["stop", "length"] | None
+    finish: Finish | None
 
 
 @dataclass
@@ -152,7 +153,9 @@ class Decoder:
         while start < len(order):
             common, end = len(order[start].tokens) - 1, start + 1
             while end < len(order):
-                shared = min(common_prefix(order[end - 1].tokens, order[end].tokens), common, len(order[end].tokens) - 1)
+                shared = min(
+                    common_prefix(order[end - 1].tokens, order[end].tokens), common, len(order[end].tokens) - 1
+                )
                 if shared < SHARED_TOKENS or (end > start + 1 and shared < common // 2):
                     break
                 common, end = shared, end + 1
@@ -176,7 +179,9 @@ class Decoder:
             if row.prefix and row.prefix.filled < len(row.prefix.tokens):
                 self._fill(row.prefix)
                 return []
-        trees, keeps, tokens, positions, advances = [], [], [], [], []
+        trees, keeps, advances = [], [], []
+        tokens: list[int] = []
+        positions: list[int] = []
         for slot, row in enumerate(self._rows):
             room, left = self._chunk_tokens - len(tokens), len(row.own) - row.filled
             if row.new or room == 0 or (tokens and left > room):
@@ -192,7 +197,11 @@ class Decoder:
         if not tokens:
             return []
         ends = accumulate(count for _, count in advances)
-        read = [(row, end - 1) for (row, count), end in zip(advances, ends, strict=True) if row.filled + count == len(row.own)]
+        read = [
+            (row, end - 1)
+            for (row, count), end in zip(advances, ends, strict=True)
+            if row.filled + count == len(row.own)
+        ]
         layout = Layout(tuple(positions), tuple(trees), tuple(keeps))
         logits = self._network.forward(tokens, layout, [last for _, last in read])
         for row, count in advances:
@@ -244,7 +253,7 @@ class Decoder:
             token = best[place] if row.random is None else sample(logits[place], row.request.sampling, row.random)
             row.new.append(token)
             ended = token in self._end or (row.request.stop is not None and row.request.stop(row.new))
-            finish = "stop" if ended else "length" if len(row.new) >= row.request.max_tokens else None
+            finish: Finish | None = "stop" if ended else "length" if len(row.new) >= row.request.max_tokens else None
             events.append(Event(row.request.id, token, finish))
         for event in events:
             if event.finish:

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Literal
+from typing import Any
 
 import torch
-from torch import nn
 
-from .decoder import DecodeRequest, Decoder
+from .decoder import Decoder, DecodeRequest, Finish
 from .memory import peak_bytes
 from .network import Network
 from .plain import PlainDecoder, PlainScorer
@@ -22,7 +21,7 @@ class Generated:
     """New token ids, how they ended, and this request's share of the computing time."""
 
     tokens: tuple[int, ...]
-    finish: Literal["stop", "length"]
+    finish: Finish
     seconds: float
 
 
@@ -32,7 +31,7 @@ class Engine:
     `verdict` says whether its attention follows layouts; if not, plain batches serve it.
     """
 
-    def __init__(self, model: nn.Module, end: frozenset[int] = frozenset()):
+    def __init__(self, model: Any, end: frozenset[int] = frozenset()):
         self.network = Network(model)
         self.end = end
         packed = Packed(model)

@@ -167,8 +167,11 @@ class Slots:
     def layer(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """(rows, KV heads, capacity, D) keys and values; `key` and `value` (KV heads, n, D) give shape and type."""
         if layer not in self._layers:
-            self._layers[layer] = tuple(x.new_zeros(self.rows, x.shape[-3], self.capacity, x.shape[-1]) for x in (key, value))
+            self._layers[layer] = (self._empty(key), self._empty(value))
         return self._layers[layer]
+
+    def _empty(self, like: Tensor) -> Tensor:
+        return like.new_zeros(self.rows, like.shape[-3], self.capacity, like.shape[-1])
 
     def move(self, source: int, target: int, length: int) -> None:
         for keys, values in self._layers.values():
@@ -244,7 +247,9 @@ class Layout:
             return None
         key = (span.start, like.dtype)
         if key not in self._masks:
-            self._masks[key] = torch.zeros(span.mask.shape, dtype=like.dtype).masked_fill_(~span.mask, float("-inf")).to(like.device)
+            self._masks[key] = (
+                torch.zeros(span.mask.shape, dtype=like.dtype).masked_fill_(~span.mask, float("-inf")).to(like.device)
+            )
         return self._masks[key]
 
 

@@ -1,9 +1,10 @@
 """A causal language model as the engine sees it: a chunk of token ids in, logits of the wanted rows out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .attention import NAME, laid_out
 from .layout import Layout, Piece, Tree
@@ -12,7 +13,7 @@ from .layout import Layout, Piece, Tree
 class Network:
     """An unmodified transformers model whose attention follows a Layout."""
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: Any):
         self.model = model.eval()
         config = model.config.get_text_config()
         self.vocabulary: int = config.vocab_size
@@ -54,5 +55,3 @@ class Network:
             use_cache=False,
             logits_to_keep=torch.tensor(rows, dtype=torch.long, device=self.device),
         ).logits[0]
-
-

@@ -10,7 +10,7 @@ from time import perf_counter
 
 import torch
 
-from .decoder import DecodeRequest, Event
+from .decoder import DecodeRequest, Event, Finish
 from .memory import out_of_memory
 from .network import Network
 from .sampling import generator, sample
@@ -104,7 +104,7 @@ class PlainDecoder:
         token = int(logits.argmax()) if self._random is None else sample(logits, request.sampling, self._random)
         self._new.append(token)
         ended = token in self._end or (request.stop is not None and request.stop(self._new))
-        finish = "stop" if ended else "length" if len(self._new) >= request.max_tokens else None
+        finish: Finish | None = "stop" if ended else "length" if len(self._new) >= request.max_tokens else None
         if finish:
             self._finish()
         return [Event(request.id, token, finish)]

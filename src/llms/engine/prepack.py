@@ -6,6 +6,7 @@ tried on a real weight first, and left alone if they are missing or differ.
 
 from collections import Counter
 from types import MethodType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ class Packed:
     """The linear layers of `model`, laid out for this processor where that works; `layers` is empty where not."""
 
     def __init__(self, model: nn.Module):
-        layers = [module for module in model.modules() if type(module) in (nn.Linear, Conv1D)]
+        layers: list[Any] = [module for module in model.modules() if type(module) in (nn.Linear, Conv1D)]
         self.layers = layers if layers and _works(layers[0]) else []
         owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
         self._alone = [layer for layer in self.layers if owners[id(layer.weight)] == 1]
@@ -45,7 +46,7 @@ class Packed:
         self.layers = []
 
 
-def _replace(layer: nn.Linear | Conv1D) -> None:
+def _replace(layer: Any) -> None:
     packed, bias, width = _pack(layer), layer.bias, _matrix(layer).shape[0]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,6 +79,8 @@ def _works(layer: nn.Linear | Conv1D) -> bool:
         result = _multiply(x, _pack(layer), layer.bias)
     except (AttributeError, RuntimeError, TypeError):
         return False
-    expected = nn.functional.linear(x.float(), _matrix(layer).float(), None if layer.bias is None else layer.bias.float())
+    expected = nn.functional.linear(
+        x.float(), _matrix(layer).float(), None if layer.bias is None else layer.bias.float()
+    )
     error = (result.float() - expected).abs().max() / expected.abs().max().clamp_min(1e-6)
     return bool(error < (1e-4 if weight.dtype == torch.float32 else 2e-2))

@@ -7,11 +7,11 @@ from token to token. They fail silently, so nothing is assumed: a small tree is 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
 
-from .decoder import DecodeRequest, Decoder
+from .decoder import Decoder, DecodeRequest
 from .network import Network
 from .scorer import Scorer, ScoreRequest
 
@@ -38,11 +38,17 @@ def probe(network: Network) -> Verdict:
             expected = [_score_alone(network, request) for request in requests]
             network.follow_layouts()
             scores = dict(Scorer(network, chunk_tokens=50).score(requests))
-            error = max(
-                abs(scores[i].logprob - expected[i]) / request.scored for i, request in enumerate(requests)
-            )
+            error = max(abs(scores[i].logprob - expected[i]) / request.scored for i, request in enumerate(requests))
             error = max(error, _decoding_error(network, requests[0].tokens, requests[-1].tokens))
-        except (AttributeError, RuntimeError, TypeError, ValueError, KeyError, IndexError, NotImplementedError) as problem:
+        except (
+            AttributeError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            KeyError,
+            IndexError,
+            NotImplementedError,
+        ) as problem:
             network.model.set_attn_implementation(original)
             return Verdict(False, f"{type(problem).__name__}: {problem}"[:200])
     if not error <= tolerance:
@@ -82,14 +88,21 @@ def _decoding_error(network: Network, *prompts: tuple[int, ...]) -> float:
     worst = 0.0
     for index, prompt in enumerate(prompts):
         sequence = (*prompt, *new[index])
-        scores = dict(Scorer(network).score([ScoreRequest(sequence[:n], 1) for n in range(len(prompt) + 1, len(sequence) + 1)]))
-        best = network.forward_plain(sequence[:-1], range(len(prompt) - 1, len(sequence) - 1)).float().log_softmax(-1).amax(-1)
+        scores = dict(
+            Scorer(network).score([ScoreRequest(sequence[:n], 1) for n in range(len(prompt) + 1, len(sequence) + 1)])
+        )
+        best = (
+            network.forward_plain(sequence[:-1], range(len(prompt) - 1, len(sequence) - 1))
+            .float()
+            .log_softmax(-1)
+            .amax(-1)
+        )
         worst = max(worst, *(abs(best[i].item() - scores[i].logprob) for i in range(len(new[index]))))
     return worst
 
 
 @contextmanager
-def _short_windows(model: nn.Module) -> Iterator[None]:
+def _short_windows(model: Any) -> Iterator[None]:
     """Shorten every sliding window of the model and its configuration while the context lasts."""
     config = model.config.get_text_config()
     owners = [owner for owner in (config, *model.modules()) if isinstance(getattr(owner, "sliding_window", None), int)]

@@ -16,6 +16,9 @@ class Sampling:
     seed: int = 0
 
 
+GREEDY = Sampling()
+
+
 def generator(sampling: Sampling) -> torch.Generator | None:
     """A random generator of the row's own, so that a draw depends on no other row; None for greedy."""
     return None if sampling.temperature <= 0 else torch.Generator().manual_seed(sampling.seed)

@@ -155,7 +155,9 @@ class Scorer:
         keeps = [Keep(a, b, self._block, position) for a, b, position in _open_path(pieces[-1])]
         positions = tuple(p.position + i for group in pieces for p in group for i in range(p.end - p.start))
         rows = [g for g in range(start, end) if g in stream.wanted]
-        logits = self._network.forward(stream.tokens[start:end], Layout(positions, trees, tuple(keeps)), [g - start for g in rows])
+        logits = self._network.forward(
+            stream.tokens[start:end], Layout(positions, trees, tuple(keeps)), [g - start for g in rows]
+        )
         root = pieces[-1][0].position
         del self._path[root:]
         for keep in keeps:

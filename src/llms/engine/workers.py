@@ -18,10 +18,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from ..errors import LlmsError, WorkerDied
-from .door import Engine, Generated
 from .decoder import DecodeRequest
+from .door import Engine, Generated
 from .scorer import ScoreRequest, TokenScore
 
 SHARD_TOKENS = 8192  # of requests, counted without sharing
@@ -44,7 +45,10 @@ class Workers:
         theirs = [theirs.fileno() for _, theirs in pairs]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *map(str, theirs)], pass_fds=theirs, env=environment, stdin=subprocess.DEVNULL
+            [sys.executable, "-m", __name__, *map(str, theirs)],
+            pass_fds=theirs,
+            env=environment,
+            stdin=subprocess.DEVNULL,
         )
         for _, end in pairs:
             end.close()
@@ -73,7 +77,7 @@ class Workers:
         shards = [shard for start in range(len(self._workers)) if (shard := order[start :: len(self._workers)])]
         yield from self._run("complete", requests, shards)
 
-    def _run(self, verb: str, requests: Sequence, shards: list[list[int]]) -> Iterator[tuple[int, object]]:
+    def _run(self, verb: str, requests: Sequence, shards: list[list[int]]) -> Iterator[tuple[int, Any]]:
         share = -(-len(shards) // len(self._workers)) or 1
         for number, worker in enumerate(self._workers):
             worker.shards = deque(shards[number * share : (number + 1) * share])
@@ -91,10 +95,10 @@ class Workers:
                 if results is None:
                     worker.busy = None
                     continue
+                shard = worker.busy or []
                 for place, result in results:
                     left -= 1
-                    index = worker.busy[place]
-                    worker.busy[place] = -1
+                    index, shard[place] = shard[place], -1
                     yield index, result
 
     def _dispatch(self, worker: _Worker, verb: str, requests: Sequence) -> None:

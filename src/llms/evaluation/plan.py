@@ -127,7 +127,9 @@ def plan(
             try:
                 prompt = benchmark.prompt(example, drawn[index], view)
             except (ValueError, KeyError, IndexError, TypeError) as error:
-                raise DataError(f"{table.origin}, row {index + 1} is not a row of {benchmark.name}: {error!r}") from error
+                raise DataError(
+                    f"{table.origin}, row {index + 1} is not a row of {benchmark.name}: {error!r}"
+                ) from error
             items.append(Item(example, prompt, benchmark.cluster(example)))
     key = RunKey(
         system=system,

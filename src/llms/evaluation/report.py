@@ -101,7 +101,7 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Usage) -> Report:
         scores = {metric: macro([means[metric] for means in subsets.values()]) for metric in metrics}
     else:
         scores = _means(scored)
-    found = Counter(outcome.kind if isinstance(outcome, Failed) else outcome.status for outcome in every)
+    found: Counter[str] = Counter(outcome.kind if isinstance(outcome, Failed) else outcome.status for outcome in every)
     return Report(
         key=plan.key,
         headline=plan.headline,

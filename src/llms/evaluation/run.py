@@ -34,7 +34,9 @@ def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
         raise UsageError(f"{plan.key.system.name} has no chat template; run it with --chat-template off")
 
 
-def run(plan: Plan, benchmark: Benchmark, system: System, items: Sequence[Item]) -> Iterator[tuple[Item, Prompt, Outcome]]:
+def run(
+    plan: Plan, benchmark: Benchmark, system: System, items: Sequence[Item]
+) -> Iterator[tuple[Item, Prompt, Outcome]]:
     """(item, the prompt as it was sent, outcome) in order of completion, for `items` of the plan."""
     ask = _ask_choices if benchmark.kind == "choice" else _ask_open
     for start in range(0, len(items), BLOCK):
@@ -63,13 +65,13 @@ def _ask_choices(prompts: list, system: System) -> Iterator[tuple[int, Answers |
         answers[place][choice] = result
         left[place] -= 1
         if not left[place]:
-            yield place, [answer for answer in answers[place] if answer is not None]
+            yield place, tuple(answer for answer in answers[place] if answer is not None)
 
 
 def _ask_open(prompts: list, system: System) -> Iterator[tuple[int, Answers | Failure]]:
     requests = [Generate(prompt.context, prompt.max_tokens, prompt.stop) for prompt in prompts]
     for place, result in system.complete(requests):
-        yield place, result if isinstance(result, Failure) else [result]
+        yield place, result if isinstance(result, Failure) else (result,)
 
 
 def _with_template(prompt: Prompt, system: System) -> Prompt:
@@ -101,5 +103,5 @@ def _outcome(plan: Plan, grade: Callable[[Row, Answers], Grade], item: Item, ans
         scores=dict(got.scores),
         target=got.target,
         extracted=got.extracted,
-        answers=tuple(answers),
+        answers=answers,
     )

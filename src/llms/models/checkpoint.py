@@ -59,7 +59,11 @@ class Checkpoint:
     def context_window(self) -> int:
         """Tokens the model was made for; RoPE scaling that is not yet in the configured length is multiplied in."""
         config = self.text_config
-        lengths = [config[key] for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx") if config.get(key)]
+        lengths = [
+            config[key]
+            for key in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
+            if config.get(key)
+        ]
         window = int(lengths[0]) if lengths else None
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
         kind = rope.get("rope_type", rope.get("type", "default"))
@@ -105,7 +109,9 @@ class Checkpoint:
         if index.is_file():
             missing = sorted(set(_json(index)["weight_map"].values()) - set(self.weight_files))
             if missing:
-                raise ModelError(f"{self.folder} lacks {', '.join(missing)}, which {index.name} lists; fetch them again")
+                raise ModelError(
+                    f"{self.folder} lacks {', '.join(missing)}, which {index.name} lists; fetch them again"
+                )
         return self
 
 
@@ -122,7 +128,13 @@ def find(model: str, revision: str | None, allow: frozenset[str]) -> Checkpoint:
 
 def _snapshot(model: str, revision: str | None, allow: frozenset[str]) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
     patterns += ["*.bin", "*.pt", "*.pth"] if "pickle" in allow else []
@@ -131,7 +143,9 @@ def _snapshot(model: str, revision: str | None, allow: frozenset[str]) -> Path:
         return Path(snapshot_download(model, revision=revision, allow_patterns=patterns, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError) as error:
         if isinstance(error, HFValidationError):
-            raise ModelError(f"hf:{model} is neither a folder nor a hub name; expected hf:./folder or hf:owner/name") from error
+            raise ModelError(
+                f"hf:{model} is neither a folder nor a hub name; expected hf:./folder or hf:owner/name"
+            ) from error
     if settings.hub_offline() or not settings.hub_answers():
         raise HubUnreachable(
             f"{model} is not in the cache and {settings.hub_endpoint()} does not answer; "
@@ -176,7 +190,7 @@ class Build:
         if self.device == "cpu":
             single_thread()
         try:
-            model, loading = transformers.AutoModelForCausalLM.from_pretrained(
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 self.folder,
                 dtype=getattr(torch, self.dtype),
                 trust_remote_code=self.remote_code,
@@ -185,6 +199,7 @@ class Build:
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise ModelError(f"cannot load {self.folder}: {_first_line(error)}") from error
+        model, loading = loaded
         missing = sorted(loading["missing_keys"])
         if missing:
             shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")

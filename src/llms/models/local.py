@@ -159,7 +159,9 @@ class LocalModel:
 
     @property
     def _stored_width(self) -> int:
-        own = str(self.checkpoint.text_config.get("dtype") or self.checkpoint.text_config.get("torch_dtype") or "float32")
+        own = str(
+            self.checkpoint.text_config.get("dtype") or self.checkpoint.text_config.get("torch_dtype") or "float32"
+        )
         return 4 if own == "float32" else 2
 
     def count_tokens(self, prompt: str | Sequence[Message]) -> int:
@@ -202,7 +204,9 @@ class LocalModel:
             kept = tuple(ids[-room:]) or (self.tokenizer.start,)
             sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
             stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
-            prepared.append((index, DecodeRequest(index, kept, request.max_tokens, sampling, stop), max(0, len(ids) - room)))
+            prepared.append(
+                (index, DecodeRequest(index, kept, request.max_tokens, sampling, stop), max(0, len(ids) - room))
+            )
         for place, got in self.engine.complete([request for _, request, _ in prepared]):
             index, request, cut = prepared[place]
             text = cut_at_stop(self.tokenizer.decode(got.tokens), requests[index].stop)
@@ -231,7 +235,9 @@ class LocalModel:
         if isinstance(prompts, str):
             raise ModelError(f"generate takes a list of prompts; got the string {prompts[:40]!r}. Write [prompt]")
         requests = [
-            Generate(p if isinstance(p, str) else tuple(p), max_tokens, tuple(stop), temperature, top_k, top_p, seed + i)
+            Generate(
+                p if isinstance(p, str) else tuple(p), max_tokens, tuple(stop), temperature, top_k, top_p, seed + i
+            )
             for i, p in enumerate(prompts)
         ]
         return _in_order(self.complete(requests), len(requests))

@@ -26,14 +26,20 @@ def weighted(scores: Sequence[Score], weights: Sequence[float]) -> Score:
     """
     total = fsum(weights)
     if not scores or len(scores) != len(weights) or total <= 0 or min(weights) < 0:
-        raise ValueError(f"{len(scores)} scores with weights {list(weights)}; each needs a weight ≥ 0, one of them more")
+        raise ValueError(
+            f"{len(scores)} scores with weights {list(weights)}; each needs a weight ≥ 0, one of them more"
+        )
     if len(scores) == 1:
         return scores[0]
     shares = [weight / total for weight in weights]
     value = fsum(share * score.value for share, score in zip(shares, scores, strict=True))
     n, parts = sum(score.n for score in scores), len(scores)
     if any(score.n < 2 for score in scores):
-        variance = fsum((share * (s.value - value)) ** 2 for share, s in zip(shares, scores, strict=True)) * parts / (parts - 1)
+        variance = (
+            fsum((share * (s.value - value)) ** 2 for share, s in zip(shares, scores, strict=True))
+            * parts
+            / (parts - 1)
+        )
         df, method = parts - 1.0, f"t between {parts} parts"
     else:
         variances = [(share * score.stderr) ** 2 for share, score in zip(shares, scores, strict=True)]

@@ -84,7 +84,9 @@ def wilson(mean: float, n: float) -> tuple[float, float]:
     shrink = 1 + Z * Z / n
     centre = (mean + Z * Z / (2 * n)) / shrink
     half = Z * sqrt(mean * (1 - mean) / n + Z * Z / (4 * n * n)) / shrink
-    return (max(0.0, min(mean, centre - half)) if mean > 0 else 0.0), (min(1.0, max(mean, centre + half)) if mean < 1 else 1.0)
+    return (max(0.0, min(mean, centre - half)) if mean > 0 else 0.0), (
+        min(1.0, max(mean, centre + half)) if mean < 1 else 1.0
+    )
 
 
 def _clustered(scores: Sequence[float], clusters: Sequence[Hashable], count: int) -> Score:
@@ -125,7 +127,8 @@ def _bootstrap(scores: Sequence[float], clusters: Sequence[Hashable]) -> tuple[f
     for _ in range(RESAMPLES):
         drawn = Counter(generator.choices(range(len(groups)), k=len(groups)))
         means.append(
-            fsum(groups[i][0] * times for i, times in drawn.items()) / sum(groups[i][1] * times for i, times in drawn.items())
+            fsum(groups[i][0] * times for i, times in drawn.items())
+            / sum(groups[i][1] * times for i, times in drawn.items())
         )
     means.sort()
     cut = RESAMPLES // 40

@@ -60,7 +60,9 @@ class Database:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise StoreError(f"cannot make the folder of {path}: {error}; set LLMS_HOME to another folder") from error
+                raise StoreError(
+                    f"cannot make the folder of {path}: {error}; set LLMS_HOME to another folder"
+                ) from error
             self.connection = sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None)
             try:
                 self._prepare()

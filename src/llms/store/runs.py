@@ -61,7 +61,9 @@ class Runs(Database):
                 "INSERT INTO runs VALUES (?, ?, ?, ?, NULL) ON CONFLICT (run) DO UPDATE SET updated = excluded.updated",
                 (key.run, json.dumps(asdict(key)), now, now),
             )
-            return db.execute("INSERT INTO attempts (run, started) VALUES (?, ?) RETURNING id", (key.run, now)).fetchone()[0]
+            return db.execute(
+                "INSERT INTO attempts (run, started) VALUES (?, ?) RETURNING id", (key.run, now)
+            ).fetchone()[0]
 
     def known(self, run: str) -> dict[str, bool]:
         """Item name -> whether it is Scored, for every stored outcome of a run."""
@@ -75,7 +77,7 @@ class Runs(Database):
         """
         header = json.dumps([prompt.description, prompt.header])
         digest = hashlib.sha256(header.encode()).hexdigest()
-        scored = isinstance(outcome, Scored)
+        status, tokens = (outcome.status, outcome.tokens) if isinstance(outcome, Scored) else (outcome.kind, 0)
         with self.transaction() as db:
             db.execute("INSERT INTO headers (digest, text) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, header))
             db.execute(
@@ -89,16 +91,16 @@ class Runs(Database):
                     outcome.item,
                     outcome.subset,
                     position,
-                    outcome.status if scored else outcome.kind,
+                    status,
                     digest,
                     _dump_prompt(prompt),
                     _dump_outcome(outcome),
-                    scored,
+                    isinstance(outcome, Scored),
                 ),
             )
             db.execute(
                 "UPDATE attempts SET seconds = ?, tokens = tokens + ? WHERE id = ?",
-                (seconds, outcome.tokens if scored else 0, attempt),
+                (seconds, tokens, attempt),
             )
 
     def end(self, attempt: int, seconds: float, peak_memory_bytes: int) -> None:
@@ -141,7 +143,9 @@ class Runs(Database):
         """
         names = [run for (run,) in self.read("SELECT run FROM runs ORDER BY updated DESC, rowid DESC")]
         if not names:
-            raise UsageError(f"there is no run {name!r}: nothing is stored in {self.path}. Start with: llms eval smollm2 -b all")
+            raise UsageError(
+                f"there is no run {name!r}: nothing is stored in {self.path}. Start with: llms eval smollm2 -b all"
+            )
         found = names[:1] if name == "last" else [run for run in names if name and run.startswith(name)]
         if not found:
             raise UnknownName("run", name, [*names[:10], "last"])
@@ -161,7 +165,8 @@ class Runs(Database):
         )
         for row in order:
             for header, prompt, outcome in self.read(
-                "SELECT text, prompt, outcome FROM outcomes JOIN headers ON headers.id = header WHERE outcomes.id = ?", row
+                "SELECT text, prompt, outcome FROM outcomes JOIN headers ON headers.id = header WHERE outcomes.id = ?",
+                row,
             ):
                 yield _load_prompt(header, json.loads(prompt)), _load_outcome(json.loads(outcome))
 
@@ -186,8 +191,16 @@ class Runs(Database):
             values,
         )
         return [
-            StoredRun(run, RunKey.from_dict(json.loads(key)), *rest, Report.from_dict(json.loads(report)) if report else None)
-            for run, key, *rest, report in rows
+            StoredRun(
+                run,
+                RunKey.from_dict(json.loads(key)),
+                created,
+                updated,
+                attempts,
+                outcomes,
+                Report.from_dict(json.loads(report)) if report else None,
+            )
+            for run, key, created, updated, attempts, outcomes, report in rows
         ]
 
 
@@ -227,14 +240,14 @@ def _dump_outcome(outcome: Outcome) -> str:
     """The fields by name; answers by position, as their dataclass orders them."""
     if isinstance(outcome, Failed):
         return json.dumps({"failed": astuple(outcome)})
-    fields = [outcome.item, outcome.subset, outcome.cluster, outcome.status, dict(outcome.scores), outcome.target, outcome.extracted]
-    kind = "completion" if isinstance(outcome.answers[0], Completion) else "choices"
-    return json.dumps({"scored": fields, kind: [astuple(answer) for answer in outcome.answers]})
+    kind = "completion" if outcome.completion else "choices"
+    return json.dumps({"scored": astuple(outcome)[:-1], kind: [astuple(answer) for answer in outcome.answers]})
 
 
 def _load_outcome(fields: Mapping[str, Any]) -> Outcome:
     if "failed" in fields:
         return Failed(*fields["failed"])
-    if "completion" in fields:
-        return Scored(*fields["scored"], (Completion(*fields["completion"][0]),))
-    return Scored(*fields["scored"], tuple(LogLikelihood(*answer) for answer in fields["choices"]))
+    item, subset, cluster, status, scores, target, extracted = fields["scored"]
+    texts = tuple(Completion(*answer) for answer in fields.get("completion", ()))
+    choices = tuple(LogLikelihood(*answer) for answer in fields.get("choices", ()))
+    return Scored(item, subset, cluster, status, scores, target, extracted, texts or choices)

@@ -118,11 +118,17 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options)
                 model.close()
 
 
-def _evaluate(store: Runs, model: LocalModel, benchmark: Benchmark, made: Plan, options: Options) -> Iterator[Progress | Report]:
+def _evaluate(
+    store: Runs, model: LocalModel, benchmark: Benchmark, made: Plan, options: Options
+) -> Iterator[Progress | Report]:
     key = made.key
     attempt = store.begin(key, options.fresh)
     known = store.known(key.run)
-    todo = [item for item in made.items if not known.get(item.name, False) and (options.retry_failed or item.name not in known)]
+    todo = [
+        item
+        for item in made.items
+        if not known.get(item.name, False) and (options.retry_failed or item.name not in known)
+    ]
     total = len(made.items)
     resumed = done = total - len(todo)
     for note in (*made.notes, *_few_rows(made, options)):
@@ -148,7 +154,9 @@ def _evaluate(store: Runs, model: LocalModel, benchmark: Benchmark, made: Plan, 
 
 def _few_rows(made: Plan, options: Options) -> list[str]:
     if options.limit and options.limit > made.available:
-        return [f"{made.key.benchmark}: --limit {options.limit}, but the data ({made.key.data}) holds {made.available} items"]
+        return [
+            f"{made.key.benchmark}: --limit {options.limit}, but the data ({made.key.data}) holds {made.available} items"
+        ]
     return []
 
 
@@ -223,7 +231,9 @@ class Evaluation:
         for name, found in self.reports.items():
             s = found.scores.get(found.headline)
             value = f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" if s else "no score"
-            lines.append(f"{name} {found.headline} {value} n={found.n}" + (f" failed={found.failed}" if found.failed else ""))
+            lines.append(
+                f"{name} {found.headline} {value} n={found.n}" + (f" failed={found.failed}" if found.failed else "")
+            )
         return "\n".join(lines)
 
 

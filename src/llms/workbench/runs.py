@@ -7,7 +7,7 @@ from typing import Any
 from .. import settings
 from ..errors import UsageError
 from ..store.runs import Runs, StoredRun
-from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
+from ..values import ChoicePrompt, Outcome, Prompt, Scored
 
 
 def all_runs() -> list[StoredRun]:
@@ -24,7 +24,9 @@ def delete(names: list[str]) -> list[str]:
         return found
 
 
-def samples(name: str, wrong: bool = False, failed: bool = False, item: str | None = None) -> Iterator[tuple[StoredRun, Prompt, Outcome]]:
+def samples(
+    name: str, wrong: bool = False, failed: bool = False, item: str | None = None
+) -> Iterator[tuple[StoredRun, Prompt, Outcome]]:
     """(run, prompt, outcome) of each item of a run: all, those without a full score, those that failed, or one."""
     with Runs(settings.database()) as store:
         run = store.find(name)
@@ -40,7 +42,9 @@ def samples(name: str, wrong: bool = False, failed: bool = False, item: str | No
             seen = True
             yield run, prompt, outcome
         if item is not None and not seen:
-            raise UsageError(f"run {run.run} has no item {item!r}; items are named subset/number, as llms samples shows them")
+            raise UsageError(
+                f"run {run.run} has no item {item!r}; items are named subset/number, as llms samples shows them"
+            )
 
 
 def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
@@ -52,11 +56,10 @@ def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
     row: dict[str, Any] = {"item": outcome.item, "subset": outcome.subset}
     if not isinstance(outcome, Scored):
         return {**row, "status": outcome.kind, "prompt": shown, "reason": outcome.reason}
-    first = outcome.answers[0]
-    if isinstance(first, Completion):
-        answers: dict[str, Any] = {"text": first.text}
+    if outcome.completion:
+        answers: dict[str, Any] = {"text": outcome.completion.text}
     else:
-        answers = {"logprob": [a.logprob for a in outcome.answers], "greedy": [a.greedy for a in outcome.answers]}
+        answers = {"logprob": [a.logprob for a in outcome.choices], "greedy": [a.greedy for a in outcome.choices]}
     return {
         **row,
         "status": outcome.status,
@@ -102,7 +105,7 @@ def diff(a: str, b: str) -> Difference:
         }
         of_a = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(first.run)}
         of_b = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(second.run)}
-    metric = first.report.headline if first.report else None
+    metric = first.report.headline if first.report else ""
     both = [item for item in of_a if item in of_b]
     changed, prompt = [], None
     for item in both:
@@ -121,7 +124,12 @@ def _text(prompt: Prompt) -> str:
     return "\n".join(c + k for c, k in prompt.pairs) if isinstance(prompt, ChoicePrompt) else prompt.context
 
 
-METRICS = {"mc1": "acc", "mc2": "acc", "exact_match_strict": "exact_match,strict-match", "exact_match_flexible": "exact_match,flexible-extract"}
+METRICS = {
+    "mc1": "acc",
+    "mc2": "acc",
+    "exact_match_strict": "exact_match,strict-match",
+    "exact_match_flexible": "exact_match,flexible-extract",
+}
 
 
 def harness_results(name: str) -> dict[str, Any]:
@@ -143,7 +151,9 @@ def harness_results(name: str) -> dict[str, Any]:
     return {
         "results": results,
         "group_subtasks": {key.benchmark: [f"{key.benchmark}_{s}" for s in report.subsets]},
-        "configs": {key.benchmark: {"task": key.benchmark, "num_fewshot": key.shots, "metadata": {"version": key.version}}},
+        "configs": {
+            key.benchmark: {"task": key.benchmark, "num_fewshot": key.shots, "metadata": {"version": key.version}}
+        },
         "versions": {key.benchmark: key.version},
         "n-shot": {key.benchmark: key.shots},
         "higher_is_better": {key.benchmark: {METRICS.get(m, m).split(",")[0]: True for m in report.scores}},
