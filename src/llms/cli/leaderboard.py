@@ -1,6 +1,7 @@
 """`llms leaderboard`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 from rich.table import Table
@@ -8,21 +9,29 @@ from rich.text import Text
 
 from ..arena.leaderboard import Leaderboard
 from ..evaluation.report import Report
-from ..workbench.leaderboard import read
+from ..workbench.leaderboard import read, write_page
 from .output import console, percent, print_json, size
 
 
 @click.command()
 @click.option("--view", help="Only this view (default, v1).")
 @click.option("-b", "--benchmark", "benchmarks", multiple=True, help="Only this benchmark; may be given again.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with every score and its interval drawn.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
-def leaderboard(view: str | None, benchmarks: tuple[str, ...], as_json: bool) -> None:
+def leaderboard(view: str | None, benchmarks: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     """Scores of every system, each with its 95 % interval, n, speed and memory.
 
     Only runs that were asked the same stand together: benchmark, version, shots, draw, template and data.
     """
     board = read(view, benchmarks)
-    if as_json:
+    if html:
+        write_page(board, html)
+        click.echo(f"wrote {html}", err=True)
+    elif as_json:
         print_json(report.to_json() for column in board.columns for report in column.reports)
     elif board.columns:
         show(board)

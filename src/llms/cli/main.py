@@ -57,7 +57,7 @@ def cli(debug: bool) -> None:
 
 def main() -> None:
     """Run a command; exit with 0, 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
-    debug = "--debug" in sys.argv[1:] or bool(os.environ.get("LLMS_DEBUG"))
+    debug = "--debug" in sys.argv[1:]
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -181,6 +181,7 @@ class Build:
         try:
             import torch
             import transformers
+            from safetensors import SafetensorError
         except ImportError as error:
             raise MissingExtra(error.name or "torch", "a local model", "local") from error
         from ..engine import Engine, single_thread
@@ -197,7 +198,7 @@ class Build:
                 use_safetensors=None if self.pickle else True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise ModelError(f"cannot load {self.folder}: {_first_line(error)}") from error
         model, loading = loaded
         missing = sorted(loading["missing_keys"])

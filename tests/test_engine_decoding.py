@@ -1,0 +1,176 @@
+"""Batched generation equals generation one by one; rows join, leave and are aborted without touching the others."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llms.engine import Decoder, DecodeRequest, Sampling
+from llms.engine.plain import PlainDecoder
+from llms.engine.sampling import generator, sample
+from llms.tokens.stop import StopText, cut_at_stop
+from test_engine_scoring import OTHERS, PLAIN, SHARING, tree_of_a_benchmark, words
+from tiny import VOCABULARY, generate_alone, pair
+
+
+@st.composite
+def prompts(draw):
+    """Prompts, many of them behind a shared header long enough to be stored once."""
+    header = draw(words(48, 70))
+    shared = draw(st.lists(words(1, 20), min_size=0, max_size=4))
+    alone = draw(st.lists(words(1, 40), min_size=1, max_size=3))
+    return draw(st.permutations([header + own for own in shared] + alone))
+
+
+def run(decoder, requests):
+    new = {request.id: [] for request in requests}
+    for request in requests:
+        decoder.add(request)
+    ended = set()
+    while not decoder.idle:
+        for event in decoder.step():
+            assert event.id not in ended
+            new[event.id].append(event.token)
+            if event.finish:
+                ended.add(event.id)
+    assert ended == set(new)
+    return new
+
+
+@pytest.mark.parametrize("family", SHARING)
+@settings(max_examples=12)
+@given(prompts=prompts(), lengths=st.lists(st.integers(1, 12), min_size=7, max_size=7), rows=st.integers(1, 5))
+def test_batched_generation_equals_unbatched(family, prompts, lengths, rows):
+    model, engine = pair(family)
+    requests = [DecodeRequest(i, tuple(p), n) for i, (p, n) in enumerate(zip(prompts, lengths, strict=False))]
+    new = run(Decoder(engine.network, rows=rows), requests)
+    for request in requests:
+        assert new[request.id] == generate_alone(model, request.tokens, request.max_tokens)
+
+
+@pytest.mark.parametrize("family", OTHERS + PLAIN)
+def test_other_architectures_generate_the_same(family):
+    model, engine = pair(family)
+    tokens = tree_of_a_benchmark()
+    requests = [DecodeRequest(i, tokens[i].tokens[:70], 8) for i in (0, 5, 10, 15)]
+    requests.append(DecodeRequest(16, tokens[0].tokens[:30], 8))
+    new = run(engine.decoder(), requests)
+    for request in requests:
+        assert new[request.id] == generate_alone(model, request.tokens, request.max_tokens)
+
+
+@settings(max_examples=10)
+@given(prompts=prompts(), late=prompts(), at=st.integers(1, 6))
+def test_requests_may_come_while_others_run(prompts, late, at):
+    model, engine = pair("llama")
+    decoder = Decoder(engine.network, rows=4)
+    requests = [DecodeRequest(i, tuple(p), 5) for i, p in enumerate([*prompts, *late])]
+    new = {request.id: [] for request in requests}
+    for request in requests[: len(prompts)]:
+        decoder.add(request)
+    steps = 0
+    while not decoder.idle or steps <= at:
+        if steps == at:
+            for request in requests[len(prompts) :]:
+                decoder.add(request)
+        for event in decoder.step():
+            new[event.id].append(event.token)
+        steps += 1
+    for request in requests:
+        assert new[request.id] == generate_alone(model, request.tokens, 5)
+
+
+def test_an_aborted_request_leaves_the_others_alone():
+    model, engine = pair("llama")
+    tokens = tree_of_a_benchmark()
+    requests = [DecodeRequest(i, tokens[i].tokens[:66], 10) for i in (0, 1, 2, 5, 6)]
+    decoder = Decoder(engine.network, rows=3)
+    new = {request.id: [] for request in requests}
+    for request in requests:
+        decoder.add(request)
+    while len(new[0]) < 3:
+        for event in decoder.step():
+            new[event.id].append(event.token)
+    decoder.abort(0)
+    decoder.abort(6)  # still waiting
+    while not decoder.idle:
+        for event in decoder.step():
+            new[event.id].append(event.token)
+    assert len(new[0]) == 3
+    assert new[6] == []
+    for i in (1, 2, 5):
+        assert new[i] == generate_alone(model, requests[[r.id for r in requests].index(i)].tokens, 10)
+
+
+def test_seeds_decide_what_is_drawn_and_nothing_else_does():
+    _, engine = pair("llama")
+    prompt = tree_of_a_benchmark()[0].tokens
+    sampled = Sampling(temperature=1.0, top_k=40, top_p=0.9, seed=7)
+    alone = run(Decoder(engine.network), [DecodeRequest(0, prompt, 12, sampled)])[0]
+    others = [DecodeRequest(i, prompt[:40], 12, Sampling(1.0, seed=i)) for i in range(1, 5)]
+    together = run(Decoder(engine.network, rows=3), [*others, DecodeRequest(9, prompt, 12, sampled)])
+    assert together[9] == alone
+    different = [
+        run(Decoder(engine.network), [DecodeRequest(0, prompt, 12, Sampling(1.0, seed=s))])[0] for s in range(4)
+    ]
+    assert len({tuple(tokens) for tokens in different}) > 1
+
+
+def test_draws_follow_the_distribution():
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
+    random = generator(Sampling(temperature=1.0, seed=0))
+    counts = torch.zeros(4)
+    for _ in range(4000):
+        counts[sample(logits, Sampling(1.0), random)] += 1
+    expected = logits.softmax(-1) * 4000
+    assert ((counts - expected) ** 2 / expected).sum() < 16.3  # chi-squared, 3 degrees of freedom, p = 0.001
+
+
+def test_top_k_and_top_p_cut_the_tail():
+    logits = torch.tensor([2.0, 1.9, 0.0, -3.0])
+    random = generator(Sampling(temperature=1.0, seed=0))
+    assert {sample(logits, Sampling(1.0, top_k=2), random) for _ in range(200)} == {0, 1}
+    assert {sample(logits, Sampling(1.0, top_p=0.5), random) for _ in range(200)} == {0, 1}
+    assert {sample(logits, Sampling(1.0, top_p=0.01), random) for _ in range(50)} == {0}
+
+
+def test_generation_ends_with_the_end_of_sequence():
+    model, engine = pair("llama")
+    prompt = tree_of_a_benchmark()[0].tokens
+    new = generate_alone(model, prompt, 10)
+    events = []
+    decoder = Decoder(engine.network, end=frozenset([new[4]]))
+    decoder.add(DecodeRequest(0, prompt, 10))
+    while not decoder.idle:
+        events += decoder.step()
+    first = new.index(new[4])
+    assert [event.token for event in events] == new[: first + 1]
+    assert events[-1].finish == "stop"
+
+
+@pytest.mark.parametrize("kind", [Decoder, PlainDecoder])
+def test_a_request_without_tokens_is_refused(kind):
+    _, engine = pair("llama")
+    with pytest.raises(ValueError, match="no tokens"):
+        kind(engine.network).add(DecodeRequest(0, (), 4))
+
+
+@given(
+    pieces=st.lists(st.text("ab\n:éQ", min_size=1, max_size=4), min_size=1, max_size=12),
+    stops=st.lists(st.text("ab\n:éQ", min_size=1, max_size=5), min_size=1, max_size=3),
+)
+def test_stop_strings_are_found_across_token_borders(pieces, stops):
+    """Tokens are pieces of text here: generation must end with the first one after which a stop string is there."""
+    stop = StopText(lambda ids: "".join(pieces[i] for i in ids), stops)
+    ended = next((n for n in range(1, len(pieces) + 1) if stop(list(range(n)))), None)
+    present = (n for n in range(1, len(pieces) + 1) if any(s in "".join(pieces[:n]) for s in stops))
+    assert ended == next(present, None)
+    text = "".join(pieces[: ended or len(pieces)])
+    kept = cut_at_stop(text, stops)
+    assert text.startswith(kept)
+    assert not any(s in kept for s in stops)
+    assert ended is None or len(kept) < len(text)
+
+
+def test_vocabulary_is_what_the_tests_assume():
+    assert pair("llama")[1].network.vocabulary == VOCABULARY
