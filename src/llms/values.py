@@ -111,7 +111,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a system got for one item. `answers` has one LogLikelihood per choice, or one Completion."""
+    """What a system got for one item. `answers` has one LogLikelihood per choice, or one Completion per sample.
+
+    `scores` of several samples are their means. `pooled` metrics have several values in one item.
+    """
 
     item: str
     subset: str
@@ -121,6 +124,7 @@ class Scored:
     target: str
     extracted: str | None
     answers: tuple[LogLikelihood, ...] | tuple[Completion, ...]
+    pooled: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -129,8 +133,8 @@ class Scored:
     @property
     def tokens(self) -> int:
         """Tokens of the prompt, each distinct context once, and of what was scored or generated."""
-        if self.completion:
-            return self.completion.prompt_tokens + self.completion.tokens
+        if self.completions:
+            return self.completions[0].prompt_tokens + sum(completion.tokens for completion in self.completions)
         return max(a.context_tokens for a in self.choices) + sum(a.tokens for a in self.choices)
 
     @property
@@ -139,10 +143,9 @@ class Scored:
         return [answer for answer in self.answers if isinstance(answer, LogLikelihood)]
 
     @property
-    def completion(self) -> Completion | None:
-        """The text that was generated; None where choices were scored."""
-        first = self.answers[0]
-        return first if isinstance(first, Completion) else None
+    def completions(self) -> list[Completion]:
+        """The texts that were generated, one per sample; empty where choices were scored."""
+        return [answer for answer in self.answers if isinstance(answer, Completion)]
 
     @property
     def cut(self) -> int:

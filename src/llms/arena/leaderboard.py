@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..evaluation.report import Report
-from ..values import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +23,9 @@ class Column:
     scorer: str
     data: str
     revision: str
+    system_prompt: str
+    thinking: int
+    sandbox: str
     reports: tuple[Report, ...]
 
 
@@ -46,10 +48,6 @@ class Leaderboard:
     partial: bool
 
 
-def headline(report: Report) -> Score | None:
-    return report.scores.get(report.headline)
-
-
 def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderboard:
     """Group reports, newest first, into columns; of each system the newest run counts.
 
@@ -58,7 +56,7 @@ def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderb
     """
     groups: dict[tuple[Any, ...], dict[str, Report]] = {}
     for report in reports:
-        if headline(report) is None:
+        if report.score is None:
             continue
         k = report.key
         asked = tuple(getattr(k, name) for name in ASKED)
@@ -67,7 +65,7 @@ def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderb
     columns = [
         Column(
             **dict(zip(ASKED, asked, strict=True)),
-            reports=tuple(sorted(rows.values(), key=lambda r: -r.scores[r.headline].value)),
+            reports=tuple(sorted(rows.values(), key=lambda r: -_shown(r))),
         )
         for asked, rows in groups.items()
     ]
@@ -80,7 +78,11 @@ def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderb
         shared = []  # an average over different views, sources or templates means nothing
     averages = []
     for system in systems if len(shared) > 1 else ():
-        values = [r.scores[r.headline].value for c in shared for r in c.reports if r.key.system.name == system]
+        values = [_shown(r) for c in shared for r in c.reports if r.key.system.name == system]
         averages.append(Average(system, sum(values) / len(values), len(values)))
     averages.sort(key=lambda average: -average.value)
     return Leaderboard(tuple(columns), tuple(averages), any(r.partial for c in shared for r in c.reports))
+
+
+def _shown(report: Report) -> float:
+    return report.score.value if report.score else 0.0

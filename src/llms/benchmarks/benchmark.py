@@ -6,7 +6,7 @@ that prompt into a Grade. Changing anything that reaches a prompt or a grade cha
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ..data import Dataset, Row
 from ..values import ChoicePrompt, Completion, Example, GenerationPrompt, LogLikelihood, Prompt, Status
@@ -18,12 +18,20 @@ Average = Literal["micro", "macro"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One tested split: `subset` names it in items and reports; few-shot rows come from `shots_split`."""
+    """One tested split: `subset` names it in items and reports; few-shot rows come from `shots_split`.
+
+    `shots_config` is where those lie if elsewhere. `keep` leaves other rows of both splits out. `fields` are added to
+    each row: what the row itself does not say of its subset. `chance` is what guessing gets here, if not as elsewhere.
+    """
 
     subset: str
     config: str
     split: str
     shots_split: str | None = None
+    shots_config: str | None = None
+    keep: Callable[[Row], bool] | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,8 @@ class View:
     """A named way to run a benchmark: how many shots, how drawn, which metric leads, how subsets are averaged.
 
     `draw` is `fixed` (the first `shots` rows of the pool, for every item) or `harness` (as the reference
-    harness draws them). `stop` replaces the benchmark's stop strings.
+    harness draws them). `stop` replaces the benchmark's stop strings. `normalized`: of the mean of these metrics
+    what exceeds guessing is reported, per subset and then averaged, as the Open LLM Leaderboard v2 does.
     """
 
     shots: int
@@ -39,6 +48,7 @@ class View:
     headline: str
     average: Average = "micro"
     stop: tuple[str, ...] | None = None
+    normalized: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +70,24 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """Metrics of one item, by name; `target` and `extracted` are for people to compare."""
+    """Metrics of one item, by name; `target` and `extracted` are for people to compare.
+
+    `pooled` metrics have several values in one item (IFEval's instructions); their mean is over all values.
+    """
 
     scores: Mapping[str, float]
     target: str
     extracted: str | None
     status: Status = "ok"
+    pooled: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program to run: `language` is a row of the table of runners, `source` the whole text."""
+
+    language: str
+    source: str
 
 
 def logprobs(answers: Answers) -> list[float]:
@@ -85,7 +107,9 @@ class Benchmark:
     """`items` counts the full benchmark on the hub; `chance` is what guessing gets on the default headline metric.
 
     `ask` makes the question of a row, `shot` the text of a solved example (without the blank line behind it),
-    `grade` the metrics. `kind` is what a system must be able to do: score choices, or generate.
+    `grade` the metrics. `kind` is what a system must be able to do: score choices, or generate; for `code`, `program`
+    makes what is run of a row and a completion, in `language`. `description` takes the subset and the few-shot rows.
+    `chat` is what is asked under a chat template, if not the same.
     """
 
     name: str
@@ -100,15 +124,18 @@ class Benchmark:
     views: Mapping[str, View]
     ask: Callable[[Row], Choices | Open]
     shot: Callable[[Row], str]
-    grade: Callable[[Row, Answers], Grade]
-    description: Callable[[str], str] = field(default=lambda subset: "")
+    grade: Callable[[Row, Answers], Grade] | None = None
+    description: Callable[[str, Sequence[Row]], str] = field(default=lambda subset, shots: "")
     cluster: Callable[[Example], str] = field(default=lambda example: example.item)
     harness_draw: Literal["random", "spare", "first"] = "random"
-    kind: Literal["choice", "generation"] = "choice"
+    kind: Literal["choice", "generation", "code"] = "choice"
+    program: Callable[[Row, str], Program] | None = None
+    language: str = "python"
+    chat: Callable[[Row], Open] | None = None
 
     def prompt(self, example: Example, shots: Sequence[Row], view: View) -> Prompt:
         """The prompt of one item, byte for byte; `shots` come already drawn, in order."""
-        description = self.description(example.subset)
+        description = self.description(example.subset, shots)
         header = "".join(self.shot(row) + "\n\n" for row in shots)
         question = self.ask(example.row)
         if isinstance(question, Choices):

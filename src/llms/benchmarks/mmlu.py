@@ -1,5 +1,7 @@
 """MMLU (Hendrycks et al. 2021, arXiv 2009.03300): 57 subjects from school to profession; the letter is scored."""
 
+from collections.abc import Sequence
+
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best
 from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
@@ -46,7 +48,7 @@ def grade(row: Row, answers: Answers) -> Grade:
     return Grade({"acc": accuracy(got, row["answer"])}, LETTERS[row["answer"]], LETTERS[best(got)])
 
 
-def description(subject: str) -> str:
+def description(subject: str, shots: Sequence[Row]) -> str:
     return f"The following are multiple choice questions (with answers) about {subject.replace('_', ' ')}.\n\n"
 
 

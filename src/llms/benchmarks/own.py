@@ -1,21 +1,43 @@
 """A benchmark of the user's own rows, declared on the fly."""
 
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from ..data.dataset import Dataset, Row
 from ..data.own import OwnTable
 from ..scoring.choice import accuracy, accuracy_normalized, best
-from ..scoring.match import exact_match
+from ..scoring.open import RUBRIC, SCORERS, Judge, judged
 from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
 
 
-def declare(table: OwnTable) -> Benchmark:
+@dataclass(frozen=True)
+class Scorer:
+    """How open answers are graded: a name of SCORERS, or `judge`: a model (`judge_name`) and a rubric, both shown."""
+
+    name: str = "exact"
+    judge: Judge | None = None
+    judge_name: str = ""
+    rubric: str = RUBRIC
+
+    @property
+    def identity(self) -> str:
+        """Part of the benchmark's version: another scorer is another benchmark."""
+        if self.name != "judge":
+            return self.name
+        return f"judge {self.judge_name} {hashlib.sha256(self.rubric.encode()).hexdigest()[:8]}"
+
+
+def declare(table: OwnTable, scorer: Scorer | None = None) -> Benchmark:
     """`Question: …\\nAnswer:`; choices are scored by their text, open answers end at the first line break."""
     rows = len(table.content.rows)
-    metrics = ("acc", "acc_norm") if table.choices else ("exact_match",)
+    scorer = scorer or Scorer()
+    metrics = ("acc", "acc_norm") if table.choices else (f"{scorer.name}_match" if scorer.name != "judge" else "judge",)
     chance = sum(1 / len(r["choices"]) for r in table.content.rows) / rows if table.choices else 0.0
     return Benchmark(
         name=table.name,
-        title=table.name,
-        version="1",
+        title=table.name if table.choices else f"{table.name}, scored by {scorer.identity}",
+        version="1" if table.choices else f"1 {scorer.identity}",
         licence="the user's own",
         items=rows,
         chance=chance,
@@ -24,8 +46,9 @@ def declare(table: OwnTable) -> Benchmark:
         metrics=metrics,
         views={"default": View(0, "fixed", metrics[-1])},
         ask=_ask_choices if table.choices else _ask_open,
+        chat=None if table.choices else _ask_in_chat,
         shot=lambda row: "",
-        grade=_grade_choices if table.choices else _grade_open,
+        grade=_grade_choices if table.choices else _grader(scorer, metrics[0]),
         kind="choice" if table.choices else "generation",
     )
 
@@ -42,13 +65,29 @@ def _ask_open(row: Row) -> Open:
     return Open(_text(row), ("\n",), 64)
 
 
+def _ask_in_chat(row: Row) -> Open:
+    return Open(row["question"], (), 256)
+
+
 def _grade_choices(row: Row, answers: Answers) -> Grade:
     got, options, gold = logprobs(answers), row["choices"], row["answer"]
     scores = {"acc": accuracy(got, gold), "acc_norm": accuracy_normalized(got, options, gold)}
     return Grade(scores, options[gold], options[best(got)])
 
 
-def _grade_open(row: Row, answers: Answers) -> Grade:
-    text = reply(answers).text.strip()
-    right = exact_match(text, row["answer"].strip(), ignore_case=True, ignore_punctuation=True)
-    return Grade({"exact_match": float(right)}, row["answer"], text or None, "ok" if text else "unparsed")
+def _grader(scorer: Scorer, metric: str) -> Callable[[Row, Answers], Grade]:
+    def grade(row: Row, answers: Answers) -> Grade:
+        text = reply(answers).text.strip()
+        if scorer.name == "judge":
+            assert scorer.judge
+            right = judged(scorer.judge, scorer.rubric, row["question"], row["answer"], text) if text else False
+        else:
+            right = SCORERS[scorer.name](text, row["answer"])
+        return Grade(
+            {metric: float(right or False)},
+            row["answer"],
+            text or None,
+            "ok" if text and right is not None else "unparsed",
+        )
+
+    return grade

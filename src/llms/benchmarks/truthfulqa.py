@@ -3,9 +3,13 @@
 Six solved questions are part of the prompt itself (the paper's "QA prompt", as lm-evaluation-harness has it).
 """
 
+from collections.abc import Sequence
+
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best, true_mass
-from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
+from ..scoring.overlap import truthful_scores
+from ..values import Status
+from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
 
 DATASET = Dataset(
     hub="truthfulqa/truthful_qa",
@@ -67,10 +71,57 @@ def declare(number: int, chance: float, grade, views: dict[str, View]) -> Benchm
         ask=lambda row: choices(row, targets),
         shot=shot,
         grade=grade,
-        description=lambda subset: DESCRIPTION,
+        description=lambda subset, shots: DESCRIPTION,
         harness_draw="spare",
     )
 
 
 TRUTHFULQA_MC1 = declare(1, 0.223, grade_mc1, {"default": View(0, "fixed", "mc1")})
 TRUTHFULQA_MC2 = declare(2, 0.46, grade_mc2, {"default": View(0, "fixed", "mc2"), "v1": View(0, "harness", "mc2")})
+
+
+GENERATION = Dataset(
+    hub=DATASET.hub,
+    revision=DATASET.revision,
+    folder=DATASET.folder,
+    columns={"question": str, "correct_answers": list, "incorrect_answers": list},
+)
+
+
+def sentences(answers: Sequence[str]) -> list[str]:
+    """Each answer that is not empty, ended by a period."""
+    stripped = [answer.strip() for answer in answers]
+    return [answer if answer.endswith(".") else f"{answer}." for answer in stripped if answer]
+
+
+def ask_open(row: Row) -> Open:
+    return Open(f"Q: {row['question'].strip()}", ("\n\n",))
+
+
+def grade_open(row: Row, answers: Answers) -> Grade:
+    text, right, wrong = reply(answers).text, sentences(row["correct_answers"]), sentences(row["incorrect_answers"])
+    right += [] if "I have no comment." in right else ["I have no comment."]
+    status: Status = "ok" if text.strip() else "unparsed"
+    return Grade(truthful_scores(text, right, wrong), " | ".join(right), text.strip() or None, status)
+
+
+TRUTHFULQA_GEN = Benchmark(
+    name="truthfulqa_gen",
+    title="TruthfulQA, generation",
+    version="1",
+    licence="Apache-2.0",
+    items=817,
+    chance=0.0,
+    dataset=GENERATION,
+    parts=(Part("truthfulqa", "generation", "validation", "validation"),),
+    metrics=tuple(
+        f"{name}_{kind}" for name in ("bleu", "rouge1", "rouge2", "rougeL") for kind in ("acc", "max", "diff")
+    ),
+    views={"default": View(0, "fixed", "bleu_acc")},
+    ask=ask_open,
+    shot=lambda row: f"Q: {row['question']}\nA: {row['best_answer']}",
+    grade=grade_open,
+    description=lambda subset, shots: DESCRIPTION,
+    harness_draw="spare",
+    kind="generation",
+)

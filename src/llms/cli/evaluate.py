@@ -1,6 +1,8 @@
 """`llms eval`."""
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -13,7 +15,7 @@ from .leaderboard import show
 from .output import console, print_json, table
 
 
-def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
     return [name for value in values for name in value.replace(",", " ").split()]
 
 
@@ -24,10 +26,10 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
     "--benchmark",
     "benchmarks",
     multiple=True,
-    callback=_names,
+    callback=names,
     help="Benchmarks, comma-separated; all is the default.",
 )
-@click.option("--view", default="default", show_default=True, help="A named way to run: default or v1.")
+@click.option("--view", default="default", show_default=True, help="A named way to run: default, v1 or v2.")
 @click.option("--limit", type=click.IntRange(min=1), help="So many items of each benchmark, spread over its subsets.")
 @click.option("--shots", type=click.IntRange(min=0), help="Few-shot examples, instead of the view's.")
 @click.option(
@@ -53,6 +55,31 @@ def _names(context: click.Context, parameter: click.Parameter, values: tuple[str
 @click.option("--fresh", is_flag=True, help="Begin anew instead of continuing; what the run had is deleted.")
 @click.option("--retry-failed", is_flag=True, help="Ask again what failed before.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; the default is what cores and memory hold.")
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=1, help="Answers per question, at a temperature; scores are means."
+)
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, help="0 is greedy.")
+@click.option("--top-p", type=click.FloatRange(min=0, max=1, min_open=True), default=1.0)
+@click.option("--seed", type=int, default=0, help="Of sampling.")
+@click.option("--system", "system_prompt", default="", help="A system prompt, or @FILE; needs --chat-template on.")
+@click.option(
+    "--thinking",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Tokens that a reasoning model may think before its answer.",
+)
+@click.option(
+    "--no-sandbox", is_flag=True, help="Run generated programs without isolation. They can read and delete your files."
+)
+@click.option(
+    "--scorer",
+    type=click.Choice(["exact", "contains", "regex", "numeric", "judge"]),
+    default="exact",
+    show_default=True,
+    help="How open answers of your own file are graded.",
+)
+@click.option("--judge", default="", help="The model that judges, with --scorer judge.")
+@click.option("--rubric", default="", help="What the judge asks for, or @FILE.")
 @click.option("--dry-run", is_flag=True, help="Say items, tokens and expected time; load nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
 def evaluate(
@@ -68,6 +95,16 @@ def evaluate(
     fresh,
     retry_failed,
     workers,
+    samples,
+    temperature,
+    top_p,
+    seed,
+    system_prompt,
+    thinking,
+    no_sandbox,
+    scorer,
+    judge,
+    rubric,
     dry_run,
     as_json,
 ) -> None:
@@ -91,11 +128,23 @@ def evaluate(
         fresh=fresh,
         retry_failed=retry_failed,
         workers=workers,
+        samples=samples,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        system_prompt=_text(system_prompt),
+        thinking=thinking,
+        sandbox=not no_sandbox,
+        scorer=scorer,
+        judge=judge,
+        rubric=_text(rubric),
     )
     if dry_run:
         _show_estimates(list(estimate(systems, benchmarks, options)), as_json)
         return
-    reports = _follow(systems, benchmarks, options)
+    reports = show_progress(evaluate_all(systems, benchmarks, options))
+    if not reports:
+        raise click.ClickException("nothing could be run")
     if as_json:
         print_json(report.to_json() for report in reports)
         return
@@ -103,8 +152,18 @@ def evaluate(
     click.echo(f"\nlook closer: llms samples {reports[-1].key.run} --wrong")
 
 
-def _follow(systems: tuple[str, ...], benchmarks: list[str], options: Options) -> list[Report]:
-    """Run everything under a progress bar on standard error."""
+def _text(given: str) -> str:
+    """A text, or what the file behind an @ holds."""
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot read the system prompt {given[1:]}: {error.strerror}") from error
+
+
+def show_progress(events: Iterable[Step | Report]) -> list[Report]:
+    """Run everything under a progress bar on standard error; the reports that came."""
     reports: list[Report] = []
     err = console(stderr=True)
     with Progress(
@@ -117,13 +176,15 @@ def _follow(systems: tuple[str, ...], benchmarks: list[str], options: Options) -
         disable=not sys.stderr.isatty(),
     ) as progress:
         bar = None
-        for event in evaluate_all(systems, benchmarks, options):
+        for event in events:
             if isinstance(event, Report):
                 reports.append(event)
                 bar = None
                 continue
             if event.note:
                 err.print(f"[dim]{event.note}[/dim]", soft_wrap=True)
+            if not event.total:
+                continue
             if bar is None:
                 bar = progress.add_task(_title(event), total=event.total)
             progress.update(bar, completed=event.done)

@@ -14,7 +14,7 @@ from .output import console, percent, print_json, size
 
 
 @click.command()
-@click.option("--view", help="Only this view (default, v1).")
+@click.option("--view", help="Only this view (default, v1, v2).")
 @click.option("-b", "--benchmark", "benchmarks", multiple=True, help="Only this benchmark; may be given again.")
 @click.option(
     "--html",
@@ -45,7 +45,11 @@ def show(board: Leaderboard) -> None:
     width = max(len(report.key.system.name) for column in board.columns for report in column.reports)
     for column in board.columns:
         first = column.reports[0]
-        details = [first.headline, f"{column.shots}-shot" + (f" {column.draw}" if column.shots else ""), column.data]
+        details = [
+            first.shown if first.shown == first.headline else f"{first.headline} above chance",
+            f"{column.shots}-shot" + (f" {column.draw}" if column.shots else ""),
+            column.data,
+        ]
         details += [f"view {column.view}"] if column.view != "default" else []
         details += ["chat template"] if column.chat_template else []
         details += [f"chance {percent(first.chance)}"] if first.chance else []
@@ -70,7 +74,7 @@ def show(board: Leaderboard) -> None:
 
 
 def _cells(report: Report) -> list[str]:
-    score, usage = report.scores[report.headline], report.usage
+    score, usage = report.scores[report.shown], report.usage
     return [
         percent(score.value) + ("*" if report.partial else "") + ("!" if report.failed or report.cut else ""),
         f"{percent(score.low)} – {percent(score.high)}",

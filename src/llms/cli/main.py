@@ -14,7 +14,9 @@ from ..errors import LlmsError, UsageError
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("evaluate", "evaluate", "Evaluate systems on benchmarks."),
     "leaderboard": ("leaderboard", "leaderboard", "Show what was measured, side by side."),
+    "compare": ("compare", "compare", "Compare two systems, or two runs: better, worse, or not to be told apart."),
     "samples": ("samples", "samples", "Show the items of a run: prompt, answers, what was extracted."),
+    "report": ("report", "report", "Write a run as one HTML page."),
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
     "models": ("models", "models", "List the models that are at hand."),

@@ -32,7 +32,7 @@ def runs(context: click.Context, as_json: bool) -> None:
     rows = table("run", "benchmark", "system", "view", "items", "score", "when", right=("items", "score"))
     for run in stored:
         report = run.report
-        score = percent(report.scores[report.headline].value) if report and report.headline in report.scores else "open"
+        score = percent(report.score.value) if report and report.score else "open"
         items = f"{run.outcomes}/{report.available}" if report else str(run.outcomes)
         when = run.created[:16].replace("T", " ")
         rows.add_row(run.run, run.key.benchmark, run.key.system.name, run.key.view, items, score, when)

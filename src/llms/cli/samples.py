@@ -18,15 +18,25 @@ from .output import console, print_json
 @click.option("--item", help="One item, as subset/number.")
 @click.option("--limit", type=click.IntRange(min=1), help="So many items.")
 @click.option("--full", is_flag=True, help="Show instruction and few-shot examples too.")
+@click.option(
+    "--reveal", metavar="DATA", help="Show rows that are withheld (GPQA), from this data. Do not publish what you see."
+)
 @click.option("--json", "as_json", is_flag=True, help="One object a line, the exact prompts included.")
 def samples(
-    run: str, wrong: bool, failed: bool, item: str | None, limit: int | None, full: bool, as_json: bool
+    run: str,
+    wrong: bool,
+    failed: bool,
+    item: str | None,
+    limit: int | None,
+    full: bool,
+    reveal: str | None,
+    as_json: bool,
 ) -> None:
     """Show the items of RUN (its name, the beginning of it, or `last`).
 
     Each choice stands with its log-probability; > marks what the model picked, = the right answer.
     """
-    found = islice(verbs.samples(run, wrong, failed, item), limit)
+    found = islice(verbs.samples(run, wrong, failed, item, reveal), limit)
     if as_json:
         print_json(verbs.sample_json(prompt, outcome) for _, prompt, outcome in found)
         return
@@ -57,8 +67,8 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
             _show_choice(out, continuation if shared else context + continuation, place, outcome)
     else:
         out.print(Text(prompt.text))
-        if isinstance(outcome, Scored) and outcome.completion:
-            out.print(Text(outcome.completion.text, style="cyan"))
+        for completion in outcome.completions if isinstance(outcome, Scored) else ():
+            out.print(Text(completion.text, style="cyan"))
     if isinstance(outcome, Scored):
         out.print(Text(f"extracted {outcome.extracted!r}, target {outcome.target!r}", style="dim"))
     else:

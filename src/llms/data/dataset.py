@@ -13,13 +13,17 @@ Row = Mapping[str, Any]
 class Dataset:
     """Rows on the hub (`hub` at commit `revision`) and, in a data root, under `folder`.
 
-    `columns` names what a row must hold and of which type; `int` accepts no bool.
+    `columns` names what a row must hold and of which type; `int` accepts no bool. `files` are the places of a split
+    on the hub, tried in turn. The revision "main" is resolved when rows are fetched, and recorded. Rows of a
+    `withheld` dataset are never shown: its authors ask that they stay out of plain text.
     """
 
     hub: str
     revision: str
     folder: str
     columns: Mapping[str, type | tuple[type, ...]]
+    files: tuple[str, ...] = ("{config}/{split}-00000-of-00001.parquet", "data/{split}-00000-of-00001.parquet")
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Table:
     revision: str
 
 
-def check_row(row: Any, columns: Mapping[str, type | tuple[type, ...]], place: str) -> Row:
+def check_row(row: Any, columns: Mapping[str, type | tuple[type, ...]], place: str, withheld: bool = False) -> Row:
     """`row`, or a DataError that names the place, the column, what was found and what was expected."""
     if not isinstance(row, Mapping):
         raise DataError(f"{place}: a row must be a JSON object; found {type(row).__name__}")
@@ -44,7 +48,7 @@ def check_row(row: Any, columns: Mapping[str, type | tuple[type, ...]], place: s
             )
         value = row[column]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            raise DataError(
-                f"{place}: column {column!r} is {value!r:.60} ({type(value).__name__}); expected {expected}"
-            )
+            kind = type(value).__name__
+            shown = f"a {kind}" if withheld else f"{value!r:.60} ({kind})"
+            raise DataError(f"{place}: column {column!r} is {shown}; expected {expected}")
     return row

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import hashlib
+import io
 import json
 import zlib
 from collections.abc import Mapping
@@ -15,14 +16,16 @@ from .dataset import Table, check_row
 SUFFIXES = (".jsonl.gz", ".jsonl", ".parquet")
 
 
-def read_table(path: Path, columns: Mapping[str, type | tuple[type, ...]], revision: str | None = None) -> Table:
+def read_table(
+    path: Path, columns: Mapping[str, type | tuple[type, ...]], revision: str | None = None, withheld: bool = False
+) -> Table:
     """All rows of `path`, each checked against `columns`. The revision is the content's digest unless given."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     rows = _parquet(path) if path.suffix == ".parquet" else _lines(path, content)
-    checked = [check_row(row, columns, f"{path}, {where}") for where, row in rows]
+    checked = [check_row(row, columns, f"{path}, {where}", withheld) for where, row in rows]
     if not checked:
         raise DataError(f"{path} has no rows; expected at least one")
     return Table(checked, str(path), revision or hashlib.sha256(content).hexdigest()[:16])
@@ -40,7 +43,7 @@ def _lines(path: Path, content: bytes) -> list[tuple[str, Any]]:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from error
     if path.suffix == ".csv":
-        reader = csv.DictReader(text.splitlines(keepends=True))
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         rows = [(f"line {reader.line_num}", row) for row in reader]
         for where, row in rows:
             if None in row or None in row.values():

@@ -63,11 +63,11 @@ class Folder:
             raise DataError(
                 f"no file {wanted}.jsonl.gz (nor .jsonl, .parquet); found there: {', '.join(there[:12]) or 'nothing'}"
             )
-        return read_table(path, dataset.columns)
+        return read_table(path, dataset.columns, withheld=dataset.withheld)
 
 
 class Hub:
-    """Parquet files of datasets at their pinned commits. Nothing is asked of the hub for what is cached."""
+    """Files of datasets at their pinned commits. Nothing is asked of the hub for what is cached."""
 
     kind: Kind = "hub"
 
@@ -77,17 +77,28 @@ class Hub:
     def table(self, dataset: Dataset, config: str, split: str) -> Table:
         from huggingface_hub import try_to_load_from_cache
 
-        names = [f"{config}/{split}-00000-of-00001.parquet", f"data/{split}-00000-of-00001.parquet"]
+        if split == "fewshot":
+            raise DataError(
+                f"{dataset.hub} has no few-shot examples on the hub: the reference takes its authors' own. Put them into "
+                f"DIR/{dataset.folder}/{config}/fewshot.jsonl and give --data DIR, or use --shots 0"
+            )
+        names = [file.format(config=config, split=split) for file in dataset.files]
         for name in names:
             cached = try_to_load_from_cache(dataset.hub, name, revision=dataset.revision, repo_type="dataset")
             if isinstance(cached, str):
-                return read_table(Path(cached), dataset.columns, dataset.revision)
+                return self._read(dataset, Path(cached))
         if settings.hub_offline() or not settings.hub_answers():
             raise HubUnreachable(
                 f"{dataset.hub} ({config}, {split}) is not in the cache and {settings.hub_endpoint()} does not answer; "
                 "connect, give the rows as --data DIR, or use --data sample"
             )
-        return read_table(self._download(dataset, names), dataset.columns, dataset.revision)
+        return self._read(dataset, self._download(dataset, names))
+
+    def _read(self, dataset: Dataset, path: Path) -> Table:
+        """The rows of a cached file; its commit is the folder name below `snapshots`."""
+        parts = path.parts
+        commit = parts[parts.index("snapshots") + 1] if "snapshots" in parts else dataset.revision
+        return read_table(path, dataset.columns, commit, dataset.withheld)
 
     def _download(self, dataset: Dataset, names: list[str]) -> Path:
         from huggingface_hub import hf_hub_download

@@ -22,7 +22,7 @@ from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA
 MOST_ROWS = 32
 MOST_ROWS_CUDA = 256
 SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of its own
-CACHE_BYTES = 1 << 30  # of keys and values, at most, on a processor
+CACHE_BYTES = 1 << 29  # of keys and values, at most, on a processor
 
 Stop = Callable[[Sequence[int]], bool]
 Finish = Literal["stop", "length"]
@@ -134,7 +134,7 @@ class Decoder:
         while self._waiting and len(self._rows) < self._most_rows:
             request = self._waiting[0]
             row = _Row(request, self._prefix_of(request), generator(request.sampling))
-            capacity = max(self._slots.capacity, row.room)
+            capacity = max(self._slots.capacity, row.room, *(other.room for other in self._rows))
             if self._rows and (len(self._rows) + 1) * capacity * self._network.bytes_per_position > self._bytes:
                 break
             self._waiting.popleft()

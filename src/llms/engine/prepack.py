@@ -1,6 +1,6 @@
 """Weights laid out once for the processor's matrix kernels (oneDNN), instead of at every call.
 
-Worth 10-15 % on a CPU in float32 (benchmarks/LOG.md). The operators are internal to PyTorch: they are
+Worth 8-11 % on a CPU in float32 (benchmarks/LOG.md). The operators are internal to PyTorch: they are
 tried on a real weight first, and left alone if they are missing or differ.
 """
 

@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Literal
 
-from ..benchmarks.benchmark import Benchmark, Draw, View
+from ..benchmarks.benchmark import Benchmark, Draw, Part, View
 from ..benchmarks.shots import draw
 from ..data import Source, Table
 from ..errors import DataError
@@ -20,7 +21,8 @@ class RunKey:
     """Everything that may change an answer or its score. Runs with equal keys are one run and continue it.
 
     `draw` is how few-shot rows were chosen, `decoding` the generation settings, `data` the kind of source
-    (`sample`, `folder`, `hub`, `file`) and `revision` its content. How many items were run is not part of it.
+    (`sample`, `folder`, `hub`, `file`) and `revision` its content; `thinking` tokens are allowed before an answer,
+    `sandbox` says how programs were run (`isolated`, `none`, or empty). How many items were run is not part of it.
     """
 
     system: Identity
@@ -36,6 +38,14 @@ class RunKey:
     scorer: str
     data: str
     revision: str
+    system_prompt: str = ""
+    thinking: int = 0
+    sandbox: str = ""
+
+    @property
+    def samples(self) -> int:
+        """Answers per question."""
+        return 1 if self.decoding == "loglikelihood" else json.loads(self.decoding).get("samples", 1)
 
     @property
     def run(self) -> str:
@@ -62,6 +72,18 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Decoding:
+    """How text is generated: greedily once, or `samples` times at a temperature. `top_p` as Holtzman et al. 2020."""
+
+    samples: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+
+
+GREEDY = Decoding()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A run to do. `available` counts the rows that the data holds, `complete` tells whether it holds every subset,
     `notes` are said to the user."""
@@ -72,7 +94,11 @@ class Plan:
     headline: str
     average: str
     chance: float
+    normalized: tuple[str, ...] = ()
+    chances: Mapping[str, float] = field(default_factory=dict)
     complete: bool = True
+    decoding: Decoding = GREEDY
+    withheld: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -94,6 +120,10 @@ def plan(
     chat_template: bool = False,
     window: Literal["cut", "strict"] = "cut",
     seed: int = 0,
+    decoding: Decoding = GREEDY,
+    system_prompt: str = "",
+    thinking: int = 0,
+    sandbox: str = "",
 ) -> Plan:
     """What to ask `system`: items with prompts, in order of the data. No model is needed.
 
@@ -101,7 +131,12 @@ def plan(
     Raises DataError if the source holds nothing of the benchmark, UsageError if it has too few few-shot rows.
     """
     parts = [part for part in benchmark.parts if source.has(benchmark.dataset, part.config, part.split)]
-    tables = [source.table(benchmark.dataset, p.config, p.split) for p in parts or benchmark.parts[:1]]
+    read = cache(lambda config, split: source.table(benchmark.dataset, config, split))
+    found = [(part, _kept(read(part.config, part.split), part)) for part in parts or benchmark.parts[:1]]
+    found = [(part, table) for part, table in found if table.rows]
+    if not found:
+        raise DataError(f"the data ({source.kind}) has no rows of {benchmark.name}; expected at least one")
+    parts, tables = [part for part, _ in found], [table for _, table in found]
     shots = view.shots if shots is None else shots
     how = draw_how or view.draw
     quotas = spread(limit, [len(table.rows) for table in tables])
@@ -111,7 +146,7 @@ def plan(
         pool = Table((), "", "")
         if shots and part.shots_split:
             same = part.shots_split == part.split
-            pool = table if same else source.table(benchmark.dataset, part.config, part.shots_split)
+            pool = table if same else _kept(read(part.shots_config or part.config, part.shots_split), part)
             revisions.append(pool.revision)
         drawn = draw(
             benchmark.harness_draw if how == "harness" else "fixed",
@@ -127,9 +162,8 @@ def plan(
             try:
                 prompt = benchmark.prompt(example, drawn[index], view)
             except (ValueError, KeyError, IndexError, TypeError) as error:
-                raise DataError(
-                    f"{table.origin}, row {index + 1} is not a row of {benchmark.name}: {error!r}"
-                ) from error
+                what = type(error).__name__ if benchmark.dataset.withheld else repr(error)
+                raise DataError(f"{table.origin}, row {index + 1} is not a row of {benchmark.name}: {what}") from error
             items.append(Item(example, prompt, benchmark.cluster(example)))
     key = RunKey(
         system=system,
@@ -140,11 +174,14 @@ def plan(
         draw=how if shots else "fixed",
         chat_template=chat_template,
         window=window,
-        decoding=_decoding(items[0].prompt),
+        decoding=_decoding(items[0].prompt, decoding, benchmark.kind),
         seed=seed,
         scorer=SCORER,
         data=source.kind,
         revision=hashlib.sha256("\n".join(revisions).encode()).hexdigest()[:16],
+        system_prompt=system_prompt,
+        thinking=thinking,
+        sandbox=sandbox if benchmark.kind == "code" else "",
     )
     notes = []
     if len(parts) < len(benchmark.parts):
@@ -156,9 +193,21 @@ def plan(
         headline=view.headline,
         average=view.average,
         chance=benchmark.chance,
+        normalized=view.normalized,
+        chances={part.subset: benchmark.chance if part.chance is None else part.chance for part in parts},
         complete=len(parts) == len(benchmark.parts),
+        decoding=decoding,
+        withheld=benchmark.dataset.withheld,
         notes=tuple(notes),
     )
+
+
+def _kept(table: Table, part: Part) -> Table:
+    """The rows of a table that belong to the part, with its fields."""
+    if part.keep is None and not part.fields:
+        return table
+    rows = [{**row, **part.fields} for row in table.rows if part.keep is None or part.keep(row)]
+    return Table(rows, table.origin, table.revision)
 
 
 def spread(limit: int | None, sizes: Sequence[int]) -> list[int]:
@@ -174,7 +223,8 @@ def spread(limit: int | None, sizes: Sequence[int]) -> list[int]:
     return quotas
 
 
-def _decoding(prompt: Prompt) -> str:
+def _decoding(prompt: Prompt, decoding: Decoding, kind: str) -> str:
     if isinstance(prompt, ChoicePrompt):
         return "loglikelihood"
-    return json.dumps({"temperature": 0, "max_tokens": prompt.max_tokens, "stop": prompt.stop})
+    stop = () if kind == "code" else prompt.stop  # MultiPL-E names them in each row
+    return json.dumps({**asdict(decoding), "max_tokens": prompt.max_tokens, "stop": stop})

@@ -10,6 +10,7 @@ from ..statistics import choose, macro
 from ..values import Failed, Outcome, Score, Scored, Usage
 from .plan import Plan, RunKey
 
+NORMALIZED = "normalized"
 STATUSES = ("ok", "unparsed", "truncated", "refused", "infra", "timeout")
 
 
@@ -39,8 +40,13 @@ class Report:
 
     @property
     def score(self) -> Score | None:
-        """The headline metric; None if no item was scored."""
-        return self.scores.get(self.headline)
+        """What the leaderboard shows; None if no item was scored."""
+        return self.scores.get(self.shown)
+
+    @property
+    def shown(self) -> str:
+        """The metric that leads: the headline, or in views that correct for guessing, what is left of it."""
+        return NORMALIZED if NORMALIZED in self.scores else self.headline
 
     def to_json(self) -> dict[str, Any]:
         """The documented object that `--json` prints, one per system and benchmark; README and tests hold its shape."""
@@ -54,6 +60,10 @@ class Report:
             "shots": key.shots,
             "draw": key.draw,
             "chat_template": key.chat_template,
+            "samples": key.samples,
+            "thinking": key.thinking,
+            "system_prompt": key.system_prompt,
+            "sandbox": key.sandbox,
             "data": key.data,
             "revision": key.revision,
             "n": self.n,
@@ -101,6 +111,10 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Usage) -> Report:
         scores = {metric: macro([means[metric] for means in subsets.values()]) for metric in metrics}
     else:
         scores = _means(scored)
+    if plan.normalized and scored:
+        each = subsets or {scored[0].subset: scores}
+        above = [_above_chance(means, plan.normalized, plan.chances[name]) for name, means in each.items()]
+        scores[NORMALIZED] = macro(above)
     found: Counter[str] = Counter(outcome.kind if isinstance(outcome, Failed) else outcome.status for outcome in every)
     return Report(
         key=plan.key,
@@ -127,7 +141,25 @@ def _means(outcomes: Sequence[Scored]) -> dict[str, Score]:
     for metric in metrics:
         having = [outcome for outcome in outcomes if metric in outcome.scores]
         means[metric] = choose([outcome.scores[metric] for outcome in having], [outcome.cluster for outcome in having])
+    for metric in dict.fromkeys(metric for outcome in outcomes for metric in outcome.pooled):
+        values = [(value, outcome.cluster) for outcome in outcomes for value in outcome.pooled.get(metric, ())]
+        means[metric] = choose([value for value, _ in values], [cluster for _, cluster in values])
     return means
+
+
+def _above_chance(means: Mapping[str, Score], metrics: Sequence[str], chance: float) -> Score:
+    """The mean of `metrics` as a share of what is above guessing, not below 0 (Open LLM Leaderboard v2).
+
+    Two metrics of the same items go up and down together; the error of their mean is the mean of their errors.
+    """
+    found = [means[metric] for metric in metrics]
+
+    def scale(values: Sequence[float]) -> float:
+        return max(0.0, (sum(values) / len(values) - chance) / (1 - chance))
+
+    value, low, high = (scale([getattr(score, name) for score in found]) for name in ("value", "low", "high"))
+    error = sum(score.stderr for score in found) / len(found) / (1 - chance)
+    return Score(value, low, high, error, found[0].n, f"{found[0].method}, above chance", found[0].clusters)
 
 
 def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:

@@ -3,14 +3,24 @@
 The caller stores, shows and may stop; a failure of the system becomes a Failed outcome, never a score.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from functools import partial
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
-from ..data import Row
+from ..benchmarks.languages import execute, passed
 from ..errors import UsageError
 from ..models.system import Generate, System
+from ..sandbox import Ran, Sandbox
+from ..scoring.repeated import pass_at_k
+from ..scoring.thinking import split_thinking
+from ..tokens.stop import cut_at_stop
 from ..values import (
     ChoicePrompt,
+    Completion,
     Failed,
     Failure,
     GenerationPrompt,
@@ -23,63 +33,100 @@ from ..values import (
 from .plan import Item, Plan
 
 BLOCK = 512  # items whose prompts are tokenized and handed to the system together
+PASS_AT = (1, 2, 5, 10, 20, 50, 100)
+Asked = Iterator[tuple[int, Answers | Failure]]
 
 
 def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
     """Raise UsageError if the system cannot be asked in this way."""
-    able = system.capabilities
+    able, name = system.capabilities, plan.key.system.name
     if benchmark.kind == "choice" and not able.loglikelihood:
-        raise UsageError(f"{plan.key.system.name} gives no log-probabilities; {benchmark.name} needs them")
+        raise UsageError(f"{name} gives no log-probabilities; {benchmark.name} needs them. Use {benchmark.name}:letter")
+    if benchmark.kind == "choice" and plan.decoding.samples > 1:
+        raise UsageError(f"{benchmark.name} scores choices, which has no samples; --samples is for generated answers")
     if plan.key.chat_template and not able.chat:
-        raise UsageError(f"{plan.key.system.name} has no chat template; run it with --chat-template off")
+        raise UsageError(f"{name} has no chat template; run it with --chat-template off")
+    if plan.key.system_prompt and not plan.key.chat_template:
+        raise UsageError("a system prompt is a message; give --chat-template on with --system")
+    if plan.decoding.samples > 1 and plan.decoding.temperature == 0:
+        raise UsageError("several samples at temperature 0 are all the same; give --temperature as well")
 
 
 def run(
-    plan: Plan, benchmark: Benchmark, system: System, items: Sequence[Item]
+    plan: Plan, benchmark: Benchmark, system: System, items: Sequence[Item], sandbox: Sandbox | None = None
 ) -> Iterator[tuple[Item, Prompt, Outcome]]:
-    """(item, the prompt as it was sent, outcome) in order of completion, for `items` of the plan."""
-    ask = _ask_choices if benchmark.kind == "choice" else _ask_open
+    """(item, the prompt as it was sent, outcome) in order of completion, for `items` of the plan.
+
+    Programs run in `sandbox`, several at once, while the system goes on answering.
+    """
     for start in range(0, len(items), BLOCK):
         block = items[start : start + BLOCK]
-        prompts = [_with_template(item.prompt, system) if plan.key.chat_template else item.prompt for item in block]
-        for place, answers in ask(prompts, system):
-            item = block[place]
-            yield item, prompts[place], _outcome(plan, benchmark.grade, item, answers)
+        prompts = [_as_sent(plan, benchmark, item, system) for item in block]
+        asked = _ask_choices(prompts, system) if benchmark.kind == "choice" else _ask_open(plan, block, prompts, system)
+        if benchmark.program:
+            assert sandbox is not None
+            outcomes = _run_programs(plan, benchmark, sandbox, block, prompts, asked)
+        else:
+            outcomes = ((place, _outcome(plan, benchmark, block[place], prompts[place], got)) for place, got in asked)
+        for place, outcome in outcomes:
+            yield block[place], prompts[place], outcome
 
 
-def _ask_choices(prompts: list, system: System) -> Iterator[tuple[int, Answers | Failure]]:
+def _ask_choices(prompts: list, system: System) -> Asked:
     """Answers of each prompt once all its choices are known."""
     owners = [(place, choice) for place, prompt in enumerate(prompts) for choice in range(len(prompt.continuations))]
-    pairs = [pair for prompt in prompts for pair in prompt.pairs]
-    answers: list[list[LogLikelihood | None]] = [[None] * len(prompt.continuations) for prompt in prompts]
-    left = [len(prompt.continuations) for prompt in prompts]
+    results = system.score([pair for prompt in prompts for pair in prompt.pairs])
+    yield from _gather(owners, results, [len(prompt.continuations) for prompt in prompts])
+
+
+def _ask_open(plan: Plan, block: Sequence[Item], prompts: list, system: System) -> Asked:
+    """Completions of each prompt once all its samples are there; seeds differ between samples and between items."""
+    how, key = plan.decoding, plan.key
+    owners = [(place, sample) for place in range(len(prompts)) for sample in range(how.samples)]
+    requests = [
+        Generate(
+            prompts[place].context,
+            prompts[place].max_tokens + key.thinking,
+            () if key.thinking else prompts[place].stop,  # while it thinks, a stop string means nothing
+            how.temperature,
+            top_p=how.top_p,
+            seed=zlib.crc32(f"{key.seed} {block[place].name} {sample}".encode()),
+        )
+        for place, sample in owners
+    ]
+    yield from _gather(owners, system.complete(requests), [how.samples] * len(prompts))
+
+
+def _gather(owners: list[tuple[int, int]], results: Iterator, counts: list[int]) -> Asked:
+    """Each place's answers, in order, once it has all of them; its first failure instead, at once."""
+    answers: list[dict[int, LogLikelihood | Completion]] = [{} for _ in counts]
     failed: set[int] = set()
-    for index, result in system.score(pairs):
-        place, choice = owners[index]
+    for index, result in results:
+        place, number = owners[index]
         if place in failed:
             continue
         if isinstance(result, Failure):
             failed.add(place)
             yield place, result
             continue
-        answers[place][choice] = result
-        left[place] -= 1
-        if not left[place]:
-            yield place, tuple(answer for answer in answers[place] if answer is not None)
+        answers[place][number] = result
+        if len(answers[place]) == counts[place]:
+            yield place, tuple(answers[place][i] for i in range(counts[place]))
 
 
-def _ask_open(prompts: list, system: System) -> Iterator[tuple[int, Answers | Failure]]:
-    requests = [Generate(prompt.context, prompt.max_tokens, prompt.stop) for prompt in prompts]
-    for place, result in system.complete(requests):
-        yield place, result if isinstance(result, Failure) else (result,)
-
-
-def _with_template(prompt: Prompt, system: System) -> Prompt:
-    """The prompt under the chat template: instruction as system message, examples and question as one user message."""
+def _as_sent(plan: Plan, benchmark: Benchmark, item: Item, system: System) -> Prompt:
+    """The prompt itself; under the chat template its instruction as system message, the rest as one user message."""
+    if not plan.key.chat_template:
+        return item.prompt
+    prompt = item.prompt
+    if benchmark.chat:
+        question = benchmark.chat(item.example.row)
+        prompt = GenerationPrompt(prompt.description, "", question.text, question.stop, question.max_tokens)
 
     def render(text: str) -> str:
-        instruction = [Message("system", prompt.description.strip())] if prompt.description.strip() else []
-        return system.render([*instruction, Message("user", prompt.header + text)])
+        instruction = "\n\n".join(filter(None, (plan.key.system_prompt.strip(), prompt.description.strip())))
+        before = [Message("system", instruction)] if instruction else []
+        return system.render([*before, Message("user", prompt.header + text)])
 
     if isinstance(prompt, ChoicePrompt):
         continuations = tuple(continuation.removeprefix(" ") for continuation in prompt.continuations)
@@ -87,21 +134,89 @@ def _with_template(prompt: Prompt, system: System) -> Prompt:
     return GenerationPrompt("", "", render(prompt.text), prompt.stop, prompt.max_tokens)
 
 
-def _outcome(plan: Plan, grade: Callable[[Row, Answers], Grade], item: Item, answers: Answers | Failure) -> Outcome:
+def _outcome(plan: Plan, benchmark: Benchmark, item: Item, prompt: Prompt, answers: Answers | Failure) -> Outcome:
+    if failed := _failed(plan, item, answers):
+        return failed
+    assert benchmark.grade
+    assert not isinstance(answers, Failure)
+    if isinstance(prompt, ChoicePrompt):
+        return _scored(item, answers, [benchmark.grade(item.example.row, answers)])
+    texts = [_answer_of(plan, prompt, answer) for answer in answers if isinstance(answer, Completion)]
+    return _scored(item, answers, [benchmark.grade(item.example.row, (text,)) for text in texts])
+
+
+def _failed(plan: Plan, item: Item, answers: Answers | Failure) -> Failed | None:
+    what = partial(Failed, item.name, item.example.subset, item.cluster)
     if isinstance(answers, Failure):
-        return Failed(item.name, item.example.subset, item.cluster, answers.kind, answers.reason)
+        return what(answers.kind, answers.reason)
     cut = max(answer.cut for answer in answers)
     if cut and plan.key.window == "strict":
         reason = f"the prompt is {cut} tokens longer than the context window; --window cut would drop them on the left"
-        return Failed(item.name, item.example.subset, item.cluster, "infra", reason)
-    got = grade(item.example.row, answers)
+        return what("infra", reason)
+    return None
+
+
+def _answer_of(plan: Plan, prompt: GenerationPrompt, completion: Completion) -> Completion:
+    """What is graded: the completion without its thinking, stopped where the prompt says."""
+    _, answer = split_thinking(completion.text)
+    return replace(completion, text=cut_at_stop(answer, prompt.stop) if plan.key.thinking else answer)
+
+
+def _scored(item: Item, answers: Answers, grades: list[Grade]) -> Scored:
+    """The mean over samples; what is shown is the first one's."""
+    first = grades[0]
     return Scored(
         item=item.name,
         subset=item.example.subset,
         cluster=item.cluster,
-        status=got.status,
-        scores=dict(got.scores),
-        target=got.target,
-        extracted=got.extracted,
+        status=first.status,
+        scores={metric: sum(grade.scores[metric] for grade in grades) / len(grades) for metric in first.scores},
+        target=first.target,
+        extracted=first.extracted,
         answers=answers,
+        pooled={metric: sum((grade.pooled[metric] for grade in grades), ()) for metric in first.pooled},
     )
+
+
+def _run_programs(
+    plan: Plan, benchmark: Benchmark, sandbox: Sandbox, block: Sequence[Item], prompts: list, asked: Asked
+) -> Iterator[tuple[int, Outcome]]:
+    """Outcomes as programs end; they run beside the system, as many as there are cores."""
+    waiting: dict[Future[Outcome], int] = {}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for place, answers in asked:
+            if failed := _failed(plan, block[place], answers):
+                yield place, failed
+                continue
+            assert not isinstance(answers, Failure)
+            waiting[pool.submit(_judge, plan, benchmark, sandbox, block[place], prompts[place], answers)] = place
+            for future in [future for future in waiting if future.done()]:
+                yield waiting.pop(future), future.result()
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+
+
+def _judge(
+    plan: Plan, benchmark: Benchmark, sandbox: Sandbox, item: Item, prompt: GenerationPrompt, answers: Answers
+) -> Outcome:
+    """Run each sample's program. One that is stopped by a limit has failed: it scores 0."""
+    assert benchmark.program
+    ends: list[tuple[bool, str]] = []
+    for answer in answers:
+        assert isinstance(answer, Completion)
+        program = benchmark.program(item.example.row, _answer_of(plan, prompt, answer).text)
+        ran = execute(sandbox, benchmark.language, program.source)
+        good = passed(benchmark.language, ran)
+        ends.append((good, "passed" if good else _why(ran)))
+    right = sum(good for good, _ in ends)
+    chances = {k: pass_at_k(len(ends), right, k) for k in PASS_AT}
+    scores = {f"pass@{k}": chance for k, chance in chances.items() if chance is not None}
+    cut_off = isinstance(answers[0], Completion) and answers[0].finish == "length"
+    grade = Grade(scores, "passes the tests", ends[0][1], "truncated" if cut_off and not right else "ok")
+    return _scored(item, answers, [grade])
+
+
+def _why(ran: Ran) -> str:
+    """The limit that was met, or the last line of what the program said."""
+    last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:] or [f"exit status {ran.exit_code}"]
+    return ran.end if ran.end != "error" else last[0][:200]

@@ -240,8 +240,9 @@ def _dump_outcome(outcome: Outcome) -> str:
     """The fields by name; answers by position, as their dataclass orders them."""
     if isinstance(outcome, Failed):
         return json.dumps({"failed": astuple(outcome)})
-    kind = "completion" if outcome.completion else "choices"
-    return json.dumps({"scored": astuple(outcome)[:-1], kind: [astuple(answer) for answer in outcome.answers]})
+    *fields, answers, pooled = astuple(outcome)
+    kind = "completion" if outcome.completions else "choices"
+    return json.dumps({"scored": fields, kind: answers, **({"pooled": pooled} if pooled else {})})
 
 
 def _load_outcome(fields: Mapping[str, Any]) -> Outcome:
@@ -250,4 +251,5 @@ def _load_outcome(fields: Mapping[str, Any]) -> Outcome:
     item, subset, cluster, status, scores, target, extracted = fields["scored"]
     texts = tuple(Completion(*answer) for answer in fields.get("completion", ()))
     choices = tuple(LogLikelihood(*answer) for answer in fields.get("choices", ()))
-    return Scored(item, subset, cluster, status, scores, target, extracted, texts or choices)
+    pooled = {metric: tuple(values) for metric, values in fields.get("pooled", {}).items()}
+    return Scored(item, subset, cluster, status, scores, target, extracted, texts or choices, pooled)

@@ -10,17 +10,20 @@ from typing import Literal
 from .. import settings
 from ..benchmarks.benchmark import Benchmark, Draw
 from ..benchmarks.catalogue import CATALOGUE, find, find_view
-from ..benchmarks.own import declare
+from ..benchmarks.languages import missing
+from ..benchmarks.own import Scorer, declare
 from ..data import Source, open_source
 from ..data.own import is_file, read
 from ..errors import UnknownName, UsageError
-from ..evaluation.plan import Item, Plan, plan
+from ..evaluation.plan import GREEDY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.run import check, run
 from ..models.load import load
 from ..models.local import LocalModel
+from ..sandbox import Sandbox
+from ..scoring.open import RUBRIC
 from ..store.runs import Runs
-from ..values import ChoicePrompt, Outcome, Score
+from ..values import ChoicePrompt, Message, Outcome, Prompt, Score, Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,16 @@ class Options:
     fresh: bool = False
     retry_failed: bool = False
     workers: int | None = None
+    samples: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    system_prompt: str = ""
+    thinking: int = 0
+    sandbox: bool = True
+    scorer: str = "exact"
+    judge: str = ""
+    rubric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +79,43 @@ def choose(names: Sequence[str], options: Options) -> tuple[Source, list[Benchma
     """The source and the benchmarks that names mean: `all`, a view's own, or the user's file."""
     data = options.data or settings.data()
     if data and is_file(data):
-        table = read(Path(data))
+        table = read(Path(data), patterns=options.scorer == "regex")
         if [name for name in names if name not in ("all", table.name)]:
             raise UsageError(f"--data {data} is a benchmark of its own; leave out -b")
-        return table, [declare(table)]
+        return table, [declare(table, _scorer(options))]
+    if options.scorer != "exact":
+        raise UsageError("--scorer is for a file of your own (--data FILE); benchmarks have their own scorers")
     source = open_source(data)
     of_view = [b for b in CATALOGUE.values() if options.view in b.views]
     if not of_view:
         raise UnknownName("view", options.view, {view for b in CATALOGUE.values() for view in b.views})
     if not names or "all" in names:
-        return source, of_view
+        return source, [benchmark for benchmark in of_view if _has_rows(benchmark, source)]
     chosen = [find(name) for name in dict.fromkeys(names)]
     for benchmark in chosen:
         find_view(benchmark, options.view)
     return source, chosen
+
+
+def _scorer(options: Options) -> Scorer:
+    """The user's scorer; a judge is a model, loaded when the first answer is graded."""
+    if options.scorer != "judge":
+        if options.judge or options.rubric:
+            raise UsageError("--judge and --rubric go with --scorer judge")
+        return Scorer(options.scorer)
+    if not options.judge:
+        raise UsageError("--scorer judge needs a model to judge: --judge NAME")
+    judge = load(options.judge)
+
+    def answer(prompt: str) -> str:
+        asked = [Message("user", prompt)] if judge.capabilities.chat else prompt
+        return judge.generate([asked], max_tokens=256)[0].text
+
+    return Scorer("judge", answer, options.judge, options.rubric or RUBRIC)
+
+
+def _has_rows(benchmark: Benchmark, source: Source) -> bool:
+    return any(source.has(benchmark.dataset, part.config, part.split) for part in benchmark.parts)
 
 
 def make_plan(model: LocalModel, benchmark: Benchmark, source: Source, options: Options) -> Plan:
@@ -95,6 +131,13 @@ def make_plan(model: LocalModel, benchmark: Benchmark, source: Source, options: 
         draw_how=options.draw,
         chat_template=options.chat_template,
         window=options.window,
+        seed=options.seed,
+        decoding=Decoding(options.samples, options.temperature, options.top_p)
+        if benchmark.kind != "choice"
+        else GREEDY,
+        system_prompt=options.system_prompt,
+        thinking=options.thinking,
+        sandbox="isolated" if options.sandbox else "none",
     )
 
 
@@ -104,6 +147,11 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options)
     All plans are made, and so all names and data checked, before the first model is loaded.
     """
     source, benchmarks = choose(names, options)
+    for benchmark in benchmarks:
+        if reason := not_run(benchmark):
+            yield Progress("", benchmark.name, 0, 0, note=f"{benchmark.name} is not run: {reason}")
+    benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark)]
+    sandbox = Sandbox(options.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
     models = [load(name) for name in dict.fromkeys(systems)]
     plans = [[(b, make_plan(model, b, source, options)) for b in benchmarks] for model in models]
     with Runs(settings.database()) as store:
@@ -113,14 +161,15 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options)
             model.workers = options.workers or settings.workers() or model.most_workers()
             try:
                 for benchmark, made in mine:
-                    yield from _evaluate(store, model, benchmark, made, options)
+                    yield from evaluate_plan(store, model, benchmark, made, options, sandbox)
             finally:
                 model.close()
 
 
-def _evaluate(
-    store: Runs, model: LocalModel, benchmark: Benchmark, made: Plan, options: Options
+def evaluate_plan(
+    store: Runs, model: LocalModel, benchmark: Benchmark, made: Plan, options: Options, sandbox: Sandbox | None = None
 ) -> Iterator[Progress | Report]:
+    """Ask what is not stored yet, store each outcome; progress after each, the Report of all that is stored at the end."""
     key = made.key
     attempt = store.begin(key, options.fresh)
     known = store.known(key.run)
@@ -141,8 +190,10 @@ def _evaluate(
         if model.note:
             yield Progress(key.system.name, key.benchmark, done, total, resumed, model.note)
         started = time.perf_counter()
-        for item, prompt, outcome in run(made, benchmark, model, todo):
+        for item, prompt, outcome in run(made, benchmark, model, todo, sandbox):
             seconds = time.perf_counter() - started
+            if made.withheld:
+                prompt, outcome = withhold(item, prompt, outcome)
             store.add(key.run, attempt, places[item.name], prompt, outcome, seconds)
             done += 1
             yield Progress(key.system.name, key.benchmark, done, total, resumed)
@@ -150,6 +201,23 @@ def _evaluate(
     summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run))
     store.save_report(summary)
     yield summary
+
+
+def not_run(benchmark: Benchmark) -> str | None:
+    """Why a benchmark cannot be run on this machine: its programs lack a compiler or interpreter."""
+    return missing(benchmark.language) if benchmark.kind == "code" else None
+
+
+def withhold(item: Item, prompt: Prompt, outcome: Outcome) -> tuple[Prompt, Outcome]:
+    """What is stored of a dataset whose rows must not appear: which item, which letters, how likely; no text of it."""
+    place = f"[withheld: {item.name}; llms samples --reveal shows it from the data]"
+    if isinstance(prompt, ChoicePrompt):
+        shown: Prompt = ChoicePrompt("", "", (place,) * len(prompt.contexts), prompt.continuations)
+    else:
+        shown = replace(prompt, description="", header="", text=place)
+    if isinstance(outcome, Scored) and outcome.completions:
+        outcome = replace(outcome, answers=tuple(replace(c, text="[withheld]") for c in outcome.completions))
+    return shown, outcome
 
 
 def _few_rows(made: Plan, options: Options) -> list[str]:
@@ -166,7 +234,7 @@ def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> 
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
             model = load(name)
-            for benchmark in benchmarks:
+            for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
                 made = make_plan(model, benchmark, source, options)
                 known = {} if options.fresh else store.known(made.key.run)
                 todo = [item for item in made.items if not known.get(item.name, False)]
@@ -229,10 +297,10 @@ class Evaluation:
     def __repr__(self) -> str:
         lines = []
         for name, found in self.reports.items():
-            s = found.scores.get(found.headline)
+            s = found.score
             value = f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" if s else "no score"
             lines.append(
-                f"{name} {found.headline} {value} n={found.n}" + (f" failed={found.failed}" if found.failed else "")
+                f"{name} {found.shown} {value} n={found.n}" + (f" failed={found.failed}" if found.failed else "")
             )
         return "\n".join(lines)
 
@@ -246,9 +314,33 @@ def evaluate(
     data: str | None = None,
     view: str = "default",
     chat_template: bool = False,
+    samples: int = 1,
+    temperature: float = 0.0,
+    seed: int = 0,
+    system_prompt: str = "",
+    thinking: int = 0,
+    sandbox: bool = True,
+    scorer: str = "exact",
+    judge: str = "",
+    rubric: str = "",
 ) -> Evaluation:
     """Run `benchmarks` on a model (or the name of one) and keep the results; what is stored already is not asked again."""
-    options = replace(Options(view=view, chat_template=chat_template), limit=limit, shots=shots, data=data)
+    options = Options(
+        view=view,
+        limit=limit,
+        shots=shots,
+        data=data,
+        chat_template=chat_template,
+        samples=samples,
+        temperature=temperature,
+        seed=seed,
+        system_prompt=system_prompt,
+        thinking=thinking,
+        sandbox=sandbox,
+        scorer=scorer,
+        judge=judge,
+        rubric=rubric,
+    )
     if isinstance(benchmarks, str):
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")
     source, chosen = choose(benchmarks, options)
@@ -257,9 +349,12 @@ def evaluate(
     try:
         with Runs(settings.database()) as store:
             for benchmark in chosen:
+                if reason := not_run(benchmark):
+                    raise UsageError(f"{benchmark.name} cannot be run: {reason}")
                 made = make_plan(opened, benchmark, source, options)
                 check(made, benchmark, opened)
-                for event in _evaluate(store, opened, benchmark, made, options):
+                box = Sandbox(sandbox) if benchmark.kind == "code" else None
+                for event in evaluate_plan(store, opened, benchmark, made, options, box):
                     if isinstance(event, Report):
                         reports[benchmark.name] = event
     finally:

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from .. import settings
+from ..benchmarks.benchmark import Draw
+from ..benchmarks.catalogue import find
+from ..data import open_source
 from ..errors import UsageError
+from ..evaluation.plan import plan
 from ..store.runs import Runs, StoredRun
 from ..values import ChoicePrompt, Outcome, Prompt, Scored
 
@@ -25,11 +30,15 @@ def delete(names: list[str]) -> list[str]:
 
 
 def samples(
-    name: str, wrong: bool = False, failed: bool = False, item: str | None = None
+    name: str, wrong: bool = False, failed: bool = False, item: str | None = None, reveal: str | None = None
 ) -> Iterator[tuple[StoredRun, Prompt, Outcome]]:
-    """(run, prompt, outcome) of each item of a run: all, those without a full score, those that failed, or one."""
+    """(run, prompt, outcome) of each item of a run: all, those without a full score, those that failed, or one.
+
+    `reveal` names the data from which prompts that are withheld (GPQA's) are made again, to be shown to this user.
+    """
     with Runs(settings.database()) as store:
         run = store.find(name)
+        revealed = {} if reveal is None else _revealed(run, reveal)
         headline = run.report.headline if run.report else None
         seen = False
         for prompt, outcome in store.outcomes(run.run):
@@ -40,11 +49,25 @@ def samples(
             if (wrong and (not scored or right)) or (failed and scored):
                 continue
             seen = True
-            yield run, prompt, outcome
+            yield run, revealed.get(outcome.item, prompt), outcome
         if item is not None and not seen:
             raise UsageError(
                 f"run {run.run} has no item {item!r}; items are named subset/number, as llms samples shows them"
             )
+
+
+def _revealed(run: StoredRun, data: str) -> dict[str, Prompt]:
+    """The prompts of a run, made from the data again. Raises UsageError if the data are not those of the run."""
+    key, benchmark = run.key, find(run.key.benchmark)
+    view = benchmark.views[key.view]
+    made = plan(benchmark, key.view, view, open_source(data), key.system, shots=key.shots, draw_how=_draw(key.draw))
+    if made.key.revision != key.revision:
+        raise UsageError(f"run {run.run} was made of other rows than {data} holds; name the data it was run on")
+    return {item.name: item.prompt for item in made.items}
+
+
+def _draw(name: str) -> Draw:
+    return "harness" if name == "harness" else "fixed"
 
 
 def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
@@ -56,8 +79,10 @@ def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
     row: dict[str, Any] = {"item": outcome.item, "subset": outcome.subset}
     if not isinstance(outcome, Scored):
         return {**row, "status": outcome.kind, "prompt": shown, "reason": outcome.reason}
-    if outcome.completion:
-        answers: dict[str, Any] = {"text": outcome.completion.text}
+    if outcome.completions:
+        answers: dict[str, Any] = {"text": outcome.completions[0].text}
+        if len(outcome.completions) > 1:
+            answers["texts"] = [completion.text for completion in outcome.completions]
     else:
         answers = {"logprob": [a.logprob for a in outcome.choices], "greedy": [a.greedy for a in outcome.choices]}
     return {
@@ -67,7 +92,7 @@ def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
         **answers,
         "extracted": outcome.extracted,
         "target": outcome.target,
-        "scores": dict(outcome.scores),
+        "scores": {**outcome.scores, **{metric: list(values) for metric, values in outcome.pooled.items()}},
         "seconds": outcome.seconds,
         "tokens": outcome.tokens,
     }
@@ -122,6 +147,19 @@ def diff(a: str, b: str) -> Difference:
 
 def _text(prompt: Prompt) -> str:
     return "\n".join(c + k for c, k in prompt.pairs) if isinstance(prompt, ChoicePrompt) else prompt.context
+
+
+def write_report(name: str, path: Path | None) -> Path:
+    """Write the page of a run; where it was written."""
+    from .page import run_page
+
+    with Runs(settings.database()) as store:
+        run = store.find(name)
+        if run.report is None:
+            raise UsageError(f"run {run.run} has no result yet; finish it with the llms eval command that began it")
+        target = path or Path(f"{run.run}.html")
+        target.write_text(run_page(run.report, store.outcomes(run.run)), encoding="utf-8")
+    return target
 
 
 METRICS = {

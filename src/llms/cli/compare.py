@@ -1,0 +1,116 @@
+"""`llms compare`."""
+
+import sys
+
+import click
+from rich.text import Text
+
+from ..workbench.compare import Comparison, compare_all
+from ..workbench.evaluate import Options, Progress
+from .evaluate import names, show_progress
+from .output import console, percent, print_json, table
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("-b", "--benchmark", "benchmarks", multiple=True, callback=names, help="Benchmarks, comma-separated.")
+@click.option("--view", default="default", show_default=True, help="A named way to run: default, v1 or v2.")
+@click.option("--limit", type=click.IntRange(min=2), help="At most so many items of each benchmark.")
+@click.option("--shots", type=click.IntRange(min=0), help="Few-shot examples, instead of the view's.")
+@click.option("--data", help="sample (default), hub, a folder of benchmarks, or a .csv or .jsonl of your own.")
+@click.option("--chat-template", type=click.Choice(["on", "off"]), default="off", show_default=True)
+@click.option("--samples", type=click.IntRange(min=1), default=1, help="Answers per question, at a temperature.")
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.0)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 100, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Differences of less than so many points count as none.",
+)
+@click.option("--until-decided", is_flag=True, help="Ask in random order and stop as soon as it is clear.")
+@click.option(
+    "--fail-if", type=click.Choice(["worse", "not better"]), help="Exit with 1 if A is that anywhere; for CI."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; the default is what cores and memory hold.")
+@click.option("--no-sandbox", is_flag=True, help="Run generated programs without isolation.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line, one per benchmark.")
+def compare(a, b, benchmarks, view, limit, shots, data, chat_template, samples, temperature, margin, until_decided, fail_if,
+            workers, no_sandbox, as_json) -> None:  # fmt: skip
+    """Compare A with B on the same questions: models, or two stored runs.
+
+    \b
+    llms compare smollm2 'smollm2?dtype=bfloat16' -b arc_easy,hellaswag
+    llms compare hf:./tuned hf:./base -b gsm8k --data hub --until-decided --fail-if worse
+
+    Prints the difference with its 95 % interval, p (adjusted for the number of benchmarks), and of A: better, worse, no
+    detectable difference, equivalent, or not comparable. Runs that were asked differently are refused.
+    """
+    options = Options(
+        view=view, limit=limit, shots=shots, data=data, chat_template=chat_template == "on", workers=workers,
+        samples=samples, temperature=temperature, sandbox=not no_sandbox,
+    )  # fmt: skip
+    found: list[Comparison] = []
+
+    def events():
+        for event in compare_all(a, b, benchmarks, options, margin / 100, until_decided):
+            if isinstance(event, Progress):
+                yield event
+            else:
+                found.extend(event)
+
+    show_progress(events())
+    if as_json:
+        print_json(comparison.to_json() for comparison in found)
+    else:
+        _show(found)
+    bad = {"worse": ("worse",), "not better": ("worse", "no detectable difference", "equivalent", "not comparable")}
+    if fail_if and any(comparison.verdict in bad[fail_if] for comparison in found):
+        sys.exit(1)
+
+
+def _show(found: list[Comparison]) -> None:
+    out = console()
+    out.print(
+        Text("A  ", style="bold") + Text(found[0].system_a) + Text("\nB  ", style="bold") + Text(found[0].system_b)
+    )
+    rows = table(
+        "benchmark",
+        "A",
+        "B",
+        "A - B",
+        "95 % interval",
+        "p",
+        "n",
+        "A is",
+        right=("A", "B", "A - B", "95 % interval", "p", "n"),
+    )
+    for c in found:
+        rows.add_row(f"{c.benchmark} [dim]{c.metric}[/dim]", *_cells(c), Text(c.verdict, style="bold"))
+    out.print(rows)
+    for c in found:
+        for line in _notes(c):
+            out.print(Text(line, style="dim"))
+
+
+def _cells(c: Comparison) -> list[str]:
+    if c.paired is None or c.score_a is None or c.score_b is None:
+        return ["", "", "", "", "", ""]
+    low, high = c.sequence or (c.paired.low, c.paired.high)
+    p = "" if c.p is None else "< 0.001" if c.p < 0.001 else f"{c.p:.3f}"
+    interval = f"{100 * low:+.1f} – {100 * high:+.1f}"
+    return [percent(c.score_a), percent(c.score_b), f"{100 * c.paired.difference:+.1f}", interval, p, str(c.paired.n)]
+
+
+def _notes(c: Comparison) -> list[str]:
+    notes = [f"{c.benchmark}: {c.reason}"] if c.reason else []
+    if c.left_out:
+        notes.append(f"{c.benchmark}: {c.left_out} items failed on one side and were left out of both")
+    if c.paired is not None:
+        paired = c.paired
+        discordant = "" if paired.only_a is None else f", only A right {paired.only_a}, only B right {paired.only_b}"
+        how = "confidence sequence" if c.sequence else f"{paired.method}; {paired.test}"
+        clusters = f", {paired.clusters} clusters" if paired.clusters < paired.n else ""
+        notes.append(f"{c.benchmark}: {how}{clusters}{discordant}; runs {c.run_a} and {c.run_b}")
+    return notes

@@ -1,0 +1,15 @@
+"""Runs programs that nobody has read: in namespaces of their own, with limits, without network, home or neighbours.
+
+    Sandbox   run(files, commands) -> Ran; never raises for what a program does
+    Limits    what a program may use
+    probe     why this machine cannot isolate, or None
+
+On Linux a program sees a read-only system, one private folder of limited size, no other process, no network, and a clean
+environment; everything it started is dead when it ends. Started as root, it runs under an unprivileged uid. What cannot be
+isolated is refused, unless the user asks for `isolate=False`: then only the limits hold.
+"""
+
+from .limits import Limits, Ran
+from .run import Sandbox, SandboxUnavailable, probe
+
+__all__ = ["Limits", "Ran", "Sandbox", "SandboxUnavailable", "probe"]

@@ -1,0 +1,255 @@
+"""Inside: becomes an unprivileged user, enters namespaces of its own, builds a root, runs commands, reports.
+
+Run by path in an isolated interpreter, so it imports nothing but the standard library's cheapest parts:
+python -I -S enter.py CONFIG, where CONFIG is the JSON that run.py writes. Three processes: this one waits; its child is the
+first process of the process namespace, whose end ends all others; the grandchild becomes the program.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import resource
+import signal
+import sys
+import time
+
+CLONE = {
+    "mount": 0x00020000,
+    "uts": 0x04000000,
+    "ipc": 0x08000000,
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "net": 0x40000000,
+}
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = (
+    1,
+    2,
+    4,
+    8,
+    32,
+    4096,
+    16384,
+    1 << 18,
+)
+MNT_DETACH = 2
+SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+SYS_MOUNT_SETATTR = 442
+AT_RECURSIVE = 0x8000
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+INSIDE_ID = 1000
+WORK = "/tmp/work"
+DEVICES = ("null", "zero", "full", "random", "urandom")
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result: int, what: str) -> None:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    check(
+        libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode()),
+        f"mount {kind or source} on {target}",
+    )
+
+
+def read_only(path: str) -> None:
+    """Every mount at and below `path`."""
+    attributes = (ctypes.c_uint64 * 4)(MS_RDONLY | MS_NOSUID, 0, 0, 0)  # mount_attr: set, clear, propagation, user ns
+    check(libc.syscall(SYS_MOUNT_SETATTR, -100, path.encode(), AT_RECURSIVE, attributes, 32), f"make {path} read-only")
+
+
+def become(uid: int) -> None:
+    """From root to an unprivileged user of the host: as root, limits on processes do not hold."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    check(libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # else /proc/self belongs to root
+
+
+def leave_host() -> None:
+    uid, gid = os.getuid(), os.getgid()
+    check(libc.unshare(sum(CLONE.values())), "unshare")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{INSIDE_ID} {uid} 1"), ("gid_map", f"{INSIDE_ID} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def build_root(config: dict) -> None:
+    """A root of what the program may see: the system read-only, devices, a private /tmp, its files in /tmp/work.
+
+    The host's /proc is there for a moment more: one's own is mounted over it, which needs an old one in sight.
+    """
+    root = config["folder"] + "/root"
+    mount("none", "/", "", MS_REC | MS_PRIVATE)
+    mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    for path in config["visible"]:
+        if os.path.islink(path):
+            os.makedirs(os.path.dirname(root + path), exist_ok=True)
+            os.symlink(os.readlink(path), root + path)
+        elif os.path.isdir(path) and not os.path.isdir(root + path):
+            os.makedirs(root + path)
+            mount(path, root + path, "", MS_BIND | MS_REC)
+            read_only(root + path)
+    os.mkdir(root + "/dev")
+    for name in DEVICES:
+        with open(f"{root}/dev/{name}", "w"):
+            pass
+        mount(f"/dev/{name}", f"{root}/dev/{name}", "", MS_BIND)
+    for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        os.symlink(f"/proc/self/{target}", f"{root}/dev/{name}")
+    os.mkdir(root + "/proc")
+    mount("/proc", root + "/proc", "", MS_BIND | MS_REC)
+    os.mkdir(root + "/tmp")
+    mount("tmpfs", root + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"size={config['disk_bytes']},mode=1777")
+    copy(config["folder"] + "/files", root + WORK, config["uid"])
+    os.symlink("/tmp", root + "/dev/shm")
+    os.mkdir(root + "/old")
+    check(libc.syscall(SYS_PIVOT_ROOT[os.uname().machine], root.encode(), (root + "/old").encode()), "pivot_root")
+    os.chdir("/")
+    check(libc.umount2(b"/old", MNT_DETACH), "umount")
+    os.rmdir("/old")
+    mount("none", "/", "", MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+
+def mount_proc() -> None:
+    """One's own processes, and no further user namespaces. A container that masks /proc allows none; then it is empty."""
+    try:
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        with open("/proc/sys/user/max_user_namespaces", "w") as file:
+            file.write("0")
+    except OSError:
+        mount("tmpfs", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def copy(source: str, target: str, uid: int) -> None:
+    os.mkdir(target)
+    for name in os.listdir(source):
+        with open(f"{source}/{name}", "rb") as old, open(f"{target}/{name}", "wb") as new:
+            new.write(old.read())
+        if uid:
+            os.chown(f"{target}/{name}", uid, uid)
+    if uid:
+        os.chown(target, uid, uid)
+
+
+def execute(config: dict, command: list, limits: dict, work: str) -> None:
+    """Become the program. Never returns."""
+    os.setsid()
+    os.chdir(work)
+    resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_seconds"], limits["cpu_seconds"] + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (config["disk_bytes"],) * 2)
+    if limits["address_space"]:
+        resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"],) * 2)
+    if config["isolate"]:  # counted per namespace there; outside it would count the user's own processes
+        resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"],) * 2)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    places = [""] if "/" in command[0] else [f"{folder}/" for folder in config["environment"]["PATH"].split(":")]
+    for place in places:
+        try:
+            os.execve(place + command[0], command, config["environment"])
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                os.write(2, f"cannot run {command[0]}: {error.strerror}\n".encode())
+                os._exit(126)
+    os.write(2, f"cannot run {command[0]}: not found\n".encode())
+    os._exit(127)
+
+
+def resident_bytes(own: int) -> int:
+    """Of all processes in this process namespace but the first."""
+    total = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != own:
+            try:
+                with open(f"/proc/{name}/statm") as file:
+                    total += int(file.read().split()[1])
+            except (OSError, IndexError, ValueError):
+                continue
+    return total * os.sysconf("SC_PAGE_SIZE")
+
+
+def supervise(config: dict, work: str) -> dict:
+    """Run the commands in turn until one fails; watch time and memory."""
+    started, peak, end, code, done = time.monotonic(), 0, "ok", 0, 0
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    watch = config["isolate"] and os.path.isdir("/proc/self")
+    for done, (command, limits) in enumerate(zip(config["commands"], config["limits"], strict=True)):  # noqa: B007
+        deadline = time.monotonic() + limits["wall_seconds"]
+        child = os.fork()
+        if child == 0:
+            execute(config, command, limits, work)
+        end = ""
+        while True:
+            found, status, usage = os.wait4(-1, os.WNOHANG)
+            if found == child:
+                peak = max(peak, usage.ru_maxrss * 1024)
+                break
+            if found:
+                continue  # an orphan of the program's
+            if not end and time.monotonic() > deadline:
+                end = "timeout"
+            if not end and watch:
+                resident = resident_bytes(os.getpid())
+                peak = max(peak, resident)
+                end = "memory" if resident > limits["memory_bytes"] else ""
+            if end:
+                os.kill(child, signal.SIGKILL)
+            signal.sigtimedwait([signal.SIGCHLD], 0.03)
+        code = os.waitstatus_to_exitcode(status)
+        if not end and code in (-signal.SIGXCPU, -signal.SIGKILL):
+            spent = usage.ru_utime + usage.ru_stime
+            end = "timeout" if code == -signal.SIGXCPU or spent >= limits["cpu_seconds"] else "killed"
+        elif not end:
+            end = "ok" if code == 0 else "killed" if code < 0 else "error"
+        if end != "ok":
+            break
+    return {"end": end, "exit_code": code, "command": done, "seconds": time.monotonic() - started, "peak_bytes": peak}
+
+
+def report(descriptor: int, result: dict) -> None:
+    os.write(descriptor, json.dumps(result).encode())
+
+
+def main() -> None:
+    config = json.loads(sys.argv[1])
+    answer = config["answer"]
+    os.set_inheritable(answer, False)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        if not config["isolate"]:
+            report(answer, supervise(config, config["folder"] + "/files"))
+            return
+        if config["uid"]:  # root builds the root itself: it can reach an interpreter that lies in its own home
+            check(libc.unshare(CLONE["mount"]), "unshare")
+            build_root(config)
+            become(config["uid"])
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # changing the user cleared it
+        leave_host()
+        first = os.fork()
+        if first:
+            os.close(answer)
+            os.waitpid(first, 0)
+            return
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if not config["uid"]:
+            build_root(config)
+        mount_proc()
+    except OSError as error:
+        report(answer, {"refused": str(error)})
+        os._exit(1)
+    report(answer, supervise(config, WORK))
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Outside: starts enter.py, reads its output up to a limit, ends it when its time is over, and says what happened."""
+
+import contextlib
+import itertools
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+from ..errors import LlmsError
+from .limits import End, Limits, Ran
+
+ENTER = str(Path(__file__).with_name("enter.py"))
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
+FIRST_UID = 61_000  # jobs of root run under uids from here on, one each, so that they do not share a process limit
+GRACE_SECONDS = 5.0  # beyond the limits of all commands, before everything is killed from outside
+_jobs = itertools.count()
+
+
+class SandboxUnavailable(LlmsError):
+    """This machine allows no isolation; says why and what to do."""
+
+
+class Sandbox:
+    """Runs commands over files. `isolate=False` is the user's explicit wish: then only limits hold.
+
+    `visible` are folders that programs may read besides the system. Raises SandboxUnavailable if isolation is wanted and
+    not to be had.
+    """
+
+    def __init__(self, isolate: bool = True, visible: Sequence[str] = ()):
+        if isolate and (reason := probe()):
+            raise SandboxUnavailable(
+                f"programs cannot be isolated on this machine ({reason}). Allow unprivileged user namespaces, run where "
+                "they are allowed, or accept the risk with --no-sandbox"
+            )
+        self.isolate = isolate
+        self._visible = (*SYSTEM, *_interpreter(), *visible)
+
+    def run(
+        self,
+        files: Mapping[str, str],
+        commands: Sequence[Sequence[str]],
+        limits: Sequence[Limits] = (),
+        path: Sequence[str] = (),
+    ) -> Ran:
+        """Run `commands` in turn, each only if the one before exited with 0, in a folder that holds `files`.
+
+        `limits` has one entry a command (default: Limits()); `path` goes in front of the system's.
+        """
+        each = tuple(limits) or (Limits(),) * len(commands)
+        with tempfile.TemporaryDirectory(prefix="llms-", ignore_cleanup_errors=True) as folder:
+            return _start(_prepare(folder, files, commands, each, self.isolate, self._visible, path), each)
+
+
+@cache
+def probe() -> str | None:
+    """Why programs cannot be isolated here; None if they can. Tried, not guessed: some systems forbid namespaces."""
+    if not sys.platform.startswith("linux"):
+        return f"namespaces are Linux's; this is {sys.platform}"
+    with tempfile.TemporaryDirectory(prefix="llms-") as folder:
+        limits = (Limits(),)
+        config = _prepare(folder, {}, [["true"]], limits, True, (*SYSTEM, *_interpreter()), ())
+        try:
+            ran = _start(config, limits)
+        except SandboxUnavailable as error:
+            return str(error)
+    return None if ran.ok else ran.stderr.strip() or f"a trial ended with {ran.end}"
+
+
+def _interpreter() -> list[str]:
+    """Where this Python lives, if not in the system."""
+    return sorted({sys.prefix, sys.base_prefix})
+
+
+def _prepare(
+    folder: str,
+    files: Mapping[str, str],
+    commands: Sequence[Sequence[str]],
+    limits: Sequence[Limits],
+    isolate: bool,
+    visible: Sequence[str],
+    path: Sequence[str],
+) -> dict:
+    uid = FIRST_UID + (os.getpid() * 31 + next(_jobs)) % 4000 if isolate and os.geteuid() == 0 else 0
+    os.mkdir(f"{folder}/root")
+    os.mkdir(f"{folder}/files")
+    for name, text in files.items():
+        Path(folder, "files", name).write_text(text, encoding="utf-8", errors="surrogateescape")
+    if uid:
+        for place in (folder, f"{folder}/root", f"{folder}/files", *(f"{folder}/files/{name}" for name in files)):
+            os.chown(place, uid, uid)
+    home = "/tmp/work" if isolate else f"{folder}/files"
+    system_path = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+    return {
+        "folder": folder,
+        "commands": [list(command) for command in commands],
+        "limits": [asdict(limit) for limit in limits],
+        "isolate": isolate,
+        "visible": list(visible),
+        "uid": uid,
+        "disk_bytes": max(limit.disk_bytes for limit in limits),
+        "environment": {
+            "PATH": os.pathsep.join([*path, *system_path]),
+            "HOME": home,
+            "TMPDIR": "/tmp" if isolate else home,
+            "LANG": "C.UTF-8",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+    }
+
+
+def _start(config: dict, limits: Sequence[Limits]) -> Ran:
+    """Run enter.py on `config`, keep at most the limit of each stream, kill everything when it takes too long."""
+    answer, theirs = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [_python(), "-I", "-S", ENTER, json.dumps({**config, "answer": theirs})],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[theirs],
+            env={},
+            start_new_session=True,
+        )
+    finally:
+        os.close(theirs)
+    most = max(limit.output_bytes for limit in limits)
+    started = time.monotonic()
+    try:
+        output, truncated = _collect(
+            process, most, started + sum(limit.wall_seconds for limit in limits) + GRACE_SECONDS
+        )
+        found = json.loads(_read_all(answer) or "{}") if not truncated else {}
+    finally:
+        _end(process)
+        os.close(answer)
+    if "refused" in found:
+        raise SandboxUnavailable(found["refused"])
+    stdout, stderr = (text.decode("utf-8", "replace") for text in output)
+    end: End = "output_limit" if truncated else found.get("end", "timeout")
+    seconds = found.get("seconds", time.monotonic() - started)
+    return Ran(
+        end, found.get("exit_code", -signal.SIGKILL), found.get("command", 0), seconds, found.get("peak_bytes", 0),
+        stdout, stderr, truncated,
+    )  # fmt: skip
+
+
+def _collect(process: subprocess.Popen, most: int, deadline: float) -> tuple[list[bytes], bool]:
+    """Both streams, and whether one went over the limit. Stops when the process ends: a grandchild may hold the pipe."""
+    assert process.stdout
+    assert process.stderr
+    streams = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    ended = None
+    with selectors.DefaultSelector() as selector:
+        for descriptor in streams:
+            os.set_blocking(descriptor, False)
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map() and time.monotonic() < deadline:
+            if ended is None and process.poll() is not None:
+                ended = time.monotonic()
+            if ended is not None and time.monotonic() > ended + 0.2:
+                break
+            for key, _ in selector.select(0.05 if ended is None else 0.01):
+                data = os.read(key.fd, 65536)
+                if not data:
+                    selector.unregister(key.fd)
+                streams[key.fd] += data
+                if len(streams[key.fd]) > most:
+                    return [bytes(text[:most]) for text in streams.values()], True
+    remaining = deadline - time.monotonic()
+    if remaining > 0:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(remaining)
+    return [bytes(text) for text in streams.values()], False
+
+
+def _read_all(descriptor: int) -> bytes:
+    os.set_blocking(descriptor, False)
+    try:
+        return os.read(descriptor, 65536)
+    except BlockingIOError:
+        return b""
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Kill its session; inside namespaces everything goes with the first process."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream:
+            stream.close()
+
+
+@cache
+def _python() -> str:
+    """The interpreter behind a virtual environment: it starts faster."""
+    return getattr(sys, "_base_executable", None) or shutil.which("python3") or sys.executable

@@ -1,0 +1,284 @@
+"""The verb `compare`: two systems, or two stored runs, on the same questions."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .. import settings
+from ..arena.leaderboard import ASKED
+from ..benchmarks.benchmark import Benchmark
+from ..data import Source
+from ..errors import NotComparable, UnknownName, UsageError
+from ..evaluation.plan import Plan
+from ..evaluation.report import Report
+from ..evaluation.run import check
+from ..models.load import load
+from ..models.local import LocalModel
+from ..sandbox import Sandbox
+from ..statistics.paired import Paired, Verdict, compare, holm, status_rate
+from ..statistics.power import detectable
+from ..statistics.sequential import ConfidenceSequence
+from ..store.runs import Runs, StoredRun
+from ..values import Outcome, Scored
+from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run
+
+UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
+STEP = 16  # items that are asked between two looks
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One benchmark: run `a` against run `b`. `p` is adjusted for all benchmarks compared together (Holm).
+
+    `left_out` items failed on either side. `reason` says why there is no verdict, or what to keep in mind.
+    """
+
+    benchmark: str
+    metric: str
+    run_a: str
+    run_b: str
+    system_a: str
+    system_b: str
+    score_a: float | None
+    score_b: float | None
+    paired: Paired | None
+    p: float | None
+    verdict: Verdict
+    margin: float
+    left_out: int
+    available: int
+    reason: str = ""
+    sequence: tuple[float, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented object that `--json` prints."""
+        fields = asdict(self)
+        paired = fields.pop("paired") or {}
+        names = (
+            "n",
+            "clusters",
+            "difference",
+            "stderr",
+            "low",
+            "high",
+            "method",
+            "test",
+            "correlation",
+            "only_a",
+            "only_b",
+        )
+        return {**fields, **{name: paired.get(name) for name in names}, "p_unadjusted": paired.get("p")}
+
+
+def compare_all(
+    a: str, b: str, names: Sequence[str], options: Options, margin: float, until_decided: bool
+) -> Iterator[Progress | list[Comparison]]:
+    """Progress while systems are asked, then the comparisons. `a` and `b` are models, or both names of stored runs."""
+    stored = _stored_pair(a, b)
+    if stored:
+        if names or until_decided:
+            raise UsageError("two runs are compared as they are; -b and --until-decided are for models")
+        yield _adjusted([_compare_runs(*stored, margin)])
+    elif until_decided:
+        found: list[Comparison] = []
+        for step in _sequential(a, b, names, options, margin):
+            if isinstance(step, Comparison):
+                found.append(step)
+            else:
+                yield step
+        yield found
+    else:
+        reports: list[Report] = []
+        yield from _expected(a, names, options)
+        for event in evaluate_all([a, b], names, options):
+            if isinstance(event, Report):
+                reports.append(event)
+            else:
+                yield event
+        with Runs(settings.database()) as store:
+            of = {(r.key.system.name, r.key.benchmark): store.find(r.key.run) for r in reports}
+            benchmarks = list(dict.fromkeys(r.key.benchmark for r in reports))
+        yield _adjusted([_compare_runs(of[a, name], of[b, name], margin) for name in benchmarks])
+
+
+def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
+    found = []
+    with Runs(settings.database()) as store:
+        for name in (a, b):
+            try:
+                found.append(
+                    store.find(name) if len(name) >= 4 and all(c in "0123456789abcdef" for c in name) else None
+                )
+            except (UnknownName, UsageError):
+                found.append(None)
+    first, second = found
+    return (first, second) if first and second else None
+
+
+def differences_in_asking(a: StoredRun, b: StoredRun) -> dict[str, tuple[Any, Any]]:
+    """What was not the same: benchmark, version, view, shots, draw, template, decoding, scorer, data and the like."""
+    return {name: (x, y) for name in ASKED if (x := getattr(a.key, name)) != (y := getattr(b.key, name))}
+
+
+def _compare_runs(a: StoredRun, b: StoredRun, margin: float) -> Comparison:
+    """Raises NotComparable if the two were asked different questions, or in a different way."""
+    unlike = differences_in_asking(a, b)
+    if unlike:
+        shown = "; ".join(f"{name}: {x!r} and {y!r}" for name, (x, y) in unlike.items())
+        raise NotComparable(f"runs {a.run} and {b.run} are not comparable: they differ in {shown:.400}")
+    with Runs(settings.database()) as store:
+        of_a = {outcome.item: outcome for _, outcome in store.outcomes(a.run)}
+        of_b = {outcome.item: outcome for _, outcome in store.outcomes(b.run)}
+    if set(of_a) != set(of_b):
+        only = len(set(of_a) ^ set(of_b))
+        raise NotComparable(
+            f"runs {a.run} and {b.run} are not comparable: {only} items are in one of them only. Run both with the same --limit"
+        )
+    return _comparison(a, b, of_a, of_b, margin)
+
+
+def _comparison(
+    a: StoredRun, b: StoredRun, of_a: dict[str, Outcome], of_b: dict[str, Outcome], margin: float
+) -> Comparison:
+    assert a.report
+    metric = a.report.headline
+    pairs = [
+        (x, y)
+        for item, x in of_a.items()
+        if isinstance(x, Scored)
+        and isinstance(y := of_b.get(item), Scored)
+        and metric in x.scores
+        and metric in y.scores
+    ]
+    made = Comparison(
+        a.key.benchmark, metric, a.run, b.run, a.key.system.name, b.key.system.name, None, None, None, None,
+        "not comparable", margin, len(of_a) - len(pairs), a.report.available,
+    )  # fmt: skip
+    if len(pairs) < 2:
+        return replace(made, reason=f"{len(pairs)} items were scored on both sides; at least two are needed")
+    left, right = [x.scores[metric] for x, _ in pairs], [y.scores[metric] for _, y in pairs]
+    paired = compare(left, right, [x.cluster for x, _ in pairs])
+    made = replace(
+        made, score_a=sum(left) / len(left), score_b=sum(right) / len(right), paired=paired, p=paired.p,
+        verdict=paired.verdict(margin),
+    )  # fmt: skip
+    return _readable(made, [x for x, _ in pairs], [y for _, y in pairs])
+
+
+def _readable(made: Comparison, of_a: list[Scored], of_b: list[Scored]) -> Comparison:
+    """No verdict where too many answers could not be read: the difference may be one of format."""
+    for name, outcomes in ((made.system_a, of_a), (made.system_b, of_b)):
+        counts = {status: sum(o.status == status for o in outcomes) for status in ("unparsed", "truncated")}
+        rate = status_rate(counts, len(outcomes))
+        if rate > UNREADABLE and made.verdict in ("better", "worse"):
+            what = f"{100 * rate:.0f} % of the answers of {name} could not be read or were cut off (limit 2 %)"
+            return replace(made, verdict="not comparable", reason=what)
+    return made
+
+
+def _adjusted(found: list[Comparison]) -> list[Comparison]:
+    """p-values adjusted for their number, and verdicts by them."""
+    tested = [c for c in found if c.p is not None]
+    p_values = dict(zip([c.benchmark for c in tested], holm([c.p or 0.0 for c in tested]), strict=True))
+    return [
+        replace(
+            c, p=p_values[c.benchmark],
+            verdict=c.paired.verdict(c.margin, p=p_values[c.benchmark]) if c.verdict in ("better", "worse") else c.verdict,
+        )
+        if c.paired and c.benchmark in p_values
+        else c
+        for c in found
+    ]  # fmt: skip
+
+
+def _expected(system: str, names: Sequence[str], options: Options) -> Iterator[Progress]:
+    """What a comparison will be able to show, said before it is run (for systems that differ on a ninth of the questions)."""
+    source, benchmarks = choose(names, options)
+    model = load(system)
+    for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
+        n = len(make_plan(model, benchmark, source, options).items)
+        seen = 100 * detectable(n)
+        yield Progress(
+            "",
+            benchmark.name,
+            0,
+            0,
+            note=f"{benchmark.name}: with n = {n} you will see differences of {seen:.0f} points or more",
+        )
+
+
+def _sequential(
+    a: str, b: str, names: Sequence[str], options: Options, margin: float
+) -> Iterator[Progress | Comparison]:
+    """Ask both systems in random order, look after every few items, stop when it is decided."""
+    source, benchmarks = choose(names, options)
+    with load(a) as first, load(b) as second, Runs(settings.database()) as store:
+        for model in (first, second):  # two models at once: half the workers each
+            model.workers = max(1, (options.workers or settings.workers() or model.most_workers()) // 2)
+        for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
+            yield from _decide(store, first, second, benchmark, source, options, margin)
+
+
+def _decide(
+    store: Runs,
+    first: LocalModel,
+    second: LocalModel,
+    benchmark: Benchmark,
+    source: Source,
+    options: Options,
+    margin: float,
+) -> Iterator[Progress | Comparison]:
+    plans = [make_plan(model, benchmark, source, options) for model in (first, second)]
+    sandbox = Sandbox(options.sandbox) if benchmark.kind == "code" else None
+    for model, made in zip((first, second), plans, strict=True):
+        check(made, benchmark, model)
+    order = list(range(len(plans[0].items)))
+    random.Random(f"{plans[0].key.run} {plans[1].key.run}").shuffle(order)
+    clusters = list(dict.fromkeys(plans[0].items[place].cluster for place in order))  # whole clusters, in random order
+    members = {cluster: [place for place in order if plans[0].items[place].cluster == cluster] for cluster in clusters}
+    sequence, metric, done, used, waiting = ConfidenceSequence(), plans[0].headline, 0, 0, list(clusters)
+    known: list[dict[str, Outcome]] = [{}, {}]
+    while waiting and not sequence.decision(margin):
+        batch: list[str] = []
+        while waiting and sum(len(members[c]) for c in batch) < STEP:
+            batch.append(waiting.pop(0))
+        places = [place for cluster in batch for place in members[cluster]]
+        for side, (model, made) in enumerate(zip((first, second), plans, strict=True)):
+            chosen = replace(made, items=tuple(made.items[place] for place in places))
+            for event in evaluate_plan(store, model, benchmark, chosen, options, sandbox):
+                if isinstance(event, Progress) and event.note:
+                    yield event
+            names = {item.name for item in chosen.items}
+            known[side] |= {o.item: o for _, o in store.outcomes(made.key.run) if o.item in names}
+        done += len(places)
+        for cluster in batch:
+            found = _difference(known, [plans[0].items[place].name for place in members[cluster]], metric)
+            if found is not None:
+                sequence.add(found)
+                used = done
+            if sequence.decision(margin):
+                break
+        yield Progress(f"{first.name.text} and {second.name.text}", benchmark.name, done, len(order))
+    yield _decided(store, plans, known, sequence, margin, used, len(order))
+
+
+def _difference(known: list[dict[str, Outcome]], items: list[str], metric: str) -> float | None:
+    """Mean difference over a cluster's items; None if none of them was scored on both sides."""
+    pairs = [(known[0].get(item), known[1].get(item)) for item in items]
+    each = [x.scores[metric] - y.scores[metric] for x, y in pairs if isinstance(x, Scored) and isinstance(y, Scored)]
+    return sum(each) / len(each) if each else None
+
+
+def _decided(
+    store: Runs, plans: list[Plan], known: list[dict[str, Outcome]], sequence: ConfidenceSequence, margin: float, used: int,
+    available: int,
+) -> Comparison:  # fmt: skip
+    a, b = (store.find(plan.key.run) for plan in plans)
+    made = _comparison(a, b, known[0], known[1], margin)
+    verdict: Any = sequence.decision(margin) or "no detectable difference"
+    made = replace(made, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")
+    both = [[o for o in side.values() if isinstance(o, Scored)] for side in known]
+    made = _readable(made, *both)
+    saved = f"{used} of {available} items used"
+    return replace(made, available=available, reason=f"{made.reason}; {saved}" if made.reason else saved)

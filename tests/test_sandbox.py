@@ -1,0 +1,210 @@
+"""Whatever a program tries, it is contained, it is gone when it ends, and the machine is unharmed."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from llms.sandbox import Limits, Sandbox, probe
+
+pytestmark = pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
+MB = 1 << 20
+SHORT = Limits(wall_seconds=3, cpu_seconds=2, memory_bytes=300 * MB)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    return Sandbox()
+
+
+def python(sandbox, program: str, limits: Limits = SHORT):
+    interpreter = os.path.join(sys.base_prefix, "bin")
+    return sandbox.run({"main.py": program}, [["python3", "-I", "main.py"]], [limits], path=[interpreter])
+
+
+def test_a_good_program_runs_and_a_bad_one_does_not(sandbox):
+    ran = python(sandbox, "print(6 * 7)")
+    assert (ran.end, ran.exit_code, ran.stdout) == ("ok", 0, "42\n")
+    ran = python(sandbox, "raise ValueError('no')")
+    assert (ran.end, ran.exit_code) == ("error", 1)
+    assert "ValueError: no" in ran.stderr
+
+
+def test_commands_run_in_turn_until_one_fails(sandbox):
+    ran = sandbox.run({}, [["touch", "made"], ["ls", "made"], ["false"], ["echo", "never"]])
+    assert (ran.end, ran.command, ran.stdout) == ("error", 2, "made\n")
+
+
+def test_a_missing_command_is_said(sandbox):
+    ran = sandbox.run({}, [["no-such-program"]])
+    assert (ran.end, ran.exit_code) == ("error", 127)
+    assert "cannot run no-such-program: not found" in ran.stderr
+
+
+@pytest.mark.parametrize("program", ["while True: pass", "import time; time.sleep(60)"])
+def test_an_endless_program_is_stopped(sandbox, program):
+    started = time.monotonic()
+    assert python(sandbox, program).end == "timeout"
+    assert time.monotonic() - started < 8
+
+
+def test_ignoring_signals_does_not_help(sandbox):
+    program = """
+import os, signal, time
+for number in range(1, 32):
+    try: signal.signal(number, signal.SIG_IGN)
+    except OSError: pass
+print('still here', flush=True)
+time.sleep(60)
+"""
+    ran = python(sandbox, program)
+    assert ran.end == "timeout"
+    assert "still here" in ran.stdout
+
+
+def test_a_fork_storm_is_bounded(sandbox):
+    program = """
+import os, time
+made = 0
+while True:
+    try:
+        if os.fork() == 0: time.sleep(60)
+        made += 1
+    except OSError:
+        break
+print(made, flush=True)
+"""
+    ran = python(sandbox, program, Limits(wall_seconds=5, memory_bytes=4000 * MB, address_space=False))
+    assert 0 < int(ran.stdout) <= SHORT.processes
+
+
+def test_nothing_outlives_the_program(sandbox):
+    marker = f"sleeper-{os.getpid()}"
+    program = f"""
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execvp('sleep', ['{marker}', '300'])
+    os._exit(0)
+time.sleep(0.3)
+print('left')
+"""
+    ran = python(sandbox, program)
+    assert ran.stdout == "left\n"
+    time.sleep(0.2)
+    assert marker not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_fifty_gigabytes_are_not_to_be_had(sandbox):
+    ran = python(sandbox, "x = bytearray(50 * 10**9); print('got it')")
+    assert (ran.end, "MemoryError" in ran.stderr) == ("error", True)
+    loose = Limits(wall_seconds=20, cpu_seconds=20, memory_bytes=300 * MB, address_space=False)
+    program = "keep = []\nwhile True: keep.append(bytearray(b'x') * 10**7)"
+    ran = python(sandbox, program, loose)
+    assert ran.end == "memory"
+    assert ran.peak_bytes < 3000 * MB
+
+
+def test_the_disk_cannot_be_filled(sandbox):
+    program = """
+for i in range(1000):
+    with open(f'file{i}', 'wb') as file:
+        file.write(b'x' * 10**7)
+"""
+    ran = python(sandbox, program)
+    assert ran.end == "error"
+    assert "No space left" in ran.stderr or "File too large" in ran.stderr
+
+
+def test_output_without_end_is_cut(sandbox):
+    started = time.monotonic()
+    ran = python(
+        sandbox, "import sys\nwhile True: sys.stdout.write('x' * 10**6)", Limits(wall_seconds=20, cpu_seconds=20)
+    )
+    assert (ran.end, ran.truncated, len(ran.stdout)) == ("output_limit", True, 64 << 10)
+    assert time.monotonic() - started < 10
+
+
+def test_there_is_no_network(sandbox):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepted = []
+        threading.Thread(target=lambda: accepted.append(server.accept()), daemon=True).start()
+        port = server.getsockname()[1]
+        ran = python(sandbox, f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)")
+        assert ran.end == "error"
+        assert "unreachable" in ran.stderr or "refused" in ran.stderr
+        assert not accepted
+    assert "Error" in python(sandbox, "import socket; socket.create_connection(('1.1.1.1', 53), 2)").stderr
+
+
+def test_home_and_other_folders_are_not_there(sandbox, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("do not read")
+    secret.chmod(0o644)
+    for path in (secret, Path.home() / ".bashrc", Path(__file__)):
+        ran = python(sandbox, f"print(open({str(path)!r}).read())")
+        assert ran.end == "error"
+        assert "FileNotFoundError" in ran.stderr
+
+
+def test_nothing_outside_its_folder_can_be_written(sandbox):
+    for path in ("/usr/bin/llms-was-here", "/etc/llms-was-here", "/llms-was-here", "/proc/sys/kernel/hostname"):
+        ran = python(sandbox, f"open({path!r}, 'w').write('x')")
+        assert ran.end == "error", path
+        assert not Path("/usr/bin/llms-was-here").exists()
+    assert python(sandbox, "open('mine', 'w').write('x'); open('/tmp/mine', 'w').write('x')").ok
+
+
+def test_it_sees_and_kills_no_process_but_its_own(sandbox):
+    program = """
+import os, signal
+seen = sorted(int(name) for name in os.listdir('/proc') if name.isdigit())
+print(len(seen), os.getppid())
+for pid in range(1, 4000):
+    if pid not in (os.getpid(),):
+        try: os.kill(pid, signal.SIGKILL)
+        except OSError: pass
+print('survived')
+"""
+    ran = python(sandbox, program)
+    assert ran.stdout.splitlines()[0] in ("2 1", "0 1")
+    os.kill(os.getpid(), 0)
+    assert python(sandbox, "print('next one runs')").ok
+
+
+def test_the_environment_is_scrubbed(sandbox, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    ran = python(sandbox, "import os; print(sorted(os.environ)); print(os.getuid())")
+    assert "OPENAI_API_KEY" not in ran.stdout
+    assert ran.stdout.splitlines()[1] != "0"
+
+
+def test_it_cannot_become_root_or_make_namespaces(sandbox):
+    assert python(sandbox, "import os; os.setuid(0)").end == "error"
+    program = "import ctypes; print(ctypes.CDLL(None).unshare(0x10000000))"
+    assert python(sandbox, program).stdout == "-1\n"
+
+
+def test_closed_streams_are_no_trouble(sandbox):
+    assert python(sandbox, "import os; os.close(1); os.close(2)").ok
+
+
+def test_the_folder_is_gone_afterwards(sandbox, tmp_path, monkeypatch):
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    python(sandbox, "open('left', 'w').write('x')")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_isolation_the_limits_still_hold():
+    loose = Sandbox(isolate=False)
+    assert python(loose, "print(1)").stdout == "1\n"
+    assert python(loose, "while True: pass").end == "timeout"
+    assert "MemoryError" in python(loose, "x = bytearray(50 * 10**9)").stderr
