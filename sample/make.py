@@ -10,11 +10,15 @@ a seed, each place equally often. The word problems' answers are computed.
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from gsm8k import problems
+import passages
+import tasks
+
+from llms.benchmarks.fresh import bbh, gsm8k, mathematics
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src" / "llms" / "data" / "sample"
@@ -92,14 +96,26 @@ def mmlu() -> Iterator[tuple[str, Rows]]:
 
 
 def truthfulqa() -> Iterator[tuple[str, Rows]]:
-    rows = []
+    rows, written = [], []
     for question, *answers in lines("truthfulqa"):
         true = [answer[2:] for answer in answers if answer.startswith("+ ")]
         false = [answer[2:] for answer in answers if answer.startswith("- ")]
         one = {"choices": [true[0], *false], "labels": [1] + [0] * len(false)}
         every = {"choices": true + false, "labels": [1] * len(true) + [0] * len(false)}
         rows.append({"question": question, "mc1_targets": one, "mc2_targets": every})
+        written.append(
+            {
+                "type": "sample",
+                "category": "sample",
+                "question": question,
+                "best_answer": true[0],
+                "correct_answers": true,
+                "incorrect_answers": false,
+                "source": "",
+            }
+        )
     yield "truthfulqa/multiple_choice/validation", rows
+    yield "truthfulqa/generation/validation", written
 
 
 def winogrande() -> Iterator[tuple[str, Rows]]:
@@ -112,16 +128,101 @@ def winogrande() -> Iterator[tuple[str, Rows]]:
     yield "winogrande/winogrande_xl/validation", rows[FEW_SHOT:]
 
 
-def gsm8k() -> Iterator[tuple[str, Rows]]:
-    rows = [{"question": question, "answer": answer} for question, answer in problems(FEW_SHOT + 40)]
+def word_problems() -> Iterator[tuple[str, Rows]]:
+    rows = list(islice(gsm8k.rows(Random("llms sample gsm8k")), FEW_SHOT + 40))
     yield "gsm8k/main/train", rows[:FEW_SHOT]
     yield "gsm8k/main/test", rows[FEW_SHOT:]
+
+
+def big_bench_hard() -> Iterator[tuple[str, Rows]]:
+    for task in bbh.TASKS:
+        rows = list(islice(bbh.rows(task)(Random(f"llms sample {task}")), 3 + 6))
+        yield f"bbh/{task}/fewshot", rows[:3]
+        yield f"bbh/{task}/test", [{"input": row["input"], "target": row["target"]} for row in rows[3:]]
+
+
+CATEGORIES = {
+    "astronomy": "physics",
+    "high_school_geography": "other",
+    "elementary_mathematics": "math",
+    "high_school_biology": "biology",
+    "computer_security": "computer science",
+    "world_religions": "philosophy",
+}
+
+
+def mmlu_pro() -> Iterator[tuple[str, Rows]]:
+    """MMLU's questions of ours with more wrong options, which are right answers of its neighbors."""
+    rows: Rows = []
+    test: Rows = []
+    subjects: dict[str, list[list[str]]] = {}
+    for fields in lines("mmlu"):
+        if len(fields) == 1:
+            subject = fields[0].strip("[]")
+        else:
+            subjects.setdefault(subject, []).append(fields)
+    for subject, found in subjects.items():
+        for number, (question, right, *wrong) in enumerate(found):
+            random = Random(f"{subject} {number}")
+            others = [other[1] for other in found if other[1] != right and other[1] not in wrong]
+            options = [right, *wrong, *random.sample(others, 4)]
+            random.shuffle(options)
+            letter = "ABCDEFGH"[options.index(right)]
+            made = {
+                "question_id": len(rows) + len(test),
+                "question": question,
+                "options": options,
+                "answer": letter,
+                "answer_index": options.index(right),
+                "cot_content": f"A: Let's think step by step. Of the options, {right} fits the question. The answer is ({letter})."
+                if number < 5
+                else "",
+                "category": CATEGORIES[subject],
+                "src": "sample",
+            }
+            (rows if number < 5 else test).append(made)
+    yield "mmlu_pro/default/validation", rows
+    yield "mmlu_pro/default/test", test
+
+
+def reading() -> Iterator[tuple[str, Rows]]:
+    rows = list(islice(passages.drop(Random("llms sample drop")), FEW_SHOT + 40))
+    yield "drop/default/train", rows[:FEW_SHOT]
+    yield "drop/default/validation", rows[FEW_SHOT:]
+    for domain, make in passages.MUSR.items():
+        random = Random(f"llms sample {domain}")
+        yield f"musr/default/{domain}", [make(random) for _ in range(12)]
+
+
+def doing() -> Iterator[tuple[str, Rows]]:
+    random = Random("llms sample ifeval")
+    yield "ifeval/default/train", [{"key": number, **tasks.ifeval(random)} for number in range(30)]
+    yield "humaneval/openai_humaneval/test", [tasks.humaneval(index) for index in range(30)]
+
+
+def math() -> Iterator[tuple[str, Rows]]:
+    for subject in mathematics.SUBJECTS:
+        yield f"math/{subject}/test", list(islice(mathematics.rows(subject)(Random(f"llms sample {subject}")), 5))
+    yield "math/minerva_4shot/fewshot", list(islice(mathematics.rows("minerva_4shot")(Random("llms sample shots")), 10))
 
 
 def tables() -> dict[str, Rows]:
     """Every table of the sample, by its path below the root."""
     made: dict[str, Rows] = {}
-    for part in (arc("arc_easy"), arc("arc_challenge"), hellaswag(), mmlu(), truthfulqa(), winogrande(), gsm8k()):
+    for part in (
+        arc("arc_easy"),
+        arc("arc_challenge"),
+        hellaswag(),
+        mmlu(),
+        truthfulqa(),
+        winogrande(),
+        word_problems(),
+        big_bench_hard(),
+        math(),
+        mmlu_pro(),
+        reading(),
+        doing(),
+    ):
         made |= dict(part)
     return made
 

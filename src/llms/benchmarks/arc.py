@@ -4,7 +4,7 @@ The answer's text is scored, not its letter, as in lm-evaluation-harness (tasks/
 """
 
 from ..data import Dataset, Row
-from ..scoring.choice import accuracy, accuracy_normalized, best
+from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
@@ -37,7 +37,7 @@ def grade(row: Row, answers: Answers) -> Grade:
         "acc": accuracy(got, gold(row)),
         "acc_norm": accuracy_normalized(got, choices, gold(row)),
     }
-    return Grade(scores, target=choices[gold(row)], extracted=choices[best(got)])
+    return Grade(scores, target=choices[gold(row)], extracted=choices[best_normalized(got, choices)])
 
 
 def declare(name: str, title: str, config: str, items: int, views: dict[str, View]) -> Benchmark:

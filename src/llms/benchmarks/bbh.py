@@ -8,7 +8,7 @@ task and its one-line instruction are its authors', read from the data's `fewsho
 from collections.abc import Sequence
 
 from ..data import Dataset, Row
-from ..scoring.choice import accuracy, accuracy_normalized, best
+from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from ..scoring.match import exact_match, extract
 from ..values import Status
 from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
@@ -54,7 +54,7 @@ def grade(row: Row, answers: Answers) -> Grade:
     choices, got = row["choices"], logprobs(answers)
     gold = choices.index(row["target"])
     scores = {"acc": accuracy(got, gold), "acc_norm": accuracy_normalized(got, choices, gold)}
-    return Grade(scores, target=row["target"], extracted=choices[best(got)])
+    return Grade(scores, target=row["target"], extracted=choices[best_normalized(got, choices)])
 
 
 def description(subset: str, shots: Sequence[Row]) -> str:

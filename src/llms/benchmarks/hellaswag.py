@@ -6,7 +6,7 @@ Text is cleaned as in lm-evaluation-harness (tasks/hellaswag/utils.py), its stra
 import re
 
 from ..data import Dataset, Row
-from ..scoring.choice import accuracy, accuracy_normalized, best
+from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
@@ -41,7 +41,7 @@ def shot(row: Row) -> str:
 def grade(row: Row, answers: Answers) -> Grade:
     choices, gold, got = endings(row), int(row["label"]), logprobs(answers)
     scores = {"acc": accuracy(got, gold), "acc_norm": accuracy_normalized(got, choices, gold)}
-    return Grade(scores, target=choices[gold], extracted=choices[best(got)])
+    return Grade(scores, target=choices[gold], extracted=choices[best_normalized(got, choices)])
 
 
 HELLASWAG = Benchmark(

@@ -8,7 +8,7 @@ import hashlib
 from functools import lru_cache
 
 from ..data import Dataset, Row
-from ..scoring.choice import accuracy, accuracy_normalized, best
+from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from .benchmark import Answers, Benchmark, Choices, Grade, Part, View, logprobs
 
 DATASET = Dataset(
@@ -45,7 +45,7 @@ def grade(row: Row, answers: Answers) -> Grade:
     options, got = choices(row), logprobs(answers)
     gold = options.index(row["answer_choice"])
     scores = {"acc": accuracy(got, gold), "acc_norm": accuracy_normalized(got, options, gold)}
-    return Grade(scores, target=options[gold], extracted=options[best(got)])
+    return Grade(scores, target=options[gold], extracted=options[best_normalized(got, options)])
 
 
 MUSR = Benchmark(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..data.dataset import Dataset, Row
 from ..data.own import OwnTable
-from ..scoring.choice import accuracy, accuracy_normalized, best
+from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from ..scoring.open import RUBRIC, SCORERS, Judge, judged
 from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
 
@@ -72,7 +72,7 @@ def _ask_in_chat(row: Row) -> Open:
 def _grade_choices(row: Row, answers: Answers) -> Grade:
     got, options, gold = logprobs(answers), row["choices"], row["answer"]
     scores = {"acc": accuracy(got, gold), "acc_norm": accuracy_normalized(got, options, gold)}
-    return Grade(scores, options[gold], options[best(got)])
+    return Grade(scores, options[gold], options[best_normalized(got, options)])
 
 
 def _grader(scorer: Scorer, metric: str) -> Callable[[Row, Answers], Grade]:

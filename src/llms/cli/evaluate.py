@@ -37,7 +37,9 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     type=click.Choice(["fixed", "harness"]),
     help="The same examples for all items, or drawn as the reference harness does.",
 )
-@click.option("--data", help="sample (default), hub, a folder of benchmarks, or a .csv or .jsonl of your own.")
+@click.option(
+    "--data", help="sample (default), hub, fresh[:SEED], a folder of benchmarks, or a .csv or .jsonl of your own."
+)
 @click.option(
     "--chat-template",
     type=click.Choice(["on", "off"]),

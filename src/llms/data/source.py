@@ -13,7 +13,7 @@ from ..errors import DataError, HubUnreachable
 from .dataset import Dataset, Table
 from .files import SUFFIXES, read_table
 
-Kind = Literal["sample", "folder", "hub", "file"]
+Kind = Literal["sample", "folder", "hub", "file", "fresh"]
 
 
 class Source(Protocol):

@@ -19,7 +19,12 @@ def accuracy_normalized(logprobs: Sequence[float], choices: Sequence[str], gold:
 
     Characters, not bytes or tokens, as `acc_norm` of lm-evaluation-harness (api/task.py). An empty choice counts as one.
     """
-    return float(best([lp / max(1, len(choice)) for lp, choice in zip(logprobs, choices, strict=True)]) == gold)
+    return float(best_normalized(logprobs, choices) == gold)
+
+
+def best_normalized(logprobs: Sequence[float], choices: Sequence[str]) -> int:
+    """Index of the choice with the highest log-probability per character."""
+    return best([logprob / max(1, len(choice)) for logprob, choice in zip(logprobs, choices, strict=True)])
 
 
 def true_mass(logprobs: Sequence[float], labels: Sequence[int]) -> float:

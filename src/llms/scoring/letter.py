@@ -25,7 +25,7 @@ def chosen_letter(reply: str, letters: str) -> str | None:
     if first := re.match(rf"[*_`\s]*(?:\(({any_letter})\)|({any_letter})[.):](?=\s|\*|$))", text):
         return first.group(1) or first.group(2)
     for line in reversed(text.splitlines()):
-        found = re.finditer(rf"(?<![A-Za-z0-9'’])({any_letter})(?![A-Za-z0-9'’])(\s+[a-z])?", line)
+        found = re.finditer(rf"(?<![A-Za-z0-9'’])({any_letter})(?![A-Za-z0-9'’])(\s+(?!or\b|and\b)[a-z])?", line)
         alone = {hit[1] for hit in found if not (hit[1] in "AI" and hit[2])}  # not the article, not the pronoun
         if alone:
             return alone.pop() if len(alone) == 1 else None

@@ -10,6 +10,7 @@ from typing import Literal
 from .. import settings
 from ..benchmarks.benchmark import Benchmark, Draw
 from ..benchmarks.catalogue import CATALOGUE, find, find_view
+from ..benchmarks.fresh import Fresh, is_fresh
 from ..benchmarks.languages import missing
 from ..benchmarks.own import Scorer, declare
 from ..data import Source, open_source
@@ -85,7 +86,7 @@ def choose(names: Sequence[str], options: Options) -> tuple[Source, list[Benchma
         return table, [declare(table, _scorer(options))]
     if options.scorer != "exact":
         raise UsageError("--scorer is for a file of your own (--data FILE); benchmarks have their own scorers")
-    source = open_source(data)
+    source: Source = Fresh(data) if data and is_fresh(data) else open_source(data)
     of_view = [b for b in CATALOGUE.values() if options.view in b.views]
     if not of_view:
         raise UnknownName("view", options.view, {view for b in CATALOGUE.values() for view in b.views})

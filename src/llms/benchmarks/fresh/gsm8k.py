@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from random import Random
 
+from ...data import Row
+
 Problem = tuple[str, str]
 NAMES = ("Lena", "Omar", "Priya", "Tomas", "Ada", "Ravi", "Mei", "Jonas", "Nadia", "Felix")
 
@@ -121,8 +123,10 @@ KINDS: tuple[Callable[[Random, str], Problem], ...] = (
 )  # fmt: skip
 
 
-def problems(count: int) -> Iterator[Problem]:
-    """`count` problems, the kinds in turn; always the same ones."""
-    random = Random("llms gsm8k sample")
-    for number in range(count):
-        yield KINDS[number % len(KINDS)](random, random.choice(NAMES))
+def rows(random: Random) -> Iterator[Row]:
+    """Endless problems, the kinds in turn."""
+    number = 0
+    while True:
+        question, answer = KINDS[number % len(KINDS)](random, random.choice(NAMES))
+        number += 1
+        yield {"question": question, "answer": answer}

@@ -1,0 +1,216 @@
+"""Two systems: fixed values, error rates by simulation, refusals, and looking at every step."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llms.statistics.paired import compare, holm, mcnemar, sign_flip
+from llms.statistics.power import SIGMA2, detectable, needed
+from llms.statistics.sequential import GRID, ConfidenceSequence
+from test_cli import lines, llms
+
+pytest.importorskip("scipy")
+S = [1, 1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 1]
+B = [1, 0, 0, 1, 0, 0, 1, 1, 0, 1, 0, 0]
+CLUSTERS = [0] * 4 + [1] * 3 + [2] * 4 + [3]
+
+
+def test_paired_fixtures():
+    found = compare(S, B)
+    assert found.difference == pytest.approx(0.1666666667)
+    assert found.stderr == pytest.approx(0.1666666667)
+    assert found.correlation == pytest.approx(0.3714285714)
+    assert (found.only_a, found.only_b, found.p) == (3, 1, 0.625)
+    assert found.test == "exact McNemar"
+    assert mcnemar(25, 10) == pytest.approx(0.0166738478)
+    assert mcnemar(0, 0) == 1.0
+    assert compare(S, B, CLUSTERS).method == "cluster bootstrap"
+
+
+def test_power_fixtures():
+    assert needed(0.03) == pytest.approx(968.997, abs=1e-3)
+    assert needed(0.03, sigma2_a=SIGMA2, sigma2_b=SIGMA2) == pytest.approx(3875.99, abs=1e-2)
+    assert detectable(198, sigma2_a=SIGMA2, sigma2_b=SIGMA2) == pytest.approx(0.13273, abs=1e-5)
+    assert detectable(198, sigma2_a=SIGMA2, sigma2_b=SIGMA2, k=10) == pytest.approx(0.07567, abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=30))
+def test_swapping_the_systems_turns_everything_round(pairs):
+    a, b = [x for x, _ in pairs], [y for _, y in pairs]
+    one, two = compare(a, b), compare(b, a)
+    assert one.difference == pytest.approx(-two.difference)
+    assert (one.low, one.high) == pytest.approx((-two.high, -two.low))
+    assert one.p == pytest.approx(two.p)
+    turned = {"better": "worse", "worse": "better"}
+    assert turned.get(one.verdict(0.01), one.verdict(0.01)) == two.verdict(0.01)
+
+
+def test_sign_flips_are_exact_for_few_and_near_for_many():
+    assert sign_flip([1.0, 1.0, 1.0], [0, 1, 2]) == pytest.approx(2 / 8)
+    assert sign_flip([1.0] * 5, [0] * 5) == 1.0  # one cluster says nothing
+    values = list(np.random.default_rng(0).normal(0.2, 1, 60))
+    from scipy import stats
+
+    assert sign_flip(values, list(range(60))) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.03)
+
+
+def test_no_difference_seen_is_not_no_difference():
+    few, many = compare([1] * 30, [1] * 30), compare([1] * 2000, [1] * 2000)
+    assert few.high == pytest.approx(1 - 0.05 ** (1 / 30))
+    assert few.verdict(0.01) == "no detectable difference"
+    assert many.verdict(0.01) == "equivalent"
+
+
+@pytest.mark.parametrize("n", [40, 300])
+def test_the_paired_test_rejects_a_true_null_as_often_as_it_says(n):
+    """McNemar's exact test is conservative: at most 5 %. Sign flips come near it."""
+    random, rejected, flipped, rounds = np.random.default_rng(1), 0, 0, 400
+    for _ in range(rounds):
+        a, b = (random.random((2, n)) < 0.6).astype(int)
+        rejected += compare(list(a), list(b)).p < 0.05
+        flipped += sign_flip(list(random.normal(size=n)), list(range(n))) < 0.05
+    assert rejected / rounds <= 0.065
+    assert 0.025 <= flipped / rounds <= 0.08
+
+
+def test_holm_adjusts():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.2]) == [0.2]
+
+
+def bets(differences: np.ndarray, alpha: float = 0.05) -> np.ndarray:
+    """For each run (row), the first step at which a confidence sequence excludes 0, or -1: all runs at once.
+
+    The same bets as ConfidenceSequence places on the candidate in the middle of its grid, which stands for 0.
+    """
+    x = (differences + 1) / 2
+    runs, steps = x.shape
+    total, squares = np.full(runs, 0.5), np.full(runs, 0.25)
+    up, down, first = np.zeros(runs), np.zeros(runs), np.full(runs, -1)
+    for t in range(1, steps + 1):
+        bet = np.minimum(np.sqrt(2 * np.log(2 / alpha) / (squares / t * t * np.log(t + 1))), 1.0)
+        step = x[:, t - 1] - 0.5
+        up += np.log1p(bet * step)
+        down += np.log1p(-bet * step)
+        total += x[:, t - 1]
+        squares += (x[:, t - 1] - total / (t + 1)) ** 2
+        first = np.where((first < 0) & (np.maximum(up, down) >= np.log(2 / alpha)), t, first)
+    return first
+
+
+def test_stopping_whenever_one_likes_decides_falsely_in_at_most_5_percent():
+    """2,000 runs without a difference, looked at after every one of 1,000 items."""
+    random = np.random.default_rng(5)
+    null = random.choice([-1, 0, 1], p=[0.15, 0.7, 0.15], size=(2000, 1000))
+    first = bets(null)
+    assert (first >= 0).mean() <= 0.05
+    for run in (*np.flatnonzero(first >= 0)[:2], 0, 1):  # and the class does what the simulation assumes
+        sequence, stopped = ConfidenceSequence(), -1
+        for step, difference in enumerate(null[run], 1):
+            sequence.add(float(difference))
+            if sequence.decision(0.0) and stopped < 0:
+                stopped = step
+                break
+        slack = 40  # the class gives a step of its grid away
+        assert (first[run] < 0 and stopped < 0) or stopped >= first[run]
+        assert stopped < 0 or stopped <= first[run] + slack or first[run] < 0
+
+
+def test_a_difference_is_found_and_items_are_saved():
+    random = np.random.default_rng(6)
+    stops = []
+    for _ in range(20):
+        sequence = ConfidenceSequence()
+        for difference in random.choice([-1, 0, 1], p=[0.05, 0.7, 0.25], size=3000):
+            sequence.add(float(difference))
+            if sequence.decision(0.01):
+                break
+        assert sequence.decision(0.01) == "better"
+        stops.append(sequence.n)
+    assert np.median(stops) < 300
+
+
+def test_equal_systems_come_out_as_equivalent():
+    sequence = ConfidenceSequence()
+    for _ in range(4000):
+        sequence.add(0.0)
+    assert sequence.decision(0.02) == "equivalent"
+    assert sequence.high - sequence.low >= 4 / (GRID - 1)
+
+
+@given(st.lists(st.floats(-1, 1), max_size=60))
+def test_bounds_never_widen(differences):
+    sequence, low, high = ConfidenceSequence(), -1.0, 1.0
+    for difference in differences:
+        sequence.add(difference)
+        assert low <= sequence.low
+        assert sequence.high <= high
+        low, high = sequence.low, sequence.high
+
+
+@pytest.fixture(scope="module")
+def compared(tiny, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("compared")
+        patch.setenv("LLMS_HOME", str(home))
+        arguments = [
+            f"hf:{tiny}",
+            f"hf:{tiny}?dtype=bfloat16",
+            "-b",
+            "arc_easy,winogrande",
+            "--limit",
+            "10",
+            "--workers",
+            "1",
+        ]
+        return home, [json.loads(line) for line in llms("compare", *arguments, "--json").stdout.splitlines()]
+
+
+def test_compare_can_be_checked_by_hand_from_the_samples(compared, monkeypatch):
+    home, found = compared
+    monkeypatch.setenv("LLMS_HOME", str(home))
+    assert [c["benchmark"] for c in found] == ["arc_easy", "winogrande"]
+    for c in found:
+        a, b = (
+            {row["item"]: row["scores"][c["metric"]] for row in lines("samples", c[run])} for run in ("run_a", "run_b")
+        )
+        differences = [a[item] - b[item] for item in a]
+        assert c["n"] == len(differences) == 10
+        assert c["difference"] == pytest.approx(sum(differences) / 10)
+        assert c["only_a"] == sum(d > 0 for d in differences)
+        assert c["p_unadjusted"] == pytest.approx(mcnemar(c["only_a"], c["only_b"]))
+        assert c["verdict"] in ("better", "worse", "no detectable difference", "equivalent")
+
+
+def test_stored_runs_are_compared_or_refused(compared, tiny, monkeypatch):
+    home, found = compared
+    monkeypatch.setenv("LLMS_HOME", str(home))
+    again = json.loads(llms("compare", found[0]["run_a"], found[0]["run_b"], "--json").stdout)
+    assert again["difference"] == found[0]["difference"]
+    result = llms("compare", found[0]["run_a"], found[1]["run_b"], check=2)
+    assert "not comparable: they differ in benchmark" in result.stderr
+    (other,) = lines("eval", f"hf:{tiny}", "-b", "arc_easy", "--limit", "10", "--shots", "2", "--workers", "1")
+    result = llms("compare", found[0]["run_a"], other["run"], check=2)
+    assert "shots: 5 and 2" in result.stderr
+
+
+def test_until_decided_uses_no_more_than_there_is(compared, tiny, monkeypatch):
+    home, _ = compared
+    monkeypatch.setenv("LLMS_HOME", str(home))
+    result = llms("compare", f"hf:{tiny}", f"hf:{tiny}?dtype=bfloat16", "-b", "arc_easy", "--until-decided", "--json")
+    (c,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert c["verdict"] in ("better", "worse", "no detectable difference", "equivalent")
+    assert "of 30 items used" in c["reason"]
+    low, high = c["sequence"]
+    assert low <= c["difference"] <= high
+
+
+def test_exit_status_for_scripts(compared, tiny, monkeypatch):
+    home, _ = compared
+    monkeypatch.setenv("LLMS_HOME", str(home))
+    same = ["compare", f"hf:{tiny}", f"hf:{tiny}?dtype=bfloat16", "-b", "arc_easy", "--limit", "10", "--workers", "1"]
+    llms(*same, "--fail-if", "worse", check=0)
+    llms(*same, "--fail-if", "not better", check=1)
