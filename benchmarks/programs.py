@@ -1,6 +1,6 @@
 """Wall seconds to run many HumanEval programs in isolation, as many at once as there are cores.
 
-    python benchmarks/programs.py [--programs 1000]
+python benchmarks/programs.py [--programs 1000]
 """
 
 import argparse

@@ -102,6 +102,35 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer. `cached_tokens` are part of `prompt_tokens`, `reasoning_tokens` part of `tokens`.
+
+    `reported` says that the server counted; otherwise the count is our own.
+    """
+
+    prompt_tokens: int = 0
+    tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer as it comes. The last one has `finish` and `usage`; `cut` prompt tokens did not fit.
+
+    `reasoning` is text of the thinking channel. `failure` ends an answer that broke off.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    finish: Finish | None = None
+    usage: Usage | None = None
+    cut: int = 0
+    failure: "Failure | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A request that got no answer: never a score."""
 
@@ -195,8 +224,8 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What a run cost: summed over attempts."""
+class Spent:
+    """What a run took: summed over attempts."""
 
     seconds: float = 0.0
     tokens: int = 0

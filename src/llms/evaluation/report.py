@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from ..statistics import choose, macro
-from ..values import Failed, Outcome, Score, Scored, Usage
+from ..values import Failed, Outcome, Score, Scored, Spent
 from .plan import Plan, RunKey
 
 NORMALIZED = "normalized"
@@ -34,7 +34,7 @@ class Report:
     counts: Mapping[str, int]
     scores: Mapping[str, Score]
     subsets: Mapping[str, Mapping[str, Score]]
-    usage: Usage
+    usage: Spent
     cut: int = 0
     cut_tokens: int = 0
 
@@ -93,12 +93,12 @@ class Report:
             "key": RunKey.from_dict(fields["key"]),
             "scores": _scores_from(fields["scores"]),
             "subsets": {subset: _scores_from(scores) for subset, scores in fields["subsets"].items()},
-            "usage": Usage(**fields["usage"]),
+            "usage": Spent(**fields["usage"]),
         }
         return cls(**{**fields, **made})
 
 
-def report(plan: Plan, outcomes: Iterable[Outcome], usage: Usage) -> Report:
+def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent) -> Report:
     """The Report of a plan's outcomes, in whatever order they come, one per item."""
     every = sorted(outcomes, key=lambda outcome: outcome.item)
     scored = [outcome for outcome in every if isinstance(outcome, Scored)]

@@ -1,14 +1,27 @@
-"""From a name to a system."""
+"""From a name to a model."""
 
-from .checkpoint import find
-from .embedded import checkpoint
-from .local import LocalModel
 from .name import parse
+from .system import Model
 
 
-def load(text: str, workers: int = 1) -> LocalModel:
-    """The model that `text` names, weights not yet loaded. Raises UnknownName, UsageError or ModelError."""
+def load(text: str, workers: int = 1) -> Model:
+    """The model that `text` names, weights not yet loaded, no connection made.
+
+    Raises UnknownName, UsageError, MissingExtra or ModelError.
+    """
     name = parse(text)
+    if not name.local:
+        from .api import open_api
+
+        return open_api(name)
+    if name.provider == "gguf":
+        from .gguf import open_gguf
+
+        return open_gguf(name)
+    from .checkpoint import find
+    from .embedded import checkpoint
+    from .local import LocalModel
+
     allow = frozenset(filter(None, name.options.get("allow", "").split(",")))
     if name.provider == "smollm2":
         return LocalModel(name, find(str(checkpoint()), None, allow), workers)

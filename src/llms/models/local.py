@@ -13,7 +13,7 @@ from ..values import Completion, Failure, Identity, LogLikelihood, Message
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
 from .name import Name
-from .system import Capabilities, Generate
+from .system import Capabilities, Generate, Model
 
 WORKER_BYTES = 3 << 29  # what one more worker may take beyond the weights that it shares: 1.5 GB
 
@@ -60,7 +60,7 @@ class CheckpointTokenizer:
         return self.decode(ids, special=True)
 
 
-class LocalModel:
+class LocalModel(Model):
     """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one)."""
 
     def __init__(self, name: Name, checkpoint: Checkpoint, workers: int = 1):
@@ -69,12 +69,6 @@ class LocalModel:
         self.workers = workers
         self.tokenizer = CheckpointTokenizer(str(checkpoint.folder), "remote-code" in checkpoint.allow)
         self._engine: Any = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     @cached_property
     def dtype(self) -> str:
@@ -212,49 +206,10 @@ class LocalModel:
             text = cut_at_stop(self.tokenizer.decode(got.tokens), requests[index].stop)
             yield index, Completion(text, len(got.tokens), got.finish, len(request.tokens), cut, got.seconds)
 
-    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
-        """log P(continuation | context) of each (context, continuation) pair, in input order, in nats.
-
-        Pairs with a common prefix share its computation; equal to one-by-one scoring within 1e-4 + 1e-6·|ll| in
-        float32. Contexts too long are cut on the left (`cut`). Raises ContextOverflow where a continuation cannot fit.
-        """
-        return _in_order(self.score(pairs), len(pairs))
-
-    def generate(
-        self,
-        prompts: Sequence[str | Sequence[Message]],
-        *,
-        max_tokens: int = 256,
-        stop: Sequence[str] = (),
-        temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        seed: int = 0,
-    ) -> list[Completion]:
-        """One Completion per prompt, in input order: raw text as it is, messages under the chat template."""
-        if isinstance(prompts, str):
-            raise ModelError(f"generate takes a list of prompts; got the string {prompts[:40]!r}. Write [prompt]")
-        requests = [
-            Generate(
-                p if isinstance(p, str) else tuple(p), max_tokens, tuple(stop), temperature, top_k, top_p, seed + i
-            )
-            for i, p in enumerate(prompts)
-        ]
-        return _in_order(self.complete(requests), len(requests))
-
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-
-def _in_order(results: Iterator[tuple[int, Any]], count: int) -> list:
-    ordered: list[Any] = [None] * count
-    for index, result in results:
-        if isinstance(result, Failure):
-            raise ContextOverflow(f"request {index}: {result.reason}")
-        ordered[index] = result
-    return ordered
 
 
 def _cores() -> int:

@@ -3,52 +3,86 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import UnknownName, UsageError
 
-PROVIDERS = ("smollm2", "hf")
+LOCAL = ("smollm2", "hf", "gguf")
+ENDPOINTS = ("openai", "anthropic", "gemini", "ollama", "groq", "openrouter", "deepseek")
+PROVIDERS = (*LOCAL, *ENDPOINTS)
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "bfloat16", "float16"),
     "device": (),
     "allow": ("pickle", "remote-code"),
+    "quantize": ("int8", "nf4"),
+    "adapter": (),
 }
+OF_CHECKPOINTS = frozenset(OPTIONS)  # options that mean something for a model whose weights are here
 
 
 @dataclass(frozen=True)
 class Name:
-    """A parsed name. `text` is what was given; equal names may be written differently."""
+    """A parsed name. `text` is what was given; equal names may be written differently.
+
+    `provider` is one of PROVIDERS, or `url` for any OpenAI-compatible endpoint, whose address is `address`.
+    """
 
     text: str
     provider: str
     model: str
     revision: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether its weights are on this machine, or will be."""
+        return self.provider in LOCAL
 
 
 def parse(text: str) -> Name:
     """The parts of a name. Raises UnknownName or UsageError with what is wrong and the nearest right word."""
     base, _, query = text.partition("?")
+    if base.startswith(("http://", "https://")):
+        return _endpoint(text, base, query)
     provider, colon, model = base.partition(":")
-    if provider not in PROVIDERS or (provider == "hf" and not colon):
+    if provider not in PROVIDERS or (provider != "smollm2" and not colon):
         if Path(base).is_dir():
             raise UsageError(f"{text!r} is a folder; name it as a model: hf:{text}")
+        if base.endswith(".gguf"):
+            raise UsageError(f"{text!r} is a GGUF file; name it as a model: gguf:{text}")
         raise UnknownName("model", base, [*(p if p == "smollm2" else f"{p}:" for p in PROVIDERS)])
     if provider == "smollm2" and colon:
         raise UsageError(f"{text!r}: the embedded model has one version only; its name is smollm2")
     if provider == "hf" and not model:
         raise UsageError("hf: needs a folder or a hub name, as in hf:./folder or hf:Qwen/Qwen2.5-0.5B-Instruct")
+    if provider == "gguf" and not model:
+        raise UsageError("gguf: needs a file, as in gguf:./model.gguf, or smollm2 for the embedded one")
+    if not model and provider != "smollm2":
+        raise UsageError(f"{provider}: needs the name of a model, as the provider writes it")
     revision = None
-    if "@" in model and not Path(model).expanduser().exists():
+    if provider == "hf" and "@" in model and not Path(model).expanduser().exists():
         model, _, revision = model.rpartition("@")
-    return Name(text, provider, model, revision, _options(text, query))
+    return Name(text, provider, model, revision, _options(text, query, provider))
 
 
-def _options(text: str, query: str) -> dict[str, str]:
+def _endpoint(text: str, base: str, query: str) -> Name:
+    address, _, model = base.partition("#")
+    if not urlsplit(address).hostname:
+        raise UsageError(f"{text!r}: an endpoint is written http://host:port/v1#model")
+    if not model:
+        raise UsageError(f"{text!r}: say which model of the endpoint, as in {address}#name")
+    return Name(text, "url", model, None, _options(text, query, "url"), address.rstrip("/"))
+
+
+def _options(text: str, query: str, provider: str) -> dict[str, str]:
     options: dict[str, str] = {}
+    known = [key for key in OPTIONS if provider in LOCAL or key not in OF_CHECKPOINTS]
     for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in OPTIONS and key not in known:
+            raise UsageError(f"{text!r}: {key} is for models whose weights are here; {provider} runs the model itself")
         if key not in OPTIONS:
-            raise UnknownName(f"option of {text.partition('?')[0]}", key, OPTIONS)
+            raise UnknownName(f"option of {text.partition('?')[0]}", key, known)
         for part in value.split(",") if key == "allow" else [value]:
             if OPTIONS[key] and part not in OPTIONS[key]:
                 raise UnknownName(f"value of {key}", part, OPTIONS[key])

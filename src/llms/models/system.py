@@ -1,10 +1,12 @@
 """A system is whatever answers: the protocol that every model, and later every team, stands behind."""
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from ..values import Completion, Failure, Identity, LogLikelihood, Message
+from ..errors import ContextOverflow, ModelError
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,15 @@ class Capabilities:
     generate: bool
     chat: bool
     context_window: int
+    raw_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """One thing to generate: raw text (no chat template) or messages (always with it)."""
+    """One thing to generate: raw text (no chat template) or messages (always with it).
+
+    `schema` is a JSON schema that the answer obeys, where the system can promise that.
+    """
 
     prompt: str | tuple[Message, ...]
     max_tokens: int = 256
@@ -28,6 +34,7 @@ class Generate:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 0
+    schema: Mapping[str, Any] | None = None
 
 
 class System(Protocol):
@@ -46,6 +53,115 @@ class System(Protocol):
 
     def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]: ...
 
+    def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]: ...
+
     def render(self, messages: Sequence[Message]) -> str: ...
 
     def close(self) -> None: ...
+
+
+class Model:
+    """What every model has in common: the public calls over `score`, `complete` and `stream`.
+
+    `workers` is in how many processes a local model may work; `note` is said once to the user.
+    """
+
+    workers: int = 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def identity(self) -> Identity:
+        raise NotImplementedError
+
+    @property
+    def capabilities(self) -> Capabilities:
+        raise NotImplementedError
+
+    @property
+    def context_window(self) -> int:
+        return self.capabilities.context_window
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        return 0
+
+    @property
+    def note(self) -> str | None:
+        return None
+
+    def prepare(self) -> None:
+        """Load what is loaded on first use."""
+
+    def most_workers(self) -> int:
+        return 1
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+        raise NotImplementedError
+
+    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        raise NotImplementedError
+
+    def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
+        """The answer to `request` piece by piece. Setting `cancel`, or closing the generator, ends the computation
+        within one token; what came until then has been yielded."""
+        raise NotImplementedError
+
+    def render(self, messages: Sequence[Message]) -> str:
+        raise NotImplementedError
+
+    def count_tokens(self, prompt: str | Sequence[Message]) -> int:
+        """Tokens of raw text, or of messages under the chat template with the reply opened."""
+        raise NotImplementedError
+
+    def chat_model(self) -> Any:
+        """This model as a pydantic-ai `Model`, for chat, tools and agents."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what was loaded."""
+
+    def loglikelihood(self, pairs: Sequence[tuple[str, str]]) -> list[LogLikelihood]:
+        """log P(continuation | context) of each (context, continuation) pair, in input order, in nats.
+
+        Pairs with a common prefix share its computation; equal to one-by-one scoring within 1e-4 + 1e-6·|ll| in
+        float32. Contexts too long are cut on the left (`cut`). Raises ContextOverflow where a continuation cannot
+        fit, and ModelError where no answer came.
+        """
+        return _in_order(self.score(pairs), len(pairs))
+
+    def generate(
+        self,
+        prompts: Sequence[str | Sequence[Message]],
+        *,
+        max_tokens: int = 256,
+        stop: Sequence[str] = (),
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> list[Completion]:
+        """One Completion per prompt, in input order: raw text as it is, messages under the chat template."""
+        if isinstance(prompts, str):
+            raise ModelError(f"generate takes a list of prompts; got the string {prompts[:40]!r}. Write [prompt]")
+        requests = [
+            Generate(
+                p if isinstance(p, str) else tuple(p), max_tokens, tuple(stop), temperature, top_k, top_p, seed + i
+            )
+            for i, p in enumerate(prompts)
+        ]
+        return _in_order(self.complete(requests), len(requests))
+
+
+def _in_order(results: Iterator[tuple[int, Any]], count: int) -> list:
+    ordered: list[Any] = [None] * count
+    for index, result in results:
+        if isinstance(result, Failure):
+            kind = ContextOverflow if "context" in result.reason else ModelError
+            raise kind(f"request {index}: {result.reason}")
+        ordered[index] = result
+    return ordered

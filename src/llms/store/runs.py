@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import UnknownName, UsageError
 from ..evaluation.plan import RunKey
 from ..evaluation.report import Report
-from ..values import ChoicePrompt, Completion, Failed, GenerationPrompt, LogLikelihood, Outcome, Prompt, Scored, Usage
+from ..values import ChoicePrompt, Completion, Failed, GenerationPrompt, LogLikelihood, Outcome, Prompt, Scored, Spent
 from .database import Database
 
 
@@ -45,7 +45,7 @@ class Attempt:
 
     started: str
     ended: str | None
-    usage: Usage
+    usage: Spent
 
 
 class Runs(Database):
@@ -111,7 +111,7 @@ class Runs(Database):
                 (_now(), seconds, peak_memory_bytes, attempt),
             )
 
-    def usage(self, run: str) -> Usage:
+    def usage(self, run: str) -> Spent:
         """Seconds and tokens summed over attempts; the largest peak."""
         return _sum(attempt.usage for attempt in self.attempts(run))
 
@@ -119,7 +119,7 @@ class Runs(Database):
         """Every try at a run, the first one first."""
         columns = "started, ended, seconds, tokens, peak_memory_bytes"
         rows = self.read(f"SELECT {columns} FROM attempts WHERE run = ? ORDER BY id", (run,))
-        return [Attempt(started, ended, Usage(*usage)) for started, ended, *usage in rows]
+        return [Attempt(started, ended, Spent(*usage)) for started, ended, *usage in rows]
 
     def save_report(self, report: Report) -> None:
         """Keep a run's report, so that a leaderboard need not read outcomes."""
@@ -208,10 +208,10 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _sum(usages: Iterator[Usage]) -> Usage:
+def _sum(usages: Iterator[Spent]) -> Spent:
     known = list(usages)
     peak = max((usage.peak_memory_bytes for usage in known), default=0)
-    return Usage(sum(usage.seconds for usage in known), sum(usage.tokens for usage in known), peak)
+    return Spent(sum(usage.seconds for usage in known), sum(usage.tokens for usage in known), peak)
 
 
 def _dump_prompt(prompt: Prompt) -> str:

@@ -14,7 +14,7 @@ from ..evaluation.plan import Plan
 from ..evaluation.report import Report
 from ..evaluation.run import check
 from ..models.load import load
-from ..models.local import LocalModel
+from ..models.system import Model
 from ..sandbox import Sandbox
 from ..statistics.paired import Paired, Verdict, compare, holm, status_rate
 from ..statistics.power import detectable
@@ -222,8 +222,8 @@ def _sequential(
 
 def _decide(
     store: Runs,
-    first: LocalModel,
-    second: LocalModel,
+    first: Model,
+    second: Model,
     benchmark: Benchmark,
     source: Source,
     options: Options,

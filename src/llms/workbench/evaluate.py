@@ -20,7 +20,7 @@ from ..evaluation.plan import GREEDY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.run import check, run
 from ..models.load import load
-from ..models.local import LocalModel
+from ..models.system import Model
 from ..sandbox import Sandbox
 from ..scoring.open import RUBRIC
 from ..store.runs import Runs
@@ -119,7 +119,7 @@ def _has_rows(benchmark: Benchmark, source: Source) -> bool:
     return any(source.has(benchmark.dataset, part.config, part.split) for part in benchmark.parts)
 
 
-def make_plan(model: LocalModel, benchmark: Benchmark, source: Source, options: Options) -> Plan:
+def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Options) -> Plan:
     view = benchmark.views[options.view]
     return plan(
         benchmark,
@@ -168,7 +168,7 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options)
 
 
 def evaluate_plan(
-    store: Runs, model: LocalModel, benchmark: Benchmark, made: Plan, options: Options, sandbox: Sandbox | None = None
+    store: Runs, model: Model, benchmark: Benchmark, made: Plan, options: Options, sandbox: Sandbox | None = None
 ) -> Iterator[Progress | Report]:
     """Ask what is not stored yet, store each outcome; progress after each, the Report of all that is stored at the end."""
     key = made.key
@@ -245,7 +245,7 @@ def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> 
                 yield Estimate(made, len(todo), tokens, seconds, speed is not None)
 
 
-def _about_tokens(model: LocalModel, items: Sequence[Item], looked_at: int = 16) -> int:
+def _about_tokens(model: Model, items: Sequence[Item], looked_at: int = 16) -> int:
     """Tokens of prompts and answers, from up to 16 items spread over all."""
     chosen = items[:: max(1, len(items) // looked_at)][:looked_at]
     total = 0
@@ -307,7 +307,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: LocalModel | str,
+    model: Model | str,
     benchmarks: Sequence[str],
     *,
     limit: int | None = None,

@@ -1,0 +1,106 @@
+"""The one place where synchronous and asynchronous code meet. Knows neither models nor pages.
+
+run         a coroutine's result, for synchronous callers
+iterate     an async generator as an ordinary one
+in_thread   an ordinary generator as an async one, worked off in a thread
+
+All coroutines that synchronous code waits for run on one event loop, in a thread of its own, so that clients
+which belong to a loop (HTTP connections) serve every call of the process; a notebook's own loop is not touched.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_END = object()
+_AHEAD = 64  # items that a producer may be ahead of its reader
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="llms-bridge", daemon=True).start()
+    return loop
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What `coroutine` returns, or raises. An interrupt of the caller cancels it."""
+    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
+    """The items of `stream`; closing this generator closes `stream` at once."""
+    try:
+        while True:
+            try:
+                yield run(_next(stream))
+            except StopAsyncIteration:
+                return
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            run(close())
+
+
+async def _next(stream: AsyncIterator[T]) -> T:
+    return await anext(stream)
+
+
+async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncIterator[T]:
+    """The items of `make(cancel)`, produced in a thread; leaving early sets `cancel`, which the producer obeys.
+
+    The producer is told to stop between two items: it never runs more than a few items ahead of its reader.
+    """
+    cancel, items, loop, ready = (
+        threading.Event(),
+        queue.Queue[Any](_AHEAD),
+        asyncio.get_running_loop(),
+        asyncio.Event(),
+    )
+
+    def put(kind: object, value: object) -> None:
+        while not cancel.is_set():
+            try:
+                items.put((kind, value), timeout=0.1)
+            except queue.Full:
+                continue
+            loop.call_soon_threadsafe(ready.set)
+            return
+
+    def produce() -> None:
+        try:
+            for item in make(cancel):
+                put(None, item)
+                if cancel.is_set():
+                    return
+            put(_END, None)
+        except BaseException as error:  # travels to the reader, who decides
+            put(_END, error)
+
+    thread = threading.Thread(target=produce, name="llms-producer", daemon=True)
+    thread.start()
+    try:
+        while True:
+            try:
+                kind, value = items.get_nowait()
+            except queue.Empty:
+                ready.clear()
+                if items.empty():
+                    await ready.wait()
+                continue
+            if kind is _END:
+                if value is not None:
+                    raise value
+                return
+            yield value
+    finally:
+        cancel.set()
