@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..errors import ContextOverflow, ModelError
 from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message
+from .name import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Model:
     """
 
     workers: int = 1
+    name: Name
 
     def __enter__(self):
         return self
