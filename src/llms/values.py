@@ -24,11 +24,22 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a chat prompt."""
+class ToolCall:
+    """A model's wish to have a tool called. `arguments` is JSON text as the model wrote it, perhaps broken."""
 
-    role: Literal["system", "user", "assistant"]
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat prompt. A tool's result has role tool and the id of the call it answers."""
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +127,26 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenChance:
+    """One token of an answer: its text, log-probability in nats, and the likeliest at its place (text, nats)."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of an answer as it comes. The last one has `finish` and `usage`; `cut` prompt tokens did not fit.
 
-    `reasoning` is text of the thinking channel. `failure` ends an answer that broke off.
+    `reasoning` is text of the thinking channel; a tool call comes once it is whole. `chances` are there if the
+    request asked for them. `failure` ends an answer that broke off.
     """
 
     text: str = ""
     reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    chances: tuple[TokenChance, ...] = ()
     finish: Finish | None = None
     usage: Usage | None = None
     cut: int = 0

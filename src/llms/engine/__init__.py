@@ -4,13 +4,17 @@ Engine    the door: wraps a transformers causal model, probes it, scores and dec
 Scorer    requests -> (index, log-probability) in order of completion; shared prefixes computed once
 Decoder   add, step, abort: many generations at once
 Probe     shows at load time that a model's attention follows a Layout
+Live      one engine for many callers at once: chat, pages, the server
+Tracer    how likely each token of a text is
 Workers   the same door over several processes
 """
 
 from .decoder import Decoder, DecodeRequest, Event
 from .door import Engine, Generated, single_thread
+from .live import Live
 from .sampling import Sampling
 from .scorer import Scorer, ScoreRequest, TokenScore
+from .trace import Traced, Tracer
 
 __all__ = [
     "DecodeRequest",
@@ -18,9 +22,12 @@ __all__ = [
     "Engine",
     "Event",
     "Generated",
+    "Live",
     "Sampling",
     "ScoreRequest",
     "Scorer",
     "TokenScore",
+    "Traced",
+    "Tracer",
     "single_thread",
 ]

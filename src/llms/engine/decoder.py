@@ -16,7 +16,7 @@ from .layout import Block, Group, Keep, Layout, Piece, Slots, Step, Tree
 from .memory import free_bytes
 from .network import Network
 from .prefix import common_prefix
-from .sampling import GREEDY, Sampling, generator, sample
+from .sampling import GREEDY, Sampling, generator, likelihood, sample
 from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA
 
 MOST_ROWS = 32
@@ -25,27 +25,39 @@ SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of 
 CACHE_BYTES = 1 << 29  # of keys and values, at most, on a processor
 
 Stop = Callable[[Sequence[int]], bool]
+Constrain = Callable[[Sequence[int], Tensor], Tensor]
 Finish = Literal["stop", "length"]
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeRequest:
-    """Continue `tokens` by at most `max_tokens`; `stop(new tokens)` is asked after each one."""
+    """Continue `tokens` by at most `max_tokens`; `stop(new tokens)` is asked after each one.
+
+    `constrain(new tokens, logits (V,))` returns the logits with what must not follow at -inf. With `top` each Event
+    tells how likely its token was, and the `top` most likely ones, before temperature and constraint.
+    """
 
     id: int
     tokens: tuple[int, ...]
     max_tokens: int
     sampling: Sampling = GREEDY
     stop: Stop | None = None
+    constrain: Constrain | None = None
+    top: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Request `id` got `token`; with `finish` it got no more (`stop`: end of sequence or stop rule)."""
+    """Request `id` got `token`; with `finish` it got no more (`stop`: end of sequence or stop rule).
+
+    `logprob` (nats) and `top`, pairs of (token, log-probability), are there if the request asked for them.
+    """
 
     id: int
     token: int
     finish: Finish | None
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass
@@ -59,6 +71,7 @@ class _Prefix:
 class _Row:
     request: DecodeRequest
     prefix: _Prefix | None
+    shared: int  # of the prompt's tokens, so many lie in the prefix, which may be longer
     random: torch.Generator | None
     filled: int = 0  # own positions whose keys and values are stored
     new: list[int] = field(default_factory=list)
@@ -69,19 +82,21 @@ class _Row:
         return self.request.tokens[self.shared :]
 
     @property
-    def shared(self) -> int:
-        return len(self.prefix.tokens) if self.prefix else 0
-
-    @property
     def room(self) -> int:
         """Own positions this row can come to need."""
         return len(self.request.tokens) - self.shared + self.request.max_tokens
 
 
 class Decoder:
-    """`add` requests, `step` until `idle`; each step yields at most one event per row. `end` are end-of-sequence ids."""
+    """`add` requests, `step` until `idle`; each step yields at most one event per row. `end` are end-of-sequence ids.
 
-    def __init__(self, network: Network, end: frozenset[int] = frozenset(), rows: int | None = None):
+    With `remember`, keys and values of finished requests stay, the most recent first and within bounds, so that a
+    request which begins like an earlier one (the next turn of a chat) computes only what is new.
+    """
+
+    def __init__(
+        self, network: Network, end: frozenset[int] = frozenset(), rows: int | None = None, remember: bool = False
+    ):
         cuda = network.device.type == "cuda"
         self._network = network
         self._end = end
@@ -93,6 +108,8 @@ class Decoder:
         self._prefixes: list[_Prefix] = []
         self._rows: list[_Row] = []  # row r owns slot r
         self._slots = Slots(0, 0)
+        self._remember = self._bytes // 2 // network.bytes_per_position if remember else 0  # positions
+        self._remembered: list[_Prefix] = []  # oldest first
 
     @property
     def idle(self) -> bool:
@@ -115,7 +132,7 @@ class Decoder:
         self._waiting = deque(request for request in self._waiting if request.id != id)
         for index, row in enumerate(self._rows):
             if row.request.id == id:
-                self._remove(index)
+                self._leave(index)
                 break
 
     @torch.inference_mode()
@@ -133,7 +150,7 @@ class Decoder:
             self._slots = Slots(0, 0)
         while self._waiting and len(self._rows) < self._most_rows:
             request = self._waiting[0]
-            row = _Row(request, self._prefix_of(request), generator(request.sampling))
+            row = _Row(request, *self._prefix_of(request), generator(request.sampling))
             capacity = max(self._slots.capacity, row.room, *(other.room for other in self._rows))
             if self._rows and (len(self._rows) + 1) * capacity * self._network.bytes_per_position > self._bytes:
                 break
@@ -165,13 +182,18 @@ class Decoder:
             start = end
         self._waiting = deque(sorted(order, key=lambda request: (-self._shared(request), -len(request.tokens))))
 
-    def _prefix_of(self, request: DecodeRequest) -> _Prefix | None:
-        fitting = [prefix for prefix in self._prefixes if _begins(request, prefix)]
-        return max(fitting, key=lambda prefix: len(prefix.tokens), default=None)
+    def _prefix_of(self, request: DecodeRequest) -> tuple[_Prefix | None, int]:
+        """What stores the longest beginning of the request, and how much of it: all of a prefix, or any part of what
+        is remembered."""
+        found = [(prefix, len(prefix.tokens)) for prefix in self._prefixes if _begins(request, prefix)]
+        for past in self._remembered:
+            shared = common_prefix(past.tokens, request.tokens, len(request.tokens) - 1)
+            if shared >= SHARED_TOKENS:
+                found.append((past, shared))
+        return max(found, key=lambda pair: pair[1], default=(None, 0))
 
     def _shared(self, request: DecodeRequest) -> int:
-        prefix = self._prefix_of(request)
-        return len(prefix.tokens) if prefix else 0
+        return self._prefix_of(request)[1]
 
     def _prefill(self) -> list[Event]:
         """One chunk of what rows still have to read: a shared prefix, else prompts. Events of prompts now read."""
@@ -227,16 +249,16 @@ class Decoder:
         if not rows:
             return []
         device = self._network.device
-        places: dict[int, list[int]] = {}
+        places: dict[tuple[int, int], list[int]] = {}
         for place, row in enumerate(rows):
             if row.prefix:
-                places.setdefault(id(row.prefix), []).append(place)
-        shared = [(rows[group[0]].prefix, torch.tensor(group, device=device)) for group in places.values()]
+                places.setdefault((id(row.prefix), row.shared), []).append(place)
+        shared = [(rows[group[0]], torch.tensor(group, device=device)) for group in places.values()]
         positions = tuple(row.shared + row.filled for row in rows)
         step = Step(
             self._slots,
             torch.tensor([row.filled for row in rows], device=device),
-            tuple(Group(group, prefix.block, len(prefix.tokens)) for prefix, group in shared if prefix),
+            tuple(Group(group, row.prefix.block, row.shared) for row, group in shared if row.prefix),
         )
         logits = self._network.forward([row.new[-1] for row in rows], Layout(positions, step=step), range(len(rows)))
         for row in rows:
@@ -250,15 +272,40 @@ class Decoder:
         events = []
         best = logits.argmax(-1).tolist()
         for place, row in enumerate(rows):
-            token = best[place] if row.random is None else sample(logits[place], row.request.sampling, row.random)
+            request, here = row.request, logits[place]
+            if request.constrain is not None:
+                here = request.constrain(row.new, here)
+                best[place] = int(here.argmax())
+            token = best[place] if row.random is None else sample(here, request.sampling, row.random)
             row.new.append(token)
-            ended = token in self._end or (row.request.stop is not None and row.request.stop(row.new))
-            finish: Finish | None = "stop" if ended else "length" if len(row.new) >= row.request.max_tokens else None
-            events.append(Event(row.request.id, token, finish))
+            ended = token in self._end or (request.stop is not None and request.stop(row.new))
+            finish: Finish | None = "stop" if ended else "length" if len(row.new) >= request.max_tokens else None
+            events.append(Event(request.id, token, finish, *likelihood(logits[place], token, request.top)))
         for event in events:
             if event.finish:
-                self._remove(next(i for i, row in enumerate(self._rows) if row.request.id == event.id))
+                self._leave(next(i for i, row in enumerate(self._rows) if row.request.id == event.id))
         return events
+
+    def _leave(self, index: int) -> None:
+        """Row `index` is done; what it computed is remembered, if that is wanted."""
+        row = self._rows[index]
+        length = row.shared + row.filled
+        whole = row.filled and (row.prefix is None or row.prefix.filled >= row.shared)
+        if whole and SHARED_TOKENS <= length <= self._remember:
+            tokens = (*row.request.tokens, *row.new)[:length]
+            self._remembered = [past for past in self._remembered if past.tokens != tokens[: len(past.tokens)]]
+            self._remembered.append(_Prefix(tokens, self._copy(index, row), length))
+            while sum(len(past.tokens) for past in self._remembered) > self._remember:
+                del self._remembered[0]
+        self._remove(index)
+
+    def _copy(self, index: int, row: _Row) -> Block:
+        block, own = Block(row.shared + row.filled), self._slots.view(index)
+        for layer in self._slots.layers:
+            if row.prefix and row.shared:
+                block.write(layer, 0, *(stored[0] for stored in row.prefix.block.read(layer, row.shared)))
+            block.write(layer, row.shared, *(stored[0] for stored in own.read(layer, row.filled)))
+        return block
 
     def _remove(self, index: int) -> None:
         last = len(self._rows) - 1

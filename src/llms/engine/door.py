@@ -47,8 +47,11 @@ class Engine:
         """(index, score) in order of completion; float32 sums equal one-by-one scoring within 1e-4 + 1e-6·|sum| nats."""
         return self._scorer.score(requests)
 
-    def decoder(self) -> Decoder | PlainDecoder:
-        return Decoder(self.network, self.end) if self.verdict.follows else PlainDecoder(self.network, self.end)
+    def decoder(self, remember: bool = False) -> Decoder | PlainDecoder:
+        """A new decoder; `remember` keeps what earlier requests computed for those that begin alike."""
+        if not self.verdict.follows:
+            return PlainDecoder(self.network, self.end)
+        return Decoder(self.network, self.end, remember=remember)
 
     def complete(self, requests: Sequence[DecodeRequest]) -> Iterator[tuple[int, Generated]]:
         """All requests through one decoder; (index, what was generated) in order of completion."""

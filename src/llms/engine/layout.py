@@ -164,6 +164,10 @@ class Slots:
         self.rows, self.capacity = rows, capacity
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
 
+    @property
+    def layers(self) -> list[int]:
+        return list(self._layers)
+
     def layer(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """(rows, KV heads, capacity, D) keys and values; `key` and `value` (KV heads, n, D) give shape and type."""
         if layer not in self._layers:

@@ -13,7 +13,7 @@ import torch
 from .decoder import DecodeRequest, Event, Finish
 from .memory import out_of_memory
 from .network import Network
-from .sampling import generator, sample
+from .sampling import generator, likelihood, sample
 from .scorer import LOGIT_ELEMENTS, ScoreRequest, TokenScore
 
 BATCH_TOKENS = 512
@@ -101,13 +101,14 @@ class PlainDecoder:
         if not self._new:
             self._random = generator(request.sampling)
         logits = self._next_logits(request)
-        token = int(logits.argmax()) if self._random is None else sample(logits, request.sampling, self._random)
+        here = logits if request.constrain is None else request.constrain(self._new, logits)
+        token = int(here.argmax()) if self._random is None else sample(here, request.sampling, self._random)
         self._new.append(token)
         ended = token in self._end or (request.stop is not None and request.stop(self._new))
         finish: Finish | None = "stop" if ended else "length" if len(self._new) >= request.max_tokens else None
         if finish:
             self._finish()
-        return [Event(request.id, token, finish)]
+        return [Event(request.id, token, finish, *likelihood(logits, token, request.top))]
 
     @torch.inference_mode()
     def _next_logits(self, request: DecodeRequest) -> torch.Tensor:

@@ -34,3 +34,12 @@ def sample(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
         before = probabilities.cumsum(-1) - probabilities
         probabilities = torch.where(before < sampling.top_p, probabilities, 0.0)
     return int(tokens[torch.multinomial(probabilities, 1, generator=random)])
+
+
+def likelihood(logits: Tensor, token: int, top: int | None) -> tuple[float | None, tuple[tuple[int, float], ...]]:
+    """Log-probability (nats) of `token` under logits (V,), and the `top` most likely (token, log-probability)."""
+    if top is None:
+        return None, ()
+    logprobs = logits.float().log_softmax(-1)
+    best = logprobs.topk(min(top, len(logprobs)))
+    return float(logprobs[token]), tuple(zip(best.indices.tolist(), best.values.tolist(), strict=True))

@@ -1,19 +1,24 @@
 """Local models: a checkpoint, its tokenizer, and an engine in this process or in several of their own."""
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from ..errors import ContextOverflow, MissingExtra, ModelError
 from ..tokens.pair import Pair, encode_pairs, encode_texts
-from ..tokens.render import render
+from ..tokens.render import knows_tools, render
 from ..tokens.stop import StopText, cut_at_stop
-from ..values import Completion, Failure, Identity, LogLikelihood, Message
+from ..tokens.stream import THINKING, Detokenizer
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, TokenChance, Usage
+from .answer import AnswerReader
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
 from .name import Name
 from .system import Capabilities, Generate, Model
+from .toolcalls import CLOSE, OPEN, instructions
 
 WORKER_BYTES = 3 << 29  # what one more worker may take beyond the weights that it shares: 1.5 GB
 
@@ -59,6 +64,11 @@ class CheckpointTokenizer:
     def with_special(self, ids: Sequence[int]) -> str:
         return self.decode(ids, special=True)
 
+    @property
+    def fast(self) -> Any:
+        """transformers' own object, for libraries that read its vocabulary."""
+        return self._tokenizer
+
 
 class LocalModel(Model):
     """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one)."""
@@ -69,6 +79,8 @@ class LocalModel(Model):
         self.workers = workers
         self.tokenizer = CheckpointTokenizer(str(checkpoint.folder), "remote-code" in checkpoint.allow)
         self._engine: Any = None
+        self._live: Any = None
+        self._lock = threading.Lock()
 
     @cached_property
     def dtype(self) -> str:
@@ -120,22 +132,39 @@ class LocalModel(Model):
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({verdict.error}); using plain batches"
 
     @property
+    def build(self) -> Build:
+        return Build(
+            str(self.checkpoint.folder),
+            self.dtype,
+            self.device,
+            "remote-code" in self.checkpoint.allow,
+            "pickle" in self.checkpoint.allow,
+        )
+
+    @property
     def engine(self):
         if self._engine is None:
-            build = Build(
-                str(self.checkpoint.folder),
-                self.dtype,
-                self.device,
-                "remote-code" in self.checkpoint.allow,
-                "pickle" in self.checkpoint.allow,
-            )
             if self.workers > 1 and self.device == "cpu":
                 from ..engine.workers import Workers
 
-                self._engine = Workers(build, self.workers)
+                self._engine = Workers(self.build, self.workers)
             else:
-                self._engine = build()
+                self._engine = self.build()
         return self._engine
+
+    @property
+    def live(self):
+        """The engine in this process that streams to any number of callers; loads the weights on first use."""
+        from ..engine import Engine, Live
+
+        with self._lock:
+            if self._live is None:
+                if not isinstance(self._engine, Engine):
+                    if self._engine is not None:
+                        self._engine.close()
+                    self._engine = self.build()
+                self._live = Live(self._engine)
+            return self._live
 
     def prepare(self) -> None:
         """Load the weights now, if they are not."""
@@ -163,11 +192,13 @@ class LocalModel(Model):
         text = prompt if isinstance(prompt, str) else self.render(prompt)
         return len(encode_texts(self.tokenizer, [text])[0])
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         template = self.checkpoint.chat_template
         if template is None:
             raise ModelError(f"{self.name.text} has no chat template; give it raw text")
-        return render(template, messages, self.checkpoint.special_tokens)
+        if tools and not knows_tools(template):
+            messages, tools = _with_instructions(messages, instructions(tools)), ()
+        return render(template, messages, self.checkpoint.special_tokens, tools=tools)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result) in order of completion; a pair that cannot be scored is a Failure at once."""
@@ -206,10 +237,101 @@ class LocalModel(Model):
             text = cut_at_stop(self.tokenizer.decode(got.tokens), requests[index].stop)
             yield index, Completion(text, len(got.tokens), got.finish, len(request.tokens), cut, got.seconds)
 
+    def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
+        """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
+        from ..engine import DecodeRequest, Sampling
+
+        offered = request.tools if request.tool_choice != "none" else ()
+        raw = isinstance(request.prompt, str)
+        text = request.prompt if isinstance(request.prompt, str) else self.render(request.prompt, offered)
+        ids = encode_texts(self.tokenizer, [text])[0] or [self.tokenizer.start]
+        room = self.context_window - request.max_tokens
+        if room < 1 or request.max_tokens < 1:
+            reason = (
+                f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
+            )
+            yield Delta(failure=Failure("infra", reason))
+            return
+        live, kept = self.live, tuple(ids[-room:])
+        reader = AnswerReader(request, not raw and text.rstrip().endswith(tuple(tag for tag, _ in THINKING)))
+        words = Detokenizer(self.tokenizer.decode if raw else self._decode_visible)
+        decode = DecodeRequest(
+            0,
+            kept,
+            request.max_tokens,
+            Sampling(request.temperature, request.top_k, request.top_p, request.seed),
+            constrain=self._constraint(request),
+            top=request.top,
+        )
+        count, finish = 0, None
+        for event in live.events(decode, cancel):
+            count, finish = count + 1, event.finish
+            chance = None if event.logprob is None else self._chance(event.token, event.logprob, event.top)
+            if delta := reader.push("" if event.token in self._ends else words.push(event.token), chance):
+                yield delta
+            if reader.stopped:
+                finish = "stop"
+                break
+        if not reader.stopped and (delta := reader.push(words.flush())):
+            yield delta
+        usage = Usage(len(kept), count, reasoning_tokens=reader.reasoning_tokens)
+        yield replace(reader.flush(), finish=finish or "stop", usage=usage, cut=max(0, len(ids) - room))
+
+    @cached_property
+    def _ends(self) -> frozenset[int]:
+        return self._engine.end | {self.tokenizer.start}
+
+    def _decode_visible(self, ids: Sequence[int]) -> str:
+        """Special tokens are shown, since some models mark thinking and tool calls by them; the ends are not."""
+        return self.tokenizer.decode([id for id in ids if id not in self._ends], special=True)
+
+    def _chance(self, token: int, logprob: float, top: Sequence[tuple[int, float]]) -> TokenChance:
+        def word(id: int) -> str:
+            return self.tokenizer.with_special([id])
+
+        return TokenChance(word(token), logprob, tuple((word(id), value) for id, value in top))
+
+    def _constraint(self, request: Generate) -> Any:
+        if request.schema is not None:
+            return self._grammars.obeying(request.schema)
+        if request.tools and request.tool_choice != "none":
+            return self._grammars.calling(request.tools, request.tool_choice)
+        return None
+
+    @cached_property
+    def _grammars(self) -> Any:
+        from .constrain import Grammars
+
+        return Grammars(self.tokenizer.fast, self.live.vocabulary, self._engine.end)
+
+    def chat_model(self) -> Any:
+        from .chat_model import LocalChatModel
+
+        return LocalChatModel(self)
+
     def close(self) -> None:
+        if self._live is not None:
+            self._live.close()
+            self._live = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+
+def _with_instructions(messages: Sequence[Message], text: str) -> list[Message]:
+    """`text` at the end of the system message, which is made if there is none; tool messages become the user's."""
+    plain = [_as_text(message) for message in messages]
+    if plain and plain[0].role == "system":
+        return [replace(plain[0], content=f"{plain[0].content}\n\n{text}"), *plain[1:]]
+    return [Message("system", text), *plain]
+
+
+def _as_text(message: Message) -> Message:
+    """A message of a tool conversation in words, for templates that know no tools."""
+    if message.role == "tool":
+        return Message("user", f"Result of the tool:\n{message.content}")
+    calls = "".join(f'{OPEN}{{"name": "{c.name}", "arguments": {c.arguments}}}{CLOSE}' for c in message.tool_calls)
+    return Message(message.role, message.content + calls)
 
 
 def _cores() -> int:

@@ -25,7 +25,9 @@ class Capabilities:
 class Generate:
     """One thing to generate: raw text (no chat template) or messages (always with it).
 
-    `schema` is a JSON schema that the answer obeys, where the system can promise that.
+    `schema` is a JSON schema that the answer obeys. `tools` are function schemas (name, description, parameters) that
+    may be called; `tool_choice` is auto, none, required, or the name of the one that must be. `top` asks for the
+    log-probability of each token and of so many likeliest ones.
     """
 
     prompt: str | tuple[Message, ...]
@@ -36,6 +38,9 @@ class Generate:
     top_p: float = 1.0
     seed: int = 0
     schema: Mapping[str, Any] | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str = "auto"
+    top: int | None = None
 
 
 class System(Protocol):

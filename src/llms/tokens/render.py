@@ -1,27 +1,62 @@
 """Messages to the text a model was trained on, by its chat template (Jinja, as transformers renders it)."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from ..errors import ModelError
 from ..values import Message
 
 
-def render(template: str, messages: Sequence[Message], tokens: Mapping[str, str], reply: bool = True) -> str:
+def render(
+    template: str,
+    messages: Sequence[Message],
+    tokens: Mapping[str, str],
+    reply: bool = True,
+    tools: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """The prompt text; `tokens` are the special tokens by name (`bos_token` …), `reply` opens the model's turn.
 
-    Raises ModelError with the template's own words when it refuses the messages.
+    `tools` are function schemas, offered where the template knows how (`knows_tools`). Raises ModelError with the
+    template's own words when it refuses the messages.
     """
     import jinja2
 
+    offered = [{"type": "function", "function": dict(tool)} for tool in tools] or None
     try:
         return _compile(template).render(
-            messages=[{"role": m.role, "content": m.content} for m in messages], add_generation_prompt=reply, **tokens
+            messages=[_plain(message) for message in messages], tools=offered, add_generation_prompt=reply, **tokens
         )
-    except jinja2.TemplateError as error:
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
         raise ModelError(f"the chat template refuses these messages: {error}") from error
+
+
+def knows_tools(template: str) -> bool:
+    """Whether the template shows tools to the model by itself."""
+    return bool(re.search(r"\btools\b", template))
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """As templates expect it: arguments of tool calls are objects, not text, where they can be read."""
+    plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        plain["tool_calls"] = [
+            {"type": "function", "id": c.id, "function": {"name": c.name, "arguments": _object(c.arguments)}}
+            for c in message.tool_calls
+        ]
+    if message.tool_call_id:
+        plain["tool_call_id"] = message.tool_call_id
+    return plain
+
+
+def _object(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,94 @@
+"""Answers that cannot break their form: JSON schemas and tool calls, by llguidance, as constraints on token ids."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import MissingExtra, UsageError
+from .toolcalls import CLOSE, OPEN, schema
+
+
+class Grammars:
+    """Makes constraints for one tokenizer (a fast one of transformers'), which is read once, in about a second."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int, end: frozenset[int]):
+        try:
+            import llguidance.hf
+        except ImportError as error:
+            raise MissingExtra("llguidance", "an answer of a given form", "local") from error
+        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None)
+        self._decode: Callable[[list[int]], str] = self._tokenizer.decode_str
+
+    def obeying(self, wanted: Mapping[str, Any]) -> "Follow":
+        """A constraint: the answer is JSON that `wanted`, a JSON schema, describes. Raises UsageError if it is none."""
+        return Follow(self._matcher(f"start: {_json(wanted)}"))
+
+    def calling(self, tools: Sequence[Mapping[str, Any]], choice: str) -> "Follow | FollowCalls":
+        """A constraint: a call that is begun (or must be: `choice` is required, or a tool's name) is a valid one."""
+        names = [tool["name"] for tool in tools]
+        if choice not in ("auto", "required", *names):
+            raise UsageError(f"tool_choice names {choice!r}, which is not among the tools: {', '.join(names)}")
+        allowed = [tool for tool in tools if choice in ("auto", "required", tool["name"])]
+        call = f"{_json(schema(allowed))} {json.dumps(CLOSE)}"
+        if choice == "auto":
+            return FollowCalls(lambda: self._matcher(f"start: {call}"), self._decode)
+        return Follow(self._matcher(f"start: {json.dumps(OPEN)} {call}"))
+
+    def _matcher(self, grammar: str) -> Any:
+        from llguidance import LLMatcher
+
+        matcher = LLMatcher(self._tokenizer, grammar)
+        if matcher.is_error():
+            raise UsageError(f"the schema cannot be followed: {matcher.get_error().strip().splitlines()[0]}")
+        return matcher
+
+
+def _json(wanted: Mapping[str, Any]) -> str:
+    return f"%json {json.dumps({**wanted, 'x-guidance': {'whitespace_flexible': False, 'item_separator': ', ', 'key_separator': ': '}})}"
+
+
+class Follow:
+    """The constraint of one answer: forbids each token after which the grammar could not go on."""
+
+    def __init__(self, matcher: Any):
+        self._matcher = matcher
+        self._read = 0
+
+    def __call__(self, new: Sequence[int], logits: Any) -> Any:
+        if len(new) > self._read:
+            self._matcher.consume_tokens(list(new[self._read :]))
+            self._read = len(new)
+        return masked(self._matcher, logits)
+
+
+class FollowCalls:
+    """Free text until a call is opened; from there to its end the call's grammar, and then free text again."""
+
+    def __init__(self, make: Callable[[], Any], decode: Callable[[list[int]], str]):
+        self._make, self._decode = make, decode
+        self._matcher: Any = None
+        self._read = 0  # tokens that are behind us
+        self._from = 0  # where a next opening may begin
+
+    def __call__(self, new: Sequence[int], logits: Any) -> Any:
+        for id in new[self._read :]:
+            self._read += 1
+            if self._matcher is not None:
+                self._matcher.consume_token(id)
+                if self._matcher.is_stopped():
+                    self._matcher, self._from = None, self._read
+            elif self._decode(list(new[max(self._from, self._read - len(OPEN)) : self._read])).endswith(OPEN):
+                self._matcher = self._make()
+        return logits if self._matcher is None else masked(self._matcher, logits)
+
+
+def masked(matcher: Any, logits: Any) -> Any:
+    """A copy of logits (V,) with every token at -inf that `matcher` does not allow next."""
+    import numpy as np
+    import torch
+
+    bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+    allowed = torch.from_numpy(np.unpackbits(bits, bitorder="little")[: logits.shape[-1]].astype(bool))
+    if len(allowed) < logits.shape[-1]:
+        allowed = torch.nn.functional.pad(allowed, (0, logits.shape[-1] - len(allowed)))
+    return logits.masked_fill(~allowed.to(logits.device), float("-inf"))

@@ -1,0 +1,106 @@
+"""One engine for many callers: what each gets equals what it would get alone, whoever joins, leaves or came before."""
+
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llms.engine import DecodeRequest, Live, Tracer
+from tiny import generate_alone, pair, score_alone
+
+FAMILIES = ["llama", "gpt2", "mistral", "bloom"]
+PROMPT = tuple(range(5, 100))
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def served(request):
+    model, engine = pair(request.param)
+    live = Live(engine)
+    yield model, engine, live
+    live.close()
+
+
+def answer(live: Live, prompt: tuple[int, ...], count: int = 8) -> list[int]:
+    return [event.token for event in live.events(DecodeRequest(0, prompt, count))]
+
+
+def test_concurrent_callers_get_what_each_would_get_alone(served):
+    model, _, live = served
+    found: dict[int, list[int]] = {}
+    threads = [threading.Thread(target=lambda i=i: found.update({i: answer(live, PROMPT[: 60 + i])})) for i in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(5):
+        alone = generate_alone(model, PROMPT[: 60 + i], 8)
+        assert found[i] == alone[: len(found[i])]
+
+
+@settings(max_examples=12)
+@given(kept=st.integers(0, 95), added=st.lists(st.integers(1, 200), min_size=1, max_size=30))
+def test_what_is_remembered_changes_no_answer(served, kept, added):
+    model, _, live = served
+    prompt = (*PROMPT[:kept], *added)
+    found = answer(live, prompt, 4)
+    assert found == generate_alone(model, prompt, 4)[: len(found)]
+
+
+def test_a_cancelled_caller_costs_no_further_token(served):
+    _, _, live = served
+    cancel, heard = threading.Event(), 0
+    for _ in live.events(DecodeRequest(0, PROMPT[:50], 400), cancel):
+        heard += 1
+        if heard == 3:
+            cancel.set()
+    assert heard == 3
+    assert live.busy == 0
+    live.call(lambda: None)  # the abort has been carried out once the next piece of work is
+    assert live._decoder.idle
+
+
+def test_an_error_reaches_every_caller_and_the_engine_goes_on(served):
+    model, _, live = served
+
+    def broken(new, logits):
+        raise ValueError("this constraint is broken")
+
+    with pytest.raises(ValueError, match="constraint is broken"):
+        list(live.events(DecodeRequest(0, PROMPT[:50], 5, constrain=broken)))
+    with pytest.raises(ZeroDivisionError):
+        live.call(lambda: 1 // 0)
+    assert answer(live, PROMPT[:50], 3) == generate_alone(model, PROMPT[:50], 3)
+
+
+def test_a_constraint_is_obeyed_and_likelihoods_are_those_before_it(served):
+    _, _, live = served
+
+    def even(new, logits):
+        logits = logits.clone()
+        logits[1::2] = float("-inf")
+        return logits
+
+    events = list(live.events(DecodeRequest(0, PROMPT[:50], 6, constrain=even, top=3)))
+    assert all(event.token % 2 == 0 for event in events)
+    assert all(len(event.top) == 3 and event.top[0][1] >= event.logprob for event in events)
+
+
+def test_after_closing_nothing_begins():
+    live = Live(pair("llama")[1])
+    live.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        live.submit(DecodeRequest(0, PROMPT, 3), print)
+
+
+def test_a_trace_equals_scoring_each_token_alone(served):
+    model, engine, _ = served
+    tracer = Tracer(engine.network, engine.verdict.follows)
+    for tokens in (PROMPT, (*PROMPT[:50], 9, 9, 9), (*PROMPT[:50], 9, 9, 9), PROMPT[:20]):
+        traced = tracer.trace(tokens, 2)
+        assert len(traced) == len(tokens) - 1
+        for place in (1, 30, len(tokens) - 1):
+            if place < len(tokens):
+                logprob, greedy = score_alone(model, tokens[: place + 1], 1)
+                assert traced[place - 1].logprob == pytest.approx(logprob, abs=1e-4)
+                assert (traced[place - 1].top[0][0] == tokens[place]) == greedy
