@@ -1,13 +1,15 @@
 """The exceptions of llms. Nothing else is imported here.
 
-    LlmsError                something failed; the CLI exits with 1
-      UsageError             the request itself is wrong; the CLI exits with 2
+    LlmsError                something failed; the CLI exits with 1, or with the error's own `exit_status`
+      UsageError             the request itself is wrong (exit status 2)
         UnknownName          no such model, benchmark, view or option; offers the nearest
         NotComparable        two runs differ in what was asked
       MissingExtra           an optional dependency is not installed
       ModelError             a model cannot be loaded or cannot do what is asked
         UnsafeCheckpoint     pickled weights or remote code, without the user's consent
         ContextOverflow      a prompt is longer than the context window
+        MissingKey           an endpoint needs a key that is not set; says which variable, and where one gets it
+      BudgetExceeded         the next request may cost more than is left of the budget (exit status 3)
       DataError              rows are missing, unreadable or of the wrong shape
         HubUnreachable       the hub does not answer and nothing is cached
       StoreError             the database cannot be read or written
@@ -16,16 +18,20 @@
 Every message says what failed, the value, what was expected and what to do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 class LlmsError(Exception):
     """Base of all errors that a user can act upon."""
 
+    exit_status = 1
+
 
 class UsageError(LlmsError):
     """The request cannot be carried out as it was put."""
+
+    exit_status = 2
 
 
 class UnknownName(UsageError):
@@ -65,6 +71,21 @@ class UnsafeCheckpoint(ModelError):
 
 class ContextOverflow(ModelError):
     """A prompt does not fit the model's context window."""
+
+
+class MissingKey(ModelError):
+    """`name` is reached with a key; none of `variables` is set. `page` is where its provider hands one out."""
+
+    def __init__(self, name: str, variables: Sequence[str], page: str):
+        super().__init__(
+            f"{name} needs a key: set {' or '.join(variables)} in the environment or in ./.env. Get one at {page}"
+        )
+
+
+class BudgetExceeded(LlmsError):
+    """A request was not sent, because it might have cost more than is left."""
+
+    exit_status = 3
 
 
 class DataError(LlmsError):

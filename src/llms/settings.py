@@ -3,13 +3,19 @@
 LLMS_HOME   database and caches of llms (default: ~/.cache/llms)
 LLMS_DATA   a benchmark data root, as `--data DIR`
 LLMS_WORKERS  processes that score in parallel (default: as many as cores and free memory hold)
+OPENAI_API_KEY, ANTHROPIC_API_KEY …  keys of endpoints; `models.endpoints` says which
+LLMS_API_KEY  the key of an endpoint that is named by its URL
+OPENAI_BASE_URL, ANTHROPIC_BASE_URL …  where a named endpoint is reached instead (a gateway)
 """
 
 import os
 import socket
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @cache
@@ -28,6 +34,32 @@ def _dotenv() -> dict[str, str]:
 def get(name: str) -> str | None:
     """The environment's value of `name`, else that of `.env`, else None; empty counts as unset."""
     return os.environ.get(name) or _dotenv().get(name) or None
+
+
+def key(variables: Sequence[str]) -> str | None:
+    """The first of the keys `variables` that is set. It is sent, never stored and never shown whole: see `shown`."""
+    return next((value for variable in variables if (value := get(variable))), None)
+
+
+def shown(key: str) -> str:
+    """As much of a key as tells it from others: its first characters, at most a quarter."""
+    return key[: min(8, len(key) // 4)] + "…"
+
+
+def base_url(endpoint: str) -> str | None:
+    return get(f"{endpoint.upper()}_BASE_URL")
+
+
+def proxy(url: str) -> str | None:
+    """The proxy through which `url` is reached, as HTTPS_PROXY, ALL_PROXY and NO_PROXY (or the system) say."""
+    from urllib.request import getproxies, proxy_bypass
+
+    address = urlsplit(url)
+    host = address.hostname or ""
+    if host in LOOPBACK or proxy_bypass(host):
+        return None
+    proxies = getproxies()
+    return proxies.get(address.scheme) or proxies.get("all")
 
 
 def home() -> Path:

@@ -1,12 +1,12 @@
 """The values that travel between packages: frozen, compared by content, knowing no storage and no model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
 Status = Literal["ok", "unparsed", "truncated", "refused"]
 FailureKind = Literal["infra", "timeout"]
-Finish = Literal["stop", "length"]
+Finish = Literal["stop", "length", "refused"]  # refused: the model, or its provider's filter, would not answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,23 @@ class TokenChance:
 
 
 @dataclass(frozen=True, slots=True)
+class Billed:
+    """What requests over the network used up, retries and broken answers included, in tokens as `Usage` counts them."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def __add__(self, other: "Billed") -> "Billed":
+        return Billed(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "Billed") -> "Billed":
+        return Billed(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """A piece of an answer as it comes. The last one has `finish` and `usage`; `cut` prompt tokens did not fit.
 
@@ -248,11 +265,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a run took: summed over attempts."""
+    """What a run took: summed over attempts.
+
+    `cost` is in US dollars: 0 for what ran on one's own machines, None where a price is unknown. `billed` is None
+    where nothing went over the network.
+    """
 
     seconds: float = 0.0
     tokens: int = 0
     peak_memory_bytes: int = 0
+    cost: float | None = 0.0
+    billed: Billed | None = None
 
     @property
     def tokens_per_second(self) -> float:

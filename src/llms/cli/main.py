@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from .. import __version__
-from ..errors import LlmsError, UsageError
+from ..errors import LlmsError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("evaluate", "evaluate", "Evaluate systems on benchmarks."),
@@ -58,7 +58,7 @@ def cli(debug: bool) -> None:
 
 
 def main() -> None:
-    """Run a command; exit with 0, 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
+    """Run a command; exit with 0, 1 (failed), 2 (wrong usage), 3 (budget used up) or 130 (interrupted)."""
     debug = "--debug" in sys.argv[1:]
     try:
         cli.main(standalone_mode=False)
@@ -75,7 +75,7 @@ def main() -> None:
     except LlmsError as error:
         if debug:
             raise
-        sys.exit(_say(str(error), 2 if isinstance(error, UsageError) else 1))
+        sys.exit(_say(str(error), error.exit_status))
     except OSError as error:
         if debug or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise

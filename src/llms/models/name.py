@@ -6,9 +6,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import UnknownName, UsageError
+from .endpoints import NAMED
 
 LOCAL = ("smollm2", "hf", "gguf")
-ENDPOINTS = ("openai", "anthropic", "gemini", "ollama", "groq", "openrouter", "deepseek")
+ENDPOINTS = tuple(NAMED)
 PROVIDERS = (*LOCAL, *ENDPOINTS)
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "bfloat16", "float16"),
@@ -70,6 +71,8 @@ def _endpoint(text: str, base: str, query: str) -> Name:
     address, _, model = base.partition("#")
     if not urlsplit(address).hostname:
         raise UsageError(f"{text!r}: an endpoint is written http://host:port/v1#model")
+    if urlsplit(address).username or urlsplit(address).password:
+        raise UsageError("a name is stored and shown, so it must hold no key; set LLMS_API_KEY instead")
     if not model:
         raise UsageError(f"{text!r}: say which model of the endpoint, as in {address}#name")
     return Name(text, "url", model, None, _options(text, query, "url"), address.rstrip("/"))

@@ -3,22 +3,30 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ContextOverflow, ModelError
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
 from .name import Name
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a system can do. `context_window` counts tokens, prompt and answer together."""
+    """What a system can do. `context_window` counts tokens, prompt and answer together.
+
+    `raw_text`: it continues text as it is. `renders`: it shows the text that it makes of messages.
+    """
 
     loglikelihood: bool
     generate: bool
     chat: bool
     context_window: int
     raw_text: bool = True
+    renders: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Model:
 
     workers: int = 1
     name: Name
+    _ledger: "Ledger | None" = None
 
     def __enter__(self):
         return self
@@ -100,6 +109,26 @@ class Model:
     @property
     def note(self) -> str | None:
         return None
+
+    @property
+    def ledger(self) -> "Ledger":
+        """The account that pays for requests; models share one when it is assigned to them."""
+        if self._ledger is None:
+            from .ledger import Ledger
+
+            self._ledger = Ledger()
+        return self._ledger
+
+    @ledger.setter
+    def ledger(self, shared: "Ledger") -> None:
+        self._ledger = shared
+
+    def price(self, usage: Usage) -> Decimal | None:
+        """US dollars of an answer: 0 for what runs on one's own machines, None if unknown."""
+        return Decimal(0)
+
+    def check(self) -> None:
+        """Raise what can be known without loading or asking anything, such as MissingKey."""
 
     def prepare(self) -> None:
         """Load what is loaded on first use."""

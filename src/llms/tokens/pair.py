@@ -26,7 +26,7 @@ def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], window:
     A pair that is too long loses tokens on the left; one whose continuation alone is too long, or has no
     token of its own, comes back as the error it is.
     """
-    moved = [_move_spaces(context, continuation) for context, continuation in pairs]
+    moved = [move_spaces(context, continuation) for context, continuation in pairs]
     texts = sorted({text for context, continuation in moved if context for text in (context, context + continuation)})
     ids = dict(zip(texts, encode_texts(tokenizer, texts), strict=True))
     bare = sorted({continuation for context, continuation in moved if not context})
@@ -50,7 +50,8 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     return [next(plain) if start else next(special) for start in starts]
 
 
-def _move_spaces(context: str, continuation: str) -> tuple[str, str]:
+def move_spaces(context: str, continuation: str) -> tuple[str, str]:
+    """The pair with white space at the end of the context moved to the continuation."""
     stripped = context.rstrip()
     return (stripped, context[len(stripped) :] + continuation) if context else (context, continuation)
 

@@ -1,0 +1,366 @@
+"""Models behind an endpoint that speaks OpenAI's protocol: hosted, or served on one's own machines.
+
+No connection is made, and neither openai nor pydantic imported, before the first request.
+"""
+
+import re
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import ModelError, UsageError
+from ..tokens.pair import move_spaces
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
+from .endpoints import Endpoint, endpoint
+from .name import Name
+from .patience import Patience
+from .system import Capabilities, Generate, Model
+
+if TYPE_CHECKING:
+    from .contact import Contact
+
+ASSUMED_WINDOW = 8192  # where neither the server nor the table of prices says
+POLL_SECONDS = 0.02  # how often a stream looks whether it is cancelled
+# what a server may refuse without harm: it is left out from then on, and said
+OPTIONAL = ("temperature", "top_p", "top_k", "seed", "stop", "stream_options")
+END = object()
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def open_api(name: Name, patience: Patience = Patience()) -> "ApiModel":
+    """The model that `name` names; no connection is made."""
+    return ApiModel(name, endpoint(name.provider, name.address), patience)
+
+
+class ApiModel(Model):
+    """A System over an endpoint. All its requests, and those of its `chat_model`, go one way: `wire`."""
+
+    def __init__(self, name: Name, endpoint: Endpoint, patience: Patience):
+        self.name, self.endpoint, self.patience = name, endpoint, patience
+        self._refused: set[str] = set()  # parameters that the server does not take
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.name.text, f"{self.endpoint.base_url}#{self.name.model}", template="of the endpoint")
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """Known of named endpoints; one that is named by its URL is asked. Raises ModelError if it does not answer."""
+        window = self.price_row.window
+        if self.endpoint.raw is None:
+            window = self.contact.window or window
+            scores, raw = not self.contact.no_echo, self.contact.raw
+        else:
+            scores, raw = False, self.endpoint.raw
+        return Capabilities(scores, True, True, window or ASSUMED_WINDOW, raw_text=raw, renders=False)
+
+    @cached_property
+    def contact(self) -> "Contact":
+        """What the server says of itself, asked once."""
+        from ..bridge import run
+        from .contact import first_contact
+
+        _ = self.client  # imported here rather than while the event loop waits
+        return run(first_contact(self))
+
+    @cached_property
+    def price_row(self):
+        from .prices import Price
+
+        return Price(self.endpoint, self.name.model)
+
+    @property
+    def note(self) -> str | None:
+        if not self._refused:
+            return None
+        return f"{self.name.text} does not take {', '.join(sorted(self._refused))}; left to the server's own settings"
+
+    def check(self) -> None:
+        _ = self.endpoint.key
+
+    def price(self, usage: Usage):
+        return self.price_row.of(usage)
+
+    @cached_property
+    def wire(self):
+        from .wire import Wire
+
+        return Wire(self.patience, lambda usage: self.price(usage), lambda: self.ledger)
+
+    @cached_property
+    def client(self):
+        """The AsyncOpenAI client; its own retries are off, `wire` has the only ones. Raises MissingKey."""
+        import httpx2
+        import openai
+
+        omit = openai.Omit()
+        other = {"OpenAI-Organization": omit, "OpenAI-Project": omit} if self.endpoint.name != "openai" else {}
+        return openai.AsyncOpenAI(
+            api_key=self.endpoint.key or "none",
+            base_url=self.endpoint.base_url,
+            max_retries=0,
+            timeout=None,
+            default_headers=other,  # type: ignore[arg-type]
+            http_client=httpx2.AsyncClient(transport=self.wire, timeout=None, follow_redirects=False),
+        )
+
+    def chat_model(self):
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.providers import infer_provider_class
+        from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+        if self.endpoint.runtime:
+            provider: Any = infer_provider_class(self.endpoint.runtime)(openai_client=self.client)  # type: ignore[call-arg]
+        else:
+            provider = OpenAICompatibleProvider(self.endpoint.name, openai_client=self.client)
+        return OpenAIChatModel(self.name.model, provider=provider)
+
+    def count_tokens(self, prompt: str | Sequence[Message]) -> int:
+        """An estimate that errs high: a third of the bytes, and a few tokens around each message."""
+        from .meter import MESSAGE_TOKENS, estimate
+
+        if isinstance(prompt, str):
+            return estimate(prompt)
+        return sum(estimate(message.content) + MESSAGE_TOKENS for message in prompt)
+
+    def render(self, messages: Sequence[Message]) -> str:
+        raise ModelError(f"{self.name.text} keeps its chat template to itself; give it messages instead of raw text")
+
+    def prepare(self) -> None:
+        _ = self.client
+        if self.endpoint.raw is None:
+            _ = self.contact
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+        """(index, result) in order of completion, through /completions with echo. Raises ModelError where the server
+        does not really score the text it is given."""
+        if self.endpoint.raw is False or self.contact.no_echo:
+            why = "is reached through chat" if self.endpoint.raw is False else self.contact.no_echo
+            raise ModelError(f"{self.name.text} gives no log-probabilities of a given text: {why}")
+        yield from self._each(pairs, self._score)
+
+    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        """(index, result) in order of completion. Raises ModelError where every request would fail alike."""
+        if any(isinstance(request.prompt, str) for request in requests):
+            _ = self.capabilities  # asked before the event loop waits for the answer
+        yield from self._each(requests, self._complete)
+
+    def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
+        """Cancelling, or closing this generator, closes the connection; what came until then is billed."""
+        from ..bridge import iterate
+
+        _ = self.client
+        if isinstance(request.prompt, str):
+            _ = self.capabilities
+        yield from iterate(self._stream(request, cancel or threading.Event()))
+
+    def close(self) -> None:
+        from ..bridge import run
+
+        if "client" in self.__dict__:
+            run(self.client.close())
+            del self.__dict__["client"], self.__dict__["wire"]
+
+    # ---- requests
+
+    def body(self, request: Generate) -> tuple[str, dict[str, Any]]:
+        """(path, body). Raises UsageError for what this endpoint cannot do."""
+        name, end = self.endpoint.name, self.endpoint
+        body: dict[str, Any] = {"model": self.name.model}
+        if isinstance(request.prompt, str):
+            if not self.capabilities.raw_text:
+                raise UsageError(f"{self.name.text} is reached through chat only; give it messages")
+            path, body["prompt"], body["max_tokens"] = "/completions", request.prompt, request.max_tokens
+        else:
+            path, body[end.max_tokens] = "/chat/completions", request.max_tokens
+            body["messages"] = [{"role": m.role, "content": m.content} for m in request.prompt]
+        body["temperature"] = request.temperature
+        if request.temperature > 0:
+            body |= {"top_p": request.top_p, "seed": request.seed % 2**31}
+            if request.top_k and not end.top_k:
+                raise UsageError(f"{name} takes no top_k; leave it out")
+            body |= {"top_k": request.top_k} if request.top_k else {}
+        if stop := [string for string in request.stop if string][: end.stops]:
+            body["stop"] = stop
+        if request.schema is not None:
+            schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        return path, body
+
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        """The answer's JSON. Raises what openai raises, and ValueError if it is no JSON."""
+        import httpx2
+
+        response = await self._taken(body, lambda kept: self.client.post(path, cast_to=httpx2.Response, body=kept))
+        return response.json()
+
+    async def _taken(self, body: dict[str, Any], send: Callable[[dict[str, Any]], Awaitable[R]]) -> R:
+        """What `send` returns; once more without a parameter that the server refuses, if it can do without."""
+        import openai
+
+        while True:
+            kept = {key: value for key, value in body.items() if key not in self._refused}
+            try:
+                return await send(kept)
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                said = f"{error.param} {error.body}"
+                named = next((key for key in OPTIONAL if key in kept and re.search(rf"\b{key}\b", said)), None)
+                if named is None:
+                    raise
+                self._refused.add(named)
+
+    async def _complete(self, request: Generate) -> Completion | Failure:
+        from .received import completion
+        from .wire import EXCHANGE
+
+        data = await self.post(*self.body(request))
+        done = EXCHANGE.get()
+        assert done
+        return completion(data, request.stop, done.usage, done.seconds)
+
+    async def _score(self, pair: tuple[str, str]) -> LogLikelihood | Failure:
+        from .received import NoEcho
+
+        try:
+            return await self.likelihood(pair)
+        except NoEcho as error:
+            raise ModelError(f"{self.name.text} gives no log-probabilities of a given text: {error}") from error
+
+    async def likelihood(self, pair: tuple[str, str]) -> LogLikelihood:
+        """One pair, scored. Raises NoEcho."""
+        from .received import likelihood
+        from .wire import EXCHANGE
+
+        context, continuation = move_spaces(*pair)
+        asked = {"prompt": context + continuation, "max_tokens": 1, "temperature": 0, "logprobs": 1, "echo": True}
+        data = await self.post("/completions", {"model": self.name.model, **asked})
+        done = EXCHANGE.get()
+        return likelihood(data, context, continuation, done.seconds if done else 0.0)
+
+    def _each(self, asked: Sequence[T], work: Callable[[T], Awaitable[R]]) -> Iterator[tuple[int, R | Failure]]:
+        from ..bridge import iterate
+
+        _ = self.client
+        yield from iterate(self._all(asked, work))
+
+    async def _all(
+        self, asked: Sequence[T], work: Callable[[T], Awaitable[R]]
+    ) -> AsyncIterator[tuple[int, R | Failure]]:
+        """Work on all at once, as far as the gate lets in. After an error that all would meet nothing more is sent, what
+        is on its way is waited for, and the error raised."""
+        import asyncio
+
+        from .wire import Exchange
+
+        exchanges = [Exchange() for _ in asked]
+        ended: asyncio.Queue[asyncio.Task[R | Failure]] = asyncio.Queue()
+        tasks: dict[asyncio.Task[R | Failure], int] = {}
+        for index, (item, exchange) in enumerate(zip(asked, exchanges, strict=True)):
+            task = asyncio.create_task(self._one(item, work, exchange))
+            task.add_done_callback(ended.put_nowait)
+            tasks[task] = index
+        fatal: BaseException | None = None
+        try:
+            for _ in asked:
+                task = await ended.get()
+                if task.cancelled():
+                    continue
+                if error := task.exception():
+                    fatal = fatal or error
+                    for other, index in tasks.items():
+                        if not exchanges[index].sent:
+                            other.cancel()
+                    continue
+                yield tasks[task], task.result()
+            if fatal:
+                raise fatal
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _one(self, item: T, work: Callable[[T], Awaitable[R]], exchange: Any) -> R | Failure:
+        from .wire import EXCHANGE
+
+        EXCHANGE.set(exchange)
+        try:
+            return await work(item)
+        except Exception as error:
+            return self.fault(error)
+
+    def fault(self, error: Exception) -> Failure:
+        """The Failure that `error` is. Raises ModelError if nothing can be expected of the endpoint."""
+        import openai
+
+        from .faults import failure
+
+        found = failure(error, self.endpoint, self.name.model)
+        if isinstance(error, openai.APIConnectionError) and not self.wire.answered:
+            raise ModelError(f"{self.endpoint.base_url} does not answer ({found.reason}); is it running?") from error
+        if self.wire.silent >= self.patience.silent:
+            raise ModelError(
+                f"{self.endpoint.name} has stopped answering ({found.reason}). What was answered is kept; run again to "
+                "go on, with --retry-failed for what failed"
+            ) from error
+        return found
+
+    async def _stream(self, request: Generate, cancel: threading.Event) -> AsyncIterator[Delta]:
+        import asyncio
+
+        import openai
+
+        from .received import piece
+        from .wire import EXCHANGE, Exchange
+
+        path, body = self.body(request)
+        if self.endpoint.stops is not None and len(list(filter(None, request.stop))) > self.endpoint.stops:
+            raise UsageError(f"{self.endpoint.name} takes at most {self.endpoint.stops} stop strings in a stream")
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        exchange, finish, begun = Exchange(), None, False
+        opened: openai.AsyncStream[Any] | None = None
+
+        async def events() -> AsyncIterator[Any]:
+            nonlocal opened
+            EXCHANGE.set(exchange)
+            kind = openai.AsyncStream[Any]
+            coming = await self._taken(
+                body, lambda kept: self.client.post(path, cast_to=object, body=kept, stream=True, stream_cls=kind)
+            )
+            opened = coming
+            async for event in coming:
+                yield event
+
+        coming = events()
+        try:
+            while True:
+                following = asyncio.ensure_future(anext(coming, END))
+                try:
+                    while not following.done() and not cancel.is_set():
+                        await asyncio.wait({following}, timeout=POLL_SECONDS)
+                finally:
+                    if not following.done():
+                        following.cancel()
+                        await asyncio.gather(following, return_exceptions=True)
+                if cancel.is_set() or (event := following.result()) is END:
+                    break
+                found = piece(event)
+                if found is None:
+                    continue
+                finish = found.finish or finish
+                if found.text or found.reasoning:
+                    begun = True
+                    yield Delta(found.text, found.reasoning)
+            failed = None
+        except Exception as error:
+            try:
+                failed = self.fault(error)
+            except ModelError as fatal:
+                if not begun:
+                    raise
+                failed = Failure("infra", str(fatal))
+        finally:
+            if opened is not None:
+                await opened.close()
+        yield Delta(finish=finish, usage=exchange.usage, failure=failed)

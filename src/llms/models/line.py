@@ -1,0 +1,49 @@
+"""Tasks of any event loop waiting for something to change; may be woken from any thread."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+
+class Line:
+    """First come, first served. The state that `take` looks at is changed only under `lock`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
+
+    async def until(self, take: Callable[[], bool]) -> None:
+        """Return once `take()`, called under the lock, has taken what is waited for and says so. It may raise."""
+        add = self._waiting.append
+        while True:
+            with self.lock:
+                if take():
+                    return
+                loop = asyncio.get_running_loop()
+                woken: asyncio.Future[None] = loop.create_future()
+                add((loop, woken))
+            add = self._waiting.appendleft  # who was woken in vain stays first
+            try:
+                await woken
+            except asyncio.CancelledError:
+                self.wake(1)  # in case the wake-up was meant for this one
+                raise
+
+    def wake(self, count: int) -> None:
+        """Let the first `count` look again."""
+        while count > 0:
+            with self.lock:
+                if not self._waiting:
+                    return
+                loop, woken = self._waiting.popleft()
+            try:
+                loop.call_soon_threadsafe(_set, woken)
+            except RuntimeError:  # its loop is closed
+                continue
+            count -= 1
+
+
+def _set(woken: "asyncio.Future[None]") -> None:
+    if not woken.done():
+        woken.set_result(None)

@@ -1,0 +1,105 @@
+"""What a server sent, as values. Servers differ and err: every field may be missing or of another type."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from ..errors import ModelError
+from ..tokens.stop import cut_at_stop
+from ..values import Completion, Failure, Finish, LogLikelihood, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One choice of an answer, or what one event adds to it."""
+
+    text: str = ""
+    reasoning: str = ""
+    finish: Finish | None = None
+
+
+def piece(data: Any) -> Piece | None:
+    """The first choice of a chat answer, a completion, or an event of their streams; None if there is none."""
+    choices = data.get("choices") if isinstance(data, Mapping) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+        return None
+    choice = choices[0]
+    message = choice.get("message") or choice.get("delta") or {}
+    message = message if isinstance(message, Mapping) else {}
+    refusal = _text(message.get("refusal"))
+    text = _text(choice.get("text")) or _text(message.get("content")) or refusal
+    reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    return Piece(text, reasoning, "refused" if refusal else _finish(choice.get("finish_reason")))
+
+
+def _text(part: Any) -> str:
+    """A string, or the texts of a list of parts."""
+    if isinstance(part, list):
+        return "".join(_text(item.get("text")) for item in part if isinstance(item, Mapping))
+    return part if isinstance(part, str) else ""
+
+
+def _finish(reason: Any) -> Finish | None:
+    if not isinstance(reason, str):
+        return None
+    return {"length": "length", "content_filter": "refused"}.get(reason, "stop")  # type: ignore[return-value]
+
+
+def completion(data: Any, stop: tuple[str, ...], usage: Usage, seconds: float) -> Completion | Failure:
+    """The answer to one prompt, cut at the first of `stop`: servers take only so many of them."""
+    found = piece(data)
+    if found is None:
+        return Failure("infra", f"the answer has no choices: {str(data)[:200]}")
+    text = cut_at_stop(found.text, stop)
+    return Completion(text, usage.tokens, found.finish or "stop", usage.prompt_tokens, 0, seconds)
+
+
+class NoEcho(ModelError):
+    """The server does not score the text it is given, so nothing can be said about choices."""
+
+
+def likelihood(data: Any, context: str, continuation: str, seconds: float) -> LogLikelihood:
+    """log P(continuation | context) from an answer to `context + continuation` with echo and logprobs.
+
+    The continuation's tokens are those that begin behind the context; one that begins before its end counts as
+    context, as in lm-evaluation-harness 0.4.13 (`models/openai_completions.py`), which cuts at the number of tokens of
+    the context alone. `greedy`: each was as likely as the most likely one. Raises NoEcho.
+    """
+    choices = data.get("choices") if isinstance(data, Mapping) else None
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
+    if not _text(choice.get("text")).startswith(context + continuation):
+        raise NoEcho(f"it ignores `echo`: it gave back {_text(choice.get('text'))[:40]!r} instead of the prompt")
+    given = choice.get("logprobs")
+    given = given if isinstance(given, Mapping) else {}
+    tokens, values, tops = (given.get(name) or () for name in ("tokens", "token_logprobs", "top_logprobs"))
+    if not tokens or not len(tokens) == len(values) == len(tops):
+        raise NoEcho("it gives no log-probabilities of the prompt's tokens")
+    places = _places(tokens, given.get("text_offset"), context, continuation)
+    logprobs = [values[place] for place in places]
+    if not logprobs or not all(
+        isinstance(value, int | float) and isfinite(value) and value < 1e-6 for value in logprobs
+    ):
+        raise NoEcho(f"it gives no log-probability of {continuation[:40]!r} behind its context")
+    best = [max(top.values()) if isinstance(top, Mapping) and top else None for top in (tops[p] for p in places)]
+    if None in best:
+        raise NoEcho("it gives no top_logprobs")
+    greedy = all(value >= top for value, top in zip(logprobs, best, strict=True))
+    return LogLikelihood(float(sum(logprobs)), greedy, len(places), places[0], 0, seconds)
+
+
+def _places(tokens: list[Any], offsets: Any, context: str, continuation: str) -> range:
+    """Which tokens are the continuation's; offsets count characters, in some servers bytes. Raises NoEcho."""
+    if not isinstance(offsets, list) or len(offsets) != len(tokens) or not all(isinstance(o, int) for o in offsets):
+        raise NoEcho("it does not say where each token begins (text_offset)")
+    for begin, end in (
+        (len(context), len(context) + len(continuation)),
+        (len(context.encode()), len((context + continuation).encode())),
+    ):
+        inside = [place for place, offset in enumerate(offsets) if begin <= offset < end]
+        places = range(inside[0], inside[-1] + 1) if inside else range(0)
+        text = "".join(str(tokens[place]) for place in places)
+        split = any(mark in text for mark in ("\ufffd", "bytes:"))  # tokens that are parts of a character
+        if text and (continuation.endswith(text) or (split and offsets[places[0]] == begin)):
+            return places
+    raise NoEcho(f"its tokens do not make up {continuation[:40]!r}")
