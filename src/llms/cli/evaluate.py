@@ -12,7 +12,7 @@ from ..workbench.evaluate import Estimate, Options, estimate, evaluate_all
 from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from .leaderboard import show
-from .output import console, print_json, table
+from .output import console, dollars, print_json, table
 
 
 def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -43,9 +43,7 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option(
     "--chat-template",
     type=click.Choice(["on", "off"]),
-    default="off",
-    show_default=True,
-    help="Ask under the model's chat template.",
+    help="Ask under the model's chat template (default: off, but for systems that are reached through chat only).",
 )
 @click.option(
     "--window",
@@ -82,7 +80,12 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
 )
 @click.option("--judge", default="", help="The model that judges, with --scorer judge.")
 @click.option("--rubric", default="", help="What the judge asks for, or @FILE.")
-@click.option("--dry-run", is_flag=True, help="Say items, tokens and expected time; load nothing.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    help="US dollars that requests may cost in all; a hard cap.",
+)
+@click.option("--dry-run", is_flag=True, help="Say items, tokens, expected time and cost; load nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
 def evaluate(
     systems,
@@ -107,6 +110,7 @@ def evaluate(
     scorer,
     judge,
     rubric,
+    budget,
     dry_run,
     as_json,
 ) -> None:
@@ -116,6 +120,7 @@ def evaluate(
     llms eval smollm2 -b hellaswag,gsm8k --limit 50
     llms eval smollm2 'smollm2?dtype=bfloat16' -b all
     llms eval hf:./my-checkpoint -b arc_challenge --view v1 --data hub
+    llms eval openai:gpt-5-mini -b gsm8k,arc_easy:letter --limit 50 --budget 0.50
 
     The same command continues where a killed one stopped.
     """
@@ -125,7 +130,7 @@ def evaluate(
         shots=shots,
         draw=shot_draw,
         data=data,
-        chat_template=chat_template == "on",
+        chat_template=None if chat_template is None else chat_template == "on",
         window=window,
         fresh=fresh,
         retry_failed=retry_failed,
@@ -140,6 +145,7 @@ def evaluate(
         scorer=scorer,
         judge=judge,
         rubric=_text(rubric),
+        budget=budget,
     )
     if dry_run:
         _show_estimates(list(estimate(systems, benchmarks, options)), as_json)
@@ -207,16 +213,20 @@ def _show_estimates(estimates: list[Estimate], as_json: bool) -> None:
                 "items": e.items,
                 "tokens": e.tokens,
                 "seconds": e.seconds,
+                "cost": e.cost,
             }
             for e in estimates
         )
         return
-    rows = table("benchmark", "system", "items", "tokens", "time", right=("items", "tokens", "time"))
+    paid = any(e.cost != 0 for e in estimates)
+    numbers = ("items", "tokens", "time", "cost at most")[: 4 if paid else 3]
+    rows = table("benchmark", "system", *numbers, right=numbers)
     for e in estimates:
         time = (
             "unknown" if e.seconds is None else f"{e.seconds:.0f} s" if e.seconds < 120 else f"{e.seconds / 60:.0f} min"
         )
-        rows.add_row(e.plan.key.benchmark, e.plan.key.system.name, str(e.items), f"~{e.tokens}", time)
+        cost = [dollars(e.cost)] if paid else []
+        rows.add_row(e.plan.key.benchmark, e.plan.key.system.name, str(e.items), f"~{e.tokens}", time, *cost)
     console().print(rows)
     if any(e.seconds is None for e in estimates):
         click.echo("time is known once this model has been measured on anything; try --limit 5 first")

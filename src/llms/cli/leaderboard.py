@@ -10,7 +10,7 @@ from rich.text import Text
 from ..arena.leaderboard import Leaderboard
 from ..evaluation.report import Report
 from ..workbench.leaderboard import read, write_page
-from .output import console, percent, print_json, size
+from .output import console, dollars, percent, print_json, size
 
 
 @click.command()
@@ -43,6 +43,7 @@ def show(board: Leaderboard) -> None:
     """A block per benchmark, the best system first; then averages and what the marks mean."""
     out = console()
     width = max(len(report.key.system.name) for column in board.columns for report in column.reports)
+    paid = any(report.usage.cost != 0 for column in board.columns for report in column.reports)
     for column in board.columns:
         first = column.reports[0]
         details = [
@@ -58,11 +59,13 @@ def show(board: Leaderboard) -> None:
             box=None, padding=(0, 1), pad_edge=False, show_header=column is board.columns[0], header_style="dim"
         )
         rows.add_column("  system", overflow="fold", width=min(width, 34) + 2)
-        for name, cells in (("score", 7), ("95 % interval", 13), ("n", 5), ("tok/s", 6), ("seconds", 7), ("memory", 7)):
+        numbers = [("score", 7), ("95 % interval", 13), ("n", 5), ("tok/s", 6), ("seconds", 7), ("memory", 7)]
+        for name, cells in numbers + ([("cost", 8)] if paid else []):
             rows.add_column(name, justify="right", no_wrap=True, min_width=cells)
         for place, report in enumerate(column.reports):
             leads = place == 0 and len(column.reports) > 1
-            rows.add_row("  " + report.key.system.name, *_cells(report), style="bold" if leads else "")
+            cost = [dollars(report.usage.cost)] if paid else []
+            rows.add_row("  " + report.key.system.name, *_cells(report), *cost, style="bold" if leads else "")
         out.print(rows)
     if board.averages:
         note = ", some in part" if board.partial else ""
@@ -81,7 +84,7 @@ def _cells(report: Report) -> list[str]:
         str(report.n),
         f"{usage.tokens_per_second:.0f}",
         f"{usage.seconds:.1f}",
-        size(usage.peak_memory_bytes),
+        size(usage.peak_memory_bytes) if usage.peak_memory_bytes else "",
     ]
 
 

@@ -38,3 +38,10 @@ def percent(value: float) -> str:
 
 def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def dollars(cost: float | None) -> str:
+    """Four digits that say something, however small the sum; unknown is not 0."""
+    if cost is None:
+        return "unknown"
+    return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}".rstrip("0").rstrip(".")

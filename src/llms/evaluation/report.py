@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from ..statistics import choose, macro
-from ..values import Failed, Outcome, Score, Scored, Spent
+from ..values import Billed, Failed, Outcome, Score, Scored, Spent
 from .plan import Plan, RunKey
 
 NORMALIZED = "normalized"
@@ -81,6 +81,8 @@ class Report:
             "tokens": usage.tokens,
             "tokens_per_second": usage.tokens_per_second,
             "peak_memory_bytes": usage.peak_memory_bytes,
+            "cost": usage.cost,
+            "billed": asdict(usage.billed) if usage.billed else None,
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,11 +91,12 @@ class Report:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Report":
+        billed = fields["usage"].get("billed")
         made = {
             "key": RunKey.from_dict(fields["key"]),
             "scores": _scores_from(fields["scores"]),
             "subsets": {subset: _scores_from(scores) for subset, scores in fields["subsets"].items()},
-            "usage": Spent(**fields["usage"]),
+            "usage": Spent(**{**fields["usage"], "billed": Billed(**billed) if billed else None}),
         }
         return cls(**{**fields, **made})
 

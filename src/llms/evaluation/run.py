@@ -42,6 +42,10 @@ def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
     able, name = system.capabilities, plan.key.system.name
     if benchmark.kind == "choice" and not able.loglikelihood:
         raise UsageError(f"{name} gives no log-probabilities; {benchmark.name} needs them. Use {benchmark.name}:letter")
+    if benchmark.kind == "choice" and plan.key.chat_template and not able.renders:
+        raise UsageError(f"{name} scores raw text only; run {benchmark.name} with --chat-template off")
+    if not plan.key.chat_template and not able.raw_text:
+        raise UsageError(f"{name} is reached through chat only; run it with --chat-template on")
     if benchmark.kind == "choice" and plan.decoding.samples > 1:
         raise UsageError(f"{benchmark.name} scores choices, which has no samples; --samples is for generated answers")
     if plan.key.chat_template and not able.chat:
@@ -85,7 +89,7 @@ def _ask_open(plan: Plan, block: Sequence[Item], prompts: list, system: System) 
     owners = [(place, sample) for place in range(len(prompts)) for sample in range(how.samples)]
     requests = [
         Generate(
-            prompts[place].context,
+            _asked(plan, prompts[place], system),
             prompts[place].max_tokens + key.thinking,
             () if key.thinking else prompts[place].stop,  # while it thinks, a stop string means nothing
             how.temperature,
@@ -115,23 +119,37 @@ def _gather(owners: list[tuple[int, int]], results: Iterator, counts: list[int])
 
 
 def _as_sent(plan: Plan, benchmark: Benchmark, item: Item, system: System) -> Prompt:
-    """The prompt itself; under the chat template its instruction as system message, the rest as one user message."""
-    if not plan.key.chat_template:
-        return item.prompt
+    """The prompt itself; under the chat template as the system renders it, if it shows that."""
     prompt = item.prompt
+    if not plan.key.chat_template:
+        return prompt
     if benchmark.chat:
         question = benchmark.chat(item.example.row)
         prompt = GenerationPrompt(prompt.description, "", question.text, question.stop, question.max_tokens)
+    if not system.capabilities.renders:
+        return prompt
 
     def render(text: str) -> str:
-        instruction = "\n\n".join(filter(None, (plan.key.system_prompt.strip(), prompt.description.strip())))
-        before = [Message("system", instruction)] if instruction else []
-        return system.render([*before, Message("user", prompt.header + text)])
+        return system.render(_messages(plan, prompt, text))
 
     if isinstance(prompt, ChoicePrompt):
         continuations = tuple(continuation.removeprefix(" ") for continuation in prompt.continuations)
         return ChoicePrompt("", "", tuple(render(context) for context in prompt.contexts), continuations)
     return GenerationPrompt("", "", render(prompt.text), prompt.stop, prompt.max_tokens)
+
+
+def _messages(plan: Plan, prompt: Prompt, text: str) -> tuple[Message, ...]:
+    """The instruction as system message, the rest as one user message."""
+    instruction = "\n\n".join(filter(None, (plan.key.system_prompt.strip(), prompt.description.strip())))
+    before = (Message("system", instruction),) if instruction else ()
+    return (*before, Message("user", prompt.header + text))
+
+
+def _asked(plan: Plan, prompt: GenerationPrompt, system: System) -> str | tuple[Message, ...]:
+    """The text of a prompt, or the messages, where the system renders them out of sight."""
+    if plan.key.chat_template and not system.capabilities.renders:
+        return _messages(plan, prompt, prompt.text)
+    return prompt.context
 
 
 def _outcome(plan: Plan, benchmark: Benchmark, item: Item, prompt: Prompt, answers: Answers | Failure) -> Outcome:
@@ -142,7 +160,7 @@ def _outcome(plan: Plan, benchmark: Benchmark, item: Item, prompt: Prompt, answe
     if isinstance(prompt, ChoicePrompt):
         return _scored(item, answers, [benchmark.grade(item.example.row, answers)])
     texts = [_answer_of(plan, prompt, answer) for answer in answers if isinstance(answer, Completion)]
-    return _scored(item, answers, [benchmark.grade(item.example.row, (text,)) for text in texts])
+    return _scored(item, answers, [_or_refused(benchmark.grade(item.example.row, (text,)), text) for text in texts])
 
 
 def _failed(plan: Plan, item: Item, answers: Answers | Failure) -> Failed | None:
@@ -160,6 +178,10 @@ def _answer_of(plan: Plan, prompt: GenerationPrompt, completion: Completion) -> 
     """What is graded: the completion without its thinking, stopped where the prompt says."""
     _, answer = split_thinking(completion.text)
     return replace(completion, text=cut_at_stop(answer, prompt.stop) if plan.key.thinking else answer)
+
+
+def _or_refused(grade: Grade, answer: Completion) -> Grade:
+    return replace(grade, status="refused") if answer.finish == "refused" else grade
 
 
 def _scored(item: Item, answers: Answers, grades: list[Grade]) -> Scored:
@@ -211,9 +233,12 @@ def _judge(
     right = sum(good for good, _ in ends)
     chances = {k: pass_at_k(len(ends), right, k) for k in PASS_AT}
     scores = {f"pass@{k}": chance for k, chance in chances.items() if chance is not None}
-    cut_off = isinstance(answers[0], Completion) and answers[0].finish == "length"
-    grade = Grade(scores, "passes the tests", ends[0][1], "truncated" if cut_off and not right else "ok")
-    return _scored(item, answers, [grade])
+    first = answers[0]
+    assert isinstance(first, Completion)
+    grade = Grade(
+        scores, "passes the tests", ends[0][1], "truncated" if first.finish == "length" and not right else "ok"
+    )
+    return _scored(item, answers, [_or_refused(grade, first)])
 
 
 def _why(ran: Ran) -> str:

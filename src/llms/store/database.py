@@ -36,7 +36,22 @@ def _runs(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_runs,)  # schema i becomes schema i + 1; released ones are never edited
+def _spending(db: sqlite3.Connection) -> None:
+    """What attempts cost: US dollars as decimal text (NULL: unknown), and the fields of a Billed as a JSON list."""
+    db.execute("ALTER TABLE attempts ADD COLUMN cost TEXT DEFAULT '0'")
+    db.execute("ALTER TABLE attempts ADD COLUMN billed TEXT")
+
+
+def _endpoints(db: sqlite3.Connection) -> None:
+    """What endpoints were found to be able to do: `probed` is when, `facts` a JSON object."""
+    db.execute("CREATE TABLE endpoints (name TEXT PRIMARY KEY, probed TEXT NOT NULL, facts TEXT NOT NULL)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _runs,
+    _spending,
+    _endpoints,
+)  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "free some disk space and run again; what was stored before is kept",

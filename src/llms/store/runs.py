@@ -8,14 +8,28 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from ..errors import UnknownName, UsageError
 from ..evaluation.plan import RunKey
 from ..evaluation.report import Report
-from ..values import ChoicePrompt, Completion, Failed, GenerationPrompt, LogLikelihood, Outcome, Prompt, Scored, Spent
+from ..values import (
+    Billed,
+    ChoicePrompt,
+    Completion,
+    Failed,
+    GenerationPrompt,
+    LogLikelihood,
+    Outcome,
+    Prompt,
+    Scored,
+    Spent,
+)
 from .database import Database
+
+FREE, NOTHING = Decimal(0), Billed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +84,18 @@ class Runs(Database):
         rows = self.read("SELECT item, status FROM outcomes WHERE run = ?", (run,))
         return {item: status not in ("infra", "timeout") for item, status in rows}
 
-    def add(self, run: str, attempt: int, position: int, prompt: Prompt, outcome: Outcome, seconds: float) -> None:
-        """Store one outcome, durable on return, and `seconds`, the attempt's running total.
+    def add(
+        self,
+        run: str,
+        attempt: int,
+        position: int,
+        prompt: Prompt,
+        outcome: Outcome,
+        seconds: float,
+        cost: Decimal | None = FREE,
+        billed: Billed = NOTHING,
+    ) -> None:
+        """Store one outcome, durable on return, and the attempt's running totals of seconds, cost and billed tokens.
 
         `position` is the item's place among those asked; samples come in the order of subsets that it tells.
         """
@@ -99,27 +123,37 @@ class Runs(Database):
                 ),
             )
             db.execute(
-                "UPDATE attempts SET seconds = ?, tokens = tokens + ? WHERE id = ?",
-                (seconds, tokens, attempt),
+                "UPDATE attempts SET seconds = ?, tokens = tokens + ?, cost = ?, billed = ? WHERE id = ?",
+                (seconds, tokens, *_bill(cost, billed), attempt),
             )
 
-    def end(self, attempt: int, seconds: float, peak_memory_bytes: int) -> None:
-        """Close an attempt. One that is never closed keeps the seconds and tokens of its last outcome."""
+    def end(
+        self,
+        attempt: int,
+        seconds: float,
+        peak_memory_bytes: int,
+        cost: Decimal | None = FREE,
+        billed: Billed = NOTHING,
+    ) -> None:
+        """Close an attempt. One that is never closed keeps the totals of its last outcome."""
         with self.transaction() as db:
             db.execute(
-                "UPDATE attempts SET ended = ?, seconds = ?, peak_memory_bytes = ? WHERE id = ?",
-                (_now(), seconds, peak_memory_bytes, attempt),
+                "UPDATE attempts SET ended = ?, seconds = ?, peak_memory_bytes = ?, cost = ?, billed = ? WHERE id = ?",
+                (_now(), seconds, peak_memory_bytes, *_bill(cost, billed), attempt),
             )
 
     def usage(self, run: str) -> Spent:
-        """Seconds and tokens summed over attempts; the largest peak."""
+        """Everything summed over attempts; the largest peak; no cost where one of them is unknown."""
         return _sum(attempt.usage for attempt in self.attempts(run))
 
     def attempts(self, run: str) -> list[Attempt]:
         """Every try at a run, the first one first."""
-        columns = "started, ended, seconds, tokens, peak_memory_bytes"
+        columns = "started, ended, seconds, tokens, peak_memory_bytes, cost, billed"
         rows = self.read(f"SELECT {columns} FROM attempts WHERE run = ? ORDER BY id", (run,))
-        return [Attempt(started, ended, Spent(*usage)) for started, ended, *usage in rows]
+        return [
+            Attempt(started, ended, Spent(seconds, tokens, peak, _float(cost), _billed(billed)))
+            for started, ended, seconds, tokens, peak, cost, billed in rows
+        ]
 
     def save_report(self, report: Report) -> None:
         """Keep a run's report, so that a leaderboard need not read outcomes."""
@@ -208,10 +242,30 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+def _bill(cost: Decimal | None, billed: Billed) -> tuple[str | None, str | None]:
+    return None if cost is None else str(cost), json.dumps(astuple(billed)) if billed.requests else None
+
+
+def _float(cost: str | None) -> float | None:
+    return None if cost is None else float(cost)
+
+
+def _billed(fields: str | None) -> Billed | None:
+    return Billed(*json.loads(fields)) if fields else None
+
+
 def _sum(usages: Iterator[Spent]) -> Spent:
     known = list(usages)
     peak = max((usage.peak_memory_bytes for usage in known), default=0)
-    return Spent(sum(usage.seconds for usage in known), sum(usage.tokens for usage in known), peak)
+    costs = [usage.cost for usage in known if usage.cost is not None]
+    bills = [usage.billed for usage in known if usage.billed]
+    return Spent(
+        sum(usage.seconds for usage in known),
+        sum(usage.tokens for usage in known),
+        peak,
+        sum(costs) if len(costs) == len(known) else None,
+        sum(bills, NOTHING) if bills else None,
+    )
 
 
 def _dump_prompt(prompt: Prompt) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,30 +14,37 @@ from ..benchmarks.catalogue import CATALOGUE, find, find_view
 from ..benchmarks.fresh import Fresh, is_fresh
 from ..benchmarks.languages import missing
 from ..benchmarks.own import Scorer, declare
+from ..benchmarks.twin import twin
 from ..data import Source, open_source
 from ..data.own import is_file, read
-from ..errors import UnknownName, UsageError
+from ..errors import BudgetExceeded, UnknownName, UsageError
 from ..evaluation.plan import GREEDY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.run import check, run
+from ..models.ledger import Ledger
 from ..models.load import load
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..scoring.open import RUBRIC
 from ..store.runs import Runs
 from ..values import ChoicePrompt, Message, Outcome, Prompt, Score, Scored
+from .cost import about
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to evaluate. None leaves a choice to the view, the settings or the machine."""
+    """How to evaluate. None leaves a choice to the view, the settings, the machine or the system.
+
+    `chat_template` None: off, but for systems that are reached through chat only. `budget` in US dollars is for all
+    systems and benchmarks together, a judge included.
+    """
 
     view: str = "default"
     limit: int | None = None
     shots: int | None = None
     draw: Draw | None = None
     data: str | None = None
-    chat_template: bool = False
+    chat_template: bool | None = None
     window: Literal["cut", "strict"] = "cut"
     fresh: bool = False
     retry_failed: bool = False
@@ -51,6 +59,7 @@ class Options:
     scorer: str = "exact"
     judge: str = ""
     rubric: str = ""
+    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +76,25 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run will take: items to do, tokens of their prompts and answers (about), seconds (None: unknown)."""
+    """What a run will take: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
+    (None: unknown)."""
 
     plan: Plan
     items: int
     tokens: int
     seconds: float | None
     measured: bool
+    cost: float | None = 0.0
 
 
-def choose(names: Sequence[str], options: Options) -> tuple[Source, list[Benchmark]]:
-    """The source and the benchmarks that names mean: `all`, a view's own, or the user's file."""
+def choose(names: Sequence[str], options: Options, ledger: Ledger | None = None) -> tuple[Source, list[Benchmark]]:
+    """The source and the benchmarks that names mean: `all`, a view's own, or the user's file. `ledger` pays a judge."""
     data = options.data or settings.data()
     if data and is_file(data):
         table = read(Path(data), patterns=options.scorer == "regex")
         if [name for name in names if name not in ("all", table.name)]:
             raise UsageError(f"--data {data} is a benchmark of its own; leave out -b")
-        return table, [declare(table, _scorer(options))]
+        return table, [declare(table, _scorer(options, ledger))]
     if options.scorer != "exact":
         raise UsageError("--scorer is for a file of your own (--data FILE); benchmarks have their own scorers")
     source: Source = Fresh(data) if data and is_fresh(data) else open_source(data)
@@ -98,7 +109,7 @@ def choose(names: Sequence[str], options: Options) -> tuple[Source, list[Benchma
     return source, chosen
 
 
-def _scorer(options: Options) -> Scorer:
+def _scorer(options: Options, ledger: Ledger | None) -> Scorer:
     """The user's scorer; a judge is a model, loaded when the first answer is graded."""
     if options.scorer != "judge":
         if options.judge or options.rubric:
@@ -107,6 +118,7 @@ def _scorer(options: Options) -> Scorer:
     if not options.judge:
         raise UsageError("--scorer judge needs a model to judge: --judge NAME")
     judge = load(options.judge)
+    judge.ledger = ledger or judge.ledger
 
     def answer(prompt: str) -> str:
         asked = [Message("user", prompt)] if judge.capabilities.chat else prompt
@@ -120,7 +132,7 @@ def _has_rows(benchmark: Benchmark, source: Source) -> bool:
 
 
 def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Options) -> Plan:
-    view = benchmark.views[options.view]
+    view, chat = benchmark.views[options.view], options.chat_template
     return plan(
         benchmark,
         options.view,
@@ -130,7 +142,7 @@ def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Optio
         limit=options.limit,
         shots=options.shots,
         draw_how=options.draw,
-        chat_template=options.chat_template,
+        chat_template=not model.capabilities.raw_text if chat is None else chat,
         window=options.window,
         seed=options.seed,
         decoding=Decoding(options.samples, options.temperature, options.top_p)
@@ -145,16 +157,20 @@ def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Optio
 def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Progress | Report]:
     """Every system on every benchmark: progress after each item, the Report after each benchmark.
 
-    All plans are made, and so all names and data checked, before the first model is loaded.
+    All plans are made, and so all names, keys and data checked, before the first model is loaded.
     """
-    source, benchmarks = choose(names, options)
+    ledger = Ledger(None if options.budget is None else Decimal(str(options.budget)))
+    source, benchmarks = choose(names, options, ledger)
     for benchmark in benchmarks:
         if reason := not_run(benchmark):
             yield Progress("", benchmark.name, 0, 0, note=f"{benchmark.name} is not run: {reason}")
     benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark)]
     sandbox = Sandbox(options.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
     models = [load(name) for name in dict.fromkeys(systems)]
-    plans = [[(b, make_plan(model, b, source, options)) for b in benchmarks] for model in models]
+    for model in models:
+        model.ledger = ledger
+        model.check()
+    plans = [[(b, make_plan(model, b, source, options)) for b in suited(model, benchmarks, names)] for model in models]
     with Runs(settings.database()) as store:
         for model, mine in zip(models, plans, strict=True):
             for benchmark, made in mine:
@@ -165,6 +181,14 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options)
                     yield from evaluate_plan(store, model, benchmark, made, options, sandbox)
             finally:
                 model.close()
+
+
+def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str]) -> list[Benchmark]:
+    """What is run on `model`: where all benchmarks were asked for, those it cannot score by their generative twins."""
+    choices = any(benchmark.kind == "choice" for benchmark in benchmarks)
+    if (names and "all" not in names) or not choices or model.capabilities.loglikelihood:
+        return list(benchmarks)
+    return [twin(benchmark) if benchmark.kind == "choice" else benchmark for benchmark in benchmarks]
 
 
 def evaluate_plan(
@@ -181,27 +205,39 @@ def evaluate_plan(
     ]
     total = len(made.items)
     resumed = done = total - len(todo)
-    for note in (*made.notes, *_few_rows(made, options)):
+    ledger, stopped = model.ledger, None
+    before = ledger.tally
+    for note in (*made.notes, *_few_rows(made, options), *_price(model, made, todo)):
         yield Progress(key.system.name, key.benchmark, done, total, resumed, note)
     yield Progress(key.system.name, key.benchmark, done, total, resumed)
     places = {item.name: place for place, item in enumerate(made.items)}
     seconds = 0.0
     if todo:
         model.prepare()
-        if model.note:
-            yield Progress(key.system.name, key.benchmark, done, total, resumed, model.note)
+        said = model.note
+        if said:
+            yield Progress(key.system.name, key.benchmark, done, total, resumed, said)
         started = time.perf_counter()
-        for item, prompt, outcome in run(made, benchmark, model, todo, sandbox):
-            seconds = time.perf_counter() - started
-            if made.withheld:
-                prompt, outcome = withhold(item, prompt, outcome)
-            store.add(key.run, attempt, places[item.name], prompt, outcome, seconds)
-            done += 1
-            yield Progress(key.system.name, key.benchmark, done, total, resumed)
-        store.end(attempt, seconds, model.peak_memory_bytes)
+        try:
+            for item, prompt, outcome in run(made, benchmark, model, todo, sandbox):
+                seconds, used = time.perf_counter() - started, ledger.tally - before
+                if made.withheld:
+                    prompt, outcome = withhold(item, prompt, outcome)
+                place = places[item.name]
+                store.add(key.run, attempt, place, prompt, outcome, seconds, used.total, used.billed)
+                done += 1
+                yield Progress(key.system.name, key.benchmark, done, total, resumed)
+        except BudgetExceeded as error:
+            stopped = error
+        used = ledger.tally - before
+        store.end(attempt, seconds, model.peak_memory_bytes, used.total, used.billed)
+        if model.note != said:
+            yield Progress(key.system.name, key.benchmark, done, total, resumed, model.note)
     summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run))
     store.save_report(summary)
     yield summary
+    if stopped:
+        raise stopped
 
 
 def not_run(benchmark: Benchmark) -> str | None:
@@ -229,33 +265,28 @@ def _few_rows(made: Plan, options: Options) -> list[str]:
     return []
 
 
+def _price(model: Model, made: Plan, todo: Sequence[Item]) -> list[str]:
+    """What is about to be spent, said before it is."""
+    if model.name.local or not todo:
+        return []
+    expected = about(model, made, todo)
+    return [] if expected.cost == 0 else [expected.words(made.key.benchmark)]
+
+
 def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Estimate]:
     """What `evaluate_all` would do, before any weights are loaded."""
     source, benchmarks = choose(names, options)
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
             model = load(name)
-            for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
+            for benchmark in suited(model, [b for b in benchmarks if not not_run(b)], names):
                 made = make_plan(model, benchmark, source, options)
                 known = {} if options.fresh else store.known(made.key.run)
                 todo = [item for item in made.items if not known.get(item.name, False)]
-                tokens = _about_tokens(model, todo)
-                speed = _speed(store, made)
-                seconds = tokens / speed if speed else None
-                yield Estimate(made, len(todo), tokens, seconds, speed is not None)
-
-
-def _about_tokens(model: Model, items: Sequence[Item], looked_at: int = 16) -> int:
-    """Tokens of prompts and answers, from up to 16 items spread over all."""
-    chosen = items[:: max(1, len(items) // looked_at)][:looked_at]
-    total = 0
-    for item in chosen:
-        if isinstance(item.prompt, ChoicePrompt):
-            total += model.count_tokens(item.prompt.pairs[0][0])
-            total += sum(model.count_tokens(continuation) for continuation in item.prompt.continuations)
-        else:
-            total += model.count_tokens(item.prompt.context) + item.prompt.max_tokens
-    return round(total / len(chosen) * len(items)) if chosen else 0
+                expected, speed = about(model, made, todo), _speed(store, made)
+                seconds = expected.tokens / speed if speed else None
+                cost = None if expected.cost is None else float(expected.cost)
+                yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost)
 
 
 def _speed(store: Runs, made: Plan) -> float | None:
@@ -314,7 +345,7 @@ def evaluate(
     shots: int | None = None,
     data: str | None = None,
     view: str = "default",
-    chat_template: bool = False,
+    chat_template: bool | None = None,
     samples: int = 1,
     temperature: float = 0.0,
     seed: int = 0,
@@ -324,8 +355,12 @@ def evaluate(
     scorer: str = "exact",
     judge: str = "",
     rubric: str = "",
+    budget: float | None = None,
 ) -> Evaluation:
-    """Run `benchmarks` on a model (or the name of one) and keep the results; what is stored already is not asked again."""
+    """Run `benchmarks` on a model (or the name of one) and keep the results; what is stored already is not asked again.
+
+    `budget` caps what requests may cost, in US dollars. Raises BudgetExceeded when it is used up; what was scored is kept.
+    """
     options = Options(
         view=view,
         limit=limit,
@@ -341,15 +376,19 @@ def evaluate(
         scorer=scorer,
         judge=judge,
         rubric=rubric,
+        budget=budget,
     )
     if isinstance(benchmarks, str):
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")
-    source, chosen = choose(benchmarks, options)
     opened = load(model) if isinstance(model, str) else model
+    if budget is not None:
+        opened.ledger = Ledger(Decimal(str(budget)))
+    source, chosen = choose(benchmarks, options, opened.ledger)
+    opened.check()
     reports: dict[str, Report] = {}
     try:
         with Runs(settings.database()) as store:
-            for benchmark in chosen:
+            for benchmark in suited(opened, chosen, benchmarks):
                 if reason := not_run(benchmark):
                     raise UsageError(f"{benchmark.name} cannot be run: {reason}")
                 made = make_plan(opened, benchmark, source, options)

@@ -1,0 +1,54 @@
+"""What a run will take before it is begun: tokens, and their price as an upper bound."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ..evaluation.plan import Item, Plan
+from ..models.system import Model
+from ..values import ChoicePrompt, Usage
+
+LOOKED_AT = 16  # items from which the rest is guessed
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """Tokens of prompts and answers, about; `cost` in US dollars is what they cost at most, None if unknown."""
+
+    tokens: int
+    cost: Decimal | None
+
+    def words(self, benchmark: str) -> str:
+        """One line for the user."""
+        price = "at a price that is unknown" if self.cost is None else f"${self.cost:.2f} at most"
+        return f"{benchmark}: about {self.tokens:,} tokens, {price}"
+
+
+def about(model: Model, made: Plan, items: Sequence[Item]) -> About:
+    """What `items` take, from up to 16 of them spread over all, each answer as long as it may be."""
+    chosen = items[:: max(1, len(items) // LOOKED_AT)][:LOOKED_AT]
+    if not chosen:
+        return About(0, Decimal(0))
+    requests = [usage for item in chosen for usage in _requests(model, made, item)]
+    tokens = sum(usage.prompt_tokens + usage.tokens for usage in requests)
+    costs = [model.price(usage) for usage in requests]
+    share = Decimal(len(items)) / len(chosen)
+    known = [cost for cost in costs if cost is not None]
+    return About(round(tokens * share), sum(known, Decimal(0)) * share if len(known) == len(costs) else None)
+
+
+def _requests(model: Model, made: Plan, item: Item) -> Iterator[Usage]:
+    """A local model computes what prompts share once; an endpoint is sent it each time."""
+    prompt, samples = item.prompt, made.decoding.samples
+    if isinstance(prompt, ChoicePrompt) and model.name.local:
+        texts = [prompt.pairs[0][0], *prompt.continuations]
+        yield Usage(sum(map(model.count_tokens, texts)))
+    elif isinstance(prompt, ChoicePrompt):
+        for context, continuation in prompt.pairs:
+            yield Usage(model.count_tokens(context + continuation), 1)
+    else:
+        asked = Usage(model.count_tokens(prompt.context), prompt.max_tokens + made.key.thinking)
+        if model.name.local:
+            yield Usage(asked.prompt_tokens, asked.tokens * samples)
+        else:
+            yield from [asked] * samples
