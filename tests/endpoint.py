@@ -27,11 +27,14 @@ def logprob(token: str) -> float:
 class Endpoint:
     """`with Endpoint() as server: server.url`. Every request is kept in `asked`; `faults` meet the next POSTs.
 
-    A fault is (name, value): status, retry_after, stall, stall_first, broken, close, short, whole_broken, nothing.
-    `answer` makes the text of a body, `score` (tokens, logprobs, best) of a prompt; `seconds` pass between tokens.
+    A fault is a dict: status (with retry_after, message, code), nothing (the connection is closed), short (a content
+    length that is too long), whole_broken (cut JSON); in streams stall_first and stall (seconds), early (no token
+    comes), broken (a chunk that is no JSON), close (after two tokens; "clean" or not). `answer` makes the text of a
+    body, or (text, tokens, finish, prompt tokens); `score` makes (tokens, logprobs, best logprobs) of a prompt.
+    `seconds` pass before an answer and between tokens; `most` is how many requests were there at once.
     """
 
-    def __init__(self, answer: Callable[[dict], str] = lambda body: "the answer is 42", **how: Any):
+    def __init__(self, answer: Callable[[dict], Any] = lambda body: "the answer is 42", **how: Any):
         self.answer = answer
         self.score: Callable[[str], tuple[list[str], list[float], list[float]]] = self._score
         self.asked: list[tuple[str, dict]] = []
@@ -149,20 +152,24 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _counts(self, body: dict, text: str) -> dict[str, Any]:
-        prompt = json.dumps(body.get("messages") or body["prompt"])
-        tokens = min(len(words(text)), self._most(body))
-        return {"prompt_tokens": len(words(prompt)), "completion_tokens": tokens, "total_tokens": 0}
-
-    def _most(self, body: dict) -> int:
-        return body.get("max_tokens") or body.get("max_completion_tokens") or 10**6
+    def _answer(self, body: dict) -> tuple[list[str], str, dict[str, int]]:
+        """(pieces, finish, usage)."""
+        made = self.server_side.answer(body)
+        most = body.get("max_tokens") or body.get("max_completion_tokens") or 10**6
+        if isinstance(made, str):
+            pieces = words(made)[:most]
+            finish = "length" if len(words(made)) > most else self.server_side.finish
+            tokens, prompt = len(pieces), len(words(json.dumps(body.get("messages") or body["prompt"])))
+        else:
+            text, tokens, finish, prompt = made
+            pieces = [text]
+        return pieces, finish, {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
 
     def _whole(self, body: dict, fault: dict[str, Any]) -> None:
         end = self.server_side
         time.sleep(fault.get("stall", end.seconds))
-        text = end.answer(body)
-        kept = "".join(words(text)[: self._most(body)])
-        finish = "length" if kept != text else end.finish
+        pieces, finish, usage = self._answer(body)
+        kept = "".join(pieces)
         if self.path.endswith("/chat/completions"):
             choice: dict[str, Any] = {
                 "index": 0,
@@ -173,9 +180,10 @@ class _Handler(BaseHTTPRequestHandler):
             choice = self._echoed(body["prompt"], kept)
         else:
             choice = {"index": 0, "text": kept, "finish_reason": finish, "logprobs": None}
-        answer = {"id": "1", "object": "x", "created": 0, "model": body["model"], "choices": [choice]}
+        kind = "chat.completion" if self.path.endswith("/chat/completions") else "text_completion"
+        answer = {"id": "1", "object": kind, "created": 0, "model": body["model"], "choices": [choice]}
         if end.usage:
-            answer["usage"] = self._counts(body, kept)
+            answer["usage"] = usage
         content = json.dumps(answer).encode()
         if "whole_broken" in fault:
             content = content[:-20]
@@ -207,8 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         if "early" in fault:
             self.close_connection = True
             return
-        text = end.answer(body)
-        tokens = words(text)[: self._most(body)]
+        tokens, finish, usage = self._answer(body)
         for place, token in enumerate(tokens):
             if place == 2 and "stall" in fault:
                 time.sleep(fault["stall"])
@@ -223,16 +230,17 @@ class _Handler(BaseHTTPRequestHandler):
             with end.lock:
                 end.written += 1
             time.sleep(end.seconds)
-        finish = "length" if len(tokens) < len(words(text)) else end.finish
         self._event({"choices": [{"index": 0, **({"delta": {}} if chat else {"text": ""}), "finish_reason": finish}]})
         if end.stream_usage and (body.get("stream_options") or {}).get("include_usage"):
-            self._event({"choices": [], "usage": self._counts(body, text)})
+            self._event({"choices": [], "usage": usage})
         self._chunk(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
 
     def _event(self, event: dict) -> None:
         self._chunk(
-            b"data: " + json.dumps({"id": "1", "object": "x", "created": 0, "model": "m", **event}).encode() + b"\n\n"
+            b"data: "
+            + json.dumps({"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m", **event}).encode()
+            + b"\n\n"
         )
 
     def _chunk(self, content: bytes) -> None:

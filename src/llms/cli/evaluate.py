@@ -8,7 +8,8 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..evaluation.report import Report
-from ..workbench.evaluate import Estimate, Options, estimate, evaluate_all
+from ..workbench.estimate import Estimate, estimate
+from ..workbench.evaluate import Options, evaluate_all
 from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from .leaderboard import show

@@ -292,12 +292,10 @@ class ApiModel(Model):
 
     def fault(self, error: Exception) -> Failure:
         """The Failure that `error` is. Raises ModelError if nothing can be expected of the endpoint."""
-        import openai
-
-        from .faults import failure
+        from .faults import failure, unreachable
 
         found = failure(error, self.endpoint, self.name.model)
-        if isinstance(error, openai.APIConnectionError) and not self.wire.answered:
+        if unreachable(error) and not self.wire.answered:
             raise ModelError(f"{self.endpoint.base_url} does not answer ({found.reason}); is it running?") from error
         if self.wire.silent >= self.patience.silent:
             raise ModelError(

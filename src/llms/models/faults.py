@@ -2,6 +2,7 @@
 
 import re
 
+import httpx2
 import openai
 
 from .. import settings
@@ -36,6 +37,12 @@ def failure(error: Exception, endpoint: Endpoint, model: str) -> Failure:
     if isinstance(error, openai.APIError):  # an error in the middle of a stream
         return Failure("infra", f"{endpoint.name}: {_clean(error.message, endpoint)}")
     return Failure("infra", f"{endpoint.name}: the answer is not JSON: {_clean(str(error), endpoint)}")
+
+
+def unreachable(error: Exception) -> bool:
+    """Whether there was no connection, or it was lost; not where the server was only slow."""
+    slow = isinstance(error, openai.APITimeoutError) and not isinstance(error.__cause__, httpx2.ConnectTimeout)
+    return isinstance(error, openai.APIConnectionError) and not slow
 
 
 def _cause(error: Exception) -> str:

@@ -29,15 +29,15 @@ class Gate:
         self._halved = 0.0
         self._line = Line()
 
-    async def enter(self) -> None:
-        """Wait for a place, and while the endpoint wants a pause."""
+    async def enter(self, first: bool = False) -> None:
+        """Wait for a place, `first` in the line if asked, and while the endpoint wants a pause."""
 
         def take() -> bool:
             free = self.inside < int(self.limit)
             self.inside += free
             return free
 
-        await self._line.until(take)
+        await self._line.until(take, first)
         try:
             while (wait := self._open_from - time.monotonic()) > 0:
                 await asyncio.sleep(wait)

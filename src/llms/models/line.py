@@ -13,9 +13,9 @@ class Line:
         self.lock = threading.Lock()
         self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
 
-    async def until(self, take: Callable[[], bool]) -> None:
+    async def until(self, take: Callable[[], bool], first: bool = False) -> None:
         """Return once `take()`, called under the lock, has taken what is waited for and says so. It may raise."""
-        add = self._waiting.append
+        add = self._waiting.appendleft if first else self._waiting.append
         while True:
             with self.lock:
                 if take():

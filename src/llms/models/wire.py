@@ -66,6 +66,7 @@ class Wire(httpx2.AsyncBaseTransport):
         exchange = EXCHANGE.get() or Exchange()
         asked = Asked.read(request.url.path, request.content)
         lost = limited = 0
+        await self.gate.enter()
         while True:
             trip = await self._admit(asked, exchange)
             failed: httpx2.TransportError | None = None
@@ -80,19 +81,19 @@ class Wire(httpx2.AsyncBaseTransport):
                 self.answered, self.silent = True, 0
                 if response.status_code < 400:
                     return response
-            trip.end()
             wait = self._wait(trip, failed, None if failed else response, lost, limited)
-            if wait is None and failed:
+            if wait is None:
+                trip.end()
+                if failed is None:
+                    return response
                 self.silent += 1
                 raise failed
-            if wait is None:
-                return response
+            trip.settle()
             many = failed is None and response.status_code == 429
             lost, limited = lost + (not many), limited + many
-            await asyncio.sleep(wait)
+            await self._rest(wait, many)
 
     async def _admit(self, asked: Asked, exchange: Exchange) -> "_Trip":
-        await self.gate.enter()
         try:
             ledger = self.ledger()
             reserved = await ledger.reserve(self.charge(asked.most)) if asked.most else ZERO
@@ -101,6 +102,20 @@ class Wire(httpx2.AsyncBaseTransport):
             raise
         exchange.sent, exchange.tries = True, exchange.tries + 1
         return _Trip(self, asked, exchange, ledger, reserved)
+
+    async def _rest(self, seconds: float, many: bool) -> None:
+        """Wait between two tries: outside the gate if it was too many, else inside, so that a server in trouble is
+        not sent others meanwhile."""
+        if many:
+            self.gate.leave()
+            await asyncio.sleep(seconds)
+            await self.gate.enter(first=True)
+            return
+        try:
+            await asyncio.sleep(seconds)
+        except BaseException:
+            self.gate.leave()
+            raise
 
     def _wait(
         self, trip: "_Trip", failed: Exception | None, response: httpx2.Response | None, lost: int, limited: int
@@ -148,7 +163,7 @@ class _Trip:
         self.meter = Meter(asked)
         self.started = time.monotonic()
         self.billed = asked.most is not None  # until it is certain that the server did nothing
-        self.over = False
+        self.settled = self.over = False
 
     async def go(self, request: httpx2.Request) -> httpx2.Response:
         """The response, whole, or a stream that has brought its first token."""
@@ -211,16 +226,23 @@ class _Trip:
         stream = _Stream(self, raw.stream, came, chunks)
         return httpx2.Response(raw.status_code, headers=raw.headers, stream=stream, extensions=raw.extensions)
 
-    def end(self, well: bool = False) -> None:
-        """Book what was used up and let the next one in; once."""
-        if self.over:
+    def settle(self) -> None:
+        """Book what was used up, once."""
+        if self.settled:
             return
-        self.over = True
+        self.settled = True
         usage = self.meter.usage if self.billed else None
         self.exchange.seconds = time.monotonic() - self.started
         self.exchange.usage = usage or Usage()
         if self.asked.most:
             self.ledger.settle(self.reserved, usage, self.wire.charge(usage) if usage else None)
+
+    def end(self, well: bool = False) -> None:
+        """Book it and let the next one in, once."""
+        self.settle()
+        if self.over:
+            return
+        self.over = True
         if well:
             self.wire.gate.went_well()
         self.wire.gate.leave()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -74,27 +75,19 @@ class Progress:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run will take: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
-    (None: unknown)."""
+def choose(
+    names: Sequence[str], options: Options, ledger: Ledger | None = None, opened: ExitStack | None = None
+) -> tuple[Source, list[Benchmark]]:
+    """The source and the benchmarks that names mean: `all`, a view's own, or the user's file.
 
-    plan: Plan
-    items: int
-    tokens: int
-    seconds: float | None
-    measured: bool
-    cost: float | None = 0.0
-
-
-def choose(names: Sequence[str], options: Options, ledger: Ledger | None = None) -> tuple[Source, list[Benchmark]]:
-    """The source and the benchmarks that names mean: `all`, a view's own, or the user's file. `ledger` pays a judge."""
+    A judge is paid from `ledger` and closed with `opened`.
+    """
     data = options.data or settings.data()
     if data and is_file(data):
         table = read(Path(data), patterns=options.scorer == "regex")
         if [name for name in names if name not in ("all", table.name)]:
             raise UsageError(f"--data {data} is a benchmark of its own; leave out -b")
-        return table, [declare(table, _scorer(options, ledger))]
+        return table, [declare(table, _scorer(options, ledger, opened))]
     if options.scorer != "exact":
         raise UsageError("--scorer is for a file of your own (--data FILE); benchmarks have their own scorers")
     source: Source = Fresh(data) if data and is_fresh(data) else open_source(data)
@@ -109,7 +102,7 @@ def choose(names: Sequence[str], options: Options, ledger: Ledger | None = None)
     return source, chosen
 
 
-def _scorer(options: Options, ledger: Ledger | None) -> Scorer:
+def _scorer(options: Options, ledger: Ledger | None, opened: ExitStack | None) -> Scorer:
     """The user's scorer; a judge is a model, loaded when the first answer is graded."""
     if options.scorer != "judge":
         if options.judge or options.rubric:
@@ -119,6 +112,8 @@ def _scorer(options: Options, ledger: Ledger | None) -> Scorer:
         raise UsageError("--scorer judge needs a model to judge: --judge NAME")
     judge = load(options.judge)
     judge.ledger = ledger or judge.ledger
+    if opened:
+        opened.callback(judge.close)
 
     def answer(prompt: str) -> str:
         asked = [Message("user", prompt)] if judge.capabilities.chat else prompt
@@ -159,8 +154,15 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options)
 
     All plans are made, and so all names, keys and data checked, before the first model is loaded.
     """
+    with ExitStack() as opened:
+        yield from _evaluate_all(systems, names, options, opened)
+
+
+def _evaluate_all(
+    systems: Sequence[str], names: Sequence[str], options: Options, opened: ExitStack
+) -> Iterator[Progress | Report]:
     ledger = Ledger(None if options.budget is None else Decimal(str(options.budget)))
-    source, benchmarks = choose(names, options, ledger)
+    source, benchmarks = choose(names, options, ledger, opened)
     for benchmark in benchmarks:
         if reason := not_run(benchmark):
             yield Progress("", benchmark.name, 0, 0, note=f"{benchmark.name} is not run: {reason}")
@@ -273,36 +275,6 @@ def _price(model: Model, made: Plan, todo: Sequence[Item]) -> list[str]:
     return [] if expected.cost == 0 else [expected.words(made.key.benchmark)]
 
 
-def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Estimate]:
-    """What `evaluate_all` would do, before any weights are loaded."""
-    source, benchmarks = choose(names, options)
-    with Runs(settings.database()) as store:
-        for name in dict.fromkeys(systems):
-            model = load(name)
-            for benchmark in suited(model, [b for b in benchmarks if not not_run(b)], names):
-                made = make_plan(model, benchmark, source, options)
-                known = {} if options.fresh else store.known(made.key.run)
-                todo = [item for item in made.items if not known.get(item.name, False)]
-                expected, speed = about(model, made, todo), _speed(store, made)
-                seconds = expected.tokens / speed if speed else None
-                cost = None if expected.cost is None else float(expected.cost)
-                yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost)
-
-
-def _speed(store: Runs, made: Plan) -> float | None:
-    """Tokens per second of an earlier run of the same weights and dtype, the same benchmark if there is one."""
-    same = [
-        run.report
-        for run in store.all()
-        if run.report
-        and run.key.system.weights == made.key.system.weights
-        and run.key.system.dtype == made.key.system.dtype
-        and run.report.usage.tokens_per_second
-    ]
-    same.sort(key=lambda found: found.key.benchmark != made.key.benchmark)
-    return same[0].usage.tokens_per_second if same else None
-
-
 class Evaluation:
     """What `llms.evaluate` returns: reports by benchmark, their scores, and the outcomes of each item."""
 
@@ -380,24 +352,23 @@ def evaluate(
     )
     if isinstance(benchmarks, str):
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")
-    opened = load(model) if isinstance(model, str) else model
+    asked = load(model) if isinstance(model, str) else model
     if budget is not None:
-        opened.ledger = Ledger(Decimal(str(budget)))
-    source, chosen = choose(benchmarks, options, opened.ledger)
-    opened.check()
+        asked.ledger = Ledger(Decimal(str(budget)))
     reports: dict[str, Report] = {}
-    try:
-        with Runs(settings.database()) as store:
-            for benchmark in suited(opened, chosen, benchmarks):
-                if reason := not_run(benchmark):
-                    raise UsageError(f"{benchmark.name} cannot be run: {reason}")
-                made = make_plan(opened, benchmark, source, options)
-                check(made, benchmark, opened)
-                box = Sandbox(sandbox) if benchmark.kind == "code" else None
-                for event in evaluate_plan(store, opened, benchmark, made, options, box):
-                    if isinstance(event, Report):
-                        reports[benchmark.name] = event
-    finally:
+    with ExitStack() as opened:
         if isinstance(model, str):
-            opened.close()
+            opened.callback(asked.close)
+        source, chosen = choose(benchmarks, options, asked.ledger, opened)
+        asked.check()
+        store = opened.enter_context(Runs(settings.database()))
+        for benchmark in suited(asked, chosen, benchmarks):
+            if reason := not_run(benchmark):
+                raise UsageError(f"{benchmark.name} cannot be run: {reason}")
+            made = make_plan(asked, benchmark, source, options)
+            check(made, benchmark, asked)
+            box = Sandbox(sandbox) if benchmark.kind == "code" else None
+            for event in evaluate_plan(store, asked, benchmark, made, options, box):
+                if isinstance(event, Report):
+                    reports[benchmark.name] = event
     return Evaluation(reports)

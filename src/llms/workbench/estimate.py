@@ -1,0 +1,54 @@
+"""The verb `eval --dry-run`: what an evaluation would do, take and cost."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .. import settings
+from ..evaluation.plan import Plan
+from ..models.load import load
+from ..store.runs import Runs
+from .cost import about
+from .evaluate import Options, choose, make_plan, not_run, suited
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
+    (None: unknown)."""
+
+    plan: Plan
+    items: int
+    tokens: int
+    seconds: float | None
+    measured: bool
+    cost: float | None = 0.0
+
+
+def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Estimate]:
+    """What `evaluate_all` would do, before any weights are loaded."""
+    source, benchmarks = choose(names, options)
+    with Runs(settings.database()) as store:
+        for name in dict.fromkeys(systems):
+            model = load(name)
+            for benchmark in suited(model, [b for b in benchmarks if not not_run(b)], names):
+                made = make_plan(model, benchmark, source, options)
+                known = {} if options.fresh else store.known(made.key.run)
+                todo = [item for item in made.items if not known.get(item.name, False)]
+                expected, speed = about(model, made, todo), _speed(store, made)
+                seconds = expected.tokens / speed if speed else None
+                cost = None if expected.cost is None else float(expected.cost)
+                yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost)
+
+
+def _speed(store: Runs, made: Plan) -> float | None:
+    """Tokens per second of an earlier run of the same weights and dtype, the same benchmark if there is one."""
+    same = [
+        run.report
+        for run in store.all()
+        if run.report
+        and run.key.system.weights == made.key.system.weights
+        and run.key.system.dtype == made.key.system.dtype
+        and run.report.usage.tokens_per_second
+    ]
+    same.sort(key=lambda found: found.key.benchmark != made.key.benchmark)
+    return same[0].usage.tokens_per_second if same else None
