@@ -30,7 +30,7 @@ class Endpoint:
     A fault is a dict: status (with retry_after, message, code), nothing (the connection is closed), short (a content
     length that is too long), whole_broken (cut JSON); in streams stall_first and stall (seconds), early (no token
     comes), broken (a chunk that is no JSON), close (after two tokens; "clean" or not). `answer` makes the text of a
-    body, or (text, tokens, finish, prompt tokens); `score` makes (tokens, logprobs, best logprobs) of a prompt.
+    body, or (text, tokens, finish, prompt tokens), or the fields of a choice; `score` makes (tokens, logprobs, best logprobs) of a prompt.
     `seconds` pass before an answer and between tokens; `most` is how many requests were there at once.
     """
 
@@ -152,9 +152,11 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _answer(self, body: dict) -> tuple[list[str], str, dict[str, int]]:
+    def _answer(self, body: dict) -> tuple[list[Any], str, dict[str, int]]:
         """(pieces, finish, usage)."""
         made = self.server_side.answer(body)
+        if isinstance(made, dict):
+            return [made], "stop", {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         most = body.get("max_tokens") or body.get("max_completion_tokens") or 10**6
         if isinstance(made, str):
             pieces = words(made)[:most]
@@ -169,12 +171,14 @@ class _Handler(BaseHTTPRequestHandler):
         end = self.server_side
         time.sleep(fault.get("stall", end.seconds))
         pieces, finish, usage = self._answer(body)
-        kept = "".join(pieces)
+        made = pieces[0] if pieces and isinstance(pieces[0], dict) else {}
+        kept = "" if made else "".join(pieces)
         if self.path.endswith("/chat/completions"):
             choice: dict[str, Any] = {
                 "index": 0,
                 "message": {"role": "assistant", "content": kept},
                 "finish_reason": finish,
+                **made,
             }
         elif body.get("echo") and end.echo:
             choice = self._echoed(body["prompt"], kept)

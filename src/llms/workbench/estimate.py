@@ -29,15 +29,15 @@ def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> 
     source, benchmarks = choose(names, options)
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
-            model = load(name)
-            for benchmark in suited(model, [b for b in benchmarks if not not_run(b)], names):
-                made = make_plan(model, benchmark, source, options)
-                known = {} if options.fresh else store.known(made.key.run)
-                todo = [item for item in made.items if not known.get(item.name, False)]
-                expected, speed = about(model, made, todo), _speed(store, made)
-                seconds = expected.tokens / speed if speed else None
-                cost = None if expected.cost is None else float(expected.cost)
-                yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost)
+            with load(name) as model:
+                for benchmark in suited(model, [b for b in benchmarks if not not_run(b)], names):
+                    made = make_plan(model, benchmark, source, options)
+                    known = {} if options.fresh else store.known(made.key.run)
+                    todo = [item for item in made.items if not known.get(item.name, False)]
+                    expected, speed = about(model, made, todo), _speed(store, made)
+                    seconds = expected.tokens / speed if speed else None
+                    cost = None if expected.cost is None else float(expected.cost)
+                    yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost)
 
 
 def _speed(store: Runs, made: Plan) -> float | None:

@@ -1,0 +1,83 @@
+"""The verb `models show`: what is known of a model, and for endpoints, on request, what is found out by asking."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from .. import settings
+from ..errors import UsageError
+from ..models.api import ApiModel
+from ..models.load import load
+from ..store.endpoints import Endpoints
+from ..values import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`window` in tokens, None if unknown before the endpoint is asked; prices in US dollars per million tokens.
+
+    `key` is the beginning of the key in use, or which variable to set; empty if none is needed. `facts` are (value,
+    detail) of the last probe, by check, and `probed` its date; None if there was none.
+    """
+
+    name: str
+    where: str
+    key: str
+    window: int | None
+    price_in: float | None
+    price_out: float | None
+    probed: str | None = None
+    facts: Mapping[str, tuple[str, str]] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented object that `--json` prints."""
+        facts = {check: {"value": value, "detail": detail} for check, (value, detail) in (self.facts or {}).items()}
+        return {**asdict(self), "facts": facts if self.probed else None}
+
+
+def show(name: str) -> Shown:
+    """What is known of a model without a connection, and the last probe of its endpoint."""
+    with load(name) as model:
+        prices = [model.price(Usage(1_000_000, 0)), model.price(Usage(0, 1_000_000))]
+        price_in, price_out = [None if price is None else float(price) for price in prices]
+        if not isinstance(model, ApiModel):
+            return Shown(name, model.identity.weights, "", model.context_window, price_in, price_out)
+        with Endpoints(settings.database()) as store:
+            found = store.find(name)
+        window = model.price_row.window
+        if found and found.facts["window"][0].isdigit():
+            window = int(found.facts["window"][0])
+        end = model.endpoint
+        key = settings.key(end.keys)
+        said = (
+            f"{settings.shown(key)} is sent" if key else f"set {' or '.join(end.keys)}; {end.page}" if end.page else ""
+        )
+        return Shown(
+            name, end.base_url, said, window, price_in, price_out,
+            found.probed if found else None, found.facts if found else None,
+        )  # fmt: skip
+
+
+def expected_cost(name: str) -> Decimal | None:
+    """What a probe costs at most, in US dollars; None if the price is unknown. Raises UsageError for a local model."""
+    from ..models.probe_endpoint import most
+
+    model = load(name)
+    if not isinstance(model, ApiModel):
+        raise UsageError(f"{name} is a local model; --probe is for endpoints")
+    model.check()
+    return model.price(most(model))
+
+
+def probe(name: str) -> Shown:
+    """Ask the endpoint, keep what was found, and show it. Raises ModelError if it does not answer."""
+    from ..models.probe_endpoint import run_probe
+
+    with load(name) as model:
+        if not isinstance(model, ApiModel):
+            raise UsageError(f"{name} is a local model; --probe is for endpoints")
+        facts = run_probe(model)
+    with Endpoints(settings.database()) as store:
+        store.save(name, {check: (fact.value, fact.detail) for check, fact in facts.items()})
+    return show(name)
