@@ -1,5 +1,6 @@
 """Models behind an endpoint, against a server on loopback: answers, streams, scores, and every way it can go wrong."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -102,6 +103,19 @@ def test_finish_and_counts_are_the_servers(server, model):
     assert done.prompt_tokens > 0
     server.finish = "content_filter"
     assert one(model).finish == "refused"
+
+
+def test_what_a_filter_stops_is_a_refusal_and_no_fault(server, model):
+    server.faults.append({"status": 400, "code": "content_filter"})
+    done = one(model)
+    assert (done.text, done.finish) == ("", "refused")
+    assert model.ledger.tally.billed.tokens == 0
+
+
+@pytest.mark.parametrize("choice", [{"finish_reason": "error"}, {"error": {"message": "upstream is down"}}])
+def test_an_answer_that_the_server_calls_broken_is_a_failure(server, model, choice):
+    server.answer = lambda body: {"message": {"content": "half an ans"}, **choice}
+    assert "broke off" in one(model).reason
 
 
 def test_without_usage_the_counts_are_our_own_and_err_high(server, model):
@@ -463,6 +477,21 @@ def test_the_chat_model_goes_the_same_way(server, model):
     assert result.output == TEXT
     assert len(server.posts) == model.ledger.tally.billed.requests == 2
     assert model.ledger.tally.billed.tokens == 4
+
+
+def test_the_chat_model_works_on_any_event_loop_beside_others(server, model):
+    from pydantic_ai import Agent
+
+    async def elsewhere():
+        agent = Agent(model.chat_model())
+        answers = await asyncio.gather(*(agent.run("What is the answer?") for _ in range(8)))
+        await model.wire.aclose()
+        return [answer.output for answer in answers]
+
+    assert one(model).text == TEXT
+    assert asyncio.run(elsewhere()) == [TEXT] * 8
+    assert one(model).text == TEXT
+    assert model.ledger.tally.billed.requests == len(server.posts) == 10
 
 
 def test_unknown_providers_are_offered_the_nearest():

@@ -33,6 +33,8 @@ HOMES = {
     "rich": {"cli"},
     "fastapi": {"serve", "web"},
     "openai": {"models"},
+    "httpx2": {"models"},
+    "genai_prices": {"models"},
     "llama_cpp": {"models"},
     "llguidance": {"engine", "models"},
     "scipy": {"statistics"},

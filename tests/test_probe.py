@@ -4,8 +4,8 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from endpoint import Endpoint
 
+from endpoint import Endpoint
 from llms import settings
 from llms.cli.models_show import show
 from llms.errors import ModelError, UsageError

@@ -248,6 +248,22 @@ def test_a_budget_is_a_hard_cap_that_keeps_what_was_scored(server):
     assert whole.usage.billed.requests == 20
 
 
+def test_agents_are_held_to_the_same_budget(server):
+    from pydantic_ai import Agent
+
+    from llms.bridge import run
+
+    with llms.load("openai:gpt-4o-mini") as model:
+        agent = Agent(model.chat_model(), model_settings={"max_tokens": 10})
+        model.ledger = Ledger(Decimal("0.0001"))
+        run(agent.run("hello"))
+        assert 0 < model.ledger.tally.cost < Decimal("0.0001")
+        model.ledger = Ledger(Decimal("0.000001"))
+        with pytest.raises(BudgetExceeded):
+            run(agent.run("hello"))
+    assert len(server.posts) == 1
+
+
 def test_a_budget_needs_a_price(server):
     with pytest.raises(UsageError, match="price of this model is unknown"):
         llms.evaluate("openai:m", ["gsm8k"], limit=2, budget=1)

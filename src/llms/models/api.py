@@ -212,12 +212,20 @@ class ApiModel(Model):
                 self._refused.add(named)
 
     async def _complete(self, request: Generate) -> Completion | Failure:
+        import openai
+
         from .received import completion
+        from .faults import refused
         from .wire import EXCHANGE
 
-        data = await self.post(*self.body(request))
         done = EXCHANGE.get()
         assert done
+        try:
+            data = await self.post(*self.body(request))
+        except openai.APIStatusError as error:
+            if refused(error):
+                return Completion("", 0, "refused", seconds=done.seconds)
+            raise
         return completion(data, request.stop, done.usage, done.seconds)
 
     async def _score(self, pair: tuple[str, str]) -> LogLikelihood | Failure:
@@ -347,6 +355,8 @@ class ApiModel(Model):
                 if found is None:
                     continue
                 finish = found.finish or finish
+                if found.error:
+                    raise ValueError(found.error)
                 if found.text or found.reasoning:
                     begun = True
                     yield Delta(found.text, found.reasoning)

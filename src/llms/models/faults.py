@@ -39,6 +39,16 @@ def failure(error: Exception, endpoint: Endpoint, model: str) -> Failure:
     return Failure("infra", f"{endpoint.name}: the answer is not JSON: {_clean(str(error), endpoint)}")
 
 
+def refused(error: Exception) -> bool:
+    """Whether the provider's filter stopped the request: an answer of a kind, and no fault."""
+    if not isinstance(error, openai.APIStatusError):
+        return False
+    body = error.body if isinstance(error.body, dict) else {}
+    details = body.get("metadata")
+    flagged = error.status_code == 403 and isinstance(details, dict) and "reasons" in details
+    return flagged or error.code in ("content_filter", "content_policy_violation")
+
+
 def unreachable(error: Exception) -> bool:
     """Whether there was no connection, or it was lost; not where the server was only slow."""
     slow = isinstance(error, openai.APITimeoutError) and not isinstance(error.__cause__, httpx2.ConnectTimeout)

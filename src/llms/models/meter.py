@@ -63,6 +63,7 @@ class Meter:
         self.asked = asked
         self.begun = False  # a token, or an error instead of one, has been seen
         self.ended = False  # the server said that the answer is complete
+        self._failed = False
         self._reported: Usage | None = None
         self._bytes = 0
         self._rest = b""
@@ -72,6 +73,8 @@ class Meter:
         """Of what has gone by until now."""
         if self._reported is not None:
             return self._reported
+        if self._failed and not self._bytes:
+            return Usage()
         most = self.asked.most or Usage()
         return Usage(most.prompt_tokens, min(most.tokens, -(-self._bytes // BYTES_PER_TOKEN)))
 
@@ -101,7 +104,7 @@ class Meter:
         if not isinstance(event, Mapping):
             return
         if event.get("error"):
-            self.begun = self.ended = True
+            self.begun = self.ended = self._failed = True
         if isinstance(event.get("usage"), Mapping):
             self._reported = reported(event["usage"])
         choices = event.get("choices")

@@ -12,11 +12,12 @@ from ..values import Completion, Failure, Finish, LogLikelihood, Usage
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One choice of an answer, or what one event adds to it."""
+    """One choice of an answer, or what one event adds to it. `error` is what broke it off, in the server's words."""
 
     text: str = ""
     reasoning: str = ""
     finish: Finish | None = None
+    error: str = ""
 
 
 def piece(data: Any) -> Piece | None:
@@ -30,7 +31,9 @@ def piece(data: Any) -> Piece | None:
     refusal = _text(message.get("refusal"))
     text = _text(choice.get("text")) or _text(message.get("content")) or refusal
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
-    return Piece(text, reasoning, "refused" if refusal else _finish(choice.get("finish_reason")))
+    reason, error = choice.get("finish_reason"), choice.get("error")
+    broken = str(error or "finish_reason is error")[:200] if error or reason == "error" else ""
+    return Piece(text, reasoning, "refused" if refusal else _finish(reason), broken)
 
 
 def _text(part: Any) -> str:
@@ -51,6 +54,8 @@ def completion(data: Any, stop: tuple[str, ...], usage: Usage, seconds: float) -
     found = piece(data)
     if found is None:
         return Failure("infra", f"the answer has no choices: {str(data)[:200]}")
+    if found.error:
+        return Failure("infra", f"the answer broke off: {found.error}")
     text = cut_at_stop(found.text, stop)
     return Completion(text, usage.tokens, found.finish or "stop", usage.prompt_tokens, 0, seconds)
 

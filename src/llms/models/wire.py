@@ -170,7 +170,8 @@ class _Trip:
         patience, stream = self.wire.patience, self.asked.stream
         request.headers["accept-encoding"] = "identity"
         request.extensions["timeout"] = {"connect": patience.connect_seconds}
-        seconds = patience.first_token_seconds if stream else patience.answer_seconds
+        brief = stream or self.asked.most is None  # nothing is generated for a list of models
+        seconds = patience.first_token_seconds if brief else patience.answer_seconds
         try:
             async with asyncio.timeout(seconds):
                 return await self._open(request)
