@@ -41,7 +41,7 @@ class Endpoint:
         self.headers: list[dict[str, str]] = []
         self.faults: deque[dict[str, Any]] = deque()
         self.sent_headers: dict[str, str] = {}
-        self.echo = self.usage = self.stream_usage = self.raw = True
+        self.echo = self.usage = self.stream_usage = self.raw = self.streams = True
         self.window: int | None = 2048
         self.finish = "stop"
         self.seconds = 0.0
@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(400, f"Unsupported parameter: '{refused[0]}'", "unsupported_parameter", param=refused[0])
         elif self.path == "/v1/completions" and not end.raw:
             self._error(404, "no such path")
-        elif body.get("stream"):
+        elif body.get("stream") and self.server_side.streams:
             self._stream(body, fault)
         else:
             self._whole(body, fault)

@@ -142,6 +142,12 @@ def test_a_parameter_that_is_refused_is_left_out_and_said(server, model):
     assert "does not take seed, temperature" in model.note
 
 
+def test_a_value_that_is_wrong_is_not_left_out(server, model):
+    server.faults.append({"status": 400, "message": "temperature: must be at most 1"})
+    assert "must be at most 1" in one(model, temperature=1.5).reason
+    assert len(server.posts) == 1
+
+
 def test_stop_strings_beyond_what_the_server_takes_are_applied_here(server, monkeypatch):
     monkeypatch.setenv("GROQ_BASE_URL", server.url)
     monkeypatch.setenv("GROQ_API_KEY", "k" * 20)
@@ -329,6 +335,12 @@ def test_a_stream_that_never_begins_is_a_timeout(server, model):
     assert len(server.posts) == 1
 
 
+def test_a_server_that_does_not_stream_is_a_failure_and_no_empty_answer(server, model):
+    server.streams = False
+    (last,) = model.stream(Generate(ASK))
+    assert last.failure.reason.endswith("no stream came")
+
+
 # ---- faults
 
 
@@ -389,6 +401,15 @@ def test_a_refused_key_ends_the_run_and_is_not_shown_whole(server, monkeypatch):
     server.key = secret
     with open_api(parse(f"{server.url}#m"), QUICK) as model:
         assert model.generate([ASK])[0].text == TEXT
+
+
+@pytest.mark.parametrize("key", ["sk-“quoted”", "two words", "line\nbreak"])
+def test_a_key_that_cannot_be_one_is_not_sent(server, monkeypatch, key):
+    monkeypatch.setenv("LLMS_API_KEY", key)
+    with open_api(parse(f"{server.url}#m"), QUICK) as model, pytest.raises(ModelError, match="copy it again") as caught:
+        model.generate([ASK])
+    assert key not in str(caught.value)
+    assert server.asked == []
 
 
 def test_an_unknown_model_ends_the_run_and_says_so(server):

@@ -19,7 +19,6 @@ Every message says what failed, the value, what was expected and what to do.
 """
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 
 class LlmsError(Exception):
@@ -38,6 +37,8 @@ class UnknownName(UsageError):
     """`name` is not one of `known` (a `kind`, such as "benchmark"); the nearest are offered."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]):
+        from difflib import get_close_matches
+
         known = sorted(known)
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"

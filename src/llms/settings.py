@@ -9,7 +9,6 @@ OPENAI_BASE_URL, ANTHROPIC_BASE_URL …  where a named endpoint is reached inste
 """
 
 import os
-import socket
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -38,7 +37,7 @@ def get(name: str) -> str | None:
 
 def key(variables: Sequence[str]) -> str | None:
     """The first of the keys `variables` that is set. It is sent, never stored and never shown whole: see `shown`."""
-    return next((value for variable in variables if (value := get(variable))), None)
+    return next((value.strip() for variable in variables if (value := get(variable))), None)
 
 
 def shown(key: str) -> str:
@@ -94,6 +93,8 @@ def hub_endpoint() -> str:
 
 def hub_answers(timeout_seconds: float = 1.0) -> bool:
     """Whether the hub accepts a connection; its own client would retry for 23 seconds before it says no."""
+    import socket
+
     address = urlsplit(hub_endpoint())
     port = address.port or (80 if address.scheme == "http" else 443)
     proxied = any(get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))

@@ -3,6 +3,8 @@
 No connection is made, and neither openai nor pydantic imported, before the first request.
 """
 
+from __future__ import annotations
+
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -10,26 +12,28 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ModelError, UsageError
-from ..tokens.pair import move_spaces
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
 from .endpoints import Endpoint, endpoint
 from .name import Name
 from .patience import Patience
 from .system import Capabilities, Generate, Model
 
 if TYPE_CHECKING:
+    from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
     from .contact import Contact
 
 ASSUMED_WINDOW = 8192  # where neither the server nor the table of prices says
 POLL_SECONDS = 0.02  # how often a stream looks whether it is cancelled
 # what a server may refuse without harm: it is left out from then on, and said
 OPTIONAL = ("temperature", "top_p", "top_k", "seed", "stop", "stream_options")
+NOT_TAKEN = re.compile(
+    r"support|unknown|unrecogni[sz]ed|unexpected|extra (field|input)|not (permitted|allowed)", re.IGNORECASE
+)
 END = object()
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def open_api(name: Name, patience: Patience = Patience()) -> "ApiModel":
+def open_api(name: Name, patience: Patience = Patience()) -> ApiModel:
     """The model that `name` names; no connection is made."""
     return ApiModel(name, endpoint(name.provider, name.address), patience)
 
@@ -43,6 +47,8 @@ class ApiModel(Model):
 
     @property
     def identity(self) -> Identity:
+        from ..values import Identity
+
         return Identity(self.name.text, f"{self.endpoint.base_url}#{self.name.model}", template="of the endpoint")
 
     @cached_property
@@ -57,7 +63,7 @@ class ApiModel(Model):
         return Capabilities(scores, True, True, window or ASSUMED_WINDOW, raw_text=raw, renders=False)
 
     @cached_property
-    def contact(self) -> "Contact":
+    def contact(self) -> Contact:
         """What the server says of itself, asked once."""
         from ..bridge import run
         from .contact import first_contact
@@ -207,13 +213,14 @@ class ApiModel(Model):
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 said = f"{error.param} {error.body}"
                 named = next((key for key in OPTIONAL if key in kept and re.search(rf"\b{key}\b", said)), None)
-                if named is None:
+                if named is None or not NOT_TAKEN.search(said):
                     raise
                 self._refused.add(named)
 
     async def _complete(self, request: Generate) -> Completion | Failure:
         import openai
 
+        from ..values import Completion
         from .received import completion
         from .faults import refused
         from .wire import EXCHANGE
@@ -238,6 +245,7 @@ class ApiModel(Model):
 
     async def likelihood(self, pair: tuple[str, str]) -> LogLikelihood:
         """One pair, scored. Raises NoEcho."""
+        from ..tokens.pair import move_spaces
         from .received import likelihood
         from .wire import EXCHANGE
 
@@ -290,12 +298,14 @@ class ApiModel(Model):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _one(self, item: T, work: Callable[[T], Awaitable[R]], exchange: Any) -> R | Failure:
+        import openai
+
         from .wire import EXCHANGE
 
         EXCHANGE.set(exchange)
         try:
             return await work(item)
-        except Exception as error:
+        except (openai.APIError, ValueError) as error:
             return self.fault(error)
 
     def fault(self, error: Exception) -> Failure:
@@ -317,6 +327,7 @@ class ApiModel(Model):
 
         import openai
 
+        from ..values import Delta, Failure
         from .received import piece
         from .wire import EXCHANGE, Exchange
 
@@ -324,7 +335,7 @@ class ApiModel(Model):
         if self.endpoint.stops is not None and len(list(filter(None, request.stop))) > self.endpoint.stops:
             raise UsageError(f"{self.endpoint.name} takes at most {self.endpoint.stops} stop strings in a stream")
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        exchange, finish, begun = Exchange(), None, False
+        exchange, finish, failed, begun = Exchange(), None, None, False
         opened: openai.AsyncStream[Any] | None = None
 
         async def events() -> AsyncIterator[Any]:
@@ -360,8 +371,10 @@ class ApiModel(Model):
                 if found.text or found.reasoning:
                     begun = True
                     yield Delta(found.text, found.reasoning)
-            failed = None
-        except Exception as error:
+            if finish is None and not cancel.is_set():
+                finish = "stop" if begun else None
+                failed = None if begun else Failure("infra", f"{self.endpoint.name}: no stream came")
+        except (openai.APIError, ValueError) as error:
             try:
                 failed = self.fault(error)
             except ModelError as fatal:

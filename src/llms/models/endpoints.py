@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from .. import settings
-from ..errors import MissingKey
+from ..errors import MissingKey, ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +30,10 @@ class Endpoint:
 
     @property
     def key(self) -> str | None:
-        """The key as it is set now; None where none is needed. Raises MissingKey."""
+        """The key as it is set now; None where none is needed. Raises MissingKey, or ModelError if it cannot be sent."""
         found = settings.key(self.keys)
+        if found and not (found.isascii() and found.isprintable() and " " not in found):
+            raise ModelError(f"the key in {' or '.join(self.keys)} holds a character that no key has; copy it again")
         if found is None and self.page:
             raise MissingKey(f"{self.name}:", self.keys, self.page)
         return found
@@ -40,6 +41,8 @@ class Endpoint:
     @property
     def own(self) -> bool:
         """Whether the address is on this machine or in a private network: what runs there is not billed."""
+        from ipaddress import ip_address
+
         host = urlsplit(self.base_url).hostname or ""
         if host in settings.LOOPBACK:
             return True

@@ -1,12 +1,13 @@
 """What went wrong with a request: a Failure of that one item, or an error that ends the run."""
 
+import json
 import re
 
 import httpx2
 import openai
 
 from .. import settings
-from ..errors import LlmsError, ModelError
+from ..errors import ModelError
 from ..values import Failure
 from .endpoints import Endpoint
 
@@ -14,11 +15,10 @@ MOST_CHARACTERS = 300
 
 
 def failure(error: Exception, endpoint: Endpoint, model: str) -> Failure:
-    """Why one request got no answer. Raises ModelError (or the error itself, if it is ours) where all would fail alike."""
-    if isinstance(error, LlmsError):
-        raise error
+    """Why one request got no answer, of an error of the client or a ValueError of a reader. Raises ModelError where all
+    requests would fail alike."""
     if isinstance(error, openai.APITimeoutError):
-        return Failure("timeout", f"{endpoint.name}: {_cause(error)}")
+        return Failure("timeout", f"{endpoint.name}: {_cause(error, endpoint)}")
     if isinstance(error, openai.APIStatusError):
         status, said = error.status_code, _said(error, endpoint)
         if status in (401, 403):
@@ -33,10 +33,11 @@ def failure(error: Exception, endpoint: Endpoint, model: str) -> Failure:
             return Failure("infra", f"the prompt does not fit the context window ({status}: {said})")
         return Failure("infra", f"{endpoint.name}: {status}: {said}")
     if isinstance(error, openai.APIConnectionError):
-        return Failure("infra", f"{endpoint.name}: {_cause(error)}")
+        return Failure("infra", f"{endpoint.name}: {_cause(error, endpoint)}")
     if isinstance(error, openai.APIError):  # an error in the middle of a stream
         return Failure("infra", f"{endpoint.name}: {_clean(error.message, endpoint)}")
-    return Failure("infra", f"{endpoint.name}: the answer is not JSON: {_clean(str(error), endpoint)}")
+    what = "the answer is not JSON: " if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else ""
+    return Failure("infra", f"{endpoint.name}: {what}{_clean(str(error), endpoint)}")
 
 
 def refused(error: Exception) -> bool:
@@ -55,10 +56,10 @@ def unreachable(error: Exception) -> bool:
     return isinstance(error, openai.APIConnectionError) and not slow
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: Exception, endpoint: Endpoint) -> str:
     """What happened on the wire; the client itself says "Connection error."."""
     cause = error.__cause__ or error
-    return str(cause) or type(cause).__name__
+    return _clean(str(cause) or type(cause).__name__, endpoint)
 
 
 def _said(error: openai.APIStatusError, endpoint: Endpoint) -> str:

@@ -1,4 +1,9 @@
-"""A system is whatever answers: the protocol that every model, and later every team, stands behind."""
+"""A system is whatever answers: the protocol that every model, and later every team, stands behind.
+
+Naming a model must cost next to nothing, so that values are imported where they are made.
+"""
+
+from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,10 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ContextOverflow, ModelError
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
 from .name import Name
 
 if TYPE_CHECKING:
+    from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
     from .ledger import Ledger
 
 
@@ -82,7 +87,7 @@ class Model:
 
     workers: int = 1
     name: Name
-    _ledger: "Ledger | None" = None
+    _ledger: Ledger | None = None
 
     def __enter__(self):
         return self
@@ -111,7 +116,7 @@ class Model:
         return None
 
     @property
-    def ledger(self) -> "Ledger":
+    def ledger(self) -> Ledger:
         """The account that pays for requests; models share one when it is assigned to them."""
         if self._ledger is None:
             from .ledger import Ledger
@@ -120,7 +125,7 @@ class Model:
         return self._ledger
 
     @ledger.setter
-    def ledger(self, shared: "Ledger") -> None:
+    def ledger(self, shared: Ledger) -> None:
         self._ledger = shared
 
     def price(self, usage: Usage) -> Decimal | None:
@@ -194,6 +199,8 @@ class Model:
 
 
 def _in_order(results: Iterator[tuple[int, Any]], count: int) -> list:
+    from ..values import Failure
+
     ordered: list[Any] = [None] * count
     for index, result in results:
         if isinstance(result, Failure):

@@ -172,6 +172,7 @@ def _evaluate_all(
     for model in models:
         model.ledger = ledger
         model.check()
+        opened.callback(model.close)
     plans = [[(b, make_plan(model, b, source, options)) for b in suited(model, benchmarks, names)] for model in models]
     with Runs(settings.database()) as store:
         for model, mine in zip(models, plans, strict=True):
