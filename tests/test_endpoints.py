@@ -24,7 +24,9 @@ from llms.models.patience import Patience
 from llms.models.system import Generate
 from llms.values import Billed, Delta, Failure, Message
 
-QUICK = Patience(first_token_seconds=0.4, between_tokens_seconds=0.4, answer_seconds=0.4, backoff_seconds=0.01)
+QUICK = Patience(backoff_seconds=0.01)
+HASTY = Patience(first_token_seconds=1, between_tokens_seconds=1, answer_seconds=1, backoff_seconds=0.01)
+LONG = 20  # seconds of a stall that nobody waits for
 ASK = (Message("user", "What is the answer?"),)
 TEXT = "the answer is 42"
 
@@ -38,6 +40,12 @@ def server():
 @pytest.fixture
 def model(server):
     with open_api(parse(f"{server.url}#m"), QUICK) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hasty(server):
+    with open_api(parse(f"{server.url}#m"), HASTY) as opened:
         yield opened
 
 
@@ -306,12 +314,13 @@ STREAM_FAULTS = [
     ({"broken": 1}, "infra", "is not JSON"),
     ({"close": "rude"}, "infra", "closed connection|incomplete"),
     ({"close": "clean"}, "infra", "ended before its answer did"),
-    ({"stall": 1}, "timeout", "nothing came for 0.4 s"),
+    ({"stall": LONG}, "timeout", "nothing came for 1 s"),
 ]
 
 
 @pytest.mark.parametrize(("fault", "kind", "reason"), STREAM_FAULTS)
-def test_a_stream_that_breaks_keeps_its_text_and_is_not_asked_again(server, model, fault, kind, reason):
+def test_a_stream_that_breaks_keeps_its_text_and_is_not_asked_again(server, hasty, fault, kind, reason):
+    model = hasty
     server.faults.append(fault)
     deltas = list(model.stream(Generate(ASK)))
     assert text_of(deltas) == "the answer"
@@ -328,9 +337,9 @@ def test_a_stream_that_ends_before_its_first_token_is_asked_again(server, model)
     assert len(server.posts) == 2
 
 
-def test_a_stream_that_never_begins_is_a_timeout(server, model):
-    server.faults.append({"stall_first": 1})
-    (last,) = model.stream(Generate(ASK))
+def test_a_stream_that_never_begins_is_a_timeout(server, hasty):
+    server.faults.append({"stall_first": LONG})
+    (last,) = hasty.stream(Generate(ASK))
     assert last.failure.kind == "timeout"
     assert len(server.posts) == 1
 
@@ -369,14 +378,15 @@ GIVEN_UP = [
     ([{"status": 400, "message": "maximum context length is 8"}], 1, "infra", "does not fit the context window"),
     ([{"status": 422, "message": "bad"}], 1, "infra", "422: bad"),
     ([{"status": 501}], 1, "infra", "501"),
-    ([{"stall": 1}], 1, "timeout", "nothing came for 0.4 s"),
+    ([{"stall": LONG}], 1, "timeout", "nothing came for 1 s"),
     ([{"whole_broken": 1}], 1, "infra", "is not JSON"),
     ([{"short": 50}] * 3, 3, "infra", "closed connection|Content-Length|incomplete"),
 ]
 
 
 @pytest.mark.parametrize(("faults", "tries", "kind", "reason"), GIVEN_UP)
-def test_what_does_not_pass_is_a_failure_of_that_item_alone(server, model, faults, tries, kind, reason):
+def test_what_does_not_pass_is_a_failure_of_that_item_alone(server, hasty, faults, tries, kind, reason):
+    model = hasty
     one(model)
     before = len(server.posts)
     server.faults.extend(faults)
