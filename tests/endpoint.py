@@ -30,7 +30,8 @@ class Endpoint:
     A fault is a dict: status (with retry_after, message, code), nothing (the connection is closed), short (a content
     length that is too long), whole_broken (cut JSON); in streams stall_first and stall (seconds), early (no token
     comes), broken (a chunk that is no JSON), close (after two tokens; "clean" or not). `answer` makes the text of a
-    body, or (text, tokens, finish, prompt tokens), or the fields of a choice; `score` makes (tokens, logprobs, best logprobs) of a prompt.
+    body, or (text, tokens, finish, prompt tokens), or the fields of a choice (of a list of
+    them in a stream); `score` makes (tokens, logprobs, best logprobs) of a prompt.
     `seconds` pass before an answer and between tokens; `most` is how many requests were there at once.
     """
 
@@ -155,8 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: dict) -> tuple[list[Any], str, dict[str, int]]:
         """(pieces, finish, usage)."""
         made = self.server_side.answer(body)
-        if isinstance(made, dict):
-            return [made], "stop", {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        if isinstance(made, dict | list):
+            return (
+                [made] if isinstance(made, dict) else made,
+                "stop",
+                {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+            )
         most = body.get("max_tokens") or body.get("max_completion_tokens") or 10**6
         if isinstance(made, str):
             pieces = words(made)[:most]
@@ -230,6 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(b"0\r\n\r\n")
                 self.close_connection = True
                 return
+            if isinstance(token, dict):
+                self._event({"choices": [{"index": 0, **token}]})
+                continue
             self._event({"choices": [{"index": 0, **({"delta": {"content": token}} if chat else {"text": token})}]})
             with end.lock:
                 end.written += 1

@@ -16,13 +16,13 @@ import llms
 from endpoint import Endpoint, words
 from llms.errors import MissingKey, ModelError, UnknownName, UsageError
 from llms.models import endpoints
-from llms.models.received import NoEcho, likelihood
 from llms.models.api import ApiModel, open_api
 from llms.models.gate import Gate, retry_after
 from llms.models.name import parse
 from llms.models.patience import Patience
+from llms.models.received import NoEcho, likelihood
 from llms.models.system import Generate
-from llms.values import Billed, Delta, Failure, Message
+from llms.values import Billed, Delta, Failure, Message, TokenChance, ToolCall
 
 QUICK = Patience(backoff_seconds=0.01)
 HASTY = Patience(first_token_seconds=1, between_tokens_seconds=1, answer_seconds=1, backoff_seconds=0.01)
@@ -277,6 +277,48 @@ def test_a_stream_brings_the_text_in_pieces_and_the_usage_last(server, model, pr
     assert deltas[-1].finish == "stop"
     assert deltas[-1].usage.reported
     assert deltas[-1].usage.tokens == 4
+
+
+def test_tool_calls_come_whole_however_they_are_cut(server, model):
+    def part(index, arguments, **first):
+        call = {"index": index, "function": {"arguments": arguments, **{k: v for k, v in first.items() if k == "name"}}}
+        return {"delta": {"tool_calls": [{**call, **{k: v for k, v in first.items() if k == "id"}}]}}
+
+    server.answer = lambda body: [
+        {"delta": {"reasoning_content": "hm"}}, part(0, "", id="a", name="f"), part(0, '{"x"'), part(0, ": 1}"),
+        part(1, "{}", id="b", name="g"),
+    ]  # fmt: skip
+    tool = {"name": "f", "description": "d", "parameters": {"type": "object"}}
+    asked = (*ASK, Message("assistant", "", (ToolCall("z", "f", "{}"),)), Message("tool", "done", tool_call_id="z"))
+    deltas = list(model.stream(Generate(asked, tools=(tool,), tool_choice="f")))
+    assert [call for delta in deltas for call in delta.tool_calls] == [
+        ToolCall("a", "f", '{"x": 1}'),
+        ToolCall("b", "g", "{}"),
+    ]
+    assert deltas[0].reasoning == "hm"
+    assert deltas[-1].finish == "stop"
+    ((_, body),) = server.posts
+    assert body["tools"] == [{"type": "function", "function": tool}]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "f"}}
+    assert body["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+    assert body["messages"][2] == {"role": "tool", "content": "done", "tool_call_id": "z"}
+
+
+def test_log_probabilities_of_an_answer_come_with_its_tokens(server, model):
+    token = {"token": "yes", "logprob": -0.1, "top_logprobs": [{"token": "no", "logprob": -3}]}
+    server.answer = lambda body: [{"delta": {"content": "yes"}, "logprobs": {"content": [token]}}]
+    first, _ = model.stream(Generate(ASK, top=1))
+    assert first.chances == (TokenChance("yes", -0.1, (("no", -3),)),)
+    assert server.posts[0][1]["top_logprobs"] == 1
+    logprobs = {
+        "tokens": [" a"],
+        "token_logprobs": [-0.2],
+        "top_logprobs": [{" a": -0.2, " b": -2}],
+        "text_offset": [0],
+    }
+    server.answer = lambda body: [{"text": " a", "logprobs": logprobs}] if body.get("stream") else "a"
+    first, _ = model.stream(Generate("raw", top=2))
+    assert first.chances == (TokenChance(" a", -0.2, ((" a", -0.2), (" b", -2))),)
 
 
 def test_a_stream_without_usage_is_counted_by_us(server, model):

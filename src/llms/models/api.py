@@ -172,28 +172,11 @@ class ApiModel(Model):
     # ---- requests
 
     def body(self, request: Generate) -> tuple[str, dict[str, Any]]:
-        """(path, body). Raises UsageError for what this endpoint cannot do."""
-        name, end = self.endpoint.name, self.endpoint
-        body: dict[str, Any] = {"model": self.name.model}
-        if isinstance(request.prompt, str):
-            if not self.capabilities.raw_text:
-                raise UsageError(f"{self.name.text} is reached through chat only; give it messages")
-            path, body["prompt"], body["max_tokens"] = "/completions", request.prompt, request.max_tokens
-        else:
-            path, body[end.max_tokens] = "/chat/completions", request.max_tokens
-            body["messages"] = [{"role": m.role, "content": m.content} for m in request.prompt]
-        body["temperature"] = request.temperature
-        if request.temperature > 0:
-            body |= {"top_p": request.top_p, "seed": request.seed % 2**31}
-            if request.top_k and not end.top_k:
-                raise UsageError(f"{name} takes no top_k; leave it out")
-            body |= {"top_k": request.top_k} if request.top_k else {}
-        if stop := [string for string in request.stop if string][: end.stops]:
-            body["stop"] = stop
-        if request.schema is not None:
-            schema = {"name": "answer", "strict": True, "schema": dict(request.schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        return path, body
+        from .sent import body
+
+        if isinstance(request.prompt, str) and not self.capabilities.raw_text:
+            raise UsageError(f"{self.name.text} is reached through chat only; give it messages")
+        return body(request, self.name.model, self.endpoint)
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         """The answer's JSON. Raises what openai raises, and ValueError if it is no JSON."""
@@ -221,8 +204,8 @@ class ApiModel(Model):
         import openai
 
         from ..values import Completion
-        from .received import completion
         from .faults import refused
+        from .received import completion
         from .wire import EXCHANGE
 
         done = EXCHANGE.get()
@@ -328,14 +311,14 @@ class ApiModel(Model):
         import openai
 
         from ..values import Delta, Failure
-        from .received import piece
+        from .received import Calls, piece
         from .wire import EXCHANGE, Exchange
 
         path, body = self.body(request)
         if self.endpoint.stops is not None and len(list(filter(None, request.stop))) > self.endpoint.stops:
             raise UsageError(f"{self.endpoint.name} takes at most {self.endpoint.stops} stop strings in a stream")
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        exchange, finish, failed, begun = Exchange(), None, None, False
+        exchange, calls, finish, failed, begun = Exchange(), Calls(), None, None, False
         opened: openai.AsyncStream[Any] | None = None
 
         async def events() -> AsyncIterator[Any]:
@@ -368,9 +351,10 @@ class ApiModel(Model):
                 finish = found.finish or finish
                 if found.error:
                     raise ValueError(found.error)
-                if found.text or found.reasoning:
-                    begun = True
-                    yield Delta(found.text, found.reasoning)
+                whole = calls.push(found.calls)
+                if found.text or found.reasoning or whole or found.chances:
+                    yield Delta(found.text, found.reasoning, whole, found.chances)
+                begun = begun or bool(found.text or found.reasoning or found.calls)
             if finish is None and not cancel.is_set():
                 finish = "stop" if begun else None
                 failed = None if begun else Failure("infra", f"{self.endpoint.name}: no stream came")
@@ -384,4 +368,5 @@ class ApiModel(Model):
         finally:
             if opened is not None:
                 await opened.close()
-        yield Delta(finish=finish, usage=exchange.usage, failure=failed)
+        rest = () if failed or cancel.is_set() else calls.flush()
+        yield Delta(tool_calls=rest, finish=finish, usage=exchange.usage, failure=failed)

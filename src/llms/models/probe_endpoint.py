@@ -17,9 +17,9 @@ import openai
 
 from ..errors import LlmsError
 from ..values import Usage
-from .received import piece
 from .api import ApiModel
 from .contact import listed
+from .received import piece
 from .wire import EXCHANGE, Exchange
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"

@@ -1,23 +1,26 @@
 """What a server sent, as values. Servers differ and err: every field may be missing or of another type."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 from ..errors import ModelError
 from ..tokens.stop import cut_at_stop
-from ..values import Completion, Failure, Finish, LogLikelihood, Usage
+from ..values import Completion, Failure, Finish, LogLikelihood, TokenChance, ToolCall, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One choice of an answer, or what one event adds to it. `error` is what broke it off, in the server's words."""
+    """One choice of an answer, or what one event adds to it. `calls` are pieces of tool calls as they came; `error` is
+    what broke the answer off, in the server's words."""
 
     text: str = ""
     reasoning: str = ""
     finish: Finish | None = None
     error: str = ""
+    calls: tuple[Mapping[str, Any], ...] = ()
+    chances: tuple[TokenChance, ...] = ()
 
 
 def piece(data: Any) -> Piece | None:
@@ -33,7 +36,50 @@ def piece(data: Any) -> Piece | None:
     reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
     reason, error = choice.get("finish_reason"), choice.get("error")
     broken = str(error or "finish_reason is error")[:200] if error or reason == "error" else ""
-    return Piece(text, reasoning, "refused" if refusal else _finish(reason), broken)
+    given = message.get("tool_calls")
+    calls = tuple(call for call in given if isinstance(call, Mapping)) if isinstance(given, list) else ()
+    finish: Finish | None = "refused" if refusal else _finish(reason)
+    return Piece(text, reasoning, finish, broken, calls, tuple(_chances(choice.get("logprobs"))))
+
+
+def _chances(given: Any) -> Iterator[TokenChance]:
+    """Log-probabilities as chat gives them, or completions."""
+    try:
+        if given and given.get("content"):
+            for token in given["content"]:
+                top = [(other["token"], other["logprob"]) for other in token.get("top_logprobs") or ()]
+                yield TokenChance(token["token"], token["logprob"], tuple(top))
+        elif given and given.get("tokens"):
+            for text, value, tops in zip(given["tokens"], given["token_logprobs"], given["top_logprobs"], strict=True):
+                yield TokenChance(text, value, tuple(sorted((tops or {}).items(), key=lambda pair: -pair[1])))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return
+
+
+class Calls:
+    """Tool calls put together from their pieces. A call is whole once the next one begins, or the answer ends."""
+
+    def __init__(self) -> None:
+        self._open: ToolCall | None = None
+        self._place: Any = None
+
+    def push(self, pieces: tuple[Mapping[str, Any], ...]) -> tuple[ToolCall, ...]:
+        whole: tuple[ToolCall, ...] = ()
+        for part in pieces:
+            function = part.get("function")
+            function = function if isinstance(function, Mapping) else {}
+            id, name, arguments = _text(part.get("id")), _text(function.get("name")), _text(function.get("arguments"))
+            if self._open is None or part.get("index") != self._place or (id and id != self._open.id):
+                whole += self.flush()
+                self._open, self._place = ToolCall(id, name, arguments), part.get("index")
+            else:
+                before = self._open
+                self._open = ToolCall(before.id, before.name + name, before.arguments + arguments)
+        return whole
+
+    def flush(self) -> tuple[ToolCall, ...]:
+        made, self._open = self._open, None
+        return () if made is None else (made,)
 
 
 def _text(part: Any) -> str:
