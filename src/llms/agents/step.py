@@ -1,0 +1,107 @@
+"""One agent doing one thing: a bounded loop of model and tools that ends with an answer or the reason why not."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic_ai import Agent, CancellationToken, UsageLimits
+from pydantic_ai.messages import ModelMessage, ToolReturnPart
+from pydantic_ai.models import Model
+from pydantic_ai.toolsets import AbstractToolset
+
+from .ledger import Exhausted, Ledger, Purpose
+from .metered import Metered, MeteredTools
+
+ROUNDS = 8  # of model and tools within one step
+TOOL_CALLS = 16
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool call of a step and what came back."""
+
+    id: str
+    name: str
+    result: str
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """`value` is None if the step failed; then `problem` says why, and `budget` which budget ended it, if one did."""
+
+    value: T | None
+    problem: str = ""
+    budget: str = ""
+    used: tuple[ToolUse, ...] = ()
+    messages: tuple[ModelMessage, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a role needs to act: its model, its tools, and whether the model costs nothing."""
+
+    model: Model
+    toolset: AbstractToolset[Any] | None = None
+    free: bool = False
+    settings: Any = None
+
+
+Workers = Callable[[Any], Worker]
+
+
+async def act(
+    worker: Worker,
+    instructions: str,
+    prompt: str,
+    ledger: Ledger,
+    purpose: Purpose,
+    output: Any = str,
+    cancel: CancellationToken | None = None,
+    tools: bool = True,
+) -> Answer:
+    """What the agent makes of `prompt`. Never raises for what a model, a tool or a budget does; cancellation passes."""
+    toolsets: Sequence[AbstractToolset[Any]] = (
+        [MeteredTools(worker.toolset, ledger)] if worker.toolset is not None and tools else []
+    )
+    agent = Agent(
+        Metered(worker.model, ledger, purpose, worker.free),
+        output_type=output,
+        instructions=instructions,
+        toolsets=toolsets,
+        retries=1,
+        model_settings=worker.settings,
+    )
+    seconds = ledger.left().seconds if purpose != "answer" else max(30.0, ledger.left().seconds)
+    messages: list[ModelMessage] = []
+    try:
+        async with asyncio.timeout(seconds):
+            async with agent.iter(
+                prompt,
+                usage_limits=UsageLimits(request_limit=ROUNDS, tool_calls_limit=TOOL_CALLS),
+                cancellation_token=cancel,
+            ) as run:
+                try:
+                    async for _ in run:
+                        pass
+                finally:
+                    messages = run.all_messages()
+                value = run.result.output if run.result is not None else None
+    except TimeoutError:
+        return Answer(None, "the time is over", "time", _tools(messages), tuple(messages))
+    except Exhausted as end:
+        return Answer(None, str(end), end.what, _tools(messages), tuple(messages))
+    except Exception as error:  # the boundary to models and tools of any make: nothing they raise ends the team
+        cause = error.__cause__
+        budget = cause.what if isinstance(cause, Exhausted) else ""
+        return Answer(None, f"{type(error).__name__}: {error}"[:500], budget, _tools(messages), tuple(messages))
+    if isinstance(value, str) and not value.strip():
+        return Answer(None, "the answer was empty", "", _tools(messages), tuple(messages))
+    return Answer(value, "", "", _tools(messages), tuple(messages))
+
+
+def _tools(messages: Sequence[ModelMessage]) -> tuple[ToolUse, ...]:
+    parts = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
+    return tuple(ToolUse(part.tool_call_id, part.tool_name, part.model_response_str()) for part in parts)
