@@ -27,7 +27,9 @@ class TaskDraft(BaseModel):
     goal: str = Field(max_length=2000)
     owner: str = Field(max_length=60)
     accept: str = Field(max_length=500, description="how one sees that the task is done")
-    needs: list[int] = Field(default_factory=list, max_length=MOST_TASKS, description="numbers of earlier tasks, from 1")
+    needs: list[int] = Field(
+        default_factory=list, max_length=MOST_TASKS, description="numbers of earlier tasks, from 1"
+    )
 
 
 class PlanDraft(BaseModel):
@@ -94,7 +96,9 @@ def validate(draft: PlanDraft, owners: Iterable[str], prefix: str = "t") -> Plan
             raise BadPlan(f"task {number} needs a goal and a way to see that it is done")
         wrong = [need for need in task.needs if not 1 <= need <= len(draft.tasks)]
         if wrong:
-            raise BadPlan(f"task {number} needs task {wrong[0]}, which does not exist; tasks are 1 to {len(draft.tasks)}")
+            raise BadPlan(
+                f"task {number} needs task {wrong[0]}, which does not exist; tasks are 1 to {len(draft.tasks)}"
+            )
     tasks = [
         Task(f"{prefix}{number}", task.title, task.goal, task.owner, task.accept, tuple(f"{prefix}{need}" for need in task.needs))
         for number, task in enumerate(draft.tasks, 1)

@@ -29,7 +29,9 @@ def turn_prompt(goal: str, task: Task | None, entries: Sequence[Entry]) -> str:
 
 def critic_prompt(goal: str, draft: str, problems: Sequence[str]) -> str:
     listed = "\n".join(f"- {problem}" for problem in problems)
-    return f"Goal: {goal}\n\nYour draft:\n{fenced(draft)}\n\nWhat is wrong with it:\n{listed}\n\nWrite it again, better."
+    return (
+        f"Goal: {goal}\n\nYour draft:\n{fenced(draft)}\n\nWhat is wrong with it:\n{listed}\n\nWrite it again, better."
+    )
 
 
 def answer_prompt(goal: str, entries: Sequence[Entry], plan: Plan, reason: str) -> str:

@@ -41,10 +41,14 @@ class Team:
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:
             raise UsageError(f"the pattern {self.pattern!r} is unknown; patterns are {', '.join(PATTERNS)}")
-        least = {"single": 1, "pipeline": 2, "plan-and-parallel": 3, "blackboard": 2, "write-and-check": 2}[self.pattern]
+        least = {"single": 1, "pipeline": 2, "plan-and-parallel": 3, "blackboard": 2, "write-and-check": 2}[
+            self.pattern
+        ]
         most = {"single": 1, "write-and-check": 2}.get(self.pattern, 12)
         if not least <= len(self.roles) <= most:
-            raise UsageError(f"the team {self.name} has {len(self.roles)} roles; {self.pattern} takes {least} to {most}")
+            raise UsageError(
+                f"the team {self.name} has {len(self.roles)} roles; {self.pattern} takes {least} to {most}"
+            )
         names = [role.name for role in self.roles]
         if len(set(names)) < len(names):
             raise UsageError(f"the team {self.name} has two roles of one name: {', '.join(sorted(names))}")

@@ -293,7 +293,9 @@ class Work:
         if self._check is not None:
             problem = self._check(draft)
             return [problem] if problem else []
-        asked = f"The goal:\n{self.goal}\n\nThe draft:\n{draft}\n\nIs it good? List what is wrong, most important first."
+        asked = (
+            f"The goal:\n{self.goal}\n\nThe draft:\n{draft}\n\nIs it good? List what is wrong, most important first."
+        )
         got = await self._step(critic, asked, "check", Verdict)
         if got.value is None or got.value.good:
             return []
