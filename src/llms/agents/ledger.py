@@ -113,7 +113,9 @@ class Ledger:
         out of what is there must be possible when time, tokens or money have run out."""
         with self._lock:
             what = self.exhausted(purpose)
-            if what is not None and not (purpose == "answer" and what != "calls"):
+            if purpose == "answer":
+                what = None if self.left().calls > 0 else "calls"
+            if what is not None:
                 raise Exhausted(what)
             self._used += Used(calls=1)
 

@@ -15,6 +15,7 @@ from .metered import Metered, MeteredTools
 
 ROUNDS = 8  # of model and tools within one step
 TOOL_CALLS = 16
+OUTPUT_TOOL = "final_result"  # pydantic-ai's name for the way in which structured output is given
 
 T = TypeVar("T")
 
@@ -103,5 +104,10 @@ async def act(
 
 
 def _tools(messages: Sequence[ModelMessage]) -> tuple[ToolUse, ...]:
-    parts = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
+    parts = [
+        part
+        for message in messages
+        for part in message.parts
+        if isinstance(part, ToolReturnPart) and not part.tool_name.startswith(OUTPUT_TOOL)
+    ]
     return tuple(ToolUse(part.tool_call_id, part.tool_name, part.model_response_str()) for part in parts)
