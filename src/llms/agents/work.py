@@ -320,7 +320,7 @@ class Work:
             self._worker(role), role.prompt, prompt, ledger or self.ledger, purpose, output, self._cancel, tools
         )
         for use in got.used:
-            self._write("fact", f"{use.name}: {use.result}"[:2000], f"tool:{use.name}", task=task)
+            self._write("fact", f"{use.name}: {use.result}"[:2000], f"tool:{use.name}", task=task, tainted=use.tainted)
         self._tell(StepEnded(role.name, task, time.monotonic() - started, got.problem))
         self._budget()
         return got
@@ -359,12 +359,14 @@ class Work:
         got: Answer | None = None,
         task: str | None = None,
         sources: Sequence[str] = (),
+        tainted: bool = False,
     ) -> bool:
-        """Whether it was new. What rests on a tool's result says so."""
+        """Whether it was new. What rests on a tool's result says so, and inherits that it came from outside."""
         sources = [*sources, *(f"tool:{use.id}" for use in (got.used if got else ()))]
         if not text.strip():
             return False
-        entry, new = self.board.write(kind, text, author, sources=sources, task=task)
+        tainted = tainted or any(use.tainted for use in (got.used if got else ()))
+        entry, new = self.board.write(kind, text, author, sources=sources, task=task, tainted=tainted)
         if new:
             self._tell(Written(entry))
         return new
