@@ -129,6 +129,11 @@ class Ledger:
                 raise Exhausted("tool calls")
             self._used += Used(tool_calls=1)
 
+    def resume(self, calls: int, tool_calls: int, tokens: int, cost: Decimal | None = Decimal(0)) -> None:
+        """Charge what an earlier attempt of the same run used; the budget is one over all attempts."""
+        with self._lock:
+            self._used += Used(calls, tool_calls, tokens, cost)
+
     def settle(self, tokens: int, cost: Decimal | None = Decimal(0)) -> None:
         """Write down what a call took, now that it is known; an overdraft of the last call is possible, a next not."""
         with self._lock:

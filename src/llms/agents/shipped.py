@@ -28,7 +28,7 @@ TEAMS: Mapping[str, Team] = MappingProxyType(
                         "reader",
                         "You look things up in the user's files. Search before you read; quote the words you rely on and "
                         f"name the file. {_SHORT}",
-                        ("list_files", "read_file", "search_files"),
+                        ("files",),
                     ),
                     Role("reckoner", f"You compute. Use the calculator for every number. {_SHORT}", ("calculator",)),
                     Role("writer", f"You write the answer from what the team found, and name the files it rests on. {_SHORT}"),
@@ -44,7 +44,7 @@ TEAMS: Mapping[str, Team] = MappingProxyType(
                         "analyst",
                         "You analyse the table `data`, loaded from the user's CSV file. Look at its columns first, then ask "
                         f"it with SQL; use Python where SQL is not enough. Report numbers, not impressions. {_SHORT}",
-                        ("query", "calculator", "python"),
+                        ("sql", "calculator", "python"),
                     ),
                     Role("writer", f"You explain the analyst's findings to someone who must decide. Keep every number. {_SHORT}"),
                 ),
