@@ -1,10 +1,8 @@
 """The verb `agent`: a team, its models and tools, its ledger and board in the store; watched, replayed, resumed."""
 
 import asyncio
-import csv
 import os
 import secrets
-import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -28,6 +26,7 @@ from ..models.load import load
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.memory import TeamRuns
+from ..store.table import identifier, read_table
 
 AUTONOMY = ("propose", "ask-always", "ask", "approved")  # levels 0 to 3
 
@@ -125,7 +124,7 @@ class Session:
         target = Path(folder, "data.sqlite3")
         tables = [Path(file) for file in self.how.files if Path(file).suffix.lower() in (".csv", ".tsv")]
         for number, path in enumerate(tables):
-            read_table(path, target, "data" if number == 0 else _identifier(path.stem))
+            read_table(path, target, "data" if number == 0 else identifier(path.stem))
         return str(target)
 
     def _make_check(self) -> Callable[[str], str | None] | None:
@@ -227,44 +226,6 @@ def follow(
     return bridge.iterate(run(goal, how, ask, resume))
 
 
-def read_table(path: Path, target: Path, name: str) -> None:
-    """A CSV or TSV file as a table; numbers become numbers. Raises DataError with the line that has other columns."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    rows = list(csv.reader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
-    if len(rows) < 2:
-        raise DataError(f"{path} has no rows under its header")
-    for line, row in enumerate(rows[1:], 2):
-        if len(row) != len(rows[0]):
-            raise DataError(f"{path}, line {line}: {len(row)} columns; the header has {len(rows[0])}")
-    columns = ", ".join(f'"{column.replace(chr(34), "")}"' for column in rows[0])
-    marks = ", ".join("?" * len(rows[0]))
-    db = sqlite3.connect(target)
-    try:
-        with db:
-            db.execute(f'CREATE TABLE "{name}" ({columns})')
-            db.executemany(
-                f'INSERT INTO "{name}" VALUES ({marks})', ([_number(cell) for cell in row] for row in rows[1:])
-            )
-    finally:
-        db.close()
-
-
-def _number(cell: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(cell)
-        except ValueError:
-            continue
-    return cell if cell.strip() else None
-
-
-def _identifier(text: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in text) or "table"
-
-
 class TeamHandle:
     """What `llms.Team.load(name)` returns."""
 
@@ -275,11 +236,9 @@ class TeamHandle:
     def run(self, goal: str, files: Sequence[str] = (), **how: Any) -> Finished:
         """The Finished of a run: answer, why it ended, what it used. Tools that act are denied unless autonomy says else."""
         given = Settings(self.team.name, files=tuple(files), **{**self._how, **how})
-        last: Event | None = None
-        for _, last in follow(goal, given, lambda wish: False):
-            pass
-        assert isinstance(last, Finished)
-        return last
+        events = [event for _, event in follow(goal, given, lambda wish: False)]
+        assert isinstance(events[-1], Finished)
+        return events[-1]
 
 
 class Teams:
