@@ -1,5 +1,6 @@
 """Attachments are what their bytes say, and bounded before anything is unpacked."""
 
+import contextlib
 import struct
 
 import pytest
@@ -61,7 +62,5 @@ def test_what_cannot_be_attached_is_refused_with_the_reason(name, data, word):
     st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF1234WEBP", b"GIF89a"])
 )
 def test_no_bytes_break_it(data, head):
-    try:
+    with contextlib.suppress(UsageError):
         assert examine("x", head + data).kind in ("image", "audio", "text")
-    except UsageError:
-        pass

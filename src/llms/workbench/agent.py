@@ -264,3 +264,24 @@ def replay(id: str) -> tuple[str, list[dict[str, Any]]]:
     with TeamRuns(settings.database()) as store:
         run = store.run(id)
         return run.id, [event for _, event in store.events(run.id)]
+
+
+def told(id: str, after: int) -> tuple[str, list[tuple[int, dict[str, Any]]]]:
+    """(state of the run, what it told behind `after`); a run whose process is gone is interrupted."""
+    with TeamRuns(settings.database()) as store:
+        run = store.run(id)
+        state = run.state
+        if state == "running" and not _alive(run.pid):
+            state = "interrupted"
+            store.end(run.id, state, "")
+        return state, list(store.events(run.id, after))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
