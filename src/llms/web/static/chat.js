@@ -76,6 +76,8 @@ function marked(snippet) {
   return snippet.split(/\u0002(.*?)\u0003/).map((piece, place) => (place % 2 ? make("mark", {}, piece) : piece));
 }
 
+const written = (args) => (typeof args === "string" ? args : JSON.stringify(args, null, 1));
+
 /* ---- sending and the run ---- */
 async function ensure() {
   if (state.id) return;
@@ -150,7 +152,7 @@ function heard(event) {
       break;
     case "tool_call_ready":
       fresh();
-      writing().querySelector(".body").append(toolCard({ ...event, state: "called" }));
+      writing(event.node).querySelector(".body").append(toolCard({ id: event.tool_call, name: event.name, arguments: written(event.args), state: "called" }));
       say(`tool ${event.name}`);
       bottom();
       break;
@@ -158,8 +160,8 @@ function heard(event) {
       ask(event);
       break;
     case "tool_finished": {
-      const card = log.querySelector(`[data-call="${CSS.escape(event.id)}"]`);
-      const done = toolCard({ id: event.id, name: event.name, arguments: event.arguments ?? card?.querySelector("pre")?.textContent ?? "", result: event.result, state: event.state });
+      const card = log.querySelector(`[data-call="${CSS.escape(event.tool_call)}"]`);
+      const done = toolCard({ id: event.tool_call, name: event.name, arguments: card?.querySelector("pre")?.textContent ?? "", result: event.text, state: event.outcome });
       if (card) card.replaceWith(done);
       else writing().querySelector(".body").append(done);
       bottom();
@@ -168,9 +170,6 @@ function heard(event) {
     case "notice":
       log.append(make("div", { class: "notice" }, event.text));
       bottom();
-      break;
-    case "usage":
-      if (event.shown) $("cost").textContent = event.shown;
       break;
     case "node_committed":
       fresh();
@@ -221,8 +220,8 @@ const finish = guarded(async (event) => {
   log.querySelectorAll("[aria-busy=true]").forEach((element) => element.removeAttribute("aria-busy"));
   document.getElementById("n-new")?.remove();
   await reload();
-  say(event.state === "complete" ? "answered" : event.reason || event.state);
-  if (event.state === "failed") warn(event.reason || "the answer failed");
+  say(event.state === "finished" ? "answered" : event.text || event.state);
+  if (event.state === "failed") warn(event.text || "the answer failed");
   meter();
   listing();
 });
@@ -235,10 +234,12 @@ const stop = guarded(async () => {
 });
 
 function ask(event) {
-  if (document.querySelector(`[data-approval="${CSS.escape(event.id)}"]`)) return;
-  const card = approvalCard(event, guarded(async (approved, written, scope) => {
-    await call(`/api/runs/${event.run ?? live?.run}/approve`, { id: event.id, approved, arguments: written, scope });
+  if (document.querySelector(`[data-approval="${CSS.escape(event.tool_call)}"]`)) return;
+  const asked = { ...event, id: event.tool_call, arguments: written(event.args) };
+  const card = approvalCard(asked, guarded(async (approved, edited, scope) => {
+    await call(`/api/runs/${event.run}/approve`, { id: event.tool_call, approved, arguments: edited, scope });
     card.remove();
+    if (live?.run !== event.run || !source) attach(event.run, live?.seq ?? event.seq);
     $("text").focus();
   }));
   log.append(card);
