@@ -37,9 +37,9 @@ HOMES = {
     "genai_prices": {"models"},
     "llama_cpp": {"models"},
     "llguidance": {"engine", "models"},
-    "scipy": {"statistics"},
+    "scipy": {"statistics", "tasks"},
     "pyarrow": {"data"},
-    "jinja2": {"tokens", "workbench"},
+    "jinja2": {"tokens", "workbench", "web"},
     "huggingface_hub": {"data", "models", "workbench"},
 }
 FORBIDDEN = {"utils", "util", "common", "misc", "manager", "handler", "handlers", "helper", "helpers"}

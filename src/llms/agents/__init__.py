@@ -1,0 +1,1 @@
+"""Teams of agents that always end in an answer: Team, Ledger, Board; planner, specialists, memory."""

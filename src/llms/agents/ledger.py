@@ -1,0 +1,188 @@
+"""What a team may spend: finite units, shared out and never made. Why every run ends.
+
+Each model call and each tool call takes at least one unit before it begins; a share for a part of the team is taken
+from its giver and what is left of it goes back; nothing adds units. So the number of steps of a whole tree of agents
+is at most what the first ledger held.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from typing import Literal
+
+from ..errors import LlmsError
+
+Purpose = Literal["plan", "work", "check", "answer"]
+RESERVE_SHARE = 0.15  # of the units, at least one call, only for the final answer
+
+
+class Exhausted(LlmsError):
+    """A budget has come to its end: `what` it was."""
+
+    def __init__(self, what: str):
+        super().__init__(f"the budget of {what} is used up")
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that may be used. `seconds` are by the clock; `cost` in US dollars, None: no limit on it."""
+
+    calls: int = 30
+    tool_calls: int = 60
+    tokens: int = 200_000
+    seconds: float = 600.0
+    cost: Decimal | None = None
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and value < 0:
+                raise ValueError(f"{field.name} is {value}; a limit is at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was used. `cost` None: a call's price is unknown."""
+
+    calls: int = 0
+    tool_calls: int = 0
+    tokens: int = 0
+    cost: Decimal | None = Decimal(0)
+
+    def __add__(self, other: "Used") -> "Used":
+        cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+        return Used(self.calls + other.calls, self.tool_calls + other.tool_calls, self.tokens + other.tokens, cost)
+
+
+class Ledger:
+    """One budget. `take_call` and `take_tool` come before the step, `settle` after it; `share` gives to a part.
+
+    The final answer's reserve is spent with the purpose `answer` alone. Safe over threads.
+    """
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic):
+        self.limits = limits
+        self._clock = clock
+        self._begun = clock()
+        self._used = Used()
+        self._lent = Limits(0, 0, 0, 0.0)
+        self._lock = threading.RLock()
+        self.reserve = min(limits.calls, max(1, int(limits.calls * RESERVE_SHARE)))
+
+    @property
+    def used(self) -> Used:
+        """What this ledger and every share of it used, shares still out included in full."""
+        with self._lock:
+            lent = self._lent
+            return self._used + Used(lent.calls, lent.tool_calls, lent.tokens, lent.cost or Decimal(0))
+
+    @property
+    def seconds(self) -> float:
+        return self._clock() - self._begun
+
+    def left(self) -> Limits:
+        """What may still be used, the reserve included."""
+        used, limits = self.used, self.limits
+        cost = None if limits.cost is None else max(Decimal(0), limits.cost - (used.cost or Decimal(0)))
+        return Limits(
+            max(0, limits.calls - used.calls),
+            max(0, limits.tool_calls - used.tool_calls),
+            max(0, limits.tokens - used.tokens),
+            max(0.0, limits.seconds - self.seconds),
+            cost,
+        )
+
+    def exhausted(self, purpose: Purpose = "work") -> str | None:
+        """The first limit, in the order of precedence, that forbids one more model call; None if none does."""
+        left = self.left()
+        if left.seconds <= 0:
+            return "time"
+        if left.cost is not None and left.cost <= 0:
+            return "cost"
+        if left.tokens <= 0:
+            return "tokens"
+        if left.calls <= (0 if purpose == "answer" else self.reserve):
+            return "calls"
+        return None
+
+    def take_call(self, purpose: Purpose = "work") -> None:
+        """Pay for one model call. Raises Exhausted. For the answer, only the number of calls is a limit: an answer
+        out of what is there must be possible when time, tokens or money have run out."""
+        with self._lock:
+            what = self.exhausted(purpose)
+            if purpose == "answer":
+                what = None if self.left().calls > 0 else "calls"
+            if what is not None:
+                raise Exhausted(what)
+            self._used += Used(calls=1)
+
+    def take_tool(self) -> None:
+        """Pay for one tool call. Raises Exhausted."""
+        with self._lock:
+            left = self.left()
+            if left.seconds <= 0:
+                raise Exhausted("time")
+            if left.tool_calls <= 0:
+                raise Exhausted("tool calls")
+            self._used += Used(tool_calls=1)
+
+    def resume(self, calls: int, tool_calls: int, tokens: int, cost: Decimal | None = Decimal(0)) -> None:
+        """Charge what an earlier attempt of the same run used; the budget is one over all attempts."""
+        with self._lock:
+            self._used += Used(calls, tool_calls, tokens, cost)
+
+    def settle(self, tokens: int, cost: Decimal | None = Decimal(0)) -> None:
+        """Write down what a call took, now that it is known; an overdraft of the last call is possible, a next not."""
+        with self._lock:
+            self._used += Used(tokens=max(0, tokens), cost=cost)
+
+    def share(self, part: float) -> "Ledger":
+        """A ledger of its own with `part` (0 to 1) of what is left beyond the reserve; `give_back` ends it."""
+        if not 0 < part <= 1:
+            raise ValueError(f"a share is more than 0 and at most 1; got {part}")
+        with self._lock:
+            left = self.left()
+            given = Limits(
+                int((left.calls - self.reserve) * part) if left.calls > self.reserve else 0,
+                int(left.tool_calls * part),
+                int(left.tokens * part),
+                left.seconds,
+                None if left.cost is None else left.cost * Decimal(str(part)),
+            )
+            self._lent = _sum(self._lent, given, 1)
+            below = _Share(given, self._clock)
+            below.reserve = 0  # the answer to the user is the giver's
+            below.giver = self
+            return below
+
+
+class _Share(Ledger):
+    giver: "Ledger"
+    returned = False
+
+    def give_back(self) -> None:
+        """End this share: what it used is the giver's use, the rest is free again. Once only."""
+        giver = self.giver
+        with giver._lock:
+            if not self.returned:
+                self.returned = True
+                giver._lent = _sum(giver._lent, self.limits, -1)
+                giver._used += self.used
+                self.limits = replace(self.limits, calls=0, tool_calls=0, tokens=0)
+
+
+Share = _Share
+
+
+def _sum(a: Limits, b: Limits, sign: int) -> Limits:
+    cost = (a.cost or Decimal(0)) + sign * (b.cost or Decimal(0))
+    return Limits(
+        a.calls + sign * b.calls,
+        a.tool_calls + sign * b.tool_calls,
+        a.tokens + sign * b.tokens,
+        0.0,
+        max(Decimal(0), cost),
+    )

@@ -1,0 +1,169 @@
+"""One agent doing one thing: a bounded loop of model and tools that ends with an answer or the reason why not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic_ai import Agent, CancellationToken, DeferredToolRequests, DeferredToolResults, ToolDenied, UsageLimits
+from pydantic_ai.messages import ModelMessage, ToolCallPart, ToolReturnPart
+from pydantic_ai.models import Model
+from pydantic_ai.toolsets import AbstractToolset
+
+from .ledger import Exhausted, Ledger, Purpose
+from .metered import Metered, MeteredTools
+
+ROUNDS = 8  # of model and tools within one step
+TOOL_CALLS = 16
+OUTPUT_TOOL = "final_result"  # pydantic-ai's name for the way in which structured output is given
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool call of a step and what came back; `tainted`: it is text from outside."""
+
+    id: str
+    name: str
+    result: str
+    tainted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A call that needs consent. `tainted`: text from outside was read before, so no standing consent counts."""
+
+    tool: str
+    arguments: str
+    kind: str
+    tainted: bool
+
+
+Approve = Callable[[Wish], Awaitable[bool]]
+
+
+async def deny(wish: Wish) -> bool:
+    """Nobody can be asked."""
+    return False
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """`value` is None if the step failed; then `problem` says why, and `budget` which budget ended it, if one did."""
+
+    value: T | None
+    problem: str = ""
+    budget: str = ""
+    used: tuple[ToolUse, ...] = ()
+    messages: tuple[ModelMessage, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a role needs to act: its model, its tools, and whether the model costs nothing."""
+
+    model: Model
+    toolset: AbstractToolset[Any] | None = None
+    free: bool = False
+    settings: Any = None
+    approve: Approve = deny
+
+
+async def act(
+    worker: Worker,
+    instructions: str,
+    prompt: str,
+    ledger: Ledger,
+    purpose: Purpose,
+    output: Any = str,
+    cancel: CancellationToken | None = None,
+    tools: bool = True,
+) -> Answer:
+    """What the agent makes of `prompt`. Never raises for what a model, a tool or a budget does; cancellation passes."""
+    toolsets: Sequence[AbstractToolset[Any]] = (
+        [MeteredTools(worker.toolset, ledger)] if worker.toolset is not None and tools else []
+    )
+    agent = Agent(
+        Metered(worker.model, ledger, purpose, worker.free),
+        output_type=[output, DeferredToolRequests] if toolsets else output,
+        instructions=instructions,
+        toolsets=toolsets,
+        retries={"tools": 100, "output": 1},
+        model_settings=worker.settings,
+    )
+    seconds = ledger.left().seconds if purpose != "answer" else max(30.0, ledger.left().seconds)
+    messages: list[ModelMessage] = []
+    value: Any = None
+    asked: str | None = prompt
+    consent: DeferredToolResults | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            for _ in range(ROUNDS):
+                async with agent.iter(
+                    asked,
+                    message_history=messages or None,
+                    deferred_tool_results=consent,
+                    usage_limits=UsageLimits(request_limit=ROUNDS, tool_calls_limit=TOOL_CALLS),
+                    cancellation_token=cancel,
+                ) as run:
+                    try:
+                        async for _node in run:
+                            pass
+                    finally:
+                        messages = run.all_messages()
+                    value = run.result.output if run.result is not None else None
+                if not isinstance(value, DeferredToolRequests):
+                    break
+                asked, consent = None, await _decide(value, worker.approve, messages)
+            else:
+                value = ""
+    except TimeoutError:
+        return Answer(None, "the time is over", "time", _tools(messages), tuple(messages))
+    except Exhausted as end:
+        return Answer(None, str(end), end.what, _tools(messages), tuple(messages))
+    except Exception as error:  # the boundary to models and tools of any make: nothing they raise ends the team
+        cause = error.__cause__
+        budget = cause.what if isinstance(cause, Exhausted) else ""
+        return Answer(None, f"{type(error).__name__}: {error}"[:500], budget, _tools(messages), tuple(messages))
+    if isinstance(value, str) and not value.strip():
+        return Answer(None, "the answer was empty", "", _tools(messages), tuple(messages))
+    return Answer(value, "", "", _tools(messages), tuple(messages))
+
+
+def _tools(messages: Sequence[ModelMessage]) -> tuple[ToolUse, ...]:
+    parts = [
+        part
+        for message in messages
+        for part in message.parts
+        if isinstance(part, ToolReturnPart) and not part.tool_name.startswith(OUTPUT_TOOL)
+    ]
+    return tuple(
+        ToolUse(part.tool_call_id, part.tool_name, part.model_response_str(), _outside(part)) for part in parts
+    )
+
+
+def _outside(part: ToolReturnPart) -> bool:
+    """Whether the tool said that its result is not to be trusted."""
+    return isinstance(part.metadata, dict) and part.metadata.get("label") == "untrusted"
+
+
+async def _decide(
+    wanted: DeferredToolRequests, approve: Approve, messages: Sequence[ModelMessage]
+) -> DeferredToolResults:
+    """Ask for each call; what nobody can run, and what is refused, is denied."""
+    tainted = any(use.tainted for use in _tools(messages))
+    found = DeferredToolResults()
+    for call in wanted.approvals:
+        found.approvals[call.tool_call_id] = await _consent(call, wanted, approve, tainted)
+    for call in wanted.calls:
+        found.calls[call.tool_call_id] = "not executed: there is nobody to run it"
+    return found
+
+
+async def _consent(
+    call: ToolCallPart, wanted: DeferredToolRequests, approve: Approve, tainted: bool
+) -> bool | ToolDenied:
+    kind = wanted.metadata.get(call.tool_call_id, {}).get("kind", "external")
+    good = await approve(Wish(call.tool_name, call.args_as_json_str(), kind, tainted))
+    return good or ToolDenied("denied by the user")

@@ -1,0 +1,170 @@
+"""`llms agent`: a team works on a goal, watched as it goes."""
+
+import json
+import sys
+
+import click
+from rich.console import Console
+from rich.prompt import Confirm
+from rich.text import Text
+
+from ..agents.events import Began, Budget, Event, Finished, Planned, StepBegan, StepEnded, TaskChanged, Written, plain
+from ..agents.shipped import TEAMS
+from ..agents.step import Wish
+from ..agents.team import Team
+from ..workbench import agent as verb
+from .output import console, print_json, table
+
+
+@click.command()
+@click.argument("goal", required=False)
+@click.argument("files", nargs=-1)
+@click.option("--team", help="A shipped team; --teams lists them. The default is chosen by the files.")
+@click.option("-m", "--model", help="The model of every role, instead of the team's.")
+@click.option("--tests", type=click.Path(exists=True, dir_okay=False), help="Assertions that the team code must pass.")
+@click.option(
+    "--language", type=click.Choice(["cpp", "rs"]), default="cpp", show_default=True, help="What the team port writes."
+)
+@click.option(
+    "--autonomy",
+    type=click.Choice(verb.AUTONOMY),
+    default="ask",
+    show_default=True,
+    help="When tools that act may run.",
+)
+@click.option("--calls", type=click.IntRange(min=1), help="At most so many model calls.")
+@click.option("--budget", help="At most so much money, in US dollars.")
+@click.option("--seconds", type=click.FloatRange(min=1), help="At most so much time.")
+@click.option("--resume", metavar="RUN", help="Go on with a run that was cut off.")
+@click.option("--replay", metavar="RUN", help="Show a stored run again (or `last`).")
+@click.option("--runs", is_flag=True, help="List the stored runs.")
+@click.option("--teams", is_flag=True, help="List the teams.")
+@click.option("--json", "as_json", is_flag=True, help="One event a line.")
+def agent(
+    goal, files, team, model, tests, language, autonomy, calls, budget, seconds, resume, replay, runs, teams, as_json
+) -> None:
+    """Let a team of agents work on GOAL, with FILES to look at. It always ends with an answer, within its budget.
+
+    \b
+    llms agent "Which region sold most, and by how much?" sales.csv -m openai:gpt-5-mini
+    llms agent "What do the notes say about deadlines?" ./notes --team research -m openai:gpt-5-mini
+    llms agent "Make it fast" --team port program.py --language rs -m openai:gpt-5
+    """
+    if teams:
+        return _list_teams(as_json)
+    if runs:
+        return _list_runs(as_json)
+    if replay:
+        id, told = verb.replay(replay)
+        if as_json:
+            return print_json({"run": id, **event} for event in told)
+        click.echo(f"run {id}")
+        return _tell_again(told)
+    if not goal and not resume:
+        raise click.UsageError('say what the team should do: llms agent "goal"')
+    how = verb.Settings(
+        team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds
+    )  # fmt: skip
+    out = console()
+    last: Event | None = None
+    id = ""
+    for id, last in verb.follow(goal or "", how, _ask, resume):
+        if as_json:
+            click.echo(json.dumps({"run": id, **plain(last)}, ensure_ascii=False))
+        else:
+            _show(out, last)
+    if not as_json:
+        click.echo(f"\nreplay: llms agent --replay {id}", err=True)
+    sys.exit(0 if isinstance(last, Finished) and last.complete else 1)
+
+
+def _ask(wish: Wish) -> bool:
+    """A person decides; where there is none, nothing that acts is run."""
+    if not sys.stdin.isatty():
+        return False
+    err = Console(stderr=True)
+    if wish.tainted:
+        err.print("[yellow]text from outside was read before this[/yellow]")
+    err.print(Text(f"{wish.tool} ({wish.kind}): {wish.arguments}"))
+    return Confirm.ask("run it?", console=err, default=False)
+
+
+def _show(out: Console, event: Event) -> None:
+    match event:
+        case Began():
+            out.print(Text(f"{event.team} ({event.pattern})", style="bold"))
+        case Planned(tasks=tasks, note=note):
+            for task in tasks:
+                needs = f", after {', '.join(task.needs)}" if task.needs else ""
+                out.print(Text(f"  plan {task.id}: {task.title} ({task.owner}{needs})"))
+            if note:
+                out.print(Text(f"  {note}", style="dim"))
+        case TaskChanged(task=task):
+            out.print(Text(f"  {task.id} {task.state}: {task.title}", style="dim"))
+        case StepBegan():
+            out.print(Text(f"  {event.role} …", style="dim"))
+        case StepEnded(problem=problem) if problem:
+            out.print(Text(f"  {event.role} failed: {problem}", style="red"))
+        case StepEnded():
+            out.print(Text(f"  {event.role} done in {event.seconds:.1f} s", style="dim"))
+        case Written(entry=entry):
+            first = entry.text.strip().splitlines()[0][:150]
+            out.print(Text(f"  [{entry.id}] {entry.kind} by {entry.author}: ", style="cyan") + Text(first))
+        case Finished():
+            used = event.used
+            cost = "unknown" if used.cost is None else f"${used.cost:.4f}"
+            out.print()
+            out.print(Text(event.answer))
+            line = f"{event.reason}; {used.calls} model calls, {used.tool_calls} tool calls, {used.tokens} tokens, {cost}, {event.seconds:.1f} s"
+            out.print(Text(line, style="dim"))
+            if event.open_tasks:
+                out.print(Text(f"not done: {', '.join(event.open_tasks)}", style="yellow"))
+        case Budget():
+            pass
+
+
+def _tell_again(told: list[dict]) -> None:
+    for event in told:
+        kind, rest = event["type"], {key: value for key, value in event.items() if key != "type"}
+        if kind == "Written":
+            entry = rest["entry"]
+            click.echo(f"[{entry['id']}] {entry['kind']} by {entry['author']}: {entry['text']}")
+        elif kind == "Finished":
+            click.echo(f"\n{rest['answer']}\n({rest['reason']}, {rest['used']['calls']} model calls)")
+        elif kind in ("StepBegan", "StepEnded"):
+            click.echo(f"{rest['role']}: {'begins' if kind == 'StepBegan' else rest['problem'] or 'done'}")
+        elif kind == "Planned":
+            click.echo(
+                "plan: " + ("; ".join(f"{t['id']} {t['title']} ({t['owner']})" for t in rest["tasks"]) or rest["note"])
+            )
+
+
+def _list_teams(as_json: bool) -> None:
+    def row(team: Team) -> dict:
+        return {
+            "team": team.name,
+            "pattern": team.pattern,
+            "about": team.about,
+            "roles": [role.name for role in team.roles],
+            "tools": list(team.tools),
+            "calls": team.limits.calls,
+        }
+
+    if as_json:
+        return print_json(row(team) for team in TEAMS.values())
+    rows = table("team", "pattern", "roles", "what it does")
+    for team in TEAMS.values():
+        rows.add_row(team.name, team.pattern, ", ".join(role.name for role in team.roles), team.about)
+    console().print(rows)
+
+
+def _list_runs(as_json: bool) -> None:
+    found = verb.runs()
+    if as_json:
+        return print_json(
+            {key: run[key] for key in ("id", "team", "goal", "state", "started", "answer")} for run in found
+        )
+    rows = table("run", "team", "state", "when", "goal")
+    for run in found:
+        rows.add_row(run["id"], run["team"], run["state"], run["started"][:16].replace("T", " "), run["goal"][:60])
+    console().print(rows)

@@ -1,0 +1,133 @@
+"""Remembered facts and the runs of teams: tables memory_fact, memory_use, team_run, team_event."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..agents.memory import Fact
+from ..errors import UnknownName
+from .database import Database
+
+
+def memory_and_teams(db: sqlite3.Connection) -> None:
+    """Migration. Facts by id; which call used which; the runs of teams and everything they told, in order."""
+    for statement in (
+        """CREATE TABLE memory_fact (
+            id TEXT PRIMARY KEY, scope TEXT NOT NULL, state TEXT NOT NULL, fact TEXT NOT NULL, updated TEXT NOT NULL)""",
+        "CREATE INDEX memory_by_scope ON memory_fact (scope, state)",
+        "CREATE TABLE memory_use (fact TEXT NOT NULL REFERENCES memory_fact ON DELETE CASCADE, used_in TEXT NOT NULL, time TEXT NOT NULL)",
+        """CREATE TABLE team_run (
+            id TEXT PRIMARY KEY, team TEXT NOT NULL, goal TEXT NOT NULL, state TEXT NOT NULL, settings TEXT NOT NULL,
+            started TEXT NOT NULL, heartbeat TEXT NOT NULL, pid INTEGER NOT NULL, answer TEXT NOT NULL DEFAULT '')""",
+        """CREATE TABLE team_event (
+            run TEXT NOT NULL REFERENCES team_run ON DELETE CASCADE, seq INTEGER NOT NULL, time TEXT NOT NULL,
+            event TEXT NOT NULL, PRIMARY KEY (run, seq))""",
+    ):
+        db.execute(statement)
+
+
+class Memory(Database):
+    """The facts that are remembered."""
+
+    def facts(self, deleted: bool = False) -> list[Fact]:
+        """All facts, the newest first; superseded ones included, deleted ones only if asked for."""
+        rows = self.read("SELECT fact FROM memory_fact ORDER BY rowid DESC")
+        found = [Fact(**json.loads(text)) for (text,) in rows]
+        return [fact for fact in found if deleted or fact.state != "deleted"]
+
+    def write(self, facts: Iterable[Fact]) -> None:
+        """Store facts as they now are; one in state deleted is removed, with its uses."""
+        now = _now()
+        with self.transaction() as db:
+            for fact in facts:
+                if fact.state == "deleted":
+                    db.execute("DELETE FROM memory_fact WHERE id = ?", (fact.id,))
+                    continue
+                values = (fact.id, fact.scope, fact.state, json.dumps(asdict(fact), ensure_ascii=False), now)
+                db.execute(
+                    "INSERT INTO memory_fact VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                    "scope = excluded.scope, state = excluded.state, fact = excluded.fact, updated = excluded.updated",
+                    values,
+                )
+
+    def fact(self, id: str) -> Fact:
+        """The fact whose id begins with `id`. Raises UnknownName."""
+        found = [fact for fact in self.facts() if fact.id.startswith(id)]
+        if len(found) != 1:
+            raise UnknownName("memory", id, [fact.id for fact in self.facts()][:10])
+        return found[0]
+
+    def used(self, ids: Iterable[str], used_in: str) -> None:
+        """Record that a call was given these facts."""
+        with self.transaction() as db:
+            db.executemany("INSERT INTO memory_use VALUES (?, ?, ?)", [(id, used_in, _now()) for id in ids])
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRun:
+    """A stored run; `settings` are what it was begun with. State: running, finished, interrupted."""
+
+    id: str
+    team: str
+    goal: str
+    state: str
+    settings: dict[str, Any]
+    started: str
+    answer: str
+    pid: int
+
+
+class TeamRuns(Database):
+    """The runs of teams and what they told."""
+
+    def begin(self, id: str, team: str, goal: str, settings: dict[str, Any], pid: int) -> None:
+        with self.transaction() as db:
+            values = (id, team, goal, "running", json.dumps(settings), _now(), _now(), pid, "")
+            db.execute("INSERT INTO team_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def resume(self, id: str, pid: int) -> None:
+        with self.transaction() as db:
+            db.execute("UPDATE team_run SET state = 'running', heartbeat = ?, pid = ? WHERE id = ?", (_now(), pid, id))
+
+    def tell(self, id: str, seq: int, event: dict[str, Any]) -> None:
+        """Append one event; `seq` counts from 1 without a gap."""
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO team_event VALUES (?, ?, ?, ?)", (id, seq, _now(), json.dumps(event, ensure_ascii=False))
+            )
+            db.execute("UPDATE team_run SET heartbeat = ? WHERE id = ?", (_now(), id))
+
+    def end(self, id: str, state: str, answer: str) -> None:
+        with self.transaction() as db:
+            db.execute("UPDATE team_run SET state = ?, answer = ? WHERE id = ?", (state, answer, id))
+
+    def events(self, id: str, after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(seq, event) of a run, those behind `after`."""
+        rows = self.read("SELECT seq, event FROM team_event WHERE run = ? AND seq > ? ORDER BY seq", (id, after))
+        return ((seq, json.loads(event)) for seq, event in rows)
+
+    def all(self) -> list[TeamRun]:
+        """The newest first."""
+        rows = self.read(
+            "SELECT id, team, goal, state, settings, started, answer, pid FROM team_run ORDER BY rowid DESC"
+        )
+        return [TeamRun(i, t, g, s, json.loads(x), b, a, p) for i, t, g, s, x, b, a, p in rows]
+
+    def run(self, id: str) -> TeamRun:
+        """The run whose id begins with `id`, or the `last` one. Raises UnknownName."""
+        runs = self.all()
+        found = runs[:1] if id == "last" else [run for run in runs if run.id.startswith(id)]
+        if len(found) != 1:
+            raise UnknownName("team run", id, [run.id for run in runs][:10])
+        return found[0]
+
+    def delete(self, id: str) -> None:
+        with self.transaction() as db:
+            db.execute("DELETE FROM team_run WHERE id = ?", (id,))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,76 @@
+"""Teams in the browser: begin a run, watch any run live (those of the terminal too), look at old ones again."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+from pydantic import Field
+
+from ..agents.shipped import TEAMS
+from ..workbench import agent as verb
+from .chats import Body
+from .pages import page
+
+router = APIRouter()
+LOOK_SECONDS = 0.25  # how often the store is asked for more
+
+
+class Begin(Body):
+    goal: str = Field(min_length=1, max_length=20_000)
+    team: str = ""
+    model: str = ""
+    files: list[str] = Field(default_factory=list, max_length=20)
+
+
+@router.get("/agents", response_class=HTMLResponse)
+async def agents(request: Request, run: str | None = None) -> HTMLResponse:
+    teams = [
+        {"name": team.name, "about": team.about, "pattern": team.pattern, "roles": [role.name for role in team.roles]}
+        for team in TEAMS.values()
+    ]
+    runs = await asyncio.to_thread(verb.runs)
+    models = await request.app.state.desk.models()
+    return page(
+        request, "agents.html", teams=teams, runs=runs[:50], run=run or "", models=models, state={"run": run or ""}
+    )
+
+
+@router.post("/api/agents")
+async def begin(request: Request, body: Begin) -> dict[str, Any]:
+    how = verb.Settings(body.team or verb.choose(body.files), body.model or None, tuple(body.files))
+    return {"run": await request.app.state.desk.begin_team(body.goal, how)}
+
+
+@router.post("/api/agents/{run}/stop")
+async def stop(request: Request, run: str) -> dict[str, Any]:
+    request.app.state.desk.stop_team(run)
+    return {}
+
+
+@router.get("/api/agents/{run}/events")
+async def events(request: Request, run: str, after: int = 0) -> StreamingResponse:
+    last = request.headers.get("last-event-id", "")
+    begin_at = int(last) if last.isdigit() else after
+    await asyncio.to_thread(verb.replay, run)  # an unknown run is said at once
+    return StreamingResponse(_told(run, begin_at), media_type="text/event-stream")
+
+
+async def _told(run: str, after: int) -> AsyncIterator[str]:
+    """What the run tells, as the store gets it, until it has ended."""
+    quiet = 0.0
+    while True:
+        state, told = await asyncio.to_thread(verb.told, run, after)
+        for after, event in told:
+            quiet = 0.0
+            yield f"id: {after}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
+        if state != "running" and not told:
+            yield f"event: end\ndata: {json.dumps(state)}\n\n"
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+        quiet += LOOK_SECONDS
+        if quiet >= 10:
+            quiet = 0.0
+            yield ": still here\n\n"

@@ -1,0 +1,91 @@
+"""The application: pages, their doors, and the rules that hold for every answer. Listens where cli/web.py says."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from ..errors import LlmsError, UnknownName, UsageError
+
+HERE = Path(__file__).parent
+PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),
+         ("/leaderboard", "Leaderboard"))  # fmt: skip
+LARGEST_BODY = 26 << 20  # an attachment of 25 MB and its frame
+POLICY = "; ".join(
+    (
+        "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:",
+        "media-src 'self' blob:", "connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
+    )
+)  # fmt: skip
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+def create_app(desk: Any, hosts: frozenset[str] = frozenset()) -> FastAPI:
+    """The application over `desk` (workbench/desk.py). `hosts` are the names it may be called by besides loopback's; a
+    request under another name, or from another site's page, is refused (DNS rebinding, cross-site requests)."""
+    from . import agents, chats, lessons
+
+    app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.desk = desk
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    for module in (chats, agents, lessons):
+        app.include_router(module.router)
+    _errors(app)
+
+    @app.middleware("http")
+    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        refused = _refused(request, hosts)
+        response = JSONResponse({"error": refused[1]}, refused[0]) if refused else await call_next(request)
+        response.headers.update(HEADERS)
+        if request.url.path.startswith("/static/"):
+            response.headers["cache-control"] = "no-cache"
+        else:
+            response.headers.setdefault("cache-control", "no-store")
+        return response
+
+    return app
+
+
+def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
+    """(status, reason) for a request that must not be answered."""
+    name = (request.url.hostname or "").lower()
+    if name not in {"127.0.0.1", "localhost", "::1", *hosts}:
+        return 421, f"this server does not answer to the name {name}"
+    if request.method not in ("GET", "HEAD"):
+        site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+        if site not in (None, "same-origin", "none"):
+            return 403, "pages of other sites may not write here"
+        if origin and origin.partition("://")[2] != request.headers.get("host"):
+            return 403, "pages of other sites may not write here"
+        length = request.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > LARGEST_BODY:
+            return 413, f"the request has {int(length) / 1e6:.0f} MB; at most {LARGEST_BODY // 1_000_000} MB are taken"
+    return None
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(LlmsError)
+    async def ours(request: Request, error: LlmsError) -> JSONResponse:
+        status = 404 if isinstance(error, UnknownName) else 400 if isinstance(error, UsageError) else 500
+        return JSONResponse({"error": str(error)}, status)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "body")
+        return JSONResponse({"error": f"{place or 'the request'}: {first['msg']}"}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail)}, error.status_code)

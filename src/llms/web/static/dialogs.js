@@ -1,0 +1,85 @@
+// Dialogs: what the model saw, which tools it may call, and what can be done with a conversation.
+import { call, make } from "./api.js";
+
+const dialog = document.getElementById("dialog");
+
+export function openDialog(title, ...content) {
+  const trigger = document.activeElement;
+  document.getElementById("dialog-title").textContent = title;
+  document.getElementById("dialog-body").replaceChildren(...content);
+  dialog.addEventListener("close", () => trigger?.focus(), { once: true });
+  dialog.showModal();
+}
+
+/** The payload as it was sent, message by message, with what was left out marked. */
+export async function openSaw(conversation, node) {
+  const found = await call(`/api/conversations/${conversation}/saw/${node}`);
+  const calls = found.calls.map((one) =>
+    make("section", {},
+      make("p", { class: "soft" }, one.about),
+      ...one.messages.map((message) => make("div", { class: "card" }, make("strong", {}, message.role), message.note ? make("span", { class: "warn" }, ` ${message.note}`) : null, make("pre", {}, message.text))),
+      one.tools.length ? make("p", {}, `Tools offered: ${one.tools.join(", ")}`) : null,
+      make("button", { type: "button", onclick: () => navigator.clipboard.writeText(one.code) }, "Copy as Python")));
+  const left = found.report.length
+    ? [make("h3", {}, "Not sent"), make("ul", {}, ...found.report.map((line) => make("li", {}, line)))]
+    : [make("p", { class: "soft" }, "Everything on this path was sent.")];
+  openDialog("What the model saw", ...(calls.length ? calls : [make("p", {}, "No call was stored for this message.")]), ...left);
+}
+
+export async function openTools(state, changed) {
+  const found = await call("/api/tools");
+  const rows = found.map((tool) => {
+    const box = make("input", { type: "checkbox", id: `tool-${tool.name}`, checked: state.tools.includes(tool.name), disabled: !!tool.missing });
+    box.addEventListener("change", () => {
+      state.tools = box.checked ? [...state.tools, tool.name] : state.tools.filter((name) => name !== tool.name);
+      changed();
+    });
+    return make("tr", {}, make("td", {}, box), make("td", {}, make("label", { for: `tool-${tool.name}` }, tool.name)), make("td", {}, tool.description, tool.missing ? make("div", { class: "warn" }, tool.missing) : null), make("td", {}, tool.asks ? "asks first" : "runs"));
+  });
+  openDialog("Tools the model may call", make("table", {}, make("tbody", {}, ...rows)));
+}
+
+export async function openMore(state, reload) {
+  const id = state.id;
+  if (!id) return openDialog("This conversation", make("p", {}, "Nothing has been said yet."), importForm());
+  const found = await call(`/api/conversations/${id}`);
+  const title = make("input", { value: found.title, "aria-label": "Title" });
+  const tags = make("input", { value: found.tags.join(", "), "aria-label": "Tags, separated by commas" });
+  const system = make("textarea", { rows: 4, "aria-label": "System prompt" });
+  system.value = found.system;
+  const save = async () => {
+    await call(`/api/conversations/${id}`, { title: title.value, system: system.value, tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean) }, "PATCH");
+    dialog.close();
+    await reload();
+  };
+  const remove = async () => {
+    if (!confirm(`Delete “${found.title}” and everything in it? This cannot be undone.`)) return;
+    await call(`/api/conversations/${id}`, {}, "DELETE");
+    location.href = "/";
+  };
+  openDialog("This conversation",
+    make("div", { class: "form" },
+      make("label", {}, "Title", title), make("label", {}, "Tags", tags), make("label", {}, "System prompt", system),
+      make("div", { class: "row" },
+        make("button", { type: "button", class: "primary", onclick: save }, "Save"),
+        make("a", { class: "button", href: `/api/conversations/${id}/export?form=archive` }, "Export"),
+        make("a", { class: "button", href: `/api/conversations/${id}/export?form=markdown` }, "Export as Markdown"),
+        make("button", { type: "button", onclick: remove }, "Delete…"))),
+    importForm());
+}
+
+function importForm() {
+  const file = make("input", { type: "file", accept: ".zip,.json", "aria-label": "File to import" });
+  const report = make("pre", { class: "hidden" });
+  const run = (dry) => async () => {
+    if (!file.files.length) return;
+    const form = new FormData();
+    form.append("file", file.files[0]);
+    const response = await fetch(`/api/import?dry=${dry}`, { method: "POST", body: form });
+    const found = await response.json();
+    report.classList.remove("hidden");
+    report.textContent = response.ok ? found.report : found.error;
+  };
+  return make("details", {}, make("summary", {}, "Import conversations"), make("p", { class: "soft" }, "An export of llms (.zip), or ChatGPT's export."), file,
+    make("div", { class: "acts" }, make("button", { type: "button", onclick: run(true) }, "Look only"), make("button", { type: "button", onclick: run(false) }, "Import")), report);
+}

@@ -1,0 +1,86 @@
+// One message of the log as an article: text, thinking, tool calls, attachments, what can be done with it.
+import { make } from "./api.js";
+import { show } from "./markdown.js";
+
+const STATES = { stopped: "stopped", failed: "failed", interrupted: "interrupted: the program ended", streaming: "answering" };
+
+/** An article for `node`; `acts` are the functions that its buttons call. */
+export function article(node, acts) {
+  const who = node.role === "user" ? "You" : node.author || "Assistant";
+  const when = node.created ? new Date(node.created).toLocaleString() : "";
+  const head = make("header", {}, make("h2", {}, who), make("span", { class: "soft" }, when));
+  if (STATES[node.state]) head.append(make("span", { class: node.state === "failed" ? "bad" : "soft" }, STATES[node.state]));
+  const body = make("div", { class: "body" });
+  const element = make("article", { class: node.role, id: `n-${node.id}`, "data-node": node.id }, head, body, make("div", { class: "acts" }));
+  fill(element, node, acts);
+  return element;
+}
+
+/** Put what `node` now says into its article. */
+export function fill(element, node, acts) {
+  const body = element.querySelector(".body");
+  body.replaceChildren();
+  for (const part of node.parts) body.append(piece(node, part));
+  if (node.error) body.append(make("div", { class: "error" }, make("strong", {}, "Error: "), node.error));
+  const row = element.querySelector(".acts");
+  row.replaceChildren();
+  const button = (label, act, extra = {}) => make("button", { type: "button", class: "quiet", onclick: () => act(node), ...extra }, label);
+  if (node.state === "streaming") return;
+  row.append(button("Copy", acts.copy));
+  if (node.siblings.length > 1) {
+    const place = node.siblings.indexOf(node.id);
+    row.append(
+      button("‹", () => acts.turn(node.siblings[place - 1]), { disabled: place === 0, "aria-label": "Previous version" }),
+      make("span", { class: "soft" }, `${place + 1}/${node.siblings.length}`),
+      button("›", () => acts.turn(node.siblings[place + 1]), { disabled: place === node.siblings.length - 1, "aria-label": "Next version" }),
+    );
+  }
+  if (node.role === "user") row.append(button("Edit", acts.edit));
+  else row.append(button("Again", acts.again), button("Edit", acts.edit), button("What the model saw", acts.saw));
+  if (["stopped", "interrupted", "failed"].includes(node.state) && node.role !== "user") row.append(button("Continue", acts.more));
+  row.append(button("Fork", acts.fork));
+  if (node.spent) row.append(make("span", { class: "soft" }, node.spent));
+}
+
+function piece(node, part) {
+  if (part.type === "reasoning") {
+    return make("details", { class: "reasoning" }, make("summary", {}, "Thinking"), make("pre", {}, part.text));
+  }
+  if (part.type === "tool_call") return toolCard(part);
+  if (part.type === "image") {
+    return make("figure", { class: "attached" }, make("img", { src: part.url, alt: part.name || "image" }), make("figcaption", { class: "soft" }, part.name || ""));
+  }
+  if (part.type === "audio") return make("audio", { controls: true, src: part.url, "aria-label": part.name || "audio" });
+  if (part.type === "file") return make("p", { class: "soft" }, `Attached: ${part.name} (${part.size})`);
+  const text = make("div", {});
+  if (node.role === "user") text.textContent = part.text;
+  else show(text, part.text);
+  return text;
+}
+
+/** A tool call and, once it is there, its result. */
+export function toolCard(part) {
+  return make(
+    "section", { class: "tool", "data-call": part.id, "aria-label": `Tool ${part.name}` },
+    make("h3", {}, `${part.name} `, make("span", { class: "soft" }, part.state || "")),
+    make("pre", {}, part.arguments),
+    part.result === undefined || part.result === null ? null : make("details", { open: part.result.length < 400 }, make("summary", {}, "Result"), make("pre", {}, part.result)),
+  );
+}
+
+/** A card that asks: run this, with these arguments? `decide(approved, arguments, scope)`. */
+export function approvalCard(event, decide) {
+  const box = make("textarea", { rows: 4, "aria-label": `Arguments of ${event.name}`, spellcheck: "false" });
+  box.value = event.arguments;
+  const answer = (approved, scope) => () => decide(approved, box.value, scope);
+  return make(
+    "section", { class: "tool", "data-approval": event.id, "aria-label": `Approve ${event.name}` },
+    make("h3", {}, `May the model run ${event.name}? `, make("span", { class: "warn" }, event.kind)),
+    event.sources?.length ? make("p", { class: "warn" }, `Untrusted text was read: ${event.sources.join(", ")}`) : null,
+    box,
+    make("div", { class: "acts" },
+      make("button", { type: "button", class: "primary", onclick: answer(true, "once") }, "Run once"),
+      make("button", { type: "button", onclick: answer(true, "conversation") }, "Allow in this conversation"),
+      make("button", { type: "button", onclick: answer(false, "once") }, "Deny")),
+  );
+}
