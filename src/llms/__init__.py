@@ -5,16 +5,18 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _LAZY = {
-    "load": "llms.models.load",
-    "evaluate": "llms.workbench.evaluate",
-    "Message": "llms.values",
+    "load": ("llms.workbench.system", "system"),
+    "evaluate": ("llms.workbench.evaluate", "evaluate"),
+    "Team": ("llms.workbench.agent", "Teams"),
+    "Message": ("llms.values", "Message"),
 }
 
 
 def __getattr__(name: str):
     if name not in _LAZY:
         raise AttributeError(f"module 'llms' has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    module, attribute = _LAZY[name]
+    return getattr(import_module(module), attribute)
 
 
 def __dir__():

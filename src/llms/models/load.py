@@ -1,5 +1,6 @@
 """From a name to a model."""
 
+from ..errors import UsageError
 from .name import parse
 from .system import Model
 
@@ -10,6 +11,8 @@ def load(text: str, workers: int = 1) -> Model:
     Raises UnknownName, UsageError, MissingExtra or ModelError.
     """
     name = parse(text)
+    if name.provider == "team" or {"tools", "system"} & set(name.options):
+        raise UsageError(f"{text!r} is a system made of models; a model is wanted here")
     if not name.local:
         from .api import open_api
 

@@ -10,7 +10,7 @@ from .endpoints import NAMED
 
 LOCAL = ("smollm2", "hf", "gguf")
 ENDPOINTS = tuple(NAMED)
-PROVIDERS = (*LOCAL, *ENDPOINTS)
+PROVIDERS = (*LOCAL, *ENDPOINTS, "team")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "bfloat16", "float16"),
     "device": (),
@@ -19,6 +19,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "adapter": (),
 }
 OF_CHECKPOINTS = frozenset(OPTIONS)  # options that mean something for a model whose weights are here
+OF_SYSTEMS: Mapping[str, tuple[str, ...]] = {"tools": (), "system": ()}  # make one agent of a model
+OF_TEAMS: Mapping[str, tuple[str, ...]] = {"model": ()}
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,12 @@ def _endpoint(text: str, base: str, query: str) -> Name:
 
 def _options(text: str, query: str, provider: str) -> dict[str, str]:
     options: dict[str, str] = {}
-    known = [key for key in OPTIONS if provider in LOCAL or key not in OF_CHECKPOINTS]
+    mine = OF_TEAMS if provider == "team" else OF_SYSTEMS
+    known = [*(key for key in OPTIONS if provider in LOCAL or key not in OF_CHECKPOINTS), *mine]
     for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in mine:
+            options[key] = value
+            continue
         if key in OPTIONS and key not in known:
             raise UsageError(f"{text!r}: {key} is for models whose weights are here; {provider} runs the model itself")
         if key not in OPTIONS:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import StoreError
 from .conversation_schema import conversations
+from .team_schema import memory_and_teams
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -53,6 +54,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _spending,
     _endpoints,
     conversations,
+    memory_and_teams,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {

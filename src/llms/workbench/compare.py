@@ -13,7 +13,6 @@ from ..errors import NotComparable, UnknownName, UsageError
 from ..evaluation.plan import Plan
 from ..evaluation.report import Report
 from ..evaluation.run import check
-from ..models.load import load
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..statistics.paired import Paired, Verdict, compare, holm, status_rate
@@ -22,6 +21,7 @@ from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
 from ..values import Outcome, Scored
 from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run
+from .system import load
 
 UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
 STEP = 16  # items that are asked between two looks

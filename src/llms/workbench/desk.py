@@ -4,28 +4,10 @@ A run belongs to the desk, not to the page that began it: readers come and go, t
 asynchronous; what blocks goes to a thread.
 """
 
-import asyncio
-import io
-import json
-import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from .. import settings
-from ..chat.events import Event, RunFinished, to_json
-from ..chat.markdown import markdown
-from ..errors import UnknownName, UsageError
-from ..models.name import ENDPOINTS
 from ..models.system import Model
-from ..store import chat_runs, search, transfer
-from ..store.conversations import Conversations
-from ..tools.catalogue import TOOLS
-from . import agent as agents
-from . import shown
-from .models import listing as models_at_hand
-from .stateless import lesson
 from .system import system
 
 T = TypeVar("T")

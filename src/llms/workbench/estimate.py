@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from .. import settings
 from ..evaluation.plan import Plan
-from ..models.load import load
 from ..store.runs import Runs
 from .cost import about
 from .evaluate import Options, choose, make_plan, not_run, suited
+from .system import load
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,13 @@ from ..evaluation.plan import GREEDY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.run import check, run
 from ..models.ledger import Ledger
-from ..models.load import load
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..scoring.open import RUBRIC
 from ..store.runs import Runs
 from ..values import ChoicePrompt, Message, Outcome, Prompt, Score, Scored
 from .cost import about
+from .system import load
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,12 @@ def _part(part: Part, returned: Mapping[str, ToolReturnPart]) -> Iterable[dict[s
     elif part.kind in ("image", "audio", "file"):
         name = str(part.more.get("name") or part.more.get("attachment") or "")
         size = f"{len(part.text):,} characters" if part.text else ""
-        yield {"type": part.kind if part.blob else "file", "name": name, "size": size, "url": f"/api/blobs/{part.blob}" if part.blob else ""}
+        yield {
+            "type": part.kind if part.blob else "file",
+            "name": name,
+            "size": size,
+            "url": f"/api/blobs/{part.blob}" if part.blob else "",
+        }
     elif part.kind == "tool_call":
         id = str(part.more.get("tool_call_id", ""))
         result = returned.get(id)
@@ -77,14 +82,20 @@ def saw(calls: Sequence[StoredCall]) -> dict[str, Any]:
     """What was really sent for a message, call by call, and what of the path was not."""
     report = next((call.report for call in calls if call.report), None)
     fates = report["fates"] if report else []
-    left = [f"{FATES[f['what']]}: message {f['node']} ({f['tokens']} tokens){', ' + f['why'] if f['why'] else ''}" for f in fates if f["what"] in FATES]
+    left = [
+        f"{FATES[f['what']]}: message {f['node']} ({f['tokens']} tokens){', ' + f['why'] if f['why'] else ''}"
+        for f in fates
+        if f["what"] in FATES
+    ]
     return {"calls": [_call(call) for call in calls], "report": left}
 
 
 def _call(call: StoredCall) -> dict[str, Any]:
     counted = f"{call.counted} tokens counted ({call.grade})" if call.counted else ""
     told = f"{call.prompt_tokens} in, {call.tokens} out ({call.source})" if call.prompt_tokens is not None else ""
-    about = ", ".join(filter(None, (call.model, call.purpose, counted, told, f"{call.seconds:.1f} s", money(call.cost))))
+    about = ", ".join(
+        filter(None, (call.model, call.purpose, counted, told, f"{call.seconds:.1f} s", money(call.cost)))
+    )
     return {
         "about": about,
         "messages": [{"role": role, "text": text, "note": ""} for role, text in _texts(call.messages)],
