@@ -89,6 +89,7 @@ class Work:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._reasons: list[StopReason] = []
         self._draft = ""  # the best answer so far, where a pattern has one
+        self.problem = ""  # what went wrong last
         self._begun = time.monotonic()
 
     def stop(self) -> None:
@@ -321,6 +322,7 @@ class Work:
         )
         for use in got.used:
             self._write("fact", f"{use.name}: {use.result}"[:2000], f"tool:{use.name}", task=task, tainted=use.tainted)
+        self.problem = got.problem or self.problem
         self._tell(StepEnded(role.name, task, time.monotonic() - started, got.problem))
         self._budget()
         return got

@@ -80,11 +80,14 @@ class Session:
     def close(self) -> None:
         self._stack.close()
 
-    def worker(self, role: Role) -> Worker:
-        name = role.model or self.how.model or self.team.model
+    def model(self, name: str) -> Model:
+        """The model of that name, loaded once for all roles."""
         if name not in self._models:
             self._models[name] = self._stack.enter_context(load(name))
-        model = self._models[name]
+        return self._models[name]
+
+    def worker(self, role: Role) -> Worker:
+        model = self.model(role.model or self.how.model or self.team.model)
         return Worker(model.chat_model(), self._tools[role.name], model.name.local, None, self._consent)
 
     async def _consent(self, wish: Wish) -> bool:

@@ -1,0 +1,48 @@
+"""From a name to any system: a model, a model with tools or a system prompt, a team. `llms.load` is this function."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..agents.shipped import find
+from ..agents.system import TeamSystem
+from ..agents.team import Role, Team
+from ..errors import UsageError
+from ..models.load import load
+from ..models.name import Name, parse
+from ..models.system import Model
+from .agent import Session, Settings
+
+PROMPT = "You answer the user's request. Use your tools where they help, one call at a time; then give the answer."
+
+
+def system(text: str, workers: int = 1) -> Model:
+    """What `text` names, nothing loaded yet. Raises UnknownName, UsageError, MissingExtra or ModelError.
+
+    `team:NAME` is a team; `…?tools=calculator,python` and `…?system=FILE` make one agent of a model.
+    """
+    name = parse(text)
+    if name.provider == "team":
+        return _team(name, find(name.model), name.options.get("model"))
+    options = dict(name.options)
+    tools, prompt = options.pop("tools", ""), options.pop("system", "")
+    if not tools and not prompt:
+        return load(text, workers)
+    bare = text.partition("?")[0] + (
+        "?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else ""
+    )
+    role = Role("agent", _text(prompt) if prompt else PROMPT, tuple(filter(None, tools.split(","))))
+    return _team(name, Team("agent", "a model with tools", "single", (role,), model=bare), bare)
+
+
+def _team(name: Name, team: Team, model: str | None) -> TeamSystem:
+    team = replace(team, model=model) if model else team
+    session = Session(team, Settings(team.name, model, autonomy="approved"))
+    inner = [session.model(name) for name in team.models]
+    return TeamSystem(name, team, session.worker, inner, session.close)
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"system={file}: cannot read the system prompt: {error.strerror}") from error
