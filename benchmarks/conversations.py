@@ -20,7 +20,24 @@ from llms.chat.messages import digest, role_of, user, visible
 from llms.store.conversations import Conversations
 from llms.store.search import search
 
-WORDS = ["the", "model", "window", "token", "stream", "answer", "tool", "call", "branch", "search", "index", "night", "river", "paper", "Müller", "Zürich"]
+WORDS = [
+    "the",
+    "model",
+    "window",
+    "token",
+    "stream",
+    "answer",
+    "tool",
+    "call",
+    "branch",
+    "search",
+    "index",
+    "night",
+    "river",
+    "paper",
+    "Müller",
+    "Zürich",
+]
 
 
 def conversation(count: int) -> Conversation:

@@ -5,7 +5,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _LAZY = {
-    "load": ("llms.workbench.system", "system"),
+    "load": ("llms.workbench.system", "load"),
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
     "Team": ("llms.workbench.agent", "Teams"),
     "Message": ("llms.values", "Message"),

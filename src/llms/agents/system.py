@@ -11,7 +11,7 @@ from .. import bridge
 from ..models.name import Name
 from ..models.system import Capabilities, Generate, Model
 from ..values import Completion, Failure, Identity, Message
-from .events import Event, Finished
+from .events import Finished
 from .ledger import Ledger
 from .step import Worker
 from .team import Role, Team
@@ -69,9 +69,7 @@ class TeamSystem(Model):
 
         started = time.perf_counter()
         work = Work(self.team, goal, worker, ledger=Ledger(self.team.limits))
-        last: Event | None = None
-        for last in bridge.iterate(work.run()):
-            pass
+        last = list(bridge.iterate(work.run()))[-1]
         assert isinstance(last, Finished)
         if last.reason == "a model failed" and not last.complete and last.answer.startswith("No model gave an answer"):
             return Failure("infra", work.problem or last.answer)

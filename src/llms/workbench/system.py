@@ -7,7 +7,7 @@ from ..agents.shipped import find
 from ..agents.system import TeamSystem
 from ..agents.team import Role, Team
 from ..errors import UsageError
-from ..models.load import load
+from ..models.load import load as load_model
 from ..models.name import Name, parse
 from ..models.system import Model
 from .agent import Session, Settings
@@ -15,7 +15,7 @@ from .agent import Session, Settings
 PROMPT = "You answer the user's request. Use your tools where they help, one call at a time; then give the answer."
 
 
-def system(text: str, workers: int = 1) -> Model:
+def load(text: str, workers: int = 1) -> Model:
     """What `text` names, nothing loaded yet. Raises UnknownName, UsageError, MissingExtra or ModelError.
 
     `team:NAME` is a team; `…?tools=calculator,python` and `…?system=FILE` make one agent of a model.
@@ -26,7 +26,7 @@ def system(text: str, workers: int = 1) -> Model:
     options = dict(name.options)
     tools, prompt = options.pop("tools", ""), options.pop("system", "")
     if not tools and not prompt:
-        return load(text, workers)
+        return load_model(text, workers)
     bare = text.partition("?")[0] + (
         "?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else ""
     )
