@@ -48,6 +48,11 @@ class Report:
         """The metric that leads: the headline, or in views that correct for guessing, what is left of it."""
         return NORMALIZED if NORMALIZED in self.scores else self.headline
 
+    @property
+    def unreadable(self) -> int:
+        """Answers that count as wrong because nothing could be read in them, or not before they were cut off."""
+        return self.counts["unparsed"] + self.counts["truncated"]
+
     def to_json(self) -> dict[str, Any]:
         """The documented object that `--json` prints, one per system and benchmark; README and tests hold its shape."""
         key, usage = self.key, self.usage
@@ -115,9 +120,9 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent) -> Report:
     else:
         scores = _means(scored)
     if plan.normalized and scored:
-        each = subsets or {scored[0].subset: scores}
+        each = (subsets or {scored[0].subset: scores}) if plan.chances else {}
         above = [_above_chance(means, plan.normalized, plan.chances[name]) for name, means in each.items()]
-        scores[NORMALIZED] = macro(above)
+        scores[NORMALIZED] = macro(above) if above else _above_chance(scores, plan.normalized, plan.chance)
     found: Counter[str] = Counter(outcome.kind if isinstance(outcome, Failed) else outcome.status for outcome in every)
     return Report(
         key=plan.key,
