@@ -20,7 +20,7 @@ class Report:
 
     `scores` are means over items, or over `subsets` if the view averages so (`average`); `subsets` is empty for a
     benchmark of one. `partial`: `n` is less than the benchmark holds. `cut` prompts lost `cut_tokens` tokens on
-    the left.
+    the left. `thought` items were answered with thinking, of `thinking_tokens` tokens in all.
     """
 
     key: RunKey
@@ -37,6 +37,8 @@ class Report:
     usage: Spent
     cut: int = 0
     cut_tokens: int = 0
+    thought: int = 0
+    thinking_tokens: int = 0
 
     @property
     def score(self) -> Score | None:
@@ -77,6 +79,8 @@ class Report:
             **{status: self.counts.get(status, 0) for status in ("unparsed", "truncated", "refused")},
             "failed": self.failed,
             "cut": self.cut,
+            "thought": self.thought,
+            "thinking_tokens": self.thinking_tokens,
             "headline": self.headline,
             "average": self.average,
             "chance": self.chance,
@@ -139,6 +143,8 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent) -> Report:
         usage=usage,
         cut=sum(outcome.cut > 0 for outcome in scored),
         cut_tokens=sum(outcome.cut for outcome in scored),
+        thought=sum(outcome.thinking_tokens > 0 for outcome in scored),
+        thinking_tokens=sum(outcome.thinking_tokens for outcome in scored),
     )
 
 

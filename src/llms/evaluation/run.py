@@ -98,7 +98,17 @@ def _ask_open(plan: Plan, block: Sequence[Item], prompts: list, system: System) 
         )
         for place, sample in owners
     ]
-    yield from _gather(owners, system.complete(requests), [how.samples] * len(prompts))
+    results = ((index, _counted(result, system)) for index, result in system.complete(requests))
+    yield from _gather(owners, results, [how.samples] * len(prompts))
+
+
+def _counted(result: Completion | Failure, system: System) -> Completion | Failure:
+    """The same, the tokens of what was thought counted."""
+    thinking = split_thinking(result.text)[0] if isinstance(result, Completion) else ""
+    if not thinking:
+        return result
+    assert isinstance(result, Completion)
+    return replace(result, thinking_tokens=system.count_tokens(thinking))
 
 
 def _gather(owners: list[tuple[int, int]], results: Iterator, counts: list[int]) -> Asked:
