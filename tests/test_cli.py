@@ -37,10 +37,10 @@ def home(measured, monkeypatch):
 
 
 REPORT = {
-    "run", "system", "benchmark", "version", "view", "shots", "draw", "chat_template", "data", "revision", "n", "available",
-    "partial", "unparsed", "truncated", "refused", "failed", "cut", "headline", "average", "chance", "scores", "subsets",
-    "seconds", "tokens", "tokens_per_second", "peak_memory_bytes", "cost", "billed", "samples", "thinking", "system_prompt",
-    "sandbox",
+    "run", "system", "benchmark", "version", "view", "shots", "draw", "chat_template", "system_prompt", "samples", "thinking",
+    "sandbox", "data", "revision", "n", "available", "partial", "unparsed", "truncated", "refused", "failed", "cut", "thought",
+    "thinking_tokens", "headline", "average", "chance", "scores", "subsets", "seconds", "tokens", "tokens_per_second",
+    "peak_memory_bytes", "cost", "billed",
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from llms.benchmarks import languages
 from llms.benchmarks.catalogue import CATALOGUE
 from llms.benchmarks.humaneval import program
-from llms.benchmarks.languages import RUNNERS, execute, missing, passed
+from llms.benchmarks.languages import RUNNERS, execute, missing, unusable
 from llms.data import open_source
 from llms.sandbox import Sandbox, probe
 from shared import ROWS, needs_rows
@@ -72,27 +72,38 @@ def test_every_language_of_the_catalogue_has_a_runner_and_a_test():
 
 @pytest.mark.parametrize("language", RUNNERS)
 def test_right_passes_wrong_fails_endless_is_stopped(language, sandbox, monkeypatch):
-    if reason := missing(language):
+    if reason := unusable(language):
         pytest.skip(reason)
     right, endless = PROGRAMS[language]
-    ran = execute(sandbox, language, right.format(2))
-    assert passed(language, ran), ran
-    ran = execute(sandbox, language, right.format(3))
-    assert not passed(language, ran)
-    assert ran.end in ("error", "killed"), ran
-    ran = execute(sandbox, language, ("<?php " if language == "php" else "") + "this is ( no program")
-    assert not passed(language, ran)
     runner = RUNNERS[language]
-    short = replace(runner.limits[-1], wall_seconds=12 if language in ("go", "d") else 3)
-    table = {**RUNNERS, language: replace(runner, limits=(*runner.limits[:-1], short))}
-    monkeypatch.setattr(languages, "RUNNERS", table)
-    assert execute(sandbox, language, endless.format()).end == "timeout"
+    last = replace(runner.limits[-1], wall_seconds=12 if language == "go" else 3)  # go compiles and runs in one command
+    short = replace(runner, limits=(*runner.limits[:-1], last))
+    monkeypatch.setattr(languages, "RUNNERS", {**RUNNERS, "short": short})
+    nonsense = ("<?php " if language == "php" else "") + "this is ( no program"
+    asked = [(language, right.format(2)), (language, right.format(3)), (language, nonsense), ("short", endless.format())]
+    with ThreadPoolExecutor(2) as pool:
+        good, wrong, broken, stopped = pool.map(lambda pair: execute(sandbox, *pair), asked)
+    assert good.ok, good
+    assert wrong.end in ("error", "killed"), wrong
+    assert broken.end == "error", broken
+    assert stopped.end == "timeout", stopped
 
 
 def test_a_language_that_is_not_there_is_named_with_its_package(monkeypatch):
     monkeypatch.setattr(languages, "_there", lambda need: need != "javac")
     assert missing("java") == "java needs javac; install default-jdk-headless libjavatuples-java"
     assert missing("python") is None
+
+
+def test_a_compiler_that_is_there_and_does_not_work_makes_its_language_unusable(monkeypatch):
+    broken = replace(RUNNERS["cpp"], commands=("ls no-such-library",), limits=RUNNERS["cpp"].limits[:1], needs=("ls",))
+    monkeypatch.setattr(languages, "RUNNERS", {**RUNNERS, "cpp": broken})
+    unusable.cache_clear()
+    try:
+        assert "No such file or directory); install g++" in unusable("cpp")
+        assert unusable("sh") is None
+    finally:
+        unusable.cache_clear()
 
 
 def solutions(rows):

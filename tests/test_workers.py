@@ -66,6 +66,24 @@ def test_when_all_are_gone_it_says_so(tiny):
         dict(workers.score(requests()))
 
 
+def test_a_worker_that_died_while_idle_is_buried_when_work_is_sent(tiny, monkeypatch):
+    monkeypatch.setattr("llms.engine.workers.SHARD_TOKENS", 200)
+    workers = Workers(build(tiny), 2)
+    try:
+        (gone,) = forked(workers._process.pid)
+        os.kill(gone, signal.SIGKILL)
+        while not zombie(gone):
+            time.sleep(0.01)
+        assert sorted(dict(workers.score(requests()))) == list(range(60))
+        assert len(workers._workers) == 1
+        workers._process.kill()
+        workers._process.wait()
+        with pytest.raises(WorkerDied, match="what was scored is kept"):
+            dict(workers.score(requests()))
+    finally:
+        workers.close()
+
+
 def test_an_error_in_a_worker_arrives_with_its_words(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="cannot load"):

@@ -102,7 +102,7 @@ class LogLikelihood:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """Generated text, cut at the first stop string. `tokens` were generated after `prompt_tokens`, of which
-    `cut` more had been dropped on the left."""
+    `cut` more had been dropped on the left; `thinking_tokens` of them are thinking that stands in the text."""
 
     text: str
     tokens: int
@@ -110,6 +110,7 @@ class Completion:
     prompt_tokens: int = 0
     cut: int = 0
     seconds: float = 0.0
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,11 @@ class Scored:
     def cut(self) -> int:
         """Tokens that did not fit the context window and were dropped on the left."""
         return max(a.cut for a in self.answers)
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens that were thought before the answers were given."""
+        return sum(completion.thinking_tokens for completion in self.completions)
 
 
 @dataclass(frozen=True, slots=True)

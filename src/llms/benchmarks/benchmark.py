@@ -40,7 +40,8 @@ class View:
 
     `draw` is `fixed` (the first `shots` rows of the pool, for every item) or `harness` (as the reference
     harness draws them). `stop` replaces the benchmark's stop strings. `normalized`: of the mean of these metrics
-    what exceeds guessing is reported, per subset and then averaged, as the Open LLM Leaderboard v2 does.
+    what exceeds guessing is reported, as the Open LLM Leaderboard v2 does: of each subset and then averaged where the
+    parts have chances of their own, else of the whole.
     """
 
     shots: int

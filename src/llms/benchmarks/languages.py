@@ -7,14 +7,14 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from ..sandbox import Limits, Ran, Sandbox
 
 MB = 1 << 20
-SMALL = Limits(wall_seconds=5, cpu_seconds=5)
-MACHINE = Limits(wall_seconds=15, cpu_seconds=20, memory_bytes=2000 * MB, address_space=False, processes=256)
+SMALL = Limits(wall_seconds=10, cpu_seconds=5)
+MACHINE = Limits(wall_seconds=20, cpu_seconds=20, memory_bytes=2000 * MB, address_space=False, processes=256)
 COMPILER = Limits(
     wall_seconds=60, cpu_seconds=90, memory_bytes=2000 * MB, address_space=False, processes=256, disk_bytes=400 * MB
 )
@@ -25,8 +25,9 @@ JAVATUPLES = "/usr/share/java/javatuples.jar"
 class Runner:
     """`file` is the program's name, `commands` (words separated by spaces) compile and run it, each with its Limits.
 
-    `needs` are programs, or files by absolute path; `package` is Debian's unless it says otherwise. Output on standard
-    error that holds `failure` means failure whatever the exit status.
+    `needs` are programs, looked for before a run; `package` is Debian's unless it says otherwise. `trial` is a right program
+    that loads what the tests load: if it fails, the language cannot be used here. Output on standard error that holds
+    `failure` means failure whatever the exit status.
     """
 
     file: str
@@ -34,64 +35,91 @@ class Runner:
     limits: tuple[Limits, ...]
     needs: tuple[str, ...]
     package: str
+    trial: str = ""
     failure: str = ""
 
 
 RUNNERS: Mapping[str, Runner] = {
-    "python": Runner("main.py", ("python3 -I main.py",), (Limits(wall_seconds=5, cpu_seconds=3),), ("python3",), "python3"),
-    "cpp": Runner("main.cpp", ("g++ -std=c++17 main.cpp -o main", "./main"), (COMPILER, SMALL), ("g++",), "g++"),
+    "python": Runner("main.py", ("python3 -I main.py",), (Limits(wall_seconds=10, cpu_seconds=3),), ("python3",), "python3"),
+    "cpp": Runner(
+        "main.cpp", ("g++ -std=c++17 main.cpp -o main", "./main"), (COMPILER, SMALL), ("g++",), "g++",
+        "#include <cassert>\nint main() {}",
+    ),
     "cs": Runner(
         "main.cs", ("mcs -d:DEBUG main.cs -out:main.exe", "env MONO_TRACE_LISTENER=Console.Error mono main.exe"),
-        (COMPILER, MACHINE), ("mcs", "mono"), "mono-mcs mono-runtime", failure="Fail",
+        (COMPILER, MACHINE), ("mcs", "mono"), "mono-mcs mono-runtime",
+        "using System;\nusing System.Collections.Generic;\nusing System.Diagnostics;\nusing System.Linq;\n"
+        "class Problem { static void Main() { Debug.Assert(new List<int> { 1 }.Sum() == 1); } }", failure="Fail",
     ),
-    "d": Runner("main.d", ("rdmd -unittest main.d",), (COMPILER,), ("rdmd",), "dmd (from dlang.org), or ldc"),
-    "go": Runner("main_test.go", ("env GO111MODULE=off go test main_test.go",), (COMPILER,), ("go",), "golang-go"),
+    "d": Runner(
+        "main.d", ("ldc2 -unittest -of=main main.d", "./main"), (COMPILER, SMALL), ("ldc2",), "ldc",
+        "import std.math;\nunittest { assert(abs(-1) == 1); }\nvoid main() {}",
+    ),
+    "go": Runner(
+        "main_test.go", ("env GO111MODULE=off go test main_test.go",), (COMPILER,), ("go",), "golang-go",
+        'package p_test\nimport "testing"\nfunc TestP(t *testing.T) {}',
+    ),
     "java": Runner(
         "Problem.java",
         (f"javac -cp {JAVATUPLES} Problem.java", f"java -ea -Xmx512m -cp {JAVATUPLES}:. Problem"),
-        (COMPILER, MACHINE), ("javac", "java", JAVATUPLES), "default-jdk-headless libjavatuples-java",
+        (COMPILER, MACHINE), ("javac", "java"), "default-jdk-headless libjavatuples-java",
+        "import org.javatuples.*;\nclass Problem { public static void main(String[] a) { Pair.with(1, 2); } }",
     ),
-    "jl": Runner("main.jl", ("julia main.jl",), (MACHINE,), ("julia",), "julia (from julialang.org)"),
-    "js": Runner("main.js", ("node main.js",), (MACHINE,), ("node",), "nodejs"),
-    "lua": Runner("main.lua", ("lua main.lua",), (SMALL,), ("lua",), "lua5.4 lua-unit"),
-    "php": Runner("main.php", ("php main.php",), (SMALL,), ("php",), "php-cli"),
-    "pl": Runner("main.pl", ("perl main.pl",), (SMALL,), ("perl", "/usr/share/perl5/Test/Deep.pm"), "libtest-deep-perl"),
-    "r": Runner("main.r", ("Rscript main.r",), (MACHINE,), ("Rscript",), "r-base-core"),
-    "rb": Runner("main.rb", ("ruby main.rb",), (SMALL,), ("ruby",), "ruby ruby-test-unit"),
-    "rkt": Runner("main.rkt", ("racket main.rkt",), (MACHINE,), ("racket",), "racket"),
-    "rs": Runner("main.rs", ("rustc main.rs -o main", "./main"), (COMPILER, SMALL), ("rustc",), "rustc"),
+    "jl": Runner("main.jl", ("julia main.jl",), (MACHINE,), ("julia",), "julia (from julialang.org)", "using Test"),
+    "js": Runner("main.js", ("node main.js",), (MACHINE,), ("node",), "nodejs", "require('node:assert')"),
+    "lua": Runner("main.lua", ("lua main.lua",), (SMALL,), ("lua",), "lua5.4 lua-unit", "require('luaunit')"),
+    "php": Runner("main.php", ("php main.php",), (SMALL,), ("php",), "php-cli", "<?php"),
+    "pl": Runner("main.pl", ("perl main.pl",), (SMALL,), ("perl",), "libtest-deep-perl", "use Test::Deep;"),
+    "r": Runner("main.r", ("Rscript main.r",), (MACHINE,), ("Rscript",), "r-base-core", "stopifnot(TRUE)"),
+    "rb": Runner("main.rb", ("ruby main.rb",), (SMALL,), ("ruby",), "ruby ruby-test-unit", "require 'test/unit'"),
+    "rkt": Runner("main.rkt", ("racket main.rkt",), (MACHINE,), ("racket",), "racket", "#lang racket\n(require rackunit)"),
+    "rs": Runner("main.rs", ("rustc main.rs -o main", "./main"), (COMPILER, SMALL), ("rustc",), "rustc", "fn main() {}"),
     "scala": Runner(
         "main.scala", ("scalac -d . main.scala", "scala -cp . Problem"), (COMPILER, MACHINE), ("scalac", "scala"), "scala",
+        "object Problem { def main(args: Array[String]) = {} }",
     ),
-    "sh": Runner("main.sh", ("bash main.sh",), (SMALL,), ("bash",), "bash"),
+    "sh": Runner("main.sh", ("bash main.sh",), (SMALL,), ("bash",), "bash", "true"),
     "swift": Runner("main.swift", ("swiftc main.swift -o main", "./main"), (COMPILER, SMALL), ("swiftc",), "swift (from swift.org)"),
-    "ts": Runner("main.ts", ("tsc --target esnext main.ts", "node main.js"), (COMPILER, MACHINE), ("tsc", "node"), "node-typescript"),
+    "ts": Runner(
+        "main.ts", ("tsc --target esnext main.ts", "node main.js"), (COMPILER, MACHINE), ("tsc", "node"), "node-typescript",
+        "declare var require: any;\nrequire('node:assert')",
+    ),
 }  # fmt: skip
 
 
 def missing(language: str) -> str | None:
-    """What keeps programs in `language` from running here, and how to get it; None if nothing does."""
+    """What keeps programs in `language` from running here, and how to get it; None if nothing is seen to. Runs nothing."""
     runner = RUNNERS[language]
     absent = [need for need in runner.needs if not _there(need)]
     return f"{language} needs {', '.join(absent)}; install {runner.package}" if absent else None
 
 
+@cache
+def unusable(language: str, isolate: bool = True) -> str | None:
+    """`missing`, or what a right program met: a compiler that is there and does not work. None if programs can run."""
+    if reason := missing(language):
+        return reason
+    runner = RUNNERS[language]
+    ran = execute(Sandbox(isolate), language, runner.trial)
+    return None if ran.ok else f"a right program in {language} fails here ({said(ran)}); install {runner.package}"
+
+
 def execute(sandbox: Sandbox, language: str, source: str) -> Ran:
-    """Compile and run one program."""
+    """Compile and run one program; it is `ok` if it passed."""
     runner = RUNNERS[language]
     commands = [command.split() for command in runner.commands]
-    return sandbox.run({runner.file: source}, commands, runner.limits, path=_python_path())
+    ran = sandbox.run({runner.file: source}, commands, runner.limits, path=_python_path())
+    return replace(ran, end="error") if ran.ok and runner.failure and runner.failure in ran.stderr else ran
 
 
-def passed(language: str, ran: Ran) -> bool:
-    failure = RUNNERS[language].failure
-    return ran.ok and not (failure and failure in ran.stderr)
+def said(ran: Ran) -> str:
+    """How a program that failed ended: the limit that was met, or the last line of what it said."""
+    last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:] or [f"exit status {ran.exit_code}"]
+    return ran.end if ran.end != "error" else last[0][:200]
 
 
 @cache
 def _there(need: str) -> bool:
-    if need.startswith("/"):
-        return os.path.exists(need)
     folders = [*_python_path(), "/usr/local/bin", "/usr/bin", "/bin"]
     return shutil.which(need, path=os.pathsep.join(folders)) is not None
 

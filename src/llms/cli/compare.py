@@ -112,5 +112,7 @@ def _notes(c: Comparison) -> list[str]:
         discordant = "" if paired.only_a is None else f", only A right {paired.only_a}, only B right {paired.only_b}"
         how = "confidence sequence" if c.sequence else f"{paired.method}; {paired.test}"
         clusters = f", {paired.clusters} clusters" if paired.clusters < paired.n else ""
+        if clusters and c.sequence:
+            how += " of the mean over clusters"
         notes.append(f"{c.benchmark}: {how}{clusters}{discordant}; runs {c.run_a} and {c.run_b}")
     return notes

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from ..arena.leaderboard import Leaderboard
 from ..evaluation.report import Report
+from ..statistics import few_clusters
 from ..workbench.leaderboard import read, write_page
 from .output import console, dollars, percent, print_json, size
 
@@ -79,7 +80,7 @@ def show(board: Leaderboard) -> None:
 def _cells(report: Report) -> list[str]:
     score, usage = report.scores[report.shown], report.usage
     return [
-        percent(score.value) + ("*" if report.partial else "") + ("!" if report.failed or report.cut else ""),
+        percent(score.value) + ("*" if report.partial else "") + ("!" if _said_of(report) else ""),
         f"{percent(score.low)} – {percent(score.high)}",
         str(report.n),
         f"{usage.tokens_per_second:.0f}",
@@ -92,9 +93,20 @@ def _notes(reports: list[Report]) -> Iterator[str]:
     if any(report.partial for report in reports):
         yield "* part of the data only"
     for report in reports:
-        if report.failed or report.cut:
-            what = [f"{report.failed} items failed"] if report.failed else []
-            what += [f"{report.cut} prompts were cut by {report.cut_tokens} tokens on the left"] if report.cut else []
-            yield f"! {report.key.system.name} on {report.key.benchmark}: {' and '.join(what)}"
+        if what := _said_of(report):
+            yield f"! {report.key.system.name} on {report.key.benchmark}: {'; '.join(what)}"
     if any(report.key.data == "sample" for report in reports):
         yield "sample: items of this project's own in the benchmark's shape; for the benchmark itself use --data hub"
+
+
+def _said_of(report: Report) -> list[str]:
+    """What a reader must know of a score."""
+    said = [f"{report.failed} items failed"] if report.failed else []
+    if report.unreadable:
+        share = 100 * report.unreadable / report.n
+        said.append(f"in {report.unreadable} answers ({share:.0f} %) nothing could be read, which counts as wrong")
+    if report.cut:
+        said.append(f"{report.cut} prompts were cut by {report.cut_tokens} tokens on the left")
+    if (score := report.score) and few_clusters(score):
+        said.append(f"only {score.clusters} groups of items, so that the interval may be too narrow")
+    return said

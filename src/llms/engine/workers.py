@@ -83,13 +83,16 @@ class Workers:
             worker.shards = deque(shards[number * share : (number + 1) * share])
         left = sum(map(len, shards))
         while left:
-            for worker in self._workers:
-                self._dispatch(worker, verb, requests)
+            for worker in list(self._workers):
+                try:
+                    self._dispatch(worker, verb, requests)
+                except OSError:  # it died while idle
+                    self._bury(worker)
             ready = wait([worker.connection for worker in self._workers if worker.busy is not None])
             for worker in [w for w in self._workers if w.connection in ready]:
                 try:
                     results = self._receive(worker)
-                except (EOFError, ConnectionError):
+                except (EOFError, OSError):  # OSError: it died in the middle of a message
                     self._bury(worker)
                     continue
                 if results is None:

@@ -194,7 +194,7 @@ def plan(
         average=view.average,
         chance=benchmark.chance,
         normalized=view.normalized,
-        chances={part.subset: benchmark.chance if part.chance is None else part.chance for part in parts},
+        chances={part.subset: part.chance for part in parts if part.chance is not None},
         complete=len(parts) == len(benchmark.parts),
         decoding=decoding,
         withheld=benchmark.dataset.withheld,

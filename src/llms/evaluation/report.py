@@ -20,7 +20,7 @@ class Report:
 
     `scores` are means over items, or over `subsets` if the view averages so (`average`); `subsets` is empty for a
     benchmark of one. `partial`: `n` is less than the benchmark holds. `cut` prompts lost `cut_tokens` tokens on
-    the left.
+    the left. `thought` items were answered with thinking, of `thinking_tokens` tokens in all.
     """
 
     key: RunKey
@@ -37,6 +37,8 @@ class Report:
     usage: Spent
     cut: int = 0
     cut_tokens: int = 0
+    thought: int = 0
+    thinking_tokens: int = 0
 
     @property
     def score(self) -> Score | None:
@@ -47,6 +49,11 @@ class Report:
     def shown(self) -> str:
         """The metric that leads: the headline, or in views that correct for guessing, what is left of it."""
         return NORMALIZED if NORMALIZED in self.scores else self.headline
+
+    @property
+    def unreadable(self) -> int:
+        """Answers that count as wrong because nothing could be read in them, or not before they were cut off."""
+        return self.counts["unparsed"] + self.counts["truncated"]
 
     def to_json(self) -> dict[str, Any]:
         """The documented object that `--json` prints, one per system and benchmark; README and tests hold its shape."""
@@ -72,6 +79,8 @@ class Report:
             **{status: self.counts.get(status, 0) for status in ("unparsed", "truncated", "refused")},
             "failed": self.failed,
             "cut": self.cut,
+            "thought": self.thought,
+            "thinking_tokens": self.thinking_tokens,
             "headline": self.headline,
             "average": self.average,
             "chance": self.chance,
@@ -115,9 +124,9 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent) -> Report:
     else:
         scores = _means(scored)
     if plan.normalized and scored:
-        each = subsets or {scored[0].subset: scores}
+        each = (subsets or {scored[0].subset: scores}) if plan.chances else {}
         above = [_above_chance(means, plan.normalized, plan.chances[name]) for name, means in each.items()]
-        scores[NORMALIZED] = macro(above)
+        scores[NORMALIZED] = macro(above) if above else _above_chance(scores, plan.normalized, plan.chance)
     found: Counter[str] = Counter(outcome.kind if isinstance(outcome, Failed) else outcome.status for outcome in every)
     return Report(
         key=plan.key,
@@ -134,6 +143,8 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent) -> Report:
         usage=usage,
         cut=sum(outcome.cut > 0 for outcome in scored),
         cut_tokens=sum(outcome.cut for outcome in scored),
+        thought=sum(outcome.thinking_tokens > 0 for outcome in scored),
+        thinking_tokens=sum(outcome.thinking_tokens for outcome in scored),
     )
 
 

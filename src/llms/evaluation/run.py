@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
-from ..benchmarks.languages import execute, passed
+from ..benchmarks.languages import execute, said
 from ..errors import UsageError
 from ..models.system import Generate, System
-from ..sandbox import Ran, Sandbox
+from ..sandbox import Sandbox
 from ..scoring.repeated import pass_at_k
 from ..scoring.thinking import split_thinking
 from ..tokens.stop import cut_at_stop
@@ -98,7 +98,17 @@ def _ask_open(plan: Plan, block: Sequence[Item], prompts: list, system: System) 
         )
         for place, sample in owners
     ]
-    yield from _gather(owners, system.complete(requests), [how.samples] * len(prompts))
+    results = ((index, _counted(result, system)) for index, result in system.complete(requests))
+    yield from _gather(owners, results, [how.samples] * len(prompts))
+
+
+def _counted(result: Completion | Failure, system: System) -> Completion | Failure:
+    """The same, the tokens of what was thought counted."""
+    thinking = split_thinking(result.text)[0] if isinstance(result, Completion) else ""
+    if not thinking:
+        return result
+    assert isinstance(result, Completion)
+    return replace(result, thinking_tokens=system.count_tokens(thinking))
 
 
 def _gather(owners: list[tuple[int, int]], results: Iterator, counts: list[int]) -> Asked:
@@ -228,8 +238,7 @@ def _judge(
         assert isinstance(answer, Completion)
         program = benchmark.program(item.example.row, _answer_of(plan, prompt, answer).text)
         ran = execute(sandbox, benchmark.language, program.source)
-        good = passed(benchmark.language, ran)
-        ends.append((good, "passed" if good else _why(ran)))
+        ends.append((ran.ok, "passed" if ran.ok else said(ran)))
     right = sum(good for good, _ in ends)
     chances = {k: pass_at_k(len(ends), right, k) for k in PASS_AT}
     scores = {f"pass@{k}": chance for k, chance in chances.items() if chance is not None}
@@ -240,8 +249,3 @@ def _judge(
     )
     return _scored(item, answers, [_or_refused(grade, first)])
 
-
-def _why(ran: Ran) -> str:
-    """The limit that was met, or the last line of what the program said."""
-    last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:] or [f"exit status {ran.exit_code}"]
-    return ran.end if ran.end != "error" else last[0][:200]

@@ -95,7 +95,9 @@ def _clustered(scores: Sequence[float], clusters: Sequence[Hashable], count: int
         low, high, error = _bootstrap(scores, clusters)
         return _bounded(scores, low, high, error, count, "cluster bootstrap", count)
     centre, half = mean(scores), t_quantile(count - 1) * error
-    return _bounded(scores, centre - half, centre + half, error, count, "clustered t", count)
+    naive = stderr(scores)
+    effect = f", design effect {(error / naive) ** 2:.1f}" if naive > 0 else ""
+    return _bounded(scores, centre - half, centre + half, error, count, f"clustered t{effect}", count)
 
 
 def _bounded(

@@ -4,8 +4,10 @@ Source: Miller 2024 (arXiv 2411.00640), section 5. `omega2` is the variance over
 systems' expected scores, `sigma2` the mean variance of one system's answers to one question, `k` answers per question.
 """
 
-from math import sqrt
+from collections.abc import Sequence
+from math import fsum, sqrt
 
+from .intervals import mean
 from .student import Z
 
 Z_POWER_80 = 0.8416212335729143  # leaves 20 % above it
@@ -27,3 +29,12 @@ def needed(
     if difference <= 0:
         raise ValueError(f"the difference is {difference}; it must be positive")
     return (Z + Z_POWER_80) ** 2 * (omega2 + sigma2_a / k + sigma2_b / k) / difference**2
+
+
+def variance(differences: Sequence[float]) -> float:
+    """What stands for `omega2` with the noise of answers in it, from a pilot's differences of scores.
+
+    At least what three differing questions would show: that none was seen to differ does not mean that none does.
+    """
+    n, centre = len(differences), mean(differences)
+    return max(fsum((d - centre) ** 2 for d in differences) / (n - 1), 3 / n)

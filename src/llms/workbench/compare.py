@@ -1,6 +1,7 @@
 """The verb `compare`: two systems, or two stored runs, on the same questions."""
 
 import random
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ from ..evaluation.run import check
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..statistics.paired import Paired, Verdict, compare, holm, status_rate
-from ..statistics.power import detectable
+from ..statistics.power import OMEGA2, SIGMA2, detectable, variance
 from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
 from ..values import Outcome, Scored
@@ -24,7 +25,8 @@ from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, ma
 from .system import load
 
 UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
-STEP = 16  # items that are asked between two looks
+STEP, GROWTH = 16, 8  # items that are asked between two looks: at least 16, and an eighth of those before
+PILOT = 30  # items asked before from which the spread of differences is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def compare_all(
         yield found
     else:
         reports: list[Report] = []
-        yield from _expected(a, names, options)
+        yield from _expected(a, b, names, options)
         for event in evaluate_all([a, b], names, options):
             if isinstance(event, Report):
                 reports.append(event)
@@ -192,20 +194,30 @@ def _adjusted(found: list[Comparison]) -> list[Comparison]:
     ]  # fmt: skip
 
 
-def _expected(system: str, names: Sequence[str], options: Options) -> Iterator[Progress]:
-    """What a comparison will be able to show, said before it is run (for systems that differ on a ninth of the questions)."""
+def _expected(a: str, b: str, names: Sequence[str], options: Options) -> Iterator[Progress]:
+    """What a comparison that is about to be run will be able to show (80 % power at the 5 % level)."""
     source, benchmarks = choose(names, options)
-    model = load(system)
-    for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
-        n = len(make_plan(model, benchmark, source, options).items)
-        seen = 100 * detectable(n)
-        yield Progress(
-            "",
-            benchmark.name,
-            0,
-            0,
-            note=f"{benchmark.name}: with n = {n} you will see differences of {seen:.0f} points or more",
-        )
+    models = load(a), load(b)
+    with Runs(settings.database()) as store:
+        for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
+            plans = [make_plan(model, benchmark, source, options) for model in models]
+            n, before = len(plans[0].items), _asked_before(store, plans)
+            if len(before) >= n:
+                continue
+            if len(before) >= PILOT:
+                seen, basis = detectable(n, variance(before)), f", judging by the {len(before)} items asked before"
+            else:
+                seen, basis = detectable(n, OMEGA2, SIGMA2, SIGMA2, options.samples), ""
+            note = f"{benchmark.name}: with n = {n} you will see differences of {100 * seen:.0f} points or more{basis}"
+            yield Progress("", benchmark.name, 0, 0, note=note)
+
+
+def _asked_before(store: Runs, plans: Sequence[Plan]) -> list[float]:
+    """Differences of scores on the items that both systems were asked before."""
+    sides = [{o.item: o for _, o in store.outcomes(made.key.run) if isinstance(o, Scored)} for made in plans]
+    metric = plans[0].headline
+    both = [(sides[0][item], sides[1][item]) for item in sides[0] if item in sides[1]]
+    return [x.scores[metric] - y.scores[metric] for x, y in both if metric in x.scores and metric in y.scores]
 
 
 def _sequential(
@@ -216,7 +228,7 @@ def _sequential(
     with load(a) as first, load(b) as second, Runs(settings.database()) as store:
         for model in (first, second):  # two models at once: half the workers each
             model.workers = max(1, (options.workers or settings.workers() or model.most_workers()) // 2)
-        for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
+        for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark, options)]:
             yield from _decide(store, first, second, benchmark, source, options, margin)
 
 
@@ -235,32 +247,38 @@ def _decide(
         check(made, benchmark, model)
     order = list(range(len(plans[0].items)))
     random.Random(f"{plans[0].key.run} {plans[1].key.run}").shuffle(order)
-    clusters = list(dict.fromkeys(plans[0].items[place].cluster for place in order))  # whole clusters, in random order
-    members = {cluster: [place for place in order if plans[0].items[place].cluster == cluster] for cluster in clusters}
-    sequence, metric, done, used, waiting = ConfidenceSequence(), plans[0].headline, 0, 0, list(clusters)
+    members: dict[str, list[int]] = {}  # whole clusters, in random order
+    for place in order:
+        members.setdefault(plans[0].items[place].cluster, []).append(place)
+    sequence, metric, done, waiting = ConfidenceSequence(), plans[0].headline, 0, deque(members)
     known: list[dict[str, Outcome]] = [{}, {}]
+    used: list[str] = []
+    notes: set[str] = set()
     while waiting and not sequence.decision(margin):
         batch: list[str] = []
-        while waiting and sum(len(members[c]) for c in batch) < STEP:
-            batch.append(waiting.pop(0))
+        while waiting and sum(len(members[c]) for c in batch) < max(STEP, done // GROWTH):
+            batch.append(waiting.popleft())
         places = [place for cluster in batch for place in members[cluster]]
         for side, (model, made) in enumerate(zip((first, second), plans, strict=True)):
             chosen = replace(made, items=tuple(made.items[place] for place in places))
             for event in evaluate_plan(store, model, benchmark, chosen, options, sandbox):
-                if isinstance(event, Progress) and event.note:
+                if isinstance(event, Progress) and event.note and event.note not in notes:
+                    notes.add(event.note)
                     yield event
             names = {item.name for item in chosen.items}
             known[side] |= {o.item: o for _, o in store.outcomes(made.key.run) if o.item in names}
         done += len(places)
         for cluster in batch:
-            found = _difference(known, [plans[0].items[place].name for place in members[cluster]], metric)
+            items = [plans[0].items[place].name for place in members[cluster]]
+            used += items
+            found = _difference(known, items, metric)
             if found is not None:
                 sequence.add(found)
-                used = done
             if sequence.decision(margin):
                 break
         yield Progress(f"{first.name.text} and {second.name.text}", benchmark.name, done, len(order))
-    yield _decided(store, plans, known, sequence, margin, used, len(order))
+    seen = [{item: side[item] for item in used if item in side} for side in known]
+    yield _decided(store, plans, seen, sequence, margin, len(used), len(order))
 
 
 def _difference(known: list[dict[str, Outcome]], items: list[str], metric: str) -> float | None:
@@ -280,5 +298,6 @@ def _decided(
     made = replace(made, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")
     both = [[o for o in side.values() if isinstance(o, Scored)] for side in known]
     made = _readable(made, *both)
-    saved = f"{used} of {available} items used"
+    share = 100 * (available - used) / available
+    saved = f"{used} of {available} items used" + (f", {share:.0f} % saved" if used < available else "")
     return replace(made, available=available, reason=f"{made.reason}; {saved}" if made.reason else saved)

@@ -13,7 +13,7 @@ from .. import settings
 from ..benchmarks.benchmark import Benchmark, Draw
 from ..benchmarks.catalogue import CATALOGUE, find, find_view
 from ..benchmarks.fresh import Fresh, is_fresh
-from ..benchmarks.languages import missing
+from ..benchmarks.languages import missing, unusable
 from ..benchmarks.own import Scorer, declare
 from ..benchmarks.twin import twin
 from ..data import Source, open_source
@@ -164,9 +164,9 @@ def _evaluate_all(
     ledger = Ledger(None if options.budget is None else Decimal(str(options.budget)))
     source, benchmarks = choose(names, options, ledger, opened)
     for benchmark in benchmarks:
-        if reason := not_run(benchmark):
+        if reason := not_run(benchmark, options):
             yield Progress("", benchmark.name, 0, 0, note=f"{benchmark.name} is not run: {reason}")
-    benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark)]
+    benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark, options)]
     sandbox = Sandbox(options.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
     models = [load(name) for name in dict.fromkeys(systems)]
     for model in models:
@@ -243,9 +243,14 @@ def evaluate_plan(
         raise stopped
 
 
-def not_run(benchmark: Benchmark) -> str | None:
-    """Why a benchmark cannot be run on this machine: its programs lack a compiler or interpreter."""
-    return missing(benchmark.language) if benchmark.kind == "code" else None
+def not_run(benchmark: Benchmark, options: Options | None = None) -> str | None:
+    """Why a benchmark cannot be run on this machine: its programs lack a compiler or interpreter.
+
+    With the `options` of a run that is about to begin, a first program is tried.
+    """
+    if benchmark.kind != "code":
+        return None
+    return unusable(benchmark.language, options.sandbox) if options else missing(benchmark.language)
 
 
 def withhold(item: Item, prompt: Prompt, outcome: Outcome) -> tuple[Prompt, Outcome]:
@@ -364,7 +369,7 @@ def evaluate(
         asked.check()
         store = opened.enter_context(Runs(settings.database()))
         for benchmark in suited(asked, chosen, benchmarks):
-            if reason := not_run(benchmark):
+            if reason := not_run(benchmark, options):
                 raise UsageError(f"{benchmark.name} cannot be run: {reason}")
             made = make_plan(asked, benchmark, source, options)
             check(made, benchmark, asked)

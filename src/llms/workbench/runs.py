@@ -80,7 +80,7 @@ def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
     if not isinstance(outcome, Scored):
         return {**row, "status": outcome.kind, "prompt": shown, "reason": outcome.reason}
     if outcome.completions:
-        answers: dict[str, Any] = {"text": outcome.completions[0].text}
+        answers: dict[str, Any] = {"text": outcome.completions[0].text, "thinking_tokens": outcome.thinking_tokens}
         if len(outcome.completions) > 1:
             answers["texts"] = [completion.text for completion in outcome.completions]
     else:
