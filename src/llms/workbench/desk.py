@@ -4,32 +4,402 @@ A run belongs to the desk, not to the page that began it: readers come and go, t
 asynchronous; what blocks goes to a thread.
 """
 
-import threading
-from typing import TypeVar
+import asyncio
+import io
+import json
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
 
-from ..models.system import Model
-from .system import system
+from pydantic_ai.messages import BinaryContent, ModelRequest, SystemPromptPart
 
-T = TypeVar("T")
-POLICIES = ("truncate", "summarise", "strict")
-LOOK_SECONDS = 0.2  # how often another process's run is looked at
+from .. import settings
+from ..agents.step import Wish
+from ..chat.consent import Decision
+from ..chat.conversation import Conversation, Node, new_id, title_of
+from ..chat.events import kind_of, to_json
+from ..chat.fit import Policy, fit
+from ..chat.markdown import markdown
+from ..chat.messages import document, index, user
+from ..chat.turn import Turn
+from ..errors import LlmsError, UnknownName, UsageError
+from ..models.name import ENDPOINTS
+from ..store import chat_runs, search, transfer
+from ..store.conversations import Conversations
+from ..tools.catalogue import PLACES, TOOLS
+from . import agent as agents
+from . import answering, shown, stateless
+from .answering import POLICIES, Models
+
+DEFAULT_MODEL = "smollm2"
+LOOK_SECONDS = 0.2  # how often a run of another process, or one that waits, is looked at
+NEW = "New chat"
 
 
-class Models:
-    """Models by name, each loaded once and kept."""
+class Desk:
+    """Everything the pages may ask for. `model` is the one of new chats."""
 
-    def __init__(self) -> None:
-        self._loaded: dict[str, Model] = {}
-        self._lock = threading.Lock()
+    policies = POLICIES
 
-    def get(self, name: str) -> Model:
-        with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = system(name)
-            return self._loaded[name]
+    def __init__(self, model: str | None = None):
+        self.model = model or DEFAULT_MODEL
+        self.store = Conversations(settings.database())
+        self.loaded = Models()
+        self._turns: dict[str, Turn] = {}
+        self._attached: dict[str, Any] = {}
+        self._teams: dict[str, asyncio.Task[None]] = {}
+        if not self.store.note:
+            chat_runs.recover(self.store)
 
     def close(self) -> None:
-        with self._lock:
-            for model in self._loaded.values():
-                model.close()
-            self._loaded.clear()
+        for turn in self._turns.values():
+            turn.stop()
+        self.loaded.close()
+        self.store.close()
+
+    # looking
+
+    async def listing(self) -> list[dict[str, Any]]:
+        return [{"id": one.id, "title": one.title or NEW} for one in await _aside(self.store.all, 200)]
+
+    async def models(self) -> list[str]:
+        from .models import listing
+
+        return [one.name for one in await _aside(listing) if one.name] + [f"{name}:" for name in ENDPOINTS]
+
+    async def conversation(self, id: str | None) -> dict[str, Any]:
+        """What a page shows of a conversation; of a new one with id None."""
+        if id is None:
+            return {"id": None, "title": NEW, "model": self.model, "policy": POLICIES[0], "path": [], "run": None,
+                    "tools": [], "tags": [], "system": "", "spent": ""}  # fmt: skip
+        return await _aside(self._conversation, id)
+
+    def _conversation(self, id: str) -> dict[str, Any]:
+        about, tree = self.store.about(id), self.store.open(id)
+        runs = chat_runs.runs(self.store, id)
+        busy = next((run.id for run in reversed(runs) if run.state in ("running", "waiting")), None)
+        calls = {
+            node.id: chat_runs.calls(self.store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"
+        }
+        failed = {run.node: run for run in runs if run.state == "failed"}
+        path = shown.path(tree, {node: shown.spent(made) for node, made in calls.items()})
+        for message in path:
+            if message["state"] == "failed":
+                parent = tree.node(message["id"]).parent
+                message["error"] = failed[parent].reason if parent in failed else "the answer failed"
+        system = next((p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), "")
+        return {
+            "id": id, "title": about.title or NEW, "model": about.model or self.model, "policy": about.policy, "path": path,
+            "run": busy, "tools": [], "tags": list(about.tags), "system": system,
+            "spent": shown.spent([call for made in calls.values() for call in made]),
+        }  # fmt: skip
+
+    async def show(self, id: str, node: str) -> None:
+        """Make the branch of `node` the active one."""
+        tree = await _aside(self.store.open, id)
+        if node not in {one.id for one in tree.path()}:
+            await self.switch(id, node)
+
+    async def search(self, text: str) -> list[dict[str, Any]]:
+        hits = await _aside(search.search, self.store, text)
+        return [
+            {"id": hit.conversation, "title": hit.title or NEW, "node": hit.node, "snippet": hit.snippet} for hit in hits
+        ]
+
+    async def saw(self, id: str, node: str) -> dict[str, Any]:
+        return shown.saw(await _aside(lambda: chat_runs.calls(self.store, node=node)))
+
+    async def blob(self, digest: str) -> tuple[str, bytes]:
+        """(media type, bytes) of what is attached to a stored message, or waits to be sent."""
+        if digest in self._attached:
+            made = self._attached[digest]
+            return made.media_type, made.data
+        found = next(self.store.read("SELECT media_type FROM blobs WHERE digest = ?", (digest,)), None)
+        if found is None:
+            raise UnknownName("attachment", digest, [])
+        return found[0], await _aside(self.store.blob, digest)
+
+    async def tools(self) -> list[dict[str, Any]]:
+        from ..tools.tool import ASKING
+
+        return [
+            {"name": name, "description": tool.description, "asks": tool.kind in ASKING, "missing": ""}
+            for name in PLACES
+            for tool in [TOOLS[name]]
+        ]
+
+    # changing
+
+    async def create(self, model: str, policy: str) -> str:
+        if policy and policy not in POLICIES:
+            raise UnknownName("policy", policy, POLICIES)
+        id = new_id()
+        self.store.save(Conversation(id), model=model or self.model, policy=policy or POLICIES[0])
+        return id
+
+    async def change(self, id: str, title: str | None, tags: list[str] | None, system: str | None) -> None:
+        about = self.store.about(id)
+        if title is not None and title.strip():
+            self.store.rename(id, title.strip())
+        if tags is not None:
+            self.store.tag(id, add=tags, remove=[tag for tag in about.tags if tag not in tags])
+        if system is not None:
+            await _aside(self._set_system, id, system)
+
+    def _set_system(self, id: str, text: str) -> None:
+        """The first message of every path; changed by a copy of the active path under the new one."""
+        before = self.store.open(id)
+        path = list(before.path())
+        old = path[0] if path and path[0].role == "system" else None
+        if (old is None and not text.strip()) or (old and _text(old) == text):
+            return
+        if old is not None and text.strip():
+            after = before.edit(old.id, ModelRequest(parts=[SystemPromptPart(text)]))
+        elif not path:
+            after = before.append(ModelRequest(parts=[SystemPromptPart(text)]), "user")
+        else:
+            raise UsageError("a conversation that has begun keeps its beginning; fork it, or begin a new chat with this system prompt")
+        for node in path[1:] if old else []:
+            after = after.append(node.message, node.author, node.state)
+        self.store.save(after, before)
+
+    async def delete(self, id: str) -> None:
+        await self._quiet(id)
+        await _aside(self.store.delete, id)
+
+    async def switch(self, id: str, node: str) -> None:
+        before = self.store.open(id)
+        self.store.save(before.switch(node), before)
+
+    async def fork(self, id: str, node: str) -> str:
+        about = self.store.about(id)
+        made = self.store.open(id).fork(node)
+        self.store.save(made, model=about.model, policy=about.policy, title=f"{about.title or NEW} (fork)")
+        return made.id
+
+    async def export(self, id: str, form: str) -> tuple[str, str, bytes]:
+        """(file name, media type, bytes)."""
+        about = self.store.about(id)
+        if form == "markdown":
+            text = markdown(about.title or NEW, self.store.open(id).path())
+            return f"{about.title or NEW}.md", "text/markdown", text.encode()
+        out = io.BytesIO()
+        await _aside(transfer.write, self.store, [id], out)
+        return f"{about.title or NEW}.zip", "application/zip", out.getvalue()
+
+    async def take_in(self, name: str, data: bytes, dry: bool) -> str:
+        """The report of an import."""
+        with tempfile.TemporaryDirectory(prefix="llms-import-") as folder:
+            path = Path(folder, Path(name).name or "import")
+            path.write_bytes(data)
+            taken = await _aside(transfer.read, self.store, path, dry)
+        lines = [f"{'would take' if dry else 'took'} {count} messages of “{title}”" for title, count in taken.taken]
+        lines += [f"{taken.present} conversations were here already"] if taken.present else []
+        lines += [f"left out {what}: {reason}" for what, reason in taken.skipped]
+        return "\n".join(lines) or "nothing was found in the file"
+
+    async def attach(self, attachment: Any) -> dict[str, Any]:
+        id = new_id()
+        self._attached[id] = attachment
+        return {"id": id, "name": attachment.name, "type": attachment.media_type, "url": f"/api/blobs/{id}",
+                "size": len(attachment.data)}  # fmt: skip
+
+    async def transcribe(self, id: str, model: str) -> str:
+        raise UsageError("name a speech model: llms web needs LLMS_TRANSCRIBE_MODEL, a Whisper checkpoint's folder or hub name")
+
+    # answering
+
+    async def send(
+        self, id: str, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str], edit: str | None
+    ) -> str:
+        """The run that answers. The question is stored before anything is asked."""
+        before = await _aside(self.store.open, id)
+        if edit and before.node(edit).role == "assistant":
+            self._keep_edited(before, edit, text)
+            return ""
+        message = user(text, [self._content(one) for one in attachments])
+        after = before.edit(edit, message) if edit else before.append(message, "user")
+        self.store.save(after, before, model=model or self.model, policy=policy or self.store.about(id).policy)
+        for one in attachments:
+            self._attached.pop(one, None)
+        return await self._begin(id, model, tools)
+
+    def _keep_edited(self, before: Conversation, id: str, text: str) -> None:
+        from pydantic_ai.messages import ModelResponse, TextPart
+
+        old = before.node(id).message
+        made = ModelResponse(parts=[TextPart(text)], model_name=getattr(old, "model_name", None))
+        self.store.save(before.edit(id, made), before)
+
+    def _content(self, id: str) -> Any:
+        found = self._attached.get(id)
+        if found is None:
+            raise UnknownName("attachment", id, [])
+        if found.kind == "text":
+            return document(found.name, found.data.decode("utf-8-sig"))
+        return BinaryContent(found.data, media_type=found.media_type, identifier=found.name)
+
+    async def again(self, id: str, node: str, model: str, tools: Sequence[str]) -> str:
+        """Another answer beside `node`."""
+        before = self.store.open(id)
+        self.store.save(before.regenerate(node), before)
+        return await self._begin(id, model, tools)
+
+    async def go_on(self, id: str, node: str) -> str:
+        """The answer `node`, which broke off, carried on in a new version of it."""
+        before = self.store.open(id)
+        old = before.node(node)
+        self.store.save(before.regenerate(node), before)
+        return await self._begin(id, self.store.about(id).model, (), continues=old)
+
+    async def _begin(self, id: str, model: str, tools: Sequence[str], **how: Any) -> str:
+        about = self.store.about(id)
+        turn = await _aside(
+            lambda: answering.begin(
+                self.store, self.loaded, id, model=model or about.model or self.model, tools=tools,
+                policy=about.policy or POLICIES[0], confirmed=True, **how,
+            )
+        )  # fmt: skip
+        return self._start(turn)
+
+    def _start(self, turn: Turn) -> str:
+        run = turn.run
+        self._turns[run] = turn.start()
+        task = asyncio.ensure_future(turn.wait())
+        task.add_done_callback(lambda done: (self._turns.pop(run, None), done.exception()))
+        return run
+
+    async def events(self, run: str, after: int) -> AsyncIterator[tuple[int, dict[str, Any]]]:
+        """(number, event) of a run from behind `after` to its end, live or from the store; also while it waits."""
+        while True:
+            turn = self._turns.get(run)
+            if turn is not None:
+                async for event in turn.events(after):
+                    after = event.seq
+                    yield after, json.loads(to_json(event))
+            for event in await _aside(chat_runs.events, self.store, run, after):
+                after = event.seq
+                yield after, json.loads(to_json(event))
+                if kind_of(event) == "run_finished":
+                    return
+            state = next((s for (s,) in self.store.read("SELECT state FROM chat_runs WHERE id = ?", (run,))), None)
+            if state is None:
+                raise UnknownName("run", run, [])
+            if state not in ("running", "waiting"):
+                yield after + 1, {"type": "run_finished", "run": run, "state": state, "reason": state, "text": ""}
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def stop(self, run: str, seen: int) -> None:
+        turn = self._turns.get(run)
+        if turn is not None:
+            turn.stop(seen)
+            return
+        rows = list(self.store.read("SELECT conversation FROM chat_runs WHERE id = ? AND state = 'waiting'", (run,)))
+        for (conversation,) in rows:
+            chat_runs.abandon(self.store, conversation)
+
+    async def _quiet(self, conversation: str) -> None:
+        for run in chat_runs.runs(self.store, conversation):
+            if turn := self._turns.get(run.id):
+                turn.stop()
+                await turn.wait()
+
+    async def approve(self, run: str, call: str, approved: bool, arguments: str, scope: str) -> None:
+        """Record the decision; when every call that waits is decided, the run goes on."""
+        try:
+            args = json.loads(arguments)
+        except ValueError as error:
+            raise UsageError(f"the arguments are no JSON: {error}") from error
+        waiting = {record.id: record for record in chat_runs.waiting(self.store, run)}
+        original = waiting[call].args if call in waiting else None
+        original = json.loads(original) if isinstance(original, str) else original
+        decision = Decision(approved, scope if approved else "once", None if args == original else args)  # type: ignore[arg-type]
+        conversation = next(c for (c,) in self.store.read("SELECT conversation FROM chat_runs WHERE id = ?", (run,)))
+        tainted = bool(chat_runs.consent(self.store, conversation).sources)
+        chat_runs.decide(self.store, run, call, decision, tainted)
+        decided = self._decided.setdefault(run, {})
+        decided[call] = decision
+        if set(decided) >= set(waiting):
+            del self._decided[run]
+            about = self.store.about(conversation)
+            names = list(dict.fromkeys(record.name for record in waiting.values()))
+            turn = await _aside(
+                lambda: answering.begin(
+                    self.store, self.loaded, conversation, model=about.model or self.model, run=run, decisions=decided,
+                    tools=self._tools.get(run, names), policy=about.policy or POLICIES[0], confirmed=True,
+                )
+            )  # fmt: skip
+            self._start(turn)
+
+    async def count(
+        self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
+    ) -> dict[str, Any]:
+        """What sending the text would take of the window, and what the policy would leave out."""
+        return await _aside(self._count, id, text, model or self.model, policy or POLICIES[0], list(attachments))
+
+    def _count(self, id: str | None, text: str, model: str, policy: str, attachments: list[str]) -> dict[str, Any]:
+        opened = self.loaded.get(model)
+        window, calibration = answering.window_of(opened, self.store)
+        tree = self.store.open(id) if id else Conversation("draft")
+        tree = tree.append(user(text or " ", [self._content(one) for one in attachments]), "user")
+        try:
+            fitted = fit(tree.path(), window, answering.counter(opened), Policy(policy))  # type: ignore[arg-type]
+        except LlmsError as error:
+            return {"tokens": window.budget + 1, "budget": window.budget, "grade": window.grade, "drops": str(error), "price": ""}
+        gone = [fate for fate in fitted.report.fates if fate.what in ("dropped", "elided", "chunked", "covered")]
+        price = answering.price_of(opened)(_usage(fitted.report.count))
+        return {
+            "tokens": calibration.apply(fitted.report.count) if window.grade == "calibrated" else fitted.report.count,
+            "budget": window.budget,
+            "grade": window.grade,
+            "drops": f"{len(gone)} messages ({sum(fate.tokens for fate in gone):,} tokens)" if gone else "",
+            "price": "" if opened.name.local else shown.money(price),
+        }
+
+    # lessons and teams
+
+    async def next_tokens(self, model: str, text: str, top: int) -> list[Any]:
+        return await _aside(lambda: self.loaded.get(model).next_tokens(text, top))
+
+    async def stateless(self, model: str, name: str) -> dict[str, Any]:
+        return await _aside(lambda: stateless.shown(model, name, self.loaded))
+
+    async def begin_team(self, goal: str, how: agents.Settings) -> str:
+        """The id of a team's run, which goes on by itself."""
+
+        async def nobody(wish: Wish) -> bool:
+            return False
+
+        told = agents.run(goal, how, nobody)
+        run, _ = await anext(told)
+
+        async def rest() -> None:
+            async for _ in told:
+                pass
+
+        self._teams[run] = asyncio.ensure_future(rest())
+        self._teams[run].add_done_callback(lambda done: (self._teams.pop(run, None), done.cancelled() or done.exception()))
+        return run
+
+    def stop_team(self, run: str) -> None:
+        if task := self._teams.get(run):
+            task.cancel()
+
+
+def _usage(tokens: int) -> Any:
+    from pydantic_ai.usage import RequestUsage
+
+    return RequestUsage(input_tokens=tokens)
+
+
+def _text(node: Node) -> str:
+    return "".join(part.text for part in index(node.message))
+
+
+async def _aside(function: Any, *arguments: Any) -> Any:
+    return await asyncio.to_thread(function, *arguments)
+
+
+__all__ = ["Desk", "title_of"]
