@@ -106,8 +106,8 @@ def begin(
     run: str | None = None,
     decisions: Mapping[str, Decision] | None = None,
     confirmed: bool = False,
-) -> Turn:
-    """A turn that answers the last message of the conversation's active path; not started yet.
+) -> tuple[str, Turn]:
+    """The run's id and a turn that answers the last message of the conversation's active path; not started yet.
 
     `run` and `decisions` take up a run that waited for a person. Raises UnknownName, UsageError or ModelError.
     """
@@ -142,6 +142,6 @@ def begin(
         journal = chat_runs.begin(store, conversation, path[-1].id, kind)
     else:
         journal = chat_runs.resume(store, run)
-    return Turn(path, setup, journal, conversation, past, decisions, continues)
+    return journal.run, Turn(path, setup, journal, conversation, past, decisions, continues)
 
 

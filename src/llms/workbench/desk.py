@@ -17,7 +17,7 @@ from pydantic_ai.messages import BinaryContent, ModelRequest, SystemPromptPart
 from .. import settings
 from ..agents.step import Wish
 from ..chat.consent import Decision
-from ..chat.conversation import Conversation, Node, new_id, title_of
+from ..chat.conversation import Conversation, Node, new_id
 from ..chat.events import kind_of, to_json
 from ..chat.fit import Policy, fit
 from ..chat.markdown import markdown
@@ -49,6 +49,7 @@ class Desk:
         self._turns: dict[str, Turn] = {}
         self._attached: dict[str, Any] = {}
         self._teams: dict[str, asyncio.Task[None]] = {}
+        self._decided: dict[str, dict[str, Decision]] = {}
         if not self.store.note:
             chat_runs.recover(self.store)
 
@@ -255,16 +256,15 @@ class Desk:
 
     async def _begin(self, id: str, model: str, tools: Sequence[str], **how: Any) -> str:
         about = self.store.about(id)
-        turn = await _aside(
+        run, turn = await _aside(
             lambda: answering.begin(
                 self.store, self.loaded, id, model=model or about.model or self.model, tools=tools,
                 policy=about.policy or POLICIES[0], confirmed=True, **how,
             )
         )  # fmt: skip
-        return self._start(turn)
+        return self._start(run, turn)
 
-    def _start(self, turn: Turn) -> str:
-        run = turn.run
+    def _start(self, run: str, turn: Turn) -> str:
         self._turns[run] = turn.start()
         task = asyncio.ensure_future(turn.wait())
         task.add_done_callback(lambda done: (self._turns.pop(run, None), done.exception()))
@@ -325,13 +325,13 @@ class Desk:
             del self._decided[run]
             about = self.store.about(conversation)
             names = list(dict.fromkeys(record.name for record in waiting.values()))
-            turn = await _aside(
+            _, turn = await _aside(
                 lambda: answering.begin(
                     self.store, self.loaded, conversation, model=about.model or self.model, run=run, decisions=decided,
-                    tools=self._tools.get(run, names), policy=about.policy or POLICIES[0], confirmed=True,
+                    tools=names, policy=about.policy or POLICIES[0], confirmed=True,
                 )
             )  # fmt: skip
-            self._start(turn)
+            self._start(run, turn)
 
     async def count(
         self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
@@ -401,5 +401,3 @@ def _text(node: Node) -> str:
 async def _aside(function: Any, *arguments: Any) -> Any:
     return await asyncio.to_thread(function, *arguments)
 
-
-__all__ = ["Desk", "title_of"]
