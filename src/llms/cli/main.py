@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "calc": ("calc", "calc", "Work out an expression exactly, as the tool of a model does."),
     "tokens": ("tokens", "tokens", "Show how models cut a text into tokens, and what sending it costs."),
     "next": ("next_tokens", "next_tokens", "Show the most likely next tokens after a text."),
+    "mcp": ("mcp", "mcp", "List the configured MCP servers; accept what one starts and offers."),
     "models": ("models", "models", "List the models that are at hand."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
