@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "mcp": ("mcp", "mcp", "List the configured MCP servers; accept what one starts and offers."),
     "models": ("models", "models", "List the models that are at hand."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
+    "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }
 

@@ -87,9 +87,7 @@ def _manners(model: Model) -> tuple[bool, bool]:
 
 def price_of(model: Model) -> Callable[[RequestUsage], Decimal | None]:
     """What a request took in US dollars: 0 for a model that is here, None where the price is unknown."""
-    return lambda used: model.price(
-        Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, reported=True)
-    )
+    return lambda used: model.price(Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, reported=True))
 
 
 def begin(
@@ -136,12 +134,12 @@ def begin(
         confirmed=confirmed,
     )
     summaries = chat_runs.summaries(store, conversation)
-    past = Past(chat_runs.last_cut(store, path), summaries[-1] if summaries else None, chat_runs.edits(store, conversation))
+    past = Past(
+        chat_runs.last_cut(store, path), summaries[-1] if summaries else None, chat_runs.edits(store, conversation)
+    )
     if run is None:
         kind = "continue" if continues else "chat"
         journal = chat_runs.begin(store, conversation, path[-1].id, kind)
     else:
         journal = chat_runs.resume(store, run)
     return journal.run, Turn(path, setup, journal, conversation, past, decisions, continues)
-
-

@@ -89,7 +89,9 @@ class Desk:
             if message["state"] == "failed":
                 parent = tree.node(message["id"]).parent
                 message["error"] = failed[parent].reason if parent in failed else "the answer failed"
-        system = next((p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), "")
+        system = next(
+            (p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), ""
+        )
         return {
             "id": id, "title": about.title or NEW, "model": about.model or self.model, "policy": about.policy, "path": path,
             "run": busy, "tools": [], "tags": list(about.tags), "system": system,
@@ -105,7 +107,8 @@ class Desk:
     async def search(self, text: str) -> list[dict[str, Any]]:
         hits = await _aside(search.search, self.store, text)
         return [
-            {"id": hit.conversation, "title": hit.title or NEW, "node": hit.node, "snippet": hit.snippet} for hit in hits
+            {"id": hit.conversation, "title": hit.title or NEW, "node": hit.node, "snippet": hit.snippet}
+            for hit in hits
         ]
 
     async def saw(self, id: str, node: str) -> dict[str, Any]:
@@ -160,7 +163,9 @@ class Desk:
         elif not path:
             after = before.append(ModelRequest(parts=[SystemPromptPart(text)]), "user")
         else:
-            raise UsageError("a conversation that has begun keeps its beginning; fork it, or begin a new chat with this system prompt")
+            raise UsageError(
+                "a conversation that has begun keeps its beginning; fork it, or begin a new chat with this system prompt"
+            )
         for node in path[1:] if old else []:
             after = after.append(node.message, node.author, node.state)
         self.store.save(after, before)
@@ -207,12 +212,21 @@ class Desk:
                 "size": len(attachment.data)}  # fmt: skip
 
     async def transcribe(self, id: str, model: str) -> str:
-        raise UsageError("name a speech model: llms web needs LLMS_TRANSCRIBE_MODEL, a Whisper checkpoint's folder or hub name")
+        raise UsageError(
+            "name a speech model: llms web needs LLMS_TRANSCRIBE_MODEL, a Whisper checkpoint's folder or hub name"
+        )
 
     # answering
 
     async def send(
-        self, id: str, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str], edit: str | None
+        self,
+        id: str,
+        text: str,
+        model: str,
+        policy: str,
+        tools: Sequence[str],
+        attachments: Sequence[str],
+        edit: str | None,
     ) -> str:
         """The run that answers. The question is stored before anything is asked."""
         before = await _aside(self.store.open, id)
@@ -347,7 +361,13 @@ class Desk:
         try:
             fitted = fit(tree.path(), window, answering.counter(opened), Policy(policy))  # type: ignore[arg-type]
         except LlmsError as error:
-            return {"tokens": window.budget + 1, "budget": window.budget, "grade": window.grade, "drops": str(error), "price": ""}
+            return {
+                "tokens": window.budget + 1,
+                "budget": window.budget,
+                "grade": window.grade,
+                "drops": str(error),
+                "price": "",
+            }
         gone = [fate for fate in fitted.report.fates if fate.what in ("dropped", "elided", "chunked", "covered")]
         price = answering.price_of(opened)(_usage(fitted.report.count))
         return {
@@ -380,7 +400,9 @@ class Desk:
                 pass
 
         self._teams[run] = asyncio.ensure_future(rest())
-        self._teams[run].add_done_callback(lambda done: (self._teams.pop(run, None), done.cancelled() or done.exception()))
+        self._teams[run].add_done_callback(
+            lambda done: (self._teams.pop(run, None), done.cancelled() or done.exception())
+        )
         return run
 
     def stop_team(self, run: str) -> None:
@@ -400,4 +422,3 @@ def _text(node: Node) -> str:
 
 async def _aside(function: Any, *arguments: Any) -> Any:
     return await asyncio.to_thread(function, *arguments)
-
