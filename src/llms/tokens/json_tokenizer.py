@@ -62,6 +62,14 @@ class JsonTokenizer:
     def with_special(self, ids: Sequence[int]) -> str:
         return self.decode(ids, special=True)
 
+    def data(self, token: int) -> bytes:
+        """The bytes of text that a token stands for; those of a special token are its name."""
+        return self.entry(token).data
+
+    def starts(self, text: str, special: bool = True) -> list[int]:
+        """Where in `text` each of its tokens begins, in characters."""
+        return spread(self.backend.encode(text, add_special_tokens=special).offsets)
+
     def pieces(self, text: str, special: bool = True) -> list[Piece]:
         """The tokens of `text` and the part of it that each stands for."""
         return cut(self.backend, text, special)
@@ -69,6 +77,15 @@ class JsonTokenizer:
     def entry(self, token: int) -> Piece:
         """The vocabulary's entry of a token id, as if it were a text of its own."""
         return entry(self.backend, token)
+
+
+def spread(offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """Where each token begins, in characters, from (start, end) pairs; a space that is left to no token is the next's."""
+    starts, seen = [], 0
+    for start, end in offsets:
+        starts.append(min(start, seen))
+        seen = max(seen, end)
+    return starts
 
 
 def open_tokenizer(folder: Path, model_type: str, config: Mapping[str, Any]) -> JsonTokenizer | None:
