@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..benchmarks.languages import RUNNERS, execute, missing, passed
+from ..benchmarks.languages import RUNNERS, execute, missing
 from ..errors import UsageError
 from ..sandbox import Ran, Sandbox
 
@@ -86,7 +86,7 @@ class SaysTheSame:
         compiling = len(RUNNERS[self.language].commands) > 1
         if compiling and runs[0].command == 0 and not runs[0].ok:
             return f"it does not compile: {last_words(runs[0], 1200)}"
-        if not passed(self.language, runs[0]):
+        if not runs[0].ok:
             return f"it fails when it runs: {last_words(runs[0])}"
         if difference := first_difference(self._expected.stdout, runs[0].stdout):
             return f"it prints something else than the Python program: {difference}"
