@@ -1,6 +1,7 @@
 """`llms web`."""
 
 import socket
+import threading
 import webbrowser
 
 import click
@@ -35,6 +36,7 @@ def web(port: int, host: str, model: str | None, open_: bool) -> None:
     server = uvicorn.Server(
         uvicorn.Config(create_app(desk), log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=500)
     )
+    threading.Thread(target=desk.warm_up, name="llms-warm-up", daemon=True).start()
     click.echo(f"llms is at {address} (Ctrl-C ends it)")
     if open_:
         webbrowser.open(address)

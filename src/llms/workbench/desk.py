@@ -5,6 +5,7 @@ asynchronous; what blocks goes to a thread.
 """
 
 import asyncio
+import contextlib
 import io
 import json
 import tempfile
@@ -52,6 +53,13 @@ class Desk:
         self._decided: dict[str, dict[str, Decision]] = {}
         if not self.store.note:
             chat_runs.recover(self.store)
+
+    def warm_up(self) -> None:
+        """Load the model of new chats, so that the first answer need not wait for it. What is wrong is said when asked."""
+        with contextlib.suppress(LlmsError):
+            live = getattr(self.loaded.get(self.model), "live", None)
+            if live is not None:
+                live.call(lambda: None)
 
     def close(self) -> None:
         for turn in self._turns.values():

@@ -6,18 +6,17 @@ const STATES = { stopped: "stopped", failed: "failed", interrupted: "interrupted
 
 /** An article for `node`; `acts` are the functions that its buttons call. */
 export function article(node, acts) {
-  const who = node.role === "user" ? "You" : node.author || "Assistant";
-  const when = node.created ? new Date(node.created).toLocaleString() : "";
-  const head = make("header", {}, make("h2", {}, who), make("span", { class: "soft" }, when));
-  if (STATES[node.state]) head.append(make("span", { class: node.state === "failed" ? "bad" : "soft" }, STATES[node.state]));
-  const body = make("div", { class: "body" });
-  const element = make("article", { class: node.role, id: `n-${node.id}`, "data-node": node.id }, head, body, make("div", { class: "acts" }));
+  const element = make("article", { class: node.role, id: `n-${node.id}`, "data-node": node.id }, make("header"), make("div", { class: "body" }), make("div", { class: "acts" }));
   fill(element, node, acts);
   return element;
 }
 
 /** Put what `node` now says into its article. */
 export function fill(element, node, acts) {
+  const who = node.role === "user" ? "You" : node.author || "Assistant";
+  const when = node.created ? new Date(node.created).toLocaleString() : "";
+  const state = STATES[node.state] ? make("span", { class: node.state === "failed" ? "bad" : "soft" }, STATES[node.state]) : "";
+  element.querySelector("header").replaceChildren(make("h2", {}, who), make("span", { class: "soft" }, when), state);
   const body = element.querySelector(".body");
   body.replaceChildren();
   for (const part of node.parts) body.append(piece(node, part));

@@ -1,0 +1,223 @@
+"""The pages as a person uses them: a real server, a real browser (Debian's Chromium, headless), a tiny model."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
+playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright (extra dev)")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="browser tests need Debian's package chromium"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE = 60_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def server(tiny, tmp_path_factory):
+    home = tmp_path_factory.mktemp("web")
+    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"hf:{tiny}"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, line + process.stdout.read()
+        yield found[0]
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    """A new page that notes errors, and requests that would leave the machine."""
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    context.set_default_timeout(PATIENCE)
+    opened = context.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on(
+        "request",
+        lambda r: None if r.url.startswith((server, "data:", "blob:")) else problems.append(f"request to {r.url}"),
+    )
+    opened.goto(server)
+    yield opened
+    context.close()
+    assert not problems
+
+
+def ask(page, text: str) -> None:
+    page.fill("#text", text)
+    page.press("#text", "Enter")
+
+
+def answered(page, count: int = 1) -> None:
+    """`count` answers stand there, whole."""
+    page.wait_for_function(
+        "n => document.querySelectorAll('article.assistant .acts button').length >= n"
+        " && document.getElementById('log').getAttribute('aria-busy') !== 'true'",
+        arg=count,
+    )
+
+
+def test_a_question_is_answered_and_still_there_after_a_reload(page):
+    ask(page, "hello there")
+    answered(page)
+    before = page.inner_text("article.assistant .body")
+    assert page.inner_text("article.user .body") == "hello there"
+    assert re.search(r"/c/\w+", page.url)
+    page.reload()
+    answered(page)
+    assert page.inner_text("article.assistant .body") == before
+    assert "hello there" in page.inner_text("#conversations")
+    assert page.evaluate("document.activeElement.id") == "text"
+
+
+def test_the_meter_counts_while_typing(page):
+    page.fill("#text", "hi")
+    page.wait_for_function("document.getElementById('meter').textContent.includes('exact')")
+    small = page.inner_text("#meter")
+    page.fill("#text", "hi " * 200)
+    page.wait_for_function("old => document.getElementById('meter').textContent !== old", arg=small)
+    assert int(re.sub(r"\D", "", page.inner_text("#meter").split("/")[0])) > 400
+
+
+def test_editing_makes_a_branch_and_both_can_be_seen(page):
+    ask(page, "first wording")
+    answered(page)
+    page.click("article.user .acts button:has-text('Edit')")
+    assert page.input_value("#text") == "first wording"
+    ask(page, "second wording")
+    page.wait_for_selector("article.user .body:has-text('second wording')")
+    answered(page)
+    assert "2/2" in page.inner_text("article.user .acts")
+    page.click("article.user [aria-label='Previous version']")
+    page.wait_for_selector("article.user .body:has-text('first wording')")
+
+
+def test_another_answer_stands_beside_the_first(page):
+    ask(page, "again please")
+    answered(page)
+    page.click("article.assistant .acts button:has-text('Again')")
+    page.wait_for_selector("article.assistant .acts:has-text('2/2')")
+
+
+def test_stop_keeps_what_came(page):
+    ask(page, "x" * 30)
+    page.wait_for_selector("#stop:not(.hidden)")
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.getElementById('log').getAttribute('aria-busy') === 'false'")
+    page.wait_for_selector("article.user")
+    ask(page, "and now")
+    page.wait_for_selector("article.user .body:has-text('and now')")
+    answered(page)
+
+
+def test_what_the_model_saw_is_what_was_sent(page):
+    ask(page, "show me the payload")
+    answered(page)
+    page.click("article.assistant .acts button:has-text('What the model saw')")
+    page.wait_for_selector("#dialog[open]")
+    assert "show me the payload" in page.inner_text("#dialog-body")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.textContent") == "What the model saw"
+
+
+def test_search_finds_and_marks(page):
+    ask(page, "the unusual word quagmire")
+    answered(page)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("quagm")
+    page.wait_for_selector("#conversations mark")
+    assert page.inner_text("#conversations mark").lower().startswith("quagm")
+    page.fill("#search", "no such thing anywhere")
+    page.wait_for_selector("#conversations:has-text('nothing found')")
+
+
+def test_no_script_of_a_message_ever_runs(page):
+    page.add_init_script("window.hit = 0")
+    ask(page, "<img src=x onerror='window.hit=1'><script>window.hit=1</script>")
+    answered(page)
+    page.evaluate(
+        """async () => {
+            const { show } = await import('/static/markdown.js');
+            const box = document.body.appendChild(document.createElement('div'));
+            box.id = 'probe';
+            show(box, '<img src=x onerror="window.hit=1"> <svg onload="window.hit=1"> [a](javascript:window.hit=1) '
+              + '![x](https://example.com/a.png) [b](https://example.com/?q=1) <a href="data:text/html,x">c</a>');
+        }"""
+    )
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.hit") == 0
+    assert page.evaluate("document.querySelectorAll('#probe img, #probe svg, #probe script').length") == 0
+    links = page.evaluate("[...document.querySelectorAll('#probe a')].map(a => [a.getAttribute('href'), a.rel])")
+    assert links == [["https://example.com/?q=1", "noopener noreferrer nofollow"]]
+    assert "example.com" in page.inner_text("#probe")
+
+
+def test_files_are_attached_and_wrong_ones_named(page, tmp_path):
+    good = tmp_path / "notes.txt"
+    good.write_text("some notes")
+    bad = tmp_path / "picture.png"
+    bad.write_bytes(b"no picture at all")
+    page.set_input_files("#file", str(good))
+    page.wait_for_selector("#attached:has-text('notes.txt')")
+    page.set_input_files("#file", str(bad))
+    page.wait_for_selector(".notice:has-text('not what its name says')")
+    ask(page, "read this")
+    answered(page)
+    assert "notes.txt" in page.inner_text("article.user")
+
+
+def test_a_reload_in_mid_answer_reattaches(page):
+    ask(page, "a long one " * 20)
+    page.wait_for_selector("article.user")
+    page.reload()
+    answered(page)
+    assert page.inner_text("article.user .body").startswith("a long one")
+
+
+@pytest.mark.parametrize("path", ["/", "/tokens", "/next", "/stateless", "/leaderboard", "/agents"])
+@pytest.mark.parametrize("width", [360, 1100])
+def test_pages_are_accessible_and_fit(page, server, path, width):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(server + path)
+    page.wait_for_load_state("load")
+    if path == "/":
+        ask(page, "hello")
+        answered(page)
+    found = axe.Axe().run(page).response["violations"]
+    serious = [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_lessons_work(page, server):
+    page.goto(server + "/tokens")
+    page.fill("#models", page.evaluate("document.querySelector('#known option')?.value ?? ''") or "smollm2")
+    page.goto(server + "/agents")
+    assert "plan-and-parallel" in page.inner_text("#team")
+
+
+def test_the_page_is_light_and_nothing_is_loaded_from_elsewhere(page, server):
+    sizes: dict[str, int] = {}
+    page.on("response", lambda r: sizes.update({r.url: len(r.body())}) if r.url.startswith(server) else None)
+    page.goto(server)
+    page.wait_for_load_state("networkidle")
+    assert sum(sizes.values()) <= 250_000, json.dumps(sizes, indent=1)
