@@ -153,6 +153,7 @@ class Build:
     device: str
     remote_code: bool
     pickle: bool
+    quantize: str = ""
 
     def __call__(self):
         """The Engine. Raises ModelError if weights are missing or do not fit."""
@@ -175,6 +176,7 @@ class Build:
                 trust_remote_code=self.remote_code,
                 use_safetensors=None if self.pickle else True,
                 output_loading_info=True,
+                **({"quantization_config": self._quantization(torch, transformers)} if self.quantize else {}),
             )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise ModelError(f"cannot load {self.folder}: {_first_line(error)}") from error
@@ -186,7 +188,20 @@ class Build:
         ends = model.generation_config.eos_token_id if model.generation_config else None
         ends = model.config.get_text_config().eos_token_id if ends is None else ends
         end = frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
-        return Engine(model.to(self.device), end)
+        return Engine(model if self.quantize else model.to(self.device), end)
+
+    def _quantization(self, torch: Any, transformers: Any) -> Any:
+        """bitsandbytes' 8-bit integers (Dettmers et al. 2022) or 4-bit NormalFloat (Dettmers et al. 2023); computing in
+        `dtype`. Raises MissingExtra if the library is not there."""
+        try:
+            import bitsandbytes  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra("bitsandbytes", f"quantize={self.quantize}", "local") from error
+        if self.quantize == "int8":
+            return transformers.BitsAndBytesConfig(load_in_8bit=True)
+        return transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, self.dtype)
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -140,6 +140,7 @@ class LocalModel(Model):
             name=self.name.text,
             weights=self.checkpoint.weights_digest,
             dtype=self.dtype,
+            quantization=self.name.options.get("quantize", ""),
             tokenizer=self.checkpoint.tokenizer_digest,
             template=digest_text(self.checkpoint.chat_template or ""),
         )
@@ -172,6 +173,7 @@ class LocalModel(Model):
             self.device,
             "remote-code" in self.checkpoint.allow,
             "pickle" in self.checkpoint.allow,
+            self.name.options.get("quantize", ""),
         )
 
     @property
