@@ -1,6 +1,7 @@
 """What of a conversation is sent: whole tool units, the newest exchanges, never more than the budget."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -68,7 +69,7 @@ def paths(draw):
     for number in range(count):
         add(user(f"u{number} " + words(draw(st.integers(1, 60)))))
         for step in range(draw(st.integers(0, 3))):
-            for message in unit(f"c{number}.{step}", draw(st.lists(st.integers(0, 200), min_size=1, max_size=3))):
+            for message in unit(f"c{number}.{step}", draw(st.lists(st.integers(0, 600), min_size=1, max_size=3))):
                 add(message)
         if draw(st.integers(0, 3)):
             thought = [ThinkingPart("hm")] if draw(st.booleans()) else []
@@ -125,9 +126,9 @@ def test_what_is_sent_is_valid_contiguous_and_within_the_budget(path, budget, te
     if not template["system_role"]:
         assert not any(isinstance(part, SystemPromptPart) for message in messages for part in message.parts)
     roles = [role_of(message) for message in messages]
-    assert [role for role in roles if role != "system"][0] == "user"
+    assert next(role for role in roles if role != "system") == "user"
     if template["alternate"]:
-        assert all(one != two for one, two in zip(roles, roles[1:], strict=False))
+        assert all(one != two for one, two in pairwise(roles))
     assert [fate.node for fate in fitted.report.fates] == [node.id for node in path]
 
 
@@ -165,7 +166,9 @@ def test_repair_is_idempotent(path):
     again = lay_out(path_of(*(item.message for exchange in layout.exchanges for item in exchange.items)))
     assert not again.repaired
     assert not again.left_out
-    assert [[i.message for i in e.items] for e in again.exchanges] == [[i.message for i in e.items] for e in layout.exchanges]
+    assert [[i.message for i in e.items] for e in again.exchanges] == [
+        [i.message for i in e.items] for e in layout.exchanges
+    ]
     assert_paired([item.message for exchange in layout.exchanges for item in exchange.items])
 
 
@@ -234,7 +237,9 @@ def test_a_question_larger_than_the_window_is_read_in_parts():
     fitted = fit(path, window(1000), tokens)
     assert fitted.overflow == "text"
     assert fitted.report.nodes("chunked") == (path[0].id,)
-    assert fit(path_of(user("sum up", [document("a.txt", words(5000))])), window(1000), tokens).overflow == "attachments"
+    assert (
+        fit(path_of(user("sum up", [document("a.txt", words(5000))])), window(1000), tokens).overflow == "attachments"
+    )
     with pytest.raises(ContextOverflow, match="Shorten the system prompt"):
         fit(path_of(ModelRequest(parts=[SystemPromptPart(words(2000))]), user("hi")), window(1000), tokens)
 
@@ -314,7 +319,12 @@ def test_the_budget_leaves_room_for_the_answer_and_for_errors_of_the_count():
     assert Window(2048, 512, "exact").budget == 1536
     assert Window(2048, 512, "calibrated").margin == 103
     assert Window(64, 16, "estimated").margin == 16
-    assert [reserve_for(2048), reserve_for(100_000), reserve_for(3000, reasoning=True), reserve_for(9, 5)] == [512, 1024, 1000, 5]
+    assert [reserve_for(2048), reserve_for(100_000), reserve_for(3000, reasoning=True), reserve_for(9, 5)] == [
+        512,
+        1024,
+        1000,
+        5,
+    ]
     assert estimate(Payload((user("ab" * 30),))) == 20 + 8
 
 
@@ -357,4 +367,9 @@ def path_of_many(messages):
 def test_user_prompts_with_results_in_one_message_are_told_apart():
     call, result = unit("x", [2])
     path = path_of(user("a"), call, ModelRequest(parts=[*result.parts, UserPromptPart("b")]))
-    assert [role_of(m) for m in fit(path, window(100), tokens).payload.messages] == ["user", "assistant", "tool", "user"]
+    assert [role_of(m) for m in fit(path, window(100), tokens).payload.messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "user",
+    ]

@@ -19,7 +19,7 @@ def cut_before(text: str, place: int) -> int:
 def cut_after(text: str, place: int) -> int:
     """The first boundary at or after `place`."""
     before = cut_before(text, place)
-    return before if before >= place else _CLUSTER.match(text, before).end()
+    return before if before >= min(place, len(text)) else _CLUSTER.match(text, before).end()
 
 
 def whole(text: str) -> int:
