@@ -114,7 +114,7 @@ def test_a_cancelled_job_goes_on_from_its_cache():
         for _ in range(4):
             await anext(stream)
         await stream.aclose()
-        return len(script.asked)
+        return len(cache)
 
     first = asyncio.run(stopped())
     script = Script()
