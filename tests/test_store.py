@@ -143,8 +143,10 @@ def test_a_newer_database_is_left_alone(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 999")
     db.close()
-    with pytest.raises(StoreError, match="has schema 999.*Upgrade llms"):
-        Runs(path)
+    with Runs(path) as runs:
+        assert runs.all() == []
+        with pytest.raises(StoreError, match="has schema 999.*for reading only. Upgrade llms"):
+            runs.begin(key())
 
 
 def test_a_broken_database_is_named(tmp_path):

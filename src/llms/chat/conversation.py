@@ -4,6 +4,7 @@ Editing and regenerating make siblings, switching moves the active leaf, forking
 so a conversation may be as deep as memory allows.
 """
 
+import re
 import secrets
 import threading
 import time
@@ -17,9 +18,11 @@ from typing import Literal
 from pydantic_ai.messages import ModelMessage
 
 from ..errors import UnknownName, UsageError
-from .messages import Role, digest, role_of
+from .graphemes import cut_before
+from .messages import Role, digest, role_of, visible
 
 State = Literal["draft", "streaming", "complete", "stopped", "failed", "interrupted"]
+_MARKS = re.compile(r"^\s*(?:#+|>|[-*+]|```\w*)\s*|[*`]{1,3}")
 FINAL: frozenset[State] = frozenset(("complete", "stopped", "failed", "interrupted"))
 _NEXT: Mapping[State, frozenset[State]] = {"draft": frozenset(("streaming", "complete")), "streaming": FINAL}
 
@@ -34,7 +37,8 @@ class Node:
     """One message in a tree. `read` yields it, so that a long conversation opens without parsing every message.
 
     `author` is "user", a model's name, an agent's role or "import"; an assistant's message by "user" was edited by
-    hand. `used` grows whenever a node is written or becomes the active leaf. Times are ISO 8601, UTC.
+    hand. `used` grows whenever a node is written or becomes the active leaf. What was `imported` is not trusted. Times
+    are ISO 8601, UTC.
     """
 
     id: str
@@ -47,6 +51,7 @@ class Node:
     author: str = ""
     edited_from: str | None = None
     used: int = 0
+    imported: bool = False
 
     @cached_property
     def message(self) -> ModelMessage:
@@ -176,6 +181,16 @@ class Conversation:
 def tree(id: str, nodes: Iterable[Node], leaf: str | None, origin: tuple[str, str] | None = None) -> Conversation:
     """A conversation of stored nodes, parents before children."""
     return Conversation(id, MappingProxyType({node.id: node for node in nodes}), leaf, origin)
+
+
+def title_of(message: ModelMessage, longest: int = 60) -> str:
+    """A title by rule: the first line of what was said, without Markdown, cut between words."""
+    lines = (" ".join(_MARKS.sub("", line).split()) for line in visible(message).splitlines())
+    line = next((line for line in lines if line), "")
+    if len(line) <= longest:
+        return line
+    head = line[: cut_before(line, longest)]
+    return f"{head.rsplit(' ', 1)[0] if ' ' in head else head}…"
 
 
 _last = 0

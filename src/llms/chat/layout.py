@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_ai.messages import (
+    FileUrl,
     ModelMessage,
     ModelRequest,
     ModelResponse,
@@ -21,7 +22,7 @@ from pydantic_ai.messages import (
 
 from .conversation import FINAL, Node
 from .graphemes import cut_after, cut_before
-from .messages import calls, contents, results, visible, with_parts
+from .messages import calls, contents, index, results, visible, with_parts
 from .window import estimate_text
 
 READ_IN_PARTS = "read_in_parts"  # in the metadata of an answer whose question was too large for one payload
@@ -84,7 +85,7 @@ def lay_out(path: Sequence[Node]) -> Layout:
     system = tuple(text for node in kept if (text := _system_text(node.message)))
     exchanges: list[list[Item]] = []
     users = {node.id for node in kept if node.role == "user"}
-    for item in _paired([node for node in kept if node.role != "system"], repaired):
+    for item in _paired([_without_links(node) for node in kept if node.role != "system"], repaired):
         if item.node in users and not results(item.message):
             exchanges.append([])
         if exchanges:
@@ -98,10 +99,28 @@ def _sendable(path: Iterable[Node], left_out: list[tuple[str, str]]) -> Iterator
     for node in path:
         if node.state not in FINAL:
             left_out.append((node.id, f"its state is {node.state}"))
-        elif node.state == "failed" and not visible(node.message).strip():
-            left_out.append((node.id, "it failed without any text"))
+        elif node.role == "assistant" and not _says_something(node):
+            left_out.append((node.id, "it failed without any text" if node.state == "failed" else "it has no text"))
         else:
             yield node
+
+
+def _without_links(node: Node) -> Node:
+    """An imported message must not make anything fetch an address that it names."""
+    if not node.imported or not any(isinstance(part, UserPromptPart) for part in node.message.parts):
+        return node
+    parts: list[Any] = []
+    for part in node.message.parts:
+        if isinstance(part, UserPromptPart) and any(isinstance(item, FileUrl) for item in contents(part)):
+            part = replace(part, content=[f"[{i.url}]" if isinstance(i, FileUrl) else i for i in contents(part)])
+        parts.append(part)
+    return replace(node, read=lambda: with_parts(node.message, parts))
+
+
+def _says_something(node: Node) -> bool:
+    if visible(node.message).strip():
+        return True
+    return node.state != "failed" and any(part.kind not in ("text", "reasoning") for part in index(node.message))
 
 
 def _system_text(message: ModelMessage) -> str:

@@ -121,10 +121,15 @@ def dump(message: ModelMessage) -> tuple[str, dict[str, bytes]]:
     from pydantic_core import PydanticSerializationError
 
     try:
-        fields = json.loads(_adapter().dump_json(message, exclude_none=True))
+        fields = json.loads(_adapter().dump_json(message))
     except PydanticSerializationError:  # a lone surrogate
-        text = json.dumps(_adapter().dump_python(message, exclude_none=True, mode="json"))
+        text = json.dumps(_adapter().dump_python(message, mode="json"))
         fields = json.loads(_ESCAPED.sub(r"\1\\ufffd", text))
+    fields = {name: value for name, value in fields.items() if value is not None}
+    fields["parts"] = [
+        {name: value for name, value in part.items() if value is not None or name == "content"}
+        for part in fields["parts"]
+    ]
     blobs: dict[str, bytes] = {}
     files: list[tuple[list[str | int], str]] = []
     for path, place in _binaries(fields):

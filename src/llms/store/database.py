@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
+from .conversation_schema import conversations
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -51,6 +52,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _runs,
     _spending,
     _endpoints,
+    conversations,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {
@@ -61,16 +63,22 @@ _ADVICE = {
     sqlite3.SQLITE_CANTOPEN: "make its folder readable and writable, or set LLMS_HOME to another one",
     sqlite3.SQLITE_CORRUPT: "move it away to start anew, or put a copy in its place",
     sqlite3.SQLITE_NOTADB: "move it away to start anew, or set LLMS_HOME to another folder",
-    sqlite3.SQLITE_CONSTRAINT: "the run was deleted meanwhile; run again to start it anew",
+    sqlite3.SQLITE_CONSTRAINT: "what it belongs to was deleted or changed meanwhile; run again to start it anew",
 }
 
 
 class Database:
-    """One open, migrated SQLite file, for one thread; a context manager."""
+    """One open, migrated SQLite file, for one thread; a context manager.
+
+    `note` is a sentence for the user: a file of a newer version is opened for reading only.
+    """
+
+    one_thread = True
 
     def __init__(self, path: Path, timeout_seconds: float = 30):
-        """Open or create `path`. Raises StoreError if it is locked for longer, broken, or of a newer version."""
+        """Open or create `path`. Raises StoreError if it is locked for longer, or broken."""
         self.path = path
+        self.note: str | None = None
         with self._explained("open"):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +86,9 @@ class Database:
                 raise StoreError(
                     f"cannot make the folder of {path}: {error}; set LLMS_HOME to another folder"
                 ) from error
-            self.connection = sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None)
+            self.connection = sqlite3.connect(
+                path, timeout=timeout_seconds, isolation_level=None, check_same_thread=self.one_thread
+            )
             try:
                 self._prepare()
             except BaseException:
@@ -101,6 +111,8 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and durable on leaving: a killed process loses nothing that was committed."""
+        if self.note:
+            raise StoreError(self.note)
         with self._explained("write to"):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -117,15 +129,24 @@ class Database:
             self.connection.execute(f"PRAGMA {pragma}")
         self.connection.execute("PRAGMA secure_delete = ON")
         while (version := self._version()) < len(MIGRATIONS):
+            self._copy(version)
             with self.transaction() as db:
                 if self._version() == version:  # else another process was first
                     MIGRATIONS[version](db)
                     db.execute(f"PRAGMA user_version = {version + 1}")
         if version > len(MIGRATIONS):
-            raise StoreError(
+            self.connection.execute("PRAGMA query_only = ON")
+            self.note = (
                 f"the database {self.path} has schema {version}; this version of llms knows schemas up to "
-                f"{len(MIGRATIONS)}. Upgrade llms, or set LLMS_HOME to another folder"
+                f"{len(MIGRATIONS)} and opens it for reading only. Upgrade llms, or set LLMS_HOME to another folder"
             )
+
+    def _copy(self, version: int) -> None:
+        """Keep the file as it is before schema `version` is left, beside it."""
+        copy = self.path.with_name(f"{self.path.name}.schema{version}")
+        if version and self.path.is_file() and not copy.exists():
+            with closing(sqlite3.connect(copy)) as target:
+                self.connection.backup(target)
 
     def _version(self) -> int:
         return self.connection.execute("PRAGMA user_version").fetchone()[0]

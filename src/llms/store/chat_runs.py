@@ -1,0 +1,384 @@
+"""Runs of the turn loop: their state, events, calls, tool calls and approvals; what a dead process left is repaired.
+
+A run answers one message. It has one state; `waiting` (for a person) survives a restart, `running` does not.
+"""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from pydantic_ai.messages import ModelMessage
+
+from ..chat.conversation import Conversation, Node, State, new_id, now
+from ..chat.events import Event, Reason, RunState, from_json, kind_of, to_json
+from ..chat.fit import Cut, Summary
+from ..chat.journal import CallRecord, Decision, Standing, ToolRecord
+from ..chat.messages import dump, load
+from ..chat.window import Calibration
+from ..errors import UnknownName, UsageError
+from .conversations import Conversations
+
+DEAD_SECONDS = 30  # without a heartbeat, if the process is gone as well
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """Times are ISO 8601, UTC."""
+
+    id: str
+    conversation: str
+    node: str
+    kind: str
+    state: RunState
+    reason: str
+    started: str
+    ended: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """A request as it was sent. Token counts None: not known; `cost` None: the price is not known."""
+
+    id: str
+    run: str
+    node: str | None
+    created: str
+    model: str
+    endpoint: str
+    purpose: str
+    messages: tuple[ModelMessage, ...]
+    nodes: tuple[str | None, ...]
+    tools: tuple[dict[str, Any], ...]
+    params: dict[str, Any]
+    report: dict[str, Any] | None
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    tokens: int | None
+    reasoning_tokens: int | None
+    source: str
+    grade: str
+    counted: int | None
+    first_token_seconds: float | None
+    seconds: float
+    finish: str
+    cost: Decimal | None
+    error: str | None
+
+
+class StoredJournal:
+    """A run's journal in the database (see chat.journal.Journal)."""
+
+    def __init__(self, store: Conversations, run: str, conversation: str, seq: int = 0):
+        self.store, self.run, self.conversation, self.seq = store, run, conversation, seq
+
+    def add(self, node: Node) -> None:
+        self.store.add(self.conversation, node)
+
+    def write(self, node: str, message: ModelMessage) -> None:
+        self.store.write(node, message)
+
+    def finish(self, node: str, message: ModelMessage, state: State) -> Node:
+        return self.store.finish(node, message, state)
+
+    def events(self, events: Sequence[Event]) -> None:
+        with self.store.transaction() as db:
+            db.executemany(
+                "INSERT INTO chat_events VALUES (?, ?, ?, ?, ?)",
+                [(self.run, event.seq, kind_of(event), to_json(event), event.time) for event in events],
+            )
+        self.seq = events[-1].seq if events else self.seq
+
+    def call(self, record: CallRecord) -> None:
+        items = []
+        for message, node in zip(record.payload.messages, record.nodes, strict=True):
+            items.append({"node": node} if node else {"message": dump(message)[0]})
+        tools = [
+            {"name": tool.name, "description": tool.description, "parameters": tool.parameters_json_schema}
+            for tool in record.payload.tools
+        ]
+        payload = json.dumps({"messages": items, "tools": tools}, default=str)
+        key = record.key or hashlib.sha256(payload.encode()).hexdigest()
+        report = json.dumps(asdict(record.report)) if record.report else None
+        with self.store.transaction() as db:
+            db.execute(
+                f"INSERT INTO calls VALUES ({', '.join('?' * 24)})",
+                (record.id, self.run, record.node, now(), record.model, record.endpoint, record.purpose, key, payload,
+                 json.dumps(record.params, default=str), report, record.answer, record.prompt_tokens,
+                 record.cached_tokens, record.tokens, record.reasoning_tokens, record.source, record.grade,
+                 record.counted, record.first_token_seconds, record.seconds, record.finish,
+                 None if record.cost is None else str(record.cost), record.error),
+            )  # fmt: skip
+
+    def tool(self, record: ToolRecord) -> None:
+        edited = None if record.args_edited is None else json.dumps(record.args_edited)
+        with self.store.transaction() as db:
+            db.execute(
+                "INSERT INTO tool_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, id) DO UPDATE SET "
+                "state = excluded.state, args_edited = COALESCE(excluded.args_edited, args_edited), "
+                "approved_by = COALESCE(excluded.approved_by, approved_by), result = excluded.result, "
+                "seconds = excluded.seconds",
+                (self.run, record.id, record.node, record.name, json.dumps(record.args), edited, record.state,
+                 record.approved_by, record.result, record.seconds),
+            )  # fmt: skip
+
+    def beat(self) -> None:
+        with self.store.transaction() as db:
+            db.execute("UPDATE chat_runs SET heartbeat = ? WHERE id = ?", (now(), self.run))
+
+    def end(self, state: RunState, reason: Reason, seen: int | None = None) -> None:
+        with self.store.transaction() as db:
+            ended = None if state == "waiting" else now()
+            db.execute(
+                "UPDATE chat_runs SET state = ?, reason = ?, ended = ?, seen = ? WHERE id = ?",
+                (state, reason, ended, seen, self.run),
+            )
+
+    def cached(self, key: str) -> str | None:
+        where = "payload_hash = ? AND answer IS NOT NULL AND error IS NULL"
+        return next((answer for (answer,) in self.store.read(f"SELECT answer FROM calls WHERE {where}", (key,))), None)
+
+
+def begin(store: Conversations, conversation: str, node: str, kind: str = "chat") -> StoredJournal:
+    """A new run. Raises UsageError while another one answers in this conversation."""
+    run = new_id()
+    with store.transaction() as db:
+        busy = db.execute(
+            "SELECT id, state FROM chat_runs WHERE conversation = ? AND state IN ('running', 'waiting')",
+            (conversation,),
+        ).fetchone()
+        if busy:
+            doing = "is being answered" if busy[1] == "running" else "waits for an approval"
+            raise UsageError(f"a message of this conversation {doing} (run {busy[0]}); wait for it or stop it first")
+        db.execute(
+            "INSERT INTO chat_runs (id, conversation, node, kind, state, started, heartbeat, process) "
+            "VALUES (?, ?, ?, ?, 'running', ?, ?, ?)",
+            (run, conversation, node, kind, now(), now(), _this_process()),
+        )
+    return StoredJournal(store, run, conversation)
+
+
+def resume(store: Conversations, run: str) -> StoredJournal:
+    """The journal of a run that waited, now running again. Raises UsageError if it does not wait."""
+    with store.transaction() as db:
+        row = db.execute("SELECT conversation, state FROM chat_runs WHERE id = ?", (run,)).fetchone()
+        if row is None or row[1] != "waiting":
+            raise UsageError(f"run {run} does not wait for an approval; it is {row[1] if row else 'not known'}")
+        db.execute(
+            "UPDATE chat_runs SET state = 'running', reason = '', heartbeat = ?, process = ? WHERE id = ?",
+            (now(), _this_process(), run),
+        )
+        last = db.execute("SELECT COALESCE(MAX(seq), 0) FROM chat_events WHERE run = ?", (run,)).fetchone()[0]
+    return StoredJournal(store, run, row[0], last)
+
+
+def recover(store: Conversations) -> list[str]:
+    """Mark what dead processes left: their runs are interrupted, and so is what they were writing. Returns those runs."""
+    found = []
+    rows = store.read("SELECT id, conversation, process, heartbeat FROM chat_runs WHERE state = 'running'")
+    for run, conversation, process, heartbeat in rows:
+        if not _gone(process, heartbeat):
+            continue
+        writing = "SELECT id, message FROM nodes WHERE conversation = ? AND state = 'streaming'"
+        for node, text in store.read(writing, (conversation,)):
+            store.finish(node, load(text, store.blob), "interrupted")
+        with store.transaction() as db:
+            db.execute(
+                "UPDATE chat_runs SET state = 'interrupted', reason = 'interrupted', ended = ? WHERE id = ? AND ended IS NULL",
+                (now(), run),
+            )
+        found.append(run)
+    return found
+
+
+def _this_process() -> str:
+    return f"{platform.node()}:{os.getpid()}:{_begun(os.getpid())}"
+
+
+def _begun(pid: int) -> str:
+    """When a process began, which tells it from a later one with its number; empty where the system does not say."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _gone(process: str, heartbeat: str) -> bool:
+    """Whether a run's process is dead; that of another machine counts as dead without a heartbeat."""
+    host, pid, begun = process.rsplit(":", 2)
+    if host != platform.node():
+        limit = datetime.now(UTC) - timedelta(seconds=DEAD_SECONDS)
+        return heartbeat < limit.isoformat(timespec="milliseconds")
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _begun(int(pid)) != begun
+
+
+def abandon(store: Conversations, conversation: str) -> None:
+    """Give up what waits for an approval in a conversation; its tool calls are never made."""
+    with store.transaction() as db:
+        db.execute(
+            "UPDATE chat_runs SET state = 'stopped', reason = 'stopped', ended = ? "
+            "WHERE conversation = ? AND state = 'waiting'",
+            (now(), conversation),
+        )
+
+
+def runs(store: Conversations, conversation: str) -> list[StoredRun]:
+    """The latest last."""
+    columns = "id, conversation, node, kind, state, reason, started, ended"
+    rows = store.read(f"SELECT {columns} FROM chat_runs WHERE conversation = ? ORDER BY id", (conversation,))
+    return [StoredRun(*row) for row in rows]
+
+
+def events(store: Conversations, run: str, after: int = 0) -> list[Event]:
+    """Those after number `after`."""
+    rows = store.read("SELECT json FROM chat_events WHERE run = ? AND seq > ? ORDER BY seq", (run, after))
+    return [from_json(text) for (text,) in rows]
+
+
+def calls(store: Conversations, *, node: str | None = None, run: str | None = None) -> list[StoredCall]:
+    """The requests that made a message, or that a run made, in order: what the model saw."""
+    hidden = {"messages", "nodes", "tools"}  # these lie in the payload
+    columns = ["payload", *(f.name for f in fields(StoredCall) if f.name not in hidden)]
+    where, name = ("node", node) if node else ("run", run)
+    rows = store.read(f"SELECT {', '.join(columns)} FROM calls WHERE {where} = ? ORDER BY id", (name,))
+    return [_call(store, dict(zip(columns, row, strict=True))) for row in rows]
+
+
+def _call(store: Conversations, row: dict[str, Any]) -> StoredCall:
+    payload = json.loads(row.pop("payload"))
+    names = tuple(item.get("node") for item in payload["messages"])
+    texts = [
+        item["message"]
+        if "message" in item
+        else next(store.read("SELECT message FROM nodes WHERE id = ?", (item["node"],)))[0]
+        for item in payload["messages"]
+    ]
+    row["params"] = json.loads(row["params"])
+    row["report"] = json.loads(row["report"]) if row["report"] else None
+    row["cost"] = None if row["cost"] is None else Decimal(row["cost"])
+    messages = tuple(load(text, store.blob) for text in texts)
+    return StoredCall(messages=messages, nodes=names, tools=tuple(payload["tools"]), **row)
+
+
+def last_cut(store: Conversations, path: Sequence[Node]) -> Cut | None:
+    """Where the last call on this path cut it."""
+    for node in reversed(path):
+        if node.role == "assistant":
+            rows = store.read(
+                "SELECT report FROM calls WHERE node = ? AND report IS NOT NULL ORDER BY id DESC", (node.id,)
+            )
+            for (report,) in rows:
+                cut = json.loads(report)["cut"]
+                return Cut(tuple(cut["elided"]), cut["first"], cut["limit"]) if cut else None
+    return None
+
+
+def decide(store: Conversations, run: str, tool_call: str, decision: Decision, tainted: bool) -> None:
+    """Record what a person said to a tool call that this program asked about. Raises UnknownName for any other."""
+    with store.transaction() as db:
+        row = db.execute(
+            "SELECT name, args, conversation FROM tool_calls JOIN chat_runs ON chat_runs.id = run "
+            "WHERE run = ? AND tool_calls.id = ? AND tool_calls.state = 'waiting'",
+            (run, tool_call),
+        ).fetchone()
+        if row is None:
+            waiting = db.execute("SELECT id FROM tool_calls WHERE run = ? AND state = 'waiting'", (run,)).fetchall()
+            raise UnknownName("tool call that waits", tool_call, [id for (id,) in waiting])
+        name, args, conversation = row
+        hashed = args_hash(json.loads(args) if decision.args is None else dict(decision.args))
+        db.execute(
+            "INSERT INTO approvals (conversation, run, tool_call, name, args_hash, scope, decision, tainted, reason, time) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (conversation, run, tool_call, name, hashed, decision.scope,
+             "allowed" if decision.allowed else "denied", tainted, decision.reason, now()),
+        )  # fmt: skip
+
+
+def standing(store: Conversations, conversation: str) -> Standing:
+    """What was allowed for longer than once."""
+    allowed = (
+        "SELECT DISTINCT name FROM approvals WHERE decision = 'allowed' AND scope = 'conversation' AND conversation = ?"
+    )
+    always = (
+        "SELECT DISTINCT name, args_hash FROM approvals WHERE decision = 'allowed' AND scope = 'always' AND tainted = 0"
+    )
+    return Standing(
+        frozenset(name for (name,) in store.read(allowed, (conversation,))),
+        frozenset((name, hashed) for name, hashed in store.read(always)),
+    )
+
+
+def waiting(store: Conversations, run: str) -> list[ToolRecord]:
+    """Tool calls of a run that wait for a person."""
+    rows = store.read(
+        "SELECT id, node, name, args FROM tool_calls WHERE run = ? AND state = 'waiting' ORDER BY id", (run,)
+    )
+    return [ToolRecord(id, node, name, json.loads(args), "waiting") for id, node, name, args in rows]
+
+
+def edits(store: Conversations, conversation: str) -> dict[str, Any]:
+    """Arguments that a person put in place of the model's, by tool call."""
+    rows = store.read(
+        "SELECT tool_calls.id, args_edited FROM tool_calls JOIN chat_runs ON chat_runs.id = run "
+        "WHERE conversation = ? AND args_edited IS NOT NULL",
+        (conversation,),
+    )
+    return {id: json.loads(args) for id, args in rows}
+
+
+def args_hash(args: Any) -> str:
+    """Equal for equal arguments."""
+    return hashlib.sha256(json.dumps(args, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def keep_summary(store: Conversations, conversation: Conversation, summary: Summary, model: str, tokens: int) -> None:
+    with store.transaction() as db:
+        db.execute(
+            "INSERT INTO summaries (id, conversation, created, covers, digest, text, model, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                summary.id,
+                conversation.id,
+                now(),
+                json.dumps(summary.covers),
+                summary.digest,
+                summary.text,
+                model,
+                tokens,
+            ),
+        )
+
+
+def summaries(store: Conversations, conversation: str) -> list[Summary]:
+    """The valid ones, the latest first."""
+    rows = store.read(
+        "SELECT id, covers, digest, text FROM summaries WHERE conversation = ? AND valid ORDER BY id DESC",
+        (conversation,),
+    )
+    return [Summary(id, tuple(json.loads(covers)), digest, text) for id, covers, digest, text in rows]
+
+
+def window_of(store: Conversations, model: str) -> tuple[int | None, Calibration]:
+    """What calls to this model and endpoint have shown: the window that is really served, how its counts differ."""
+    rows = store.read("SELECT window, ratio, samples FROM windows WHERE model = ?", (model,))
+    return next(((window, Calibration(ratio, samples)) for window, ratio, samples in rows), (None, Calibration()))
+
+
+def keep_window(store: Conversations, model: str, window: int | None, calibration: Calibration) -> None:
+    with store.transaction() as db:
+        db.execute(
+            "INSERT INTO windows VALUES (?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
+            "window = excluded.window, ratio = excluded.ratio, samples = excluded.samples",
+            (model, window, calibration.ratio, calibration.samples),
+        )

@@ -1,0 +1,255 @@
+"""Conversations out of the store and into it: our own format, lossless, and what other products export.
+
+The own format is a zip archive of `conversations.jsonl` (one object a line, the first one names format and version)
+and `blobs/SHA-256`. Importing never fetches and never executes anything, takes each message once, marks what it
+takes as not trusted, and reports what it left.
+"""
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic_ai.messages import ModelMessage
+
+from ..chat.conversation import FINAL, Node, now
+from ..chat.messages import digest, load, role_of
+from ..errors import DataError
+from . import chatgpt
+from .conversations import Conversations
+
+FORMAT, VERSION = "llms-conversations", 1
+MOST_BYTES = 4 << 30  # unpacked, of one archive
+_NAME = re.compile(r"[0-9a-f]{64}$")
+_COLUMNS = "id, title, created, updated, leaf, policy, model, project, archived, origin_conversation, origin_node"
+_NODE = "id, parent, role, state, created, author, edited_from, used"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One conversation as a file has it; `nodes` have `message`, which is read with `blobs`."""
+
+    fields: Mapping[str, Any]
+    tags: Sequence[str]
+    nodes: Sequence[Node]
+    skipped: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an import took, or would take: messages by conversation title. `present` conversations were there already;
+    `skipped` are (what, reason)."""
+
+    file: str
+    taken: tuple[tuple[str, int], ...]
+    present: int
+    skipped: tuple[tuple[str, str], ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+def write(store: Conversations, ids: Iterable[str], target: IO[bytes]) -> None:
+    """An archive of whole conversations with all their branches."""
+    blobs: set[str] = set()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("conversations.jsonl", "w", force_zip64=True) as lines:
+            for line in _lines(store, ids, blobs):
+                lines.write(json.dumps(line, ensure_ascii=False, sort_keys=True).encode() + b"\n")
+        for name in sorted(blobs):
+            archive.writestr(f"blobs/{name}", store.blob(name))
+
+
+def _lines(store: Conversations, ids: Iterable[str], blobs: set[str]) -> Iterator[dict[str, Any]]:
+    yield {"format": FORMAT, "version": VERSION}
+    for id in ids:
+        for row in store.read(f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (id,)):
+            tags = [tag for (tag,) in store.read("SELECT tag FROM tags WHERE conversation = ? ORDER BY tag", (id,))]
+            yield {"type": "conversation", "tags": tags} | dict(zip(_COLUMNS.split(", "), row, strict=True))
+        final = "state NOT IN ('draft', 'streaming')"
+        nodes = f"SELECT {_NODE}, message FROM nodes WHERE conversation = ? AND {final} ORDER BY number"
+        for columns in store.read(nodes, (id,)):
+            fields = dict(zip(_NODE.split(", "), columns, strict=False))
+            yield {"type": "node", "conversation": id, "message": json.loads(columns[-1])} | fields
+        used = "SELECT DISTINCT blob FROM parts WHERE blob IS NOT NULL AND node IN (SELECT id FROM nodes WHERE conversation = ?)"
+        blobs |= {blob for (blob,) in store.read(used, (id,))}
+
+
+def read(store: Conversations, path: Path, dry_run: bool = False) -> Taken:
+    """Import an archive of ours or an export of ChatGPT (a zip archive, its JSON, or a folder of them).
+
+    With `dry_run` nothing is stored and the report says what would be. Raises DataError if the file cannot be read, or
+    if it holds nothing that could be taken.
+    """
+    try:
+        found = list(_incoming(path))
+    except (OSError, zipfile.BadZipFile, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as an export: {error}") from error
+    taken: list[tuple[str, int]] = []
+    ids: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    present = 0
+    for item in found:
+        if isinstance(item, tuple):
+            skipped.append(item)
+            continue
+        skipped += item.skipped
+        new = _new_nodes(store, item)
+        title = item.fields.get("title") or item.fields["id"]
+        if not item.nodes:
+            skipped.append((title, "it has no message"))
+        elif new is None:
+            present += 1
+        elif taken_ids := _ids_elsewhere(store, new):
+            skipped.append((title, f"{taken_ids} of its messages have the id of a message in another conversation"))
+        else:
+            taken.append((title, len(new)))
+            ids.append(item.fields["id"])
+            if not dry_run:
+                _take(store, item, new)
+    if not taken and not present:
+        reasons = "; ".join(f"{what}: {why}" for what, why in skipped[:5]) or "it is empty"
+        raise DataError(f"0 conversations taken from {path}: {reasons}")
+    report = Taken(str(path), tuple(taken), present, tuple(skipped), tuple(ids))
+    if not dry_run:
+        _log(store, path, report)
+    return report
+
+
+def _incoming(path: Path) -> Iterator[Incoming | tuple[str, str]]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > MOST_BYTES:
+                raise DataError(f"{path} unpacks to {size >> 20} MB; at most {MOST_BYTES >> 20} are read. Split it")
+            if "conversations.jsonl" in archive.namelist():
+                yield from _own(archive)
+            else:
+                names = [name for name in archive.namelist() if re.search(r"(^|/)conversations[^/]*\.json$", name)]
+                yield from _foreign([(name, archive.read(name)) for name in sorted(names)], path)
+        return
+    files = sorted(path.glob("conversations*.json")) if path.is_dir() else [path]
+    yield from _foreign([(file.name, file.read_bytes()) for file in files], path)
+
+
+def _foreign(files: Sequence[tuple[str, bytes]], path: Path) -> Iterator[Incoming | tuple[str, str]]:
+    if not files:
+        raise DataError(f"{path} has neither conversations.jsonl (ours) nor conversations.json (ChatGPT)")
+    for name, content in files:
+        for found in chatgpt.conversations(name, content):
+            if isinstance(found, tuple):
+                yield found
+            else:
+                yield Incoming(found.fields, (), found.nodes, found.skipped)
+
+
+def _own(archive: zipfile.ZipFile) -> Iterator[Incoming | tuple[str, str]]:
+    """Conversations of our own format, each line judged by itself."""
+    heads: dict[str, dict[str, Any]] = {}
+    nodes: dict[str, dict[str, Node]] = {}
+    with archive.open("conversations.jsonl") as lines:
+        for number, line in enumerate(lines, 1):
+            where = f"line {number}"
+            try:
+                row = json.loads(line)
+                if number == 1 and row.get("format") == FORMAT:
+                    if row["version"] > VERSION:
+                        raise DataError(
+                            f"the archive has version {row['version']} of {FORMAT}; this llms reads up to {VERSION}. Upgrade it"
+                        )
+                elif row["type"] == "conversation":
+                    heads[row["id"]] = row
+                elif row["type"] == "node":
+                    here = nodes.setdefault(row["conversation"], {})
+                    node = _checked(row, archive, here)
+                    here[node.id] = node
+                else:
+                    yield where, f"unknown type {row['type']!r}"
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                yield where, f"{type(error).__name__}: {str(error)[:120]}"
+    for id, head in heads.items():
+        tags = head.get("tags")
+        here = nodes.get(id, {})
+        fields = {name: _plain(name, head.get(name)) for name in _COLUMNS.split(", ")}
+        fields["leaf"] = fields["leaf"] if fields["leaf"] in here else next(reversed(here), None)
+        yield Incoming(fields, [str(tag) for tag in tags] if isinstance(tags, list) else [], list(here.values()))
+    for id in nodes.keys() - heads.keys():
+        yield id, "its conversation is missing"
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A column's value as the table wants it."""
+    if name == "archived":
+        return bool(value)
+    nullable = name in ("leaf", "origin_conversation", "origin_node")
+    return value if isinstance(value, str) else None if nullable else ""
+
+
+def _checked(row: Mapping[str, Any], archive: zipfile.ZipFile, before: Mapping[str, Node]) -> Node:
+    """Raises ValueError for a message that cannot be stored as it is."""
+    above = before.get(row["parent"])
+    if row["parent"] is not None and above is None:
+        raise ValueError(f"its parent {row['parent']!r} is missing")
+    if row["id"] in before:
+        raise ValueError(f"a second message has the id {row['id']!r}")
+    if row["state"] not in FINAL:
+        raise ValueError(f"its state is {row['state']!r}")
+
+    def blob(name: str) -> bytes:
+        if not _NAME.match(name) or f"blobs/{name}" not in archive.NameToInfo:
+            raise ValueError(f"the attachment {name} is missing")
+        content = archive.read(f"blobs/{name}")
+        if hashlib.sha256(content).hexdigest() != name:
+            raise ValueError(f"the attachment {name} is damaged")
+        return content
+
+    message: ModelMessage = load(json.dumps(row["message"]), blob)
+    return Node(
+        str(row["id"]), row["parent"], role_of(message), digest(message, above.digest if above else ""), lambda: message,
+        row["state"], str(row["created"]), str(row["author"]), row["edited_from"], int(row["used"]), True,
+    )  # fmt: skip
+
+
+def _new_nodes(store: Conversations, item: Incoming) -> list[Node] | None:
+    """What of a conversation the store has not; None if it has all of it."""
+    here = dict(store.read("SELECT id, digest FROM nodes WHERE conversation = ?", (item.fields["id"],)))
+    digests = set(here.values())
+    new = [node for node in item.nodes if node.id not in here and node.digest not in digests]
+    return new or (None if here else [])
+
+
+def _ids_elsewhere(store: Conversations, nodes: Sequence[Node]) -> int:
+    where = "SELECT COUNT(*) FROM nodes WHERE id = ?"
+    return sum(next(store.read(where, (node.id,)))[0] for node in nodes)
+
+
+def _take(store: Conversations, item: Incoming, new: Sequence[Node]) -> None:
+    fields = dict(item.fields)
+    with store.transaction() as db:
+        names = ", ".join(fields)
+        marks = ", ".join("?" * len(fields))
+        db.execute(
+            f"INSERT INTO conversations ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", tuple(fields.values())
+        )
+        for node in new:
+            store.insert(fields["id"], node)
+        path = set()
+        place, parents = fields["leaf"], {node.id: node.parent for node in item.nodes}
+        while place in parents and place not in path:
+            path.add(place)
+            place = parents[place]
+        db.executemany("UPDATE nodes SET active = 1 WHERE id = ?", [(id,) for id in path])
+        store.index_title(fields["id"])
+    store.tag(fields["id"], item.tags)
+
+
+def _log(store: Conversations, path: Path, report: Taken) -> None:
+    name = hashlib.sha256(path.read_bytes() if path.is_file() else str(path).encode()).hexdigest()
+    with store.transaction() as db:
+        db.execute(
+            "INSERT INTO imports VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET time = excluded.time, "
+            "taken = excluded.taken, skipped = excluded.skipped",
+            (name, path.name, now(), len(report.taken), json.dumps(report.skipped)),
+        )
