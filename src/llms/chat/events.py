@@ -102,7 +102,7 @@ class ApprovalNeeded(Event):
     tool_call: str
     name: str
     args: Any
-    kind: str
+    tool_kind: str
     why: str
     sources: tuple[str, ...] = ()
 

@@ -27,9 +27,10 @@ from pydantic_ai.tools import ToolDefinition
 
 from ..errors import ContextOverflow, UsageError
 from .conversation import Node
+from .fitted import Cut, Fate, FitReport, Fitted, Pinned, Policy, Summary, What
 from .layout import Exchange, Layout, alternate, clamp, lay_out, with_text
 from .messages import contents, result_text, results, with_parts
-from .window import Count, Grade, Payload, Sizes, Window, estimate_text
+from .window import Count, Payload, Sizes, Window, estimate_text
 
 LOW_WATER = 0.75  # share of the budget that a fresh cut leaves filled at most
 SUMMARY_TRIGGER, SUMMARY_TARGET = 0.85, 0.5
@@ -37,85 +38,6 @@ SUMMARY_KEEPS = 2  # exchanges before the current turn that are never summarised
 SUMMARY_TOKENS, SUMMARY_SHARE = 800, 0.15
 _SURELY_TOO_LARGE = 1.5  # times the budget by the sum of single messages: not worth rendering
 _SHORTEST = 200  # characters left of a clamped tool result
-
-What = Literal["sent", "clamped", "elided", "dropped", "covered", "chunked", "left out"]
-PolicyName = Literal["truncate", "summarise", "strict"]
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """`notice`: say to the model in one sentence how many messages it does not see."""
-
-    name: PolicyName = "truncate"
-    notice: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Pinned:
-    """What stands at the start besides the conversation's own system prompt."""
-
-    notes: tuple[str, ...] = ()
-    memory: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A text that stands for the nodes `covers`, which begin a path; valid while their digests are `digest`."""
-
-    id: str
-    covers: tuple[str, ...]
-    digest: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Where a path was cut: exchanges (by their user's node) without their tool units, the first one kept, and the
-    characters left of each tool result of the turn that was current then."""
-
-    elided: tuple[str, ...] = ()
-    first: str | None = None
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of a node; `tokens` as counted alone."""
-
-    node: str
-    what: What
-    tokens: int
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FitReport:
-    """`count` tokens of at most `budget`; `cut` is the previous cut of the next call on this path."""
-
-    policy: PolicyName
-    count: int
-    budget: int
-    window: int
-    reserve: int
-    margin: int
-    grade: Grade
-    fates: tuple[Fate, ...]
-    cut: Cut | None = None
-    repairs: tuple[str, ...] = ()
-
-    def nodes(self, *what: What) -> tuple[str, ...]:
-        return tuple(fate.node for fate in self.fates if fate.what in what)
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """`overflow` names what is too large for one payload, which then exceeds the budget; `evict` are nodes that the
-    policy would have summarised: make a summary and fit again, or send as it is."""
-
-    payload: Payload
-    report: FitReport
-    overflow: Literal["attachments", "text"] | None = None
-    evict: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +127,7 @@ def fit(
     case = _Case(
         layout, window, policy, pinned, summary.text if covered and summary else "", tuple(tools), count, dates
     )
-    weights = {node.id: sizes(node.digest, node.message) for node in path}
+    weights = _weights(path, layout, sizes)
     cut, evict = _choose(case, previous, weights)
     payload = case.payload(cut)
     total = count(payload)
@@ -221,6 +143,16 @@ def fit(
         cut if cut != Cut() else None, tuple(f"{node}: {reason}" for node, reason in layout.repaired),
     )  # fmt: skip
     return Fitted(payload, report, overflow, evict)
+
+
+def _weights(path: Sequence[Node], layout: Layout, sizes: Sizes) -> dict[str, int]:
+    """Tokens of each node as it would be sent with room for everything."""
+    nodes, weights = {node.id: node for node in path}, dict[str, int]()
+    for at, item in enumerate(item for exchange in layout.exchanges for item in exchange.items):
+        node = nodes[item.node]
+        name = node.digest if item.message is node.message else f"{node.digest}~{at if item.node in weights else 0}"
+        weights[node.id] = weights.get(node.id, 0) + sizes(name, item.message)
+    return {id: weights[id] if id in weights else sizes(node.digest, node.message) for id, node in nodes.items()}
 
 
 def covers(summary: Summary, path: Sequence[Node]) -> bool:

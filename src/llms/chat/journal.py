@@ -9,11 +9,10 @@ from pydantic_ai.messages import ModelMessage
 
 from .conversation import Node, State
 from .events import Event, Purpose, Reason, RunState
-from .fit import FitReport
-from .window import Grade, Payload
+from .fitted import FitReport, Summary
+from .window import Calibration, Grade, Payload
 
 ToolState = Literal["waiting", "done", "failed", "denied", "cancelled", "not executed"]
-Scope = Literal["once", "conversation", "always"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +63,6 @@ class ToolRecord:
     seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person said to a tool call: `scope` how long that holds, `args` what to call it with instead."""
-
-    allowed: bool
-    scope: Scope = "once"
-    args: Mapping[str, Any] | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What was allowed for longer than once: tools of this conversation; (tool, arguments) for ever, said in a run
-    without untrusted text."""
-
-    tools: frozenset[str] = frozenset()
-    calls: frozenset[tuple[str, str]] = frozenset()
-
-
 class Journal(Protocol):
     """One run's; every method is durable when it returns, and raises StoreError if it cannot be."""
 
@@ -112,3 +92,9 @@ class Journal(Protocol):
 
     def cached(self, key: str) -> str | None:
         """The answer to a call with this key, if one was kept."""
+
+    def summary(self, summary: Summary, tokens: int) -> None:
+        """A summary that was accepted."""
+
+    def learned(self, window: int | None, calibration: Calibration) -> None:
+        """What the server's reports show of its window and of our counts."""

@@ -14,13 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from pydantic_ai.messages import ModelMessage
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 
-from ..chat.conversation import Conversation, Node, State, new_id, now
+from ..chat.consent import Consent, Decision, Mode, args_hash
+from ..chat.conversation import Node, State, new_id, now
 from ..chat.events import Event, Reason, RunState, from_json, kind_of, to_json
-from ..chat.fit import Cut, Summary
-from ..chat.journal import CallRecord, Decision, Standing, ToolRecord
-from ..chat.messages import dump, load
+from ..chat.fitted import Cut, Summary
+from ..chat.journal import CallRecord, ToolRecord
+from ..chat.messages import dump, load, visible, with_parts
 from ..chat.window import Calibration
 from ..errors import UnknownName, UsageError
 from .conversations import Conversations
@@ -75,8 +76,8 @@ class StoredCall:
 class StoredJournal:
     """A run's journal in the database (see chat.journal.Journal)."""
 
-    def __init__(self, store: Conversations, run: str, conversation: str, seq: int = 0):
-        self.store, self.run, self.conversation, self.seq = store, run, conversation, seq
+    def __init__(self, store: Conversations, run: str, conversation: str, model: str, seq: int = 0):
+        self.store, self.run, self.conversation, self.model, self.seq = store, run, conversation, model, seq
 
     def add(self, node: Node) -> None:
         self.store.add(self.conversation, node)
@@ -144,8 +145,25 @@ class StoredJournal:
         where = "payload_hash = ? AND answer IS NOT NULL AND error IS NULL"
         return next((answer for (answer,) in self.store.read(f"SELECT answer FROM calls WHERE {where}", (key,))), None)
 
+    def summary(self, summary: Summary, tokens: int) -> None:
+        with self.store.transaction() as db:
+            db.execute(
+                "INSERT INTO summaries (id, conversation, created, covers, digest, text, model, tokens) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (summary.id, self.conversation, now(), json.dumps(summary.covers), summary.digest, summary.text,
+                 self.model, tokens),
+            )  # fmt: skip
 
-def begin(store: Conversations, conversation: str, node: str, kind: str = "chat") -> StoredJournal:
+    def learned(self, window: int | None, calibration: Calibration) -> None:
+        with self.store.transaction() as db:
+            db.execute(
+                "INSERT INTO windows VALUES (?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
+                "window = COALESCE(excluded.window, window), ratio = excluded.ratio, samples = excluded.samples",
+                (self.model, window, calibration.ratio, calibration.samples),
+            )
+
+
+def begin(store: Conversations, conversation: str, node: str, model: str = "", kind: str = "chat") -> StoredJournal:
     """A new run. Raises UsageError while another one answers in this conversation."""
     run = new_id()
     with store.transaction() as db:
@@ -161,10 +179,10 @@ def begin(store: Conversations, conversation: str, node: str, kind: str = "chat"
             "VALUES (?, ?, ?, ?, 'running', ?, ?, ?)",
             (run, conversation, node, kind, now(), now(), _this_process()),
         )
-    return StoredJournal(store, run, conversation)
+    return StoredJournal(store, run, conversation, model)
 
 
-def resume(store: Conversations, run: str) -> StoredJournal:
+def resume(store: Conversations, run: str, model: str = "") -> StoredJournal:
     """The journal of a run that waited, now running again. Raises UsageError if it does not wait."""
     with store.transaction() as db:
         row = db.execute("SELECT conversation, state FROM chat_runs WHERE id = ?", (run,)).fetchone()
@@ -175,7 +193,7 @@ def resume(store: Conversations, run: str) -> StoredJournal:
             (now(), _this_process(), run),
         )
         last = db.execute("SELECT COALESCE(MAX(seq), 0) FROM chat_events WHERE run = ?", (run,)).fetchone()[0]
-    return StoredJournal(store, run, row[0], last)
+    return StoredJournal(store, run, row[0], model, last)
 
 
 def recover(store: Conversations) -> list[str]:
@@ -187,7 +205,7 @@ def recover(store: Conversations) -> list[str]:
             continue
         writing = "SELECT id, message FROM nodes WHERE conversation = ? AND state = 'streaming'"
         for node, text in store.read(writing, (conversation,)):
-            store.finish(node, load(text, store.blob), "interrupted")
+            store.finish(node, _with_shown_text(store, run, node, load(text, store.blob)), "interrupted")
         with store.transaction() as db:
             db.execute(
                 "UPDATE chat_runs SET state = 'interrupted', reason = 'interrupted', ended = ? WHERE id = ? AND ended IS NULL",
@@ -195,6 +213,20 @@ def recover(store: Conversations) -> list[str]:
             )
         found.append(run)
     return found
+
+
+def _with_shown_text(store: Conversations, run: str, node: str, message: ModelMessage) -> ModelMessage:
+    """Events are stored more often than the message itself: what they have beyond it was shown, and is kept."""
+    kept = "json_extract(json, '$.node') = ? AND type = 'text_delta'"
+    rows = store.read(
+        f"SELECT json_extract(json, '$.text') FROM chat_events WHERE run = ? AND {kept} ORDER BY seq", (run, node)
+    )
+    shown, text = "".join(text for (text,) in rows), visible(message)
+    overlap = next((size for size in range(min(len(shown), len(text)), 0, -1) if text.endswith(shown[:size])), 0)
+    if overlap == len(shown) or not isinstance(message, ModelResponse):
+        return message
+    others = [part for part in message.parts if not isinstance(part, TextPart)]
+    return with_parts(message, [*others, TextPart(text + shown[overlap:])])
 
 
 def _this_process() -> str:
@@ -306,15 +338,16 @@ def decide(store: Conversations, run: str, tool_call: str, decision: Decision, t
         )  # fmt: skip
 
 
-def standing(store: Conversations, conversation: str) -> Standing:
-    """What was allowed for longer than once."""
+def consent(store: Conversations, conversation: str, mode: Mode = "ask") -> Consent:
+    """With what was allowed for longer than once."""
     allowed = (
         "SELECT DISTINCT name FROM approvals WHERE decision = 'allowed' AND scope = 'conversation' AND conversation = ?"
     )
     always = (
         "SELECT DISTINCT name, args_hash FROM approvals WHERE decision = 'allowed' AND scope = 'always' AND tainted = 0"
     )
-    return Standing(
+    return Consent(
+        mode,
         frozenset(name for (name,) in store.read(allowed, (conversation,))),
         frozenset((name, hashed) for name, hashed in store.read(always)),
     )
@@ -338,28 +371,6 @@ def edits(store: Conversations, conversation: str) -> dict[str, Any]:
     return {id: json.loads(args) for id, args in rows}
 
 
-def args_hash(args: Any) -> str:
-    """Equal for equal arguments."""
-    return hashlib.sha256(json.dumps(args, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def keep_summary(store: Conversations, conversation: Conversation, summary: Summary, model: str, tokens: int) -> None:
-    with store.transaction() as db:
-        db.execute(
-            "INSERT INTO summaries (id, conversation, created, covers, digest, text, model, tokens) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                summary.id,
-                conversation.id,
-                now(),
-                json.dumps(summary.covers),
-                summary.digest,
-                summary.text,
-                model,
-                tokens,
-            ),
-        )
-
-
 def summaries(store: Conversations, conversation: str) -> list[Summary]:
     """The valid ones, the latest first."""
     rows = store.read(
@@ -373,12 +384,3 @@ def window_of(store: Conversations, model: str) -> tuple[int | None, Calibration
     """What calls to this model and endpoint have shown: the window that is really served, how its counts differ."""
     rows = store.read("SELECT window, ratio, samples FROM windows WHERE model = ?", (model,))
     return next(((window, Calibration(ratio, samples)) for window, ratio, samples in rows), (None, Calibration()))
-
-
-def keep_window(store: Conversations, model: str, window: int | None, calibration: Calibration) -> None:
-    with store.transaction() as db:
-        db.execute(
-            "INSERT INTO windows VALUES (?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
-            "window = excluded.window, ratio = excluded.ratio, samples = excluded.samples",
-            (model, window, calibration.ratio, calibration.samples),
-        )
