@@ -39,6 +39,7 @@ HOMES = {
     "llguidance": {"engine", "models"},
     "scipy": {"statistics"},
     "pyarrow": {"data"},
+    "regex": {"chat"},
     "jinja2": {"tokens", "workbench"},
     "huggingface_hub": {"data", "models", "workbench"},
 }

@@ -277,8 +277,6 @@ class Chat:
         return Past(chat_runs.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
 
     def _cost(self, used: Any) -> Decimal | None:
-        if self.model.name.local:
-            return Decimal(0)
         usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, used.output_reasoning_tokens, True)
         return self.model.price(usage)
 
