@@ -19,7 +19,7 @@ from llms.chat.layout import lay_out
 from llms.chat.messages import index
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
-from talk import Talk, answers, rounds
+from talking import Talk, answers, rounds
 
 WORDS = [f"word{n} " for n in range(6)]
 

@@ -24,7 +24,7 @@ from llms.chat.window import Calibration, Payload, Window
 from llms.errors import UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
-from talk import Talk, answers, rounds, words_of
+from talking import Talk, answers, rounds, words_of
 
 
 def add(a: int, b: int) -> int:

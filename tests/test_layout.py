@@ -40,6 +40,7 @@ HOMES = {
     "llama_cpp": {"models"},
     "llguidance": {"engine", "models"},
     "scipy": {"statistics", "tasks"},
+    "regex": {"chat"},
     "pyarrow": {"data"},
     "jinja2": {"tokens", "workbench", "web"},
     "huggingface_hub": {"data", "models", "workbench"},

@@ -65,6 +65,10 @@ def user(text: str, attachments: Sequence[UserContent] = ()) -> ModelRequest:
     return ModelRequest(parts=[UserPromptPart([text, *attachments] if attachments else text)])
 
 
+def system(text: str) -> ModelRequest:
+    return ModelRequest(parts=[SystemPromptPart(clean(text))])
+
+
 def document(name: str, text: str) -> TextContent:
     """A text file as an attachment."""
     return TextContent(clean(text), metadata={"attachment": name})
@@ -229,8 +233,16 @@ def result_text(part: ToolReturnPart | NativeToolReturnPart) -> str:
 
 
 def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[Part]:
+    """What came with a result: pictures and sounds in it, and what a tool left to be kept (see its metadata)."""
     items = part.model_response_str_and_user_content(wrap_if_error=False)[1]
-    return [found for item in items if isinstance(item, BinaryContent) for found in _content(item)]
+    found = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
+    kept = part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ()
+    for file in kept:
+        if isinstance(file, dict) and file.get("kept"):
+            found.append(
+                Part("file", "", {"name": file.get("name"), "media_type": file.get("media_type")}, file["kept"])
+            )
+    return found
 
 
 def _content(content: Any) -> list[Part]:

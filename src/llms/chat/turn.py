@@ -20,7 +20,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import DeferredToolRequests, ToolDenied
 from pydantic_ai.usage import UsageLimits
 
-from ..errors import LlmsError, StoreError
+from ..errors import BudgetExceeded, LlmsError, StoreError
 from .branch import Branch
 from .consent import Decision
 from .conversation import Node, now
@@ -131,7 +131,9 @@ class Turn:
             if not self._stopping and isinstance(cancelled, asyncio.CancelledError):
                 raise
         except BaseException as error:
+            error = _cause(error)
             self._reason = "timeout" if isinstance(error, TimeoutError) else "error"
+            self._reason = "budget" if isinstance(error, BudgetExceeded) else self._reason
             text = str(error) or type(error).__name__
             with contextlib.suppress(StoreError):
                 self._close_off("failed", text)
@@ -311,6 +313,16 @@ class _Hooks(AbstractCapability[None]):
             return None
         denied = ToolDenied("denied: this run may not call tools that ask first")
         return requests.build_results(approvals={call.tool_call_id: denied for call in requests.approvals})
+
+
+def _cause(error: BaseException) -> BaseException:
+    """One of our own errors that a client has wrapped says more than what it was wrapped in."""
+    place: BaseException | None = error
+    while place is not None:
+        if isinstance(place, LlmsError):
+            return place
+        place = place.__cause__ or place.__context__
+    return error
 
 
 def _instruction(after: Node) -> Node:

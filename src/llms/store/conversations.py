@@ -4,6 +4,7 @@ A message is kept as the JSON of pydantic-ai's; attached bytes apart, once, unde
 the folder `blobs` beside the file.
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -197,6 +198,13 @@ class Conversations(Database):
         for copy in self.path.parent.glob(f"{self.path.name}.schema*"):
             copy.unlink(missing_ok=True)
 
+    def keep(self, content: bytes, media_type: str) -> str:
+        """Store bytes that a message will refer to; the name by which `blob` finds them."""
+        name = hashlib.sha256(content).hexdigest()
+        with self.transaction():
+            self._keep({name: content}, [Part("file", "", {"media_type": media_type}, name)])
+        return name
+
     def blob(self, digest: str) -> bytes:
         """Attached bytes. Raises StoreError if they are gone."""
         for (content,) in self.read("SELECT bytes FROM blobs WHERE digest = ?", (digest,)):
@@ -229,7 +237,7 @@ class Conversations(Database):
     def _index(self, conversation: str, node: Node) -> None:
         parts = index(node.message)
         self.connection.executemany(
-            "INSERT INTO parts VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO parts VALUES (?, ?, ?, ?, (SELECT digest FROM blobs WHERE digest = ?))",
             [(node.id, at, part.kind, json.dumps(part.more), part.blob) for at, part in enumerate(parts)],
         )
         body, files = visible(node.message), "\n".join(part.text for part in parts if part.kind == "file")

@@ -130,8 +130,9 @@ class Database:
         for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
             self.connection.execute(f"PRAGMA {pragma}")
         self.connection.execute("PRAGMA secure_delete = ON")
-        while (version := self._version()) < len(MIGRATIONS):
+        if (version := self._version()) < len(MIGRATIONS):
             self._copy(version)
+        while (version := self._version()) < len(MIGRATIONS):
             with self.transaction() as db:
                 if self._version() == version:  # else another process was first
                     MIGRATIONS[version](db)

@@ -75,7 +75,7 @@ async def next_tokens(request: Request, body: Next) -> list[dict[str, Any]]:
 
 @router.get("/stateless", response_class=HTMLResponse)
 async def stateless(request: Request) -> HTMLResponse:
-    growth = [{"turns": turns, "sent": sent} for turns, sent in stateless_verb.growth((1, 5, 10, 20, 30, 40))]
+    growth = [{"turns": row.turns, "sent": row.tokens} for row in stateless_verb.growth()]
     return page(request, "stateless.html", models=await request.app.state.desk.models(), growth=growth)
 
 

@@ -9,7 +9,8 @@ import contextlib
 import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,45 @@ from ..agents.step import Wish
 from ..chat.consent import Decision
 from ..chat.conversation import Conversation, Node, new_id
 from ..chat.events import kind_of, to_json
-from ..chat.fit import Policy, fit
 from ..chat.markdown import markdown
-from ..chat.messages import document, index, user
+from ..chat.messages import document, index
 from ..chat.turn import Turn
-from ..errors import LlmsError, UnknownName, UsageError
+from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from ..models.name import ENDPOINTS
+from ..models.system import Model
 from ..store import chat_runs, search, transfer
 from ..store.conversations import Conversations
 from ..tools.catalogue import PLACES, TOOLS
+from ..values import Usage
 from . import agent as agents
-from . import answering, shown, stateless
-from .answering import POLICIES, Models
+from . import shown, stateless
+from .chat import Chat
+from .system import load
 
 DEFAULT_MODEL = "smollm2"
+POLICIES = ("truncate", "summarise", "strict")
 LOOK_SECONDS = 0.2  # how often a run of another process, or one that waits, is looked at
 NEW = "New chat"
+
+
+class Models:
+    """Models by name, each loaded once and kept until `close`. Safe over threads."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Model] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> Model:
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = load(name)
+            return self._loaded[name]
+
+    def close(self) -> None:
+        with self._lock:
+            for model in self._loaded.values():
+                model.close()
+            self._loaded.clear()
 
 
 class Desk:
@@ -51,6 +75,7 @@ class Desk:
         self._attached: dict[str, Any] = {}
         self._teams: dict[str, asyncio.Task[None]] = {}
         self._decided: dict[str, dict[str, Decision]] = {}
+        self._tools: dict[str, Sequence[str]] = {}  # what each conversation was last asked with
         if not self.store.note:
             chat_runs.recover(self.store)
 
@@ -113,7 +138,7 @@ class Desk:
             await self.switch(id, node)
 
     async def search(self, text: str) -> list[dict[str, Any]]:
-        hits = await _aside(search.search, self.store, text)
+        hits = await _aside(search.search, self.store, text, 50, ("\u0002", "\u0003"))
         return [
             {"id": hit.conversation, "title": hit.title or NEW, "node": hit.node, "snippet": hit.snippet}
             for hit in hits
@@ -237,16 +262,18 @@ class Desk:
         edit: str | None,
     ) -> str:
         """The run that answers. The question is stored before anything is asked."""
-        before = await _aside(self.store.open, id)
-        if edit and before.node(edit).role == "assistant":
-            self._keep_edited(before, edit, text)
-            return ""
-        message = user(text, [self._content(one) for one in attachments])
-        after = before.edit(edit, message) if edit else before.append(message, "user")
-        self.store.save(after, before, model=model or self.model, policy=policy or self.store.about(id).policy)
+        if edit:
+            before = await _aside(self.store.open, id)
+            if before.node(edit).role == "assistant":
+                self._keep_edited(before, edit, text)
+                return ""
+        contents = [self._content(one) for one in attachments]
+        self._tools[id] = tools
+        chat = await self._chat(id, model, tools, policy)
+        run = self._start(chat, lambda: chat.begin_edit(edit, text) if edit else chat.begin(text, contents, True))
         for one in attachments:
             self._attached.pop(one, None)
-        return await self._begin(id, model, tools)
+        return run
 
     def _keep_edited(self, before: Conversation, id: str, text: str) -> None:
         from pydantic_ai.messages import ModelResponse, TextPart
@@ -265,31 +292,28 @@ class Desk:
 
     async def again(self, id: str, node: str, model: str, tools: Sequence[str]) -> str:
         """Another answer beside `node`."""
-        before = self.store.open(id)
-        self.store.save(before.regenerate(node), before)
-        return await self._begin(id, model, tools)
+        chat = await self._chat(id, model, tools)
+        return self._start(chat, lambda: chat.begin_again(node, True))
 
     async def go_on(self, id: str, node: str) -> str:
         """The answer `node`, which broke off, carried on in a new version of it."""
-        before = self.store.open(id)
-        old = before.node(node)
-        self.store.save(before.regenerate(node), before)
-        return await self._begin(id, self.store.about(id).model, (), continues=old)
+        chat = await self._chat(id, "", ())
+        if chat.path[-1].id != node:
+            chat.switch(node)
+        return self._start(chat, chat.begin_more)
 
-    async def _begin(self, id: str, model: str, tools: Sequence[str], **how: Any) -> str:
+    async def _chat(self, id: str, model: str, tools: Sequence[str], policy: str = "") -> Chat:
         about = self.store.about(id)
-        run, turn = await _aside(
-            lambda: answering.begin(
-                self.store, self.loaded, id, model=model or about.model or self.model, tools=tools,
-                policy=about.policy or POLICIES[0], confirmed=True, **how,
-            )
-        )  # fmt: skip
-        return self._start(run, turn)
+        opened = await _aside(self.loaded.get, model or about.model or self.model)
+        return Chat(opened, tools=tools, id=id, policy=policy or about.policy or POLICIES[0], store=self.store)  # type: ignore[arg-type]
 
-    def _start(self, run: str, turn: Turn) -> str:
-        self._turns[run] = turn.start()
+    def _start(self, chat: Chat, begin: Callable[[], Turn]) -> str:
+        """Begin a turn on this loop; it goes on whoever reads."""
+        turn = begin()
+        run = chat_runs.runs(self.store, chat.id)[-1].id
+        self._turns[run] = turn
         task = asyncio.ensure_future(turn.wait())
-        task.add_done_callback(lambda done: (self._turns.pop(run, None), done.exception()))
+        task.add_done_callback(lambda done: (self._turns.pop(run, None), done.cancelled() or done.exception()))
         return run
 
     async def events(self, run: str, after: int) -> AsyncIterator[tuple[int, dict[str, Any]]]:
@@ -338,52 +362,43 @@ class Desk:
         original = waiting[call].args if call in waiting else None
         original = json.loads(original) if isinstance(original, str) else original
         decision = Decision(approved, scope if approved else "once", None if args == original else args)  # type: ignore[arg-type]
-        conversation = next(c for (c,) in self.store.read("SELECT conversation FROM chat_runs WHERE id = ?", (run,)))
-        tainted = bool(chat_runs.consent(self.store, conversation).sources)
-        chat_runs.decide(self.store, run, call, decision, tainted)
         decided = self._decided.setdefault(run, {})
         decided[call] = decision
-        if set(decided) >= set(waiting):
-            del self._decided[run]
-            about = self.store.about(conversation)
-            names = list(dict.fromkeys(record.name for record in waiting.values()))
-            _, turn = await _aside(
-                lambda: answering.begin(
-                    self.store, self.loaded, conversation, model=about.model or self.model, run=run, decisions=decided,
-                    tools=names, policy=about.policy or POLICIES[0], confirmed=True,
-                )
-            )  # fmt: skip
-            self._start(run, turn)
+        if set(decided) < set(waiting):
+            return
+        del self._decided[run]
+        conversation = next(c for (c,) in self.store.read("SELECT conversation FROM chat_runs WHERE id = ?", (run,)))
+        names = list(dict.fromkeys(record.name for record in waiting.values()))
+        chat = await self._chat(conversation, "", self._tools.get(conversation, names))
+        self._start(chat, lambda: chat.begin_decided(decided))
 
     async def count(
         self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
     ) -> dict[str, Any]:
         """What sending the text would take of the window, and what the policy would leave out."""
-        return await _aside(self._count, id, text, model or self.model, policy or POLICIES[0], list(attachments))
+        return await _aside(self._count, id, text, model, policy, tools, attachments)
 
-    def _count(self, id: str | None, text: str, model: str, policy: str, attachments: list[str]) -> dict[str, Any]:
-        opened = self.loaded.get(model)
-        window, calibration = answering.window_of(opened, self.store)
-        tree = self.store.open(id) if id else Conversation("draft")
-        tree = tree.append(user(text or " ", [self._content(one) for one in attachments]), "user")
+    def _count(
+        self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
+    ) -> dict[str, Any]:
+        opened = self.loaded.get(model or self.model)
+        chosen: Any = {"tools": tools, "policy": policy or POLICIES[0]}
+        chat = Chat(opened, id=id, store=self.store, **chosen) if id else Chat(opened, ephemeral=True, **chosen)
         try:
-            fitted = fit(tree.path(), window, answering.counter(opened), Policy(policy))  # type: ignore[arg-type]
-        except LlmsError as error:
-            return {
-                "tokens": window.budget + 1,
-                "budget": window.budget,
-                "grade": window.grade,
-                "drops": str(error),
-                "price": "",
-            }
-        gone = [fate for fate in fitted.report.fates if fate.what in ("dropped", "elided", "chunked", "covered")]
-        price = answering.price_of(opened)(_usage(fitted.report.count))
+            report = chat.explain(text or " ", [self._content(one) for one in attachments]).report
+        except ContextOverflow as error:
+            return {"tokens": 1, "budget": 0, "grade": "", "drops": str(error), "price": ""}
+        finally:
+            if not id:
+                chat.close()
+        gone = [fate for fate in report.fates if fate.what in ("dropped", "elided", "chunked", "covered")]
+        cost = None if opened.name.local else opened.price(Usage(report.count))
         return {
-            "tokens": calibration.apply(fitted.report.count) if window.grade == "calibrated" else fitted.report.count,
-            "budget": window.budget,
-            "grade": window.grade,
+            "tokens": report.count,
+            "budget": report.budget,
+            "grade": report.grade,
             "drops": f"{len(gone)} messages ({sum(fate.tokens for fate in gone):,} tokens)" if gone else "",
-            "price": "" if opened.name.local else shown.money(price),
+            "price": "" if opened.name.local else shown.money(cost),
         }
 
     # lessons and teams
@@ -392,7 +407,21 @@ class Desk:
         return await _aside(lambda: self.loaded.get(model).next_tokens(text, top))
 
     async def stateless(self, model: str, name: str) -> dict[str, Any]:
-        return await _aside(lambda: stateless.shown(model, name, self.loaded))
+        """The three requests of the lesson, as JSON values."""
+        found = await _aside(lambda: list(stateless.lesson(self.loaded.get(model), name)))
+        return {
+            "calls": [
+                {
+                    "title": f"{one.name}: {one.what}",
+                    "payload": "\n".join(f"{message.role}: {message.content}" for message in one.sent),
+                    "tokens": one.prompt_tokens,
+                    "answer": one.answer,
+                    "holds_name": one.knows,
+                    "as_expected": one.knows == (one.name != "B"),
+                }
+                for one in found
+            ]
+        }
 
     async def begin_team(self, goal: str, how: agents.Settings) -> str:
         """The id of a team's run, which goes on by itself."""
@@ -416,12 +445,6 @@ class Desk:
     def stop_team(self, run: str) -> None:
         if task := self._teams.get(run):
             task.cancel()
-
-
-def _usage(tokens: int) -> Any:
-    from pydantic_ai.usage import RequestUsage
-
-    return RequestUsage(input_tokens=tokens)
 
 
 def _text(node: Node) -> str:

@@ -1,72 +1,86 @@
-"""The lesson of statelessness: three calls, what each sends, and what sending the history again adds up to.
+"""The lesson that models remember nothing: three requests side by side, and how what is sent again grows."""
 
-The check is on what is sent, not on what comes back: the second payload must not hold the name, the third must. A
-small model may guess, or fail.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Literal
 
+from ..models.load import load
 from ..models.system import Generate, Model
-from ..values import Delta, Message
+from ..values import Completion, Failure, Message, Usage
 
-TOKENS_PER_EXCHANGE = 200
+TURNS = (5, 10, 20, 40)
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
-    """One of the three calls: what was sent, how many tokens that was, what came back."""
+class Request:
+    """`sent` is everything that left for the model; `rendered` the text that a local model reads, where that is known.
 
-    title: str
-    messages: tuple[Message, ...]
-    tokens: int
+    `cost` is in US dollars, None if the price is not known.
+    """
+
+    name: Literal["A", "B", "C"]
+    what: str
+    sent: tuple[Message, ...]
+    rendered: str | None
     answer: str
-    holds_name: bool
-    as_expected: bool
+    prompt_tokens: int
+    tokens: int
+    seconds: float
+    cost: Decimal | None
+    knows: bool  # whether the name is in what was sent
 
 
-def three_calls(model: Model, name: str) -> list[Called]:
-    """(A) the user says a name; (B) a new payload asks for it; (C) the payload of A with its answer asks for it."""
-    told = Message("user", f"My name is {name}.")
-    asked = Message("user", "What is my name?")
-    first = _call(model, "A: the user says a name", (told,), name, True)
-    answer = Message("assistant", first.answer or "Hello!")
-    return [
-        first,
-        _call(model, "B: a new call asks for it", (asked,), name, False),
-        _call(model, "C: the same call, with the history", (told, answer, asked), name, True),
-    ]
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Input tokens of all requests together after so many turns: with the whole history each time, and cut to a window."""
+
+    turns: int
+    tokens: int
+    in_window: int
 
 
-def _call(model: Model, title: str, messages: tuple[Message, ...], name: str, expected: bool) -> Called:
-    answer = "".join(delta.text for delta in _answered(model, messages)).strip()
-    holds = any(name in message.content for message in messages)
-    return Called(title, messages, model.count_tokens(list(messages)), answer, holds, holds == expected)
+def lesson(model: str | Model, name: str = "Ada", max_tokens: int = 48) -> Iterator[Request]:
+    """Tell a name; ask for it in a new request; ask again with the first exchange sent along.
+
+    Only what is sent is judged: a small model may guess the name, or fail to find it.
+    """
+    own = isinstance(model, str)
+    model = load(model) if isinstance(model, str) else model
+    told, question = Message("user", f"My name is {name}. Please remember it."), Message("user", "What is my name?")
+    try:
+        first = _ask(model, "A", "the user says a name", (told,), name, max_tokens)
+        yield first
+        yield _ask(model, "B", "a new request asks for it", (question,), name, max_tokens)
+        history = (told, Message("assistant", first.answer), question)
+        yield _ask(model, "C", "the same, with the first exchange sent along", history, name, max_tokens)
+    finally:
+        if own:
+            model.close()
 
 
-def _answered(model: Model, messages: tuple[Message, ...]) -> list[Delta]:
-    return list(model.stream(Generate(messages, max_tokens=60)))
+def growth(per_exchange: int = 200, window: int = 2048, turns: tuple[int, ...] = TURNS) -> list[Growth]:
+    """Tokens sent for exchanges of `per_exchange` tokens, half question and half answer.
+
+    The request of turn i holds i - 1 exchanges and a question, so that the sum is quadratic; in a window it is linear
+    once that is full.
+    """
+    question = per_exchange // 2
+    found = []
+    for count in turns:
+        sizes = [before * per_exchange + question for before in range(count)]
+        found.append(Growth(count, sum(sizes), sum(min(size, window) for size in sizes)))
+    return found
 
 
-def growth(turns: Sequence[int], tokens: int = TOKENS_PER_EXCHANGE) -> list[tuple[int, int]]:
-    """(turns, input tokens sent in all) where each turn sends everything before it again: half an exchange is new."""
-    return [(n, tokens * n * n // 2) for n in turns]
-
-
-def shown(model: str, name: str, models: Any) -> dict[str, Any]:
-    """The three calls as JSON values."""
-    calls = three_calls(models.get(model), name)
-    return {
-        "calls": [
-            {
-                "title": call.title,
-                "payload": "\n".join(f"{message.role}: {message.content}" for message in call.messages),
-                "tokens": call.tokens,
-                "answer": call.answer,
-                "holds_name": call.holds_name,
-                "as_expected": call.as_expected,
-            }
-            for call in calls
-        ]
-    }
+def _ask(
+    model: Model, name: Literal["A", "B", "C"], what: str, sent: tuple[Message, ...], secret: str, most: int
+) -> Request:
+    answer: Completion | Failure = next(iter(model.complete([Generate(sent, max_tokens=most)])))[1]
+    text = answer.text if isinstance(answer, Completion) else f"[no answer: {answer.reason}]"
+    used = answer if isinstance(answer, Completion) else Completion("", 0, "stop")
+    rendered = model.render(sent) if model.capabilities.renders else None
+    return Request(
+        name, what, sent, rendered, text.strip(), used.prompt_tokens, used.tokens, used.seconds,
+        model.price(Usage(used.prompt_tokens, used.tokens)), any(secret in message.content for message in sent),
+    )  # fmt: skip

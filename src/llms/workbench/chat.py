@@ -1,0 +1,336 @@
+"""A conversation with a model: stored, fitted into the window, answered in turns that may be stopped and resumed.
+
+    chat = llms.Chat("smollm2", tools=["calculator"])
+    for event in chat.send("What is 2^10?", attachments=["notes.txt"]):
+        ...                                            # see chat.events
+    chat.id                                            # Chat(id=…) goes on with it, Chat(id="last") with the latest
+
+Every method that answers yields the turn's events; leaving the loop stops the turn and keeps what was said. Pages and
+other asynchronous callers use `begin` and its like, which may block (call them in a thread) and give back a turn for
+the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(seen)`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from importlib import import_module
+from typing import Any
+
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+
+from .. import bridge, settings
+from ..chat.consent import Decision, Mode
+from ..chat.conversation import Conversation, Node, new_id
+from ..chat.events import Event, TextDelta
+from ..chat.fit import fit
+from ..chat.fitted import Fitted, Pinned, Policy, PolicyName
+from ..chat.messages import result_text, results, system, user, visible
+from ..chat.setup import Limits, Past, Setup
+from ..chat.turn import Turn
+from ..chat.window import Sizes
+from ..errors import UsageError
+from ..models.ledger import Ledger
+from ..models.load import load
+from ..models.system import Model
+from ..store import chat_runs
+from ..store.conversations import Conversations, Listed
+from ..values import Usage
+from .attachments import Attachment, attach
+from .counting import counter, window_for
+
+LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
+REMOTE_TOGETHER = 4
+ARTIFACT_CHARACTERS = 8000
+
+
+class Chat:
+    """One conversation. `id` names a stored one (`last`: the one used last); without it a new one begins.
+
+    `model` is a name or a loaded model; a stored conversation remembers its own. `tools` are names, typed functions or
+    a toolset of pydantic-ai; `approve` says what happens to tools that ask: "ask", "all" or "never". With `ephemeral`
+    nothing is written to disk. `budget` caps what hosted models may cost, in US dollars.
+    """
+
+    def __init__(
+        self,
+        model: str | Model | None = None,
+        *,
+        tools: Sequence[Any] | AbstractToolset[Any] = (),
+        system: str | None = None,
+        id: str | None = None,
+        policy: PolicyName | None = None,
+        approve: Mode = "ask",
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        budget: Decimal | None = None,
+        ephemeral: bool = False,
+        limits: Limits | None = None,
+        notes: Sequence[str] = (),
+        store: Conversations | None = None,
+    ):
+        self._own_store, self._own_model = store is None, not isinstance(model, Model)
+        self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
+        chat_runs.recover(self.store)
+        known = self.store.find(id) if id is not None else None
+        about = self.store.about(known) if known else None
+        if model is None and not (about and about.model):
+            raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
+        named = about.model if about else ""
+        self.model = model if isinstance(model, Model) else load(model or named)
+        self.model.ledger = Ledger(budget) if budget is not None else self.model.ledger
+        self.policy: PolicyName = policy or (about.policy if about else "truncate")  # type: ignore[assignment]
+        self._tools, self._approve, self._limits, self._notes = tools, approve, limits, tuple(notes)
+        self._max_tokens = max_tokens
+        chosen = {"temperature": temperature, "seed": seed}
+        self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
+        self._sizes: Sizes | None = None
+        self.turn: Turn | None = None
+        self.id = known or self._create(system)
+
+    def __enter__(self) -> "Chat":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop what is running; let go of the model and the store that this object opened itself."""
+        self.stop()
+        if self._own_model:
+            self.model.close()
+        if self._own_store:
+            self.store.close()
+
+    # --- what is there
+
+    @property
+    def conversation(self) -> Conversation:
+        """The whole tree, as stored."""
+        return self.store.open(self.id)
+
+    @property
+    def path(self) -> tuple[Node, ...]:
+        """The active path."""
+        return self.conversation.path()
+
+    @property
+    def about(self) -> Listed:
+        return self.store.about(self.id)
+
+    @property
+    def answer(self) -> str:
+        """The text of the last answer on the active path."""
+        return next((visible(node.message) for node in reversed(self.path) if node.role == "assistant"), "")
+
+    # --- turns, for synchronous callers
+
+    def send(self, text: str, attachments: Sequence[Attachment] = (), confirmed: bool = False) -> Iterator[Event]:
+        """Say something and yield the events of its answer. A text too large for the window is read in parts; if that
+        takes many requests, only when it is `confirmed`."""
+        contents = attach(attachments)
+        return self._told(lambda: self.begin(text, contents, confirmed))
+
+    def edit(self, node: str, text: str) -> Iterator[Event]:
+        """Say something else in place of a message of the user, on a new branch."""
+        return self._told(lambda: self.begin_edit(node, text))
+
+    def regenerate(self, node: str | None = None, confirmed: bool = False) -> Iterator[Event]:
+        """Another answer beside `node`, or beside the last one."""
+        return self._told(lambda: self.begin_again(node, confirmed))
+
+    def carry_on(self) -> Iterator[Event]:
+        """Go on with the last answer, which was cut short; the whole becomes a new branch."""
+        return self._told(self.begin_more)
+
+    def decide(self, decisions: Mapping[str, Decision]) -> Iterator[Event]:
+        """Go on with a turn that waits for a person; `decisions` by the id of the tool call."""
+        return self._told(lambda: self.begin_decided(decisions))
+
+    def stop(self, seen: int | None = None) -> None:
+        """End the turn that is running, from any thread; `seen` characters of its text were shown."""
+        if self.turn is not None:
+            self.turn.stop(seen)
+
+    # --- turns, to be started on an event loop
+
+    def begin(self, text: str, contents: Sequence[Any] = (), confirmed: bool = False) -> Turn:
+        """Store what was said; the turn that answers it."""
+        before = self._ready()
+        self._save(before.append(user(text, contents), "user"), before)
+        return self._turn(confirmed=confirmed)
+
+    def begin_edit(self, node: str, text: str) -> Turn:
+        before = self._ready()
+        self._save(before.edit(node, user(text)), before)
+        return self._turn()
+
+    def begin_again(self, node: str | None = None, confirmed: bool = False) -> Turn:
+        before = self._ready()
+        path = before.path()
+        if node is None and path and path[-1].role == "assistant":
+            node = path[-1].id
+        if node is not None:  # else there is no answer yet: the program ended before
+            self._save(before.regenerate(node), before)
+        return self._turn(confirmed=confirmed)
+
+    def begin_more(self) -> Turn:
+        last = self.path[-1] if self.path else None
+        if last is None or last.role != "assistant" or last.parent is None:
+            raise UsageError("there is no answer to go on with; the last message is not the assistant's")
+        self._ready()
+        return self._turn(continues=last)
+
+    def begin_decided(self, decisions: Mapping[str, Decision]) -> Turn:
+        run = next((run for run in chat_runs.runs(self.store, self.id) if run.state == "waiting"), None)
+        if run is None:
+            raise UsageError("no tool call waits for a decision in this conversation")
+        setup = self.setup()
+        tainted = _tainted(setup, self.path)
+        for id, decision in decisions.items():
+            chat_runs.decide(self.store, run.id, id, decision, tainted)
+        setup = self.setup()
+        journal = chat_runs.resume(self.store, run.id, self._name)
+        self.turn = Turn(self.path, setup, journal, self.id, self._past(), decisions)
+        return self.turn
+
+    def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> Fitted:
+        """What sending `text` would send, and what it would leave out; nothing is sent or stored."""
+        talk = self.conversation
+        if text is not None:
+            talk = talk.append(user(text, attach(attachments)), "user")
+        setup, past = self.setup(), self._past()
+        return fit(
+            talk.path(), setup.window, setup.count, setup.policy, past.cut,
+            pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+        )  # fmt: skip
+
+    # --- the tree
+
+    def switch(self, node: str) -> None:
+        """Make the branch of `node` the active one."""
+        before = self._ready()
+        self._save(before.switch(node), before)
+
+    def fork(self, node: str | None = None) -> "Chat":
+        """A new conversation that begins as this one does, down to `node` or to its end."""
+        before = self.conversation
+        if before.leaf is None:
+            raise UsageError("there is nothing to copy: the conversation has no message yet")
+        forked = before.fork(node or before.leaf)
+        self.store.save(forked, model=self.about.model, policy=self.policy)
+        return Chat(self.model, tools=self._tools, id=forked.id, approve=self._approve, store=self.store)
+
+    # --- inside
+
+    def setup(self, confirmed: bool = False) -> Setup:
+        """Who answers and under what rules, as things stand."""
+        consent = chat_runs.consent(self.store, self.id, self._approve)
+        served, calibration = chat_runs.window_of(self.store, self._name)
+        count, grade = counter(self.model, calibration)
+        if self._sizes is None or grade != "exact":
+            self._sizes = Sizes(count)
+        local = self.model.name.local
+        limits = Limits(first_token_seconds=LOCAL_FIRST_TOKEN_SECONDS) if local else Limits()
+        return Setup(
+            self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served), count,
+            endpoint=self.model.identity.weights if not local else "", policy=Policy(self.policy),
+            pinned=Pinned(self._notes), toolset=self._toolset(consent), consent=consent,
+            limits=self._limits or limits, settings=self._settings, cost=self._cost,
+            calibration=calibration, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
+        )  # fmt: skip
+
+    @property
+    def _name(self) -> str:
+        return self.model.name.text
+
+    def _create(self, prompt: str | None) -> str:
+        talk = Conversation(new_id())
+        if prompt:
+            talk = talk.append(system(prompt), "user")
+        self.store.save(talk, model=self._name, policy=self.policy)
+        return talk.id
+
+    def _ready(self) -> Conversation:
+        """The tree, with nothing waiting for an approval any more: whoever goes on has not given it."""
+        chat_runs.abandon(self.store, self.id)
+        return self.conversation
+
+    def _save(self, after: Conversation, before: Conversation) -> None:
+        self.store.save(after, before, model=self._name, policy=self.policy)
+
+    def _turn(self, confirmed: bool = False, continues: Node | None = None) -> Turn:
+        talk = self.conversation
+        path = talk.path(continues.parent) if continues is not None else talk.path()
+        question = next((node.id for node in reversed(path) if node.role == "user"), "")
+        setup = self.setup(confirmed)
+        journal = chat_runs.begin(self.store, self.id, question, self._name)
+        self.turn = Turn(path, setup, journal, self.id, self._past(), continues=continues)
+        return self.turn
+
+    def _past(self) -> Past:
+        path = self.path
+        summaries = chat_runs.summaries(self.store, self.id)
+        known = {node.id for node in path}
+        summary = next((s for s in summaries if set(s.covers) <= known), None)
+        return Past(chat_runs.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
+
+    def _cost(self, used: Any) -> Decimal | None:
+        usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, used.output_reasoning_tokens, True)
+        return self.model.price(usage)
+
+    def _toolset(self, consent: Any) -> AbstractToolset[Any] | None:
+        if isinstance(self._tools, AbstractToolset):
+            return self._tools
+        if not self._tools:
+            return None
+        catalogue, tool = import_module("llms.tools.catalogue"), import_module("llms.tools.tool").tool
+        every = [*self._tools, tool(kind="read")(self.read_artifact)]
+        return catalogue.toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
+
+    def read_artifact(self, id: str, start: int = 0) -> str:
+        """Read on in a tool's result that was shortened, or in a file that a tool made.
+
+        Args:
+            id: the id that the shortened result names.
+            start: the character to begin with.
+        """
+        whole = next(
+            (result_text(p) for node in self.path for p in results(node.message) if p.tool_call_id == id), None
+        )
+        if whole is None:
+            whole = self.store.blob(id).decode("utf-8", "replace")
+        end = start + ARTIFACT_CHARACTERS
+        rest = f"\n[{len(whole) - end} characters follow; go on with start={end}]" if end < len(whole) else ""
+        return whole[start:end] + rest
+
+    def _told(self, begin: Callable[[], Turn]) -> Iterator[Event]:
+        turn = begin()  # here, not on the event loop: a model may have to be loaded or asked first
+        yield from bridge.iterate(_events(turn))
+
+
+async def _events(turn: Turn) -> AsyncIterator[Event]:
+    """The events of a turn; leaving early stops it, and what was not yielded was not seen."""
+    turn.start()
+    seen = 0
+    try:
+        async for event in turn.events():
+            seen += len(event.text) if isinstance(event, TextDelta) else 0
+            yield event
+    finally:
+        turn.stop(seen)
+        await turn.wait()
+
+
+def _definitions(toolset: Any) -> list[ToolDefinition]:
+    """What of a toolset is sent with every payload, where that is known without asking a server."""
+    while toolset is not None and not isinstance(toolset, FunctionToolset):
+        toolset = getattr(toolset, "wrapped", None)
+    return [tool.tool_def for tool in toolset.tools.values()] if toolset is not None else []
+
+
+def _tainted(setup: Setup, path: Sequence[Node]) -> bool:
+    for node in path:
+        setup.consent.read(node)
+    return bool(setup.consent.sources)

@@ -1,0 +1,230 @@
+"""A chat as a program uses it: stored, resumed, branched, stopped upstream, over a local model and over an endpoint."""
+
+import time
+
+import pytest
+from pydantic_ai import FunctionToolset
+
+import llms
+from endpoint import Endpoint
+from llms import settings
+from llms.chat import events as told
+from llms.chat.consent import Decision
+from llms.chat.messages import index, visible
+from llms.errors import DataError, UnknownName, UsageError
+from llms.store import chat_runs
+from llms.store.conversations import Conversations
+from llms.workbench.attachments import MOST_BYTES, attach
+from llms.workbench.chat import Chat
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
+
+
+@pytest.fixture
+def server():
+    with Endpoint(raw=False) as server:
+        yield server
+
+
+def chat_with(server, **how) -> Chat:
+    return Chat(f"{server.url}#m", **how)
+
+
+def chats(server) -> list[dict]:
+    """The bodies of what was asked through chat."""
+    return [body for _, body in server.posts if "messages" in body]
+
+
+def of(events, kind):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def test_a_local_model_answers_and_its_tokens_are_counted_as_it_reads_them(tiny):
+    with llms.Chat(f"hf:{tiny}", max_tokens=6, system="be brief") as chat:
+        for text in ("one", "two words", "three"):
+            events = list(chat.send(text))
+            sent, used = of(events, told.CallStarted)[0], of(events, told.UsageReported)[0]
+            assert (sent.tokens, sent.grade) == (used.prompt_tokens, "exact")
+            assert (used.source, used.cost) == ("reported", "0")
+            assert events[-1].state == "finished"
+        assert len(chat.path) == 7
+        assert chat.about.title == "one"
+        fitted = chat.explain("and four", ["pyproject.toml"])
+        assert fitted.report.count > sent.tokens
+        assert len(chat.path) == 7
+
+
+def test_a_conversation_is_gone_on_with_by_its_id(server):
+    with chat_with(server) as chat:
+        events = list(chat.send("hi"))
+        assert isinstance(events[0], told.RunStarted)
+        id = chat.id
+    with Chat(id="last") as again:
+        assert again.id == id
+        assert again.model.name.text == f"{server.url}#m"
+        list(again.send("and?"))
+        assert [visible(n.message) for n in again.path] == ["hi", "the answer is 42", "and?", "the answer is 42"]
+    sent = chats(server)[-1]["messages"]
+    assert [m["content"] for m in sent] == ["hi", "the answer is 42", "and?"]
+    with pytest.raises(UnknownName):
+        Chat(id="nothing")
+    with pytest.raises(UsageError, match="needs a model"):
+        Chat()
+
+
+def test_branches(server):
+    server.answer = lambda body: f"answer {len(chats(server))}"
+    with chat_with(server, system="SYS") as chat:
+        list(chat.send("one"))
+        list(chat.send("two"))
+        asked = chat.path[3].id
+        list(chat.edit(asked, "zwei"))
+        assert [visible(n.message) for n in chat.path][1:] == ["one", "answer 1", "zwei", "answer 3"]
+        list(chat.regenerate())
+        assert visible(chat.path[-1].message) == "answer 4"
+        assert len(chat.conversation.siblings(chat.path[-1].id)) == 2
+        chat.switch(asked)
+        assert visible(chat.path[-1].message) == "answer 2"
+        forked = chat.fork()
+        list(forked.send("three"))
+        assert len(forked.path) == len(chat.path) + 2
+        assert forked.conversation.origin == (chat.id, chat.path[-1].id)
+        assert chats(server)[-1]["messages"][0] == {"role": "system", "content": "SYS"}
+
+
+def test_stopping_closes_the_connection_and_keeps_what_was_shown(server):
+    server.answer, server.seconds = lambda body: " ".join(f"w{n}" for n in range(400)), 0.01
+    with chat_with(server) as chat:
+        events = []
+        for event in chat.send("go"):
+            events.append(event)
+            if len(of(events, told.TextDelta)) == 3:
+                chat.stop(seen=sum(len(e.text) for e in of(events, told.TextDelta)))
+        written = server.written
+        time.sleep(0.3)
+        assert server.written - written <= 2
+        assert events[-1].state == "stopped"
+        assert chat.path[-1].state == "stopped"
+        assert visible(chat.path[-1].message) == "".join(e.text for e in of(events, told.TextDelta)[:3])
+        server.answer = lambda body: "better"
+        list(chat.send("shorter"))
+        assert chat.answer == "better"
+
+
+def test_leaving_the_loop_stops_the_turn(server):
+    server.answer, server.seconds = lambda body: " ".join(f"w{n}" for n in range(400)), 0.01
+    with chat_with(server) as chat:
+        for event in chat.send("go"):
+            if isinstance(event, told.TextDelta):
+                shown = event.text
+                break
+        assert chat_runs.runs(chat.store, chat.id)[0].state == "stopped"
+        assert visible(chat.path[-1].message) == shown
+
+
+def test_an_answer_cut_short_is_gone_on_with(server):
+    server.answer = lambda body: ("one two", 2, "length", 5) if len(chats(server)) == 1 else " three"
+    with chat_with(server, max_tokens=2) as chat:
+        events = list(chat.send("count"))
+        assert events[-1].reason == "length"
+        list(chat.carry_on())
+        assert chat.answer == "one two three"
+        assert len(chat.conversation.siblings(chat.path[-1].id)) == 2
+        assert [m["role"] for m in chats(server)[-1]["messages"]] == ["user", "assistant", "user"]
+
+
+def test_a_server_that_is_down_is_said_and_the_question_can_be_asked_again(server):
+    with chat_with(server) as chat:
+        list(chat.send("first"))
+        server.faults.extend([{"status": 400, "message": "no such model"}])
+        events = list(chat.send("hi"))
+        assert events[-1].state == "failed"
+        assert "no such model" in events[-1].text
+        list(chat.regenerate())
+        assert chat.answer == "the answer is 42"
+
+
+def test_a_tool_that_asks_waits_and_goes_on(server):
+    made = []
+
+    def wipe(path: str) -> str:
+        """Wipe."""
+        made.append(path)
+        return "wiped"
+
+    def answer(body):
+        if any(m["role"] == "tool" for m in body.get("messages", ())):
+            return "done"
+        call = {"id": "c1", "type": "function", "function": {"name": "wipe", "arguments": '{"path": "a"}'}}
+        return {"message": {"role": "assistant", "content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
+
+    def streamed(body):
+        found = answer(body)
+        if isinstance(found, str):
+            return found
+        call = found["message"]["tool_calls"][0] | {"index": 0}
+        return [{"delta": {"role": "assistant", "tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
+
+    server.answer = lambda body: streamed(body) if body.get("stream") else answer(body)
+    tools = FunctionToolset()
+    tools.add_function(wipe, requires_approval=True)
+    with chat_with(server, tools=tools) as chat:
+        events = list(chat.send("wipe it"))
+        assert [e.name for e in of(events, told.ApprovalNeeded)] == ["wipe"]
+        with pytest.raises(UnknownName):
+            list(chat.decide({"other": Decision(True)}))
+        list(chat.decide({"c1": Decision(True, args={"path": "b"})}))
+        assert made == ["b"]
+        assert chat.answer == "done"
+        list(chat.send("again"))
+        chat.explain("x")
+        with pytest.raises(UsageError, match="no tool call waits"):
+            list(chat.decide({"c1": Decision(True)}))
+
+
+def test_ephemeral_conversations_leave_nothing(server):
+    with chat_with(server, ephemeral=True) as chat:
+        list(chat.send("secret"))
+        assert chat.answer
+    assert not settings.database().exists()
+
+
+def test_files_are_what_they_are(tmp_path, server):
+    (tmp_path / "a.txt").write_text("words")
+    (tmp_path / "b.png").write_bytes(PNG)
+    text, picture = attach([tmp_path / "a.txt", str(tmp_path / "b.png")])
+    assert text.content == "words"
+    assert (picture.media_type, index(llms.chat.messages.user("x", [picture]))[1].more["name"]) == (
+        "image/png",
+        "b.png",
+    )
+    for name, content, reason in [
+        ("c.png", b"text", "is called image/png, but it is something else"),
+        ("d.txt", b"\xff\xfe\x00", "neither text in UTF-8"),
+        ("e.txt", b"a\0b", "NUL"),
+        ("f.jpg", PNG, "is called image/jpeg, but it is image/png"),
+        ("g.bin", bytes(MOST_BYTES + 1), "at most 21 MB"),
+    ]:
+        with pytest.raises(DataError, match=reason):
+            attach([(name, content)])
+    with pytest.raises(DataError, match="cannot be attached"):
+        attach([tmp_path / "nothing"])
+    server.window = 8192
+    with chat_with(server) as chat:
+        events = list(chat.send("see", [tmp_path / "a.txt", tmp_path / "b.png"]))
+        assert events[-1].state == "finished", events
+    kinds = [part["type"] for part in chats(server)[-1]["messages"][0]["content"]]
+    assert kinds == ["text", "text", "image_url"]
+
+
+def test_a_model_that_does_not_see_says_so(tiny):
+    with Chat(f"hf:{tiny}", max_tokens=4) as chat:
+        events = list(chat.send("see", [("b.png", PNG)]))
+        assert events[-1].state == "failed"
+        assert "reads text only" in events[-1].text
+
+
+def test_a_conversation_begun_elsewhere_is_seen_at_once(server):
+    with chat_with(server) as one, Conversations(settings.database()) as other:
+        list(one.send("hi"))
+        assert [visible(n.message) for n in other.open(one.id).path()] == ["hi", "the answer is 42"]
