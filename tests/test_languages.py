@@ -80,7 +80,12 @@ def test_right_passes_wrong_fails_endless_is_stopped(language, sandbox, monkeypa
     short = replace(runner, limits=(*runner.limits[:-1], last))
     monkeypatch.setattr(languages, "RUNNERS", {**RUNNERS, "short": short})
     nonsense = ("<?php " if language == "php" else "") + "this is ( no program"
-    asked = [(language, right.format(2)), (language, right.format(3)), (language, nonsense), ("short", endless.format())]
+    asked = [
+        (language, right.format(2)),
+        (language, right.format(3)),
+        (language, nonsense),
+        ("short", endless.format()),
+    ]
     with ThreadPoolExecutor(2) as pool:
         good, wrong, broken, stopped = pool.map(lambda pair: execute(sandbox, *pair), asked)
     assert good.ok, good

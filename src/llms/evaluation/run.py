@@ -248,4 +248,3 @@ def _judge(
         scores, "passes the tests", ends[0][1], "truncated" if first.finish == "length" and not right else "ok"
     )
     return _scored(item, answers, [_or_refused(grade, first)])
-

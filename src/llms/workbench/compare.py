@@ -22,7 +22,7 @@ from ..statistics.power import OMEGA2, SIGMA2, detectable, variance
 from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
 from ..values import Outcome, Scored
-from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run
+from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run, suited
 
 UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
 STEP, GROWTH = 16, 8  # items that are asked between two looks: at least 16, and an eighth of those before
@@ -92,6 +92,7 @@ def compare_all(
         yield found
     else:
         reports: list[Report] = []
+        names = _that_both_can(a, b, names, options)
         yield from _expected(a, b, names, options)
         for event in evaluate_all([a, b], names, options):
             if isinstance(event, Report):
@@ -102,6 +103,15 @@ def compare_all(
             of = {(r.key.system.name, r.key.benchmark): store.find(r.key.run) for r in reports}
             benchmarks = list(dict.fromkeys(r.key.benchmark for r in reports))
         yield _adjusted([_compare_runs(of[a, name], of[b, name], margin) for name in benchmarks])
+
+
+def _that_both_can(a: str, b: str, names: Sequence[str], options: Options) -> list[str]:
+    """Names of the benchmarks, those of generative twins where one of the two gives no log-probabilities."""
+    _, benchmarks = choose(names, options)
+    for name in (a, b):
+        with load(name) as model:
+            benchmarks = suited(model, benchmarks, names)
+    return [benchmark.name for benchmark in benchmarks]
 
 
 def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
@@ -197,8 +207,8 @@ def _adjusted(found: list[Comparison]) -> list[Comparison]:
 def _expected(a: str, b: str, names: Sequence[str], options: Options) -> Iterator[Progress]:
     """What a comparison that is about to be run will be able to show (80 % power at the 5 % level)."""
     source, benchmarks = choose(names, options)
-    models = load(a), load(b)
-    with Runs(settings.database()) as store:
+    with load(a) as first, load(b) as second, Runs(settings.database()) as store:
+        models = first, second
         for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
             plans = [make_plan(model, benchmark, source, options) for model in models]
             n, before = len(plans[0].items), _asked_before(store, plans)
@@ -224,7 +234,7 @@ def _sequential(
     a: str, b: str, names: Sequence[str], options: Options, margin: float
 ) -> Iterator[Progress | Comparison]:
     """Ask both systems in random order, look after every few items, stop when it is decided."""
-    source, benchmarks = choose(names, options)
+    source, benchmarks = choose(_that_both_can(a, b, names, options), options)
     with load(a) as first, load(b) as second, Runs(settings.database()) as store:
         for model in (first, second):  # two models at once: half the workers each
             model.workers = max(1, (options.workers or settings.workers() or model.most_workers()) // 2)
