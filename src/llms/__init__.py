@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "load": "llms.models.load",
     "evaluate": "llms.workbench.evaluate",
+    "compare": "llms.workbench.compare",
     "Message": "llms.values",
 }
 

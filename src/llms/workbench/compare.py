@@ -17,7 +17,8 @@ from ..evaluation.run import check
 from ..models.load import load
 from ..models.system import Model
 from ..sandbox import Sandbox
-from ..statistics.paired import Paired, Verdict, compare, holm, status_rate
+from ..statistics.paired import Paired, Verdict, holm, status_rate
+from ..statistics.paired import compare as compare_scores
 from ..statistics.power import OMEGA2, SIGMA2, detectable, variance
 from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
@@ -53,6 +54,14 @@ class Comparison:
     reason: str = ""
     sequence: tuple[float, float] | None = None
 
+    def __str__(self) -> str:
+        if self.paired is None:
+            return f"{self.benchmark}: {self.verdict} ({self.reason})"
+        low, high = self.sequence or (self.paired.low, self.paired.high)
+        p = "" if self.p is None else f", p {self.p:.3f}"
+        points = f"{100 * self.paired.difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]{p}"
+        return f"{self.benchmark}: {self.system_a} is {self.verdict} ({points}, n = {self.paired.n})"
+
     def to_json(self) -> dict[str, Any]:
         """The documented object that `--json` prints."""
         fields = asdict(self)
@@ -71,6 +80,37 @@ class Comparison:
             "only_b",
         )
         return {**fields, **{name: paired.get(name) for name in names}, "p_unadjusted": paired.get("p")}
+
+
+def compare(
+    model_a: Model | str,
+    model_b: Model | str,
+    benchmarks: Sequence[str] = (),
+    *,
+    until_decided: bool = False,
+    margin: float = 0.01,
+    limit: int | None = None,
+    shots: int | None = None,
+    data: str | None = None,
+    view: str = "default",
+    chat_template: bool | None = None,
+    samples: int = 1,
+    temperature: float = 0.0,
+) -> list[Comparison]:
+    """Compare two models on the same questions, or two stored runs by their names; one Comparison a benchmark.
+
+    `margin`, as a share of 1, is the largest difference that counts as none. Raises NotComparable for runs that were asked
+    differently.
+    """
+    options = Options(
+        view=view, limit=limit, shots=shots, data=data, chat_template=chat_template, samples=samples, temperature=temperature
+    )  # fmt: skip
+    names = [model if isinstance(model, str) else model.name.text for model in (model_a, model_b)]
+    found: list[Comparison] = []
+    for event in compare_all(names[0], names[1], benchmarks, options, margin, until_decided):
+        if isinstance(event, list):
+            found = event
+    return found
 
 
 def compare_all(
@@ -170,7 +210,7 @@ def _comparison(
     if len(pairs) < 2:
         return replace(made, reason=f"{len(pairs)} items were scored on both sides; at least two are needed")
     left, right = [x.scores[metric] for x, _ in pairs], [y.scores[metric] for _, y in pairs]
-    paired = compare(left, right, [x.cluster for x, _ in pairs])
+    paired = compare_scores(left, right, [x.cluster for x, _ in pairs])
     made = replace(
         made, score_a=sum(left) / len(left), score_b=sum(right) / len(right), paired=paired, p=paired.p,
         verdict=paired.verdict(margin),
