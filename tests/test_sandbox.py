@@ -1,16 +1,19 @@
 """Whatever a program tries, it is contained, it is gone when it ends, and the machine is unharmed."""
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from llms.sandbox import Limits, Sandbox, probe
+from llms.sandbox import Limits, Sandbox, SandboxUnavailable, probe
 
 pytestmark = pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
 MB = 1 << 20
@@ -191,8 +194,107 @@ def test_it_cannot_become_root_or_make_namespaces(sandbox):
     assert python(sandbox, program).stdout == "-1\n"
 
 
-def test_closed_streams_are_no_trouble(sandbox):
-    assert python(sandbox, "import os; os.close(1); os.close(2)").ok
+def test_its_parent_can_neither_be_read_nor_spoken_for(sandbox):
+    program = """
+import json, os
+parent, opened = os.getppid(), 0
+for name in ['environ', 'mem', 'maps', *(f'fd/{i}' for i in range(3, 40))]:
+    try:
+        with open(f'/proc/{parent}/{name}', 'w' if name.startswith('fd') else 'r') as file:
+            opened += 1
+            file.write(json.dumps({'end': 'ok', 'exit_code': 0})) if name.startswith('fd') else file.read(1)
+    except OSError:
+        pass
+print(opened)
+raise SystemExit(3)
+"""
+    ran = python(sandbox, program)
+    assert (ran.end, ran.exit_code, ran.stdout) == ("error", 3, "0\n")
+
+
+@pytest.mark.parametrize(
+    ("program", "end", "code", "stdout"),
+    [
+        ("", "ok", 0, ""),
+        ("raise SystemExit(137)", "error", 137, ""),
+        ("import os; os.write(1, b'\\xff\\xfe!')", "ok", 0, "\ufffd\ufffd!"),
+        ("import os; os.close(1); os.close(2)", "ok", 0, ""),
+        ("import os; os.kill(os.getpid(), 11)", "killed", -11, ""),
+    ],
+)
+def test_odd_programs_are_no_trouble(sandbox, program, end, code, stdout):
+    ran = python(sandbox, program)
+    assert (ran.end, ran.exit_code, ran.stdout) == (end, code, stdout)
+
+
+HOSTILE = """
+import json, os, sys
+import llms.sandbox.bubblewrap as b, llms.sandbox.run as run
+if sys.argv[1] == 'kernel':
+    b.bubblewrap.cache_clear()
+    b.bubblewrap = lambda: None
+limits = run.Limits(wall_seconds=4, cpu_seconds=2)
+box, path = run.Sandbox(), [os.path.join(sys.base_prefix, 'bin')]
+programs = [
+    "open('made', 'w').write('x'); print(open('made').read())",
+    "while True: pass",
+    "open('/usr/llms', 'w')",
+    "open('/dev/llms', 'w')",
+    "open('/llms', 'w')",
+    "import socket; socket.create_connection(('127.0.0.1', 22), 1)",
+    "for i in range(100): open(f'a{i}', 'wb').write(b'x' * 10**7)",
+    "for i in range(100): open(f'/dev/shm/a{i}', 'wb').write(b'x' * 10**7)",
+    "import os; print(sorted(n for n in os.listdir('/proc') if n.isdigit()), os.listdir('/tmp'), 'root' in os.listdir('/'))",
+    "import ctypes; raise SystemExit(ctypes.CDLL(None).unshare(0x10000000) == 0)",
+    "import os\\nn = 0\\ntry:\\n  while n < 500:\\n    if os.fork() == 0: os.execvp('sleep', ['sleep', '9'])\\n    n += 1\\nexcept OSError: print(n)",
+    "import os\\nfor p in range(1, 9):\\n  if p != os.getpid():\\n    try: os.kill(p, 9)\\n    except OSError: pass\\nprint('survived')",
+]
+found = [box.run({'main.py': p}, [['python3', '-I', 'main.py']], [limits], path=path) for p in programs]
+print(json.dumps([run._way()[0], [[ran.end, ran.stdout] for ran in found]]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
+@pytest.mark.parametrize("way", ["bubblewrap", "kernel"])
+def test_an_ordinary_user_is_isolated_too(way):
+    """The package is copied to where that user may read it, and run by the system's interpreter."""
+    interpreter = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    if way == "bubblewrap" and not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    new = "import sys; sys.exit(sys.version_info < (3, 11))"
+    if interpreter is None or subprocess.run([interpreter, "-c", new], **nobody).returncode:
+        pytest.skip("the system has no Python 3.11 that every user may run")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        package = Path(__file__).parents[1] / "src" / "llms"
+        shutil.copytree(
+            package / "sandbox", Path(folder, "llms", "sandbox"), ignore=shutil.ignore_patterns("__pycache__")
+        )
+        for name in ("__init__.py", "errors.py"):
+            shutil.copy(package / name, Path(folder, "llms", name))
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+        environment = {"PYTHONPATH": folder, "PATH": "/usr/bin:/bin"}
+        result = subprocess.run(
+            [interpreter, "-c", HOSTILE, way], capture_output=True, text=True, env=environment, cwd="/", **nobody
+        )
+    if "cannot be isolated" in result.stderr:
+        pytest.skip("this system allows an ordinary user no namespaces")
+    wrapped, ran = json.loads(result.stdout)
+    assert wrapped == (way == "bubblewrap")
+    ends, shown = [end for end, _ in ran], [stdout for _, stdout in ran]
+    assert ends == ["ok", "timeout", *["error"] * 6, "ok", "ok", "ok", "ok"], ran
+    assert shown[0] == "x\n"
+    assert shown[8] == "['1', '2'] ['work'] False\n"
+    assert int(shown[10]) <= 64
+    assert shown[11] == "survived\n"
+
+
+def test_what_cannot_be_isolated_is_refused_unless_the_user_accepts_it(monkeypatch):
+    monkeypatch.setattr("llms.sandbox.run._way", lambda: (False, "unshare: Operation not permitted"))
+    with pytest.raises(SandboxUnavailable, match=r"on this machine \(unshare: .*accept the risk with --no-sandbox"):
+        Sandbox()
+    assert python(Sandbox(isolate=False), "print(1)").stdout == "1\n"
 
 
 def test_the_folder_is_gone_afterwards(sandbox, tmp_path, monkeypatch):

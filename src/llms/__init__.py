@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "load": ("llms.workbench.system", "load"),
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
+    "compare": ("llms.workbench.compare", "compare"),
     "Chat": ("llms.workbench.chat", "Chat"),
     "Team": ("llms.workbench.agent", "Teams"),
     "tool": ("llms.tools.tool", "tool"),

@@ -1,6 +1,5 @@
 """A benchmark of the user's own rows, declared on the fly."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,10 +21,8 @@ class Scorer:
 
     @property
     def identity(self) -> str:
-        """Part of the benchmark's version: another scorer is another benchmark."""
-        if self.name != "judge":
-            return self.name
-        return f"judge {self.judge_name} {hashlib.sha256(self.rubric.encode()).hexdigest()[:8]}"
+        """Part of the benchmark's version, which reports show: another scorer is another benchmark."""
+        return self.name if self.name != "judge" else f"judged by {self.judge_name}: {self.rubric.strip()}"
 
 
 def declare(table: OwnTable, scorer: Scorer | None = None) -> Benchmark:
@@ -36,8 +33,8 @@ def declare(table: OwnTable, scorer: Scorer | None = None) -> Benchmark:
     chance = sum(1 / len(r["choices"]) for r in table.content.rows) / rows if table.choices else 0.0
     return Benchmark(
         name=table.name,
-        title=table.name if table.choices else f"{table.name}, scored by {scorer.identity}",
-        version="1" if table.choices else f"1 {scorer.identity}",
+        title=table.name,
+        version="1" if table.choices else f"1, {scorer.identity}",
         licence="the user's own",
         items=rows,
         chance=chance,

@@ -19,7 +19,7 @@ from .output import console, percent, print_json, table
 @click.option("--limit", type=click.IntRange(min=2), help="At most so many items of each benchmark.")
 @click.option("--shots", type=click.IntRange(min=0), help="Few-shot examples, instead of the view's.")
 @click.option("--data", help="sample (default), hub, a folder of benchmarks, or a .csv or .jsonl of your own.")
-@click.option("--chat-template", type=click.Choice(["on", "off"]), default="off", show_default=True)
+@click.option("--chat-template", type=click.Choice(["on", "off"]), help="As llms eval has it.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, help="Answers per question, at a temperature.")
 @click.option("--temperature", type=click.FloatRange(min=0), default=0.0)
 @click.option(
@@ -48,7 +48,8 @@ def compare(a, b, benchmarks, view, limit, shots, data, chat_template, samples, 
     detectable difference, equivalent, or not comparable. Runs that were asked differently are refused.
     """
     options = Options(
-        view=view, limit=limit, shots=shots, data=data, chat_template=chat_template == "on", workers=workers,
+        view=view, limit=limit, shots=shots, data=data, workers=workers,
+        chat_template=None if chat_template is None else chat_template == "on",
         samples=samples, temperature=temperature, sandbox=not no_sandbox,
     )  # fmt: skip
     found: list[Comparison] = []

@@ -215,19 +215,26 @@ def _show_estimates(estimates: list[Estimate], as_json: bool) -> None:
                 "tokens": e.tokens,
                 "seconds": e.seconds,
                 "cost": e.cost,
+                "how": e.how,
+                "problem": e.problem,
             }
             for e in estimates
         )
         return
     paid = any(e.cost != 0 for e in estimates)
     numbers = ("items", "tokens", "time", "cost at most")[: 4 if paid else 3]
-    rows = table("benchmark", "system", *numbers, right=numbers)
+    rows = table("benchmark", "system", "by", *numbers, right=numbers)
     for e in estimates:
         time = (
             "unknown" if e.seconds is None else f"{e.seconds:.0f} s" if e.seconds < 120 else f"{e.seconds / 60:.0f} min"
         )
         cost = [dollars(e.cost)] if paid else []
-        rows.add_row(e.plan.key.benchmark, e.plan.key.system.name, str(e.items), f"~{e.tokens}", time, *cost)
+        if e.problem:
+            rows.add_row(e.plan.key.benchmark, e.plan.key.system.name, "cannot be asked", "", "", "")
+        else:
+            rows.add_row(e.plan.key.benchmark, e.plan.key.system.name, e.how, str(e.items), f"~{e.tokens}", time, *cost)
     console().print(rows)
+    for problem in dict.fromkeys(e.problem for e in estimates if e.problem):
+        click.echo(problem)
     if any(e.seconds is None for e in estimates):
         click.echo("time is known once this model has been measured on anything; try --limit 5 first")

@@ -10,9 +10,14 @@ from ..workbench.runs import write_report
 
 @click.command()
 @click.argument("run")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it (default: RUN.html).")
-def report(run: str, html: Path | None) -> None:
-    """Write RUN as one page: scores with intervals, the first prompt, every item with filters, all that identifies it."""
-    if html is not None and html.suffix not in (".html", ".htm"):
+@click.option("--html", is_flag=False, flag_value="", default="", metavar="[FILE]", help="Where (default: RUN.html).")
+def report(run: str, html: str) -> None:
+    """Write RUN as one page: scores with intervals, the first prompt, every item with filters, all that identifies it.
+
+    \b
+    llms report last --html
+    llms report last --html page.html
+    """
+    if html and not html.endswith((".html", ".htm")):
         raise UsageError(f"the page {html} should end in .html")
-    click.echo(f"wrote {write_report(run, html)}")
+    click.echo(f"wrote {write_report(run, Path(html) if html else None)}")

@@ -63,8 +63,13 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
         shared = len(set(prompt.contexts)) == 1
         if shared:
             out.print(Text(prompt.contexts[0]))
+        marks = verbs.marks(prompt, outcome) if isinstance(outcome, Scored) else []
         for place, (context, continuation) in enumerate(zip(prompt.contexts, prompt.continuations, strict=True)):
-            _show_choice(out, continuation if shared else context + continuation, place, outcome)
+            text = continuation if shared else context + continuation
+            if isinstance(outcome, Scored):
+                _show_choice(out, text, outcome.choices[place].logprob, *marks[place])
+            else:
+                out.print(Text(f"     {text}"))
     else:
         out.print(Text(prompt.text))
         for completion in outcome.completions if isinstance(outcome, Scored) else ():
@@ -76,15 +81,9 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
     out.print()
 
 
-def _show_choice(out: Console, text: str, place: int, outcome: Outcome) -> None:
-    if not isinstance(outcome, Scored):
-        out.print(Text(f"     {text}"))
-        return
-    answer = outcome.choices[place]
-    picked = answer.logprob == max(a.logprob for a in outcome.choices)
-    right = outcome.target and text.strip().endswith(outcome.target.strip())
+def _show_choice(out: Console, text: str, logprob: float, picked: bool, right: bool) -> None:
     mark = (">" if picked else " ") + ("=" if right else " ")
-    out.print(Text(f" {mark} {answer.logprob:10.4f} {text}", style="green" if right else "red" if picked else ""))
+    out.print(Text(f" {mark} {logprob:10.4f} {text}", style="green" if right else "red" if picked else ""))
 
 
 def _summary(outcome: Outcome) -> str:

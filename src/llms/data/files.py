@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import DataError
 from .dataset import Table, check_row
 
-SUFFIXES = (".jsonl.gz", ".jsonl", ".parquet")
+SUFFIXES = (".jsonl.gz", ".jsonl", ".parquet", ".csv")
 
 
 def read_table(

@@ -1,7 +1,7 @@
 """Sources of rows: the embedded sample, a folder, the hub. One interface, the same rows.
 
 sample   written for this project, inside the package (the default: no connection, no download)
-DIR      a data root laid out as <folder>/<config>/<split>.jsonl.gz (or .jsonl, .parquet)
+DIR      a data root laid out as <folder>/<config>/<split>.jsonl.gz (or .jsonl, .parquet, .csv)
 hub      the pinned revision of each dataset, from the cache or downloaded
 """
 
@@ -61,7 +61,7 @@ class Folder:
                 p.name for p in self.root.glob("*")
             )
             raise DataError(
-                f"no file {wanted}.jsonl.gz (nor .jsonl, .parquet); found there: {', '.join(there[:12]) or 'nothing'}"
+                f"no file {wanted}.jsonl.gz (nor .jsonl, .parquet, .csv); found there: {', '.join(there[:12]) or 'nothing'}"
             )
         return read_table(path, dataset.columns, withheld=dataset.withheld)
 

@@ -4,9 +4,10 @@
     Limits    what a program may use
     probe     why this machine cannot isolate, or None
 
-On Linux a program sees a read-only system, one private folder of limited size, no other process, no network, and a clean
-environment; everything it started is dead when it ends. Started as root, it runs under an unprivileged uid. What cannot be
-isolated is refused, unless the user asks for `isolate=False`: then only the limits hold.
+A program sees a read-only system, one private folder of limited size, no other process, no network, and a clean
+environment; everything it started is dead when it ends. Isolation is by bubblewrap where an ordinary user has it installed,
+else by the kernel's namespaces directly; started as root, programs run under an unprivileged uid. What cannot be isolated is
+refused, unless the user asks for `isolate=False`: then only the limits hold.
 """
 
 from .limits import Limits, Ran

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import LlmsError
+from . import bubblewrap
 from .limits import MOST_FILE_BYTES, MOST_FILES, End, Limits, Ran
 
 ENTER = str(Path(__file__).with_name("enter.py"))
@@ -65,19 +66,32 @@ class Sandbox:
             config = _prepare(folder, files, commands, each, self.isolate, self._visible, path)
             if bring_out:
                 config["most_files"] = MOST_FILES
-            return _start(config, each)
+            return _start({**config, "wrapped": self.isolate and _way()[0]}, each)
+
+
+def probe() -> str | None:
+    """Why programs cannot be isolated here; None if they can."""
+    return _way()[1]
 
 
 @cache
-def probe() -> str | None:
-    """Why programs cannot be isolated here; None if they can. Tried, not guessed: some systems forbid namespaces."""
+def _way() -> tuple[bool, str | None]:
+    """Whether bubblewrap isolates, or the kernel is asked directly; and why neither works. Tried, not guessed: some
+    systems forbid namespaces."""
     if not sys.platform.startswith("linux"):
-        return f"namespaces are Linux's; this is {sys.platform}"
+        return False, f"namespaces are Linux's; this is {sys.platform}"
+    if bubblewrap.bubblewrap() and _trial(True) is None:
+        return True, None
+    return False, _trial(False)
+
+
+def _trial(wrapped: bool) -> str | None:
+    """What keeps the smallest program from running in isolation."""
     with tempfile.TemporaryDirectory(prefix="llms-") as folder:
         limits = (Limits(),)
         config = _prepare(folder, {}, [["true"]], limits, True, (*SYSTEM, *_interpreter()), ())
         try:
-            ran = _start(config, limits)
+            ran = _start({**config, "wrapped": wrapped}, limits)
         except SandboxUnavailable as error:
             return str(error)
     return None if ran.ok else ran.stderr.strip() or f"a trial ended with {ran.end}"
@@ -131,9 +145,11 @@ def _prepare(
 def _start(config: dict, limits: Sequence[Limits]) -> Ran:
     """Run enter.py on `config`, keep at most the limit of each stream, kill everything when it takes too long."""
     answer, theirs = os.pipe()
+    told = json.dumps({**config, "answer": theirs, "files": bubblewrap.FILES})
+    before, enter = (bubblewrap.wrapped(config, ENTER), bubblewrap.ENTER) if config["wrapped"] else ([], ENTER)
     try:
         process = subprocess.Popen(
-            [_python(), "-I", "-S", ENTER, json.dumps({**config, "answer": theirs})],
+            [*before, _python(), "-I", "-S", enter, told],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

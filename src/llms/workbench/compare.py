@@ -16,12 +16,13 @@ from ..evaluation.report import Report
 from ..evaluation.run import check
 from ..models.system import Model
 from ..sandbox import Sandbox
-from ..statistics.paired import Paired, Verdict, compare, holm, status_rate
+from ..statistics.paired import Paired, Verdict, holm, status_rate
+from ..statistics.paired import compare as compare_scores
 from ..statistics.power import OMEGA2, SIGMA2, detectable, variance
 from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
 from ..values import Outcome, Scored
-from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run
+from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run, suited
 from .system import load
 
 UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
@@ -53,6 +54,14 @@ class Comparison:
     reason: str = ""
     sequence: tuple[float, float] | None = None
 
+    def __str__(self) -> str:
+        if self.paired is None:
+            return f"{self.benchmark}: {self.verdict} ({self.reason})"
+        low, high = self.sequence or (self.paired.low, self.paired.high)
+        p = "" if self.p is None else f", p {self.p:.3f}"
+        points = f"{100 * self.paired.difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]{p}"
+        return f"{self.benchmark}: {self.system_a} is {self.verdict} ({points}, n = {self.paired.n})"
+
     def to_json(self) -> dict[str, Any]:
         """The documented object that `--json` prints."""
         fields = asdict(self)
@@ -71,6 +80,37 @@ class Comparison:
             "only_b",
         )
         return {**fields, **{name: paired.get(name) for name in names}, "p_unadjusted": paired.get("p")}
+
+
+def compare(
+    model_a: Model | str,
+    model_b: Model | str,
+    benchmarks: Sequence[str] = (),
+    *,
+    until_decided: bool = False,
+    margin: float = 0.01,
+    limit: int | None = None,
+    shots: int | None = None,
+    data: str | None = None,
+    view: str = "default",
+    chat_template: bool | None = None,
+    samples: int = 1,
+    temperature: float = 0.0,
+) -> list[Comparison]:
+    """Compare two models on the same questions, or two stored runs by their names; one Comparison a benchmark.
+
+    `margin`, as a share of 1, is the largest difference that counts as none. Raises NotComparable for runs that were asked
+    differently.
+    """
+    options = Options(
+        view=view, limit=limit, shots=shots, data=data, chat_template=chat_template, samples=samples, temperature=temperature
+    )  # fmt: skip
+    names = [model if isinstance(model, str) else model.name.text for model in (model_a, model_b)]
+    found: list[Comparison] = []
+    for event in compare_all(names[0], names[1], benchmarks, options, margin, until_decided):
+        if isinstance(event, list):
+            found = event
+    return found
 
 
 def compare_all(
@@ -92,6 +132,7 @@ def compare_all(
         yield found
     else:
         reports: list[Report] = []
+        names = _that_both_can(a, b, names, options)
         yield from _expected(a, b, names, options)
         for event in evaluate_all([a, b], names, options):
             if isinstance(event, Report):
@@ -102,6 +143,15 @@ def compare_all(
             of = {(r.key.system.name, r.key.benchmark): store.find(r.key.run) for r in reports}
             benchmarks = list(dict.fromkeys(r.key.benchmark for r in reports))
         yield _adjusted([_compare_runs(of[a, name], of[b, name], margin) for name in benchmarks])
+
+
+def _that_both_can(a: str, b: str, names: Sequence[str], options: Options) -> list[str]:
+    """Names of the benchmarks, those of generative twins where one of the two gives no log-probabilities."""
+    _, benchmarks = choose(names, options)
+    for name in (a, b):
+        with load(name) as model:
+            benchmarks = suited(model, benchmarks, names)
+    return [benchmark.name for benchmark in benchmarks]
 
 
 def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
@@ -160,7 +210,7 @@ def _comparison(
     if len(pairs) < 2:
         return replace(made, reason=f"{len(pairs)} items were scored on both sides; at least two are needed")
     left, right = [x.scores[metric] for x, _ in pairs], [y.scores[metric] for _, y in pairs]
-    paired = compare(left, right, [x.cluster for x, _ in pairs])
+    paired = compare_scores(left, right, [x.cluster for x, _ in pairs])
     made = replace(
         made, score_a=sum(left) / len(left), score_b=sum(right) / len(right), paired=paired, p=paired.p,
         verdict=paired.verdict(margin),
@@ -197,8 +247,8 @@ def _adjusted(found: list[Comparison]) -> list[Comparison]:
 def _expected(a: str, b: str, names: Sequence[str], options: Options) -> Iterator[Progress]:
     """What a comparison that is about to be run will be able to show (80 % power at the 5 % level)."""
     source, benchmarks = choose(names, options)
-    models = load(a), load(b)
-    with Runs(settings.database()) as store:
+    with load(a) as first, load(b) as second, Runs(settings.database()) as store:
+        models = first, second
         for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
             plans = [make_plan(model, benchmark, source, options) for model in models]
             n, before = len(plans[0].items), _asked_before(store, plans)
@@ -224,7 +274,7 @@ def _sequential(
     a: str, b: str, names: Sequence[str], options: Options, margin: float
 ) -> Iterator[Progress | Comparison]:
     """Ask both systems in random order, look after every few items, stop when it is decided."""
-    source, benchmarks = choose(names, options)
+    source, benchmarks = choose(_that_both_can(a, b, names, options), options)
     with load(a) as first, load(b) as second, Runs(settings.database()) as store:
         for model in (first, second):  # two models at once: half the workers each
             model.workers = max(1, (options.workers or settings.workers() or model.most_workers()) // 2)

@@ -4,7 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .. import settings
+from ..benchmarks.benchmark import Benchmark
+from ..benchmarks.twin import SUFFIX
+from ..errors import UsageError
 from ..evaluation.plan import Plan
+from ..evaluation.run import check
+from ..models.system import Model
 from ..store.runs import Runs
 from .cost import about
 from .evaluate import Options, choose, make_plan, not_run, suited
@@ -14,7 +19,7 @@ from .system import load
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run will take: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
-    (None: unknown)."""
+    (None: unknown). `how` the system will answer; `problem` is why it cannot be asked."""
 
     plan: Plan
     items: int
@@ -22,6 +27,8 @@ class Estimate:
     seconds: float | None
     measured: bool
     cost: float | None = 0.0
+    how: str = ""
+    problem: str | None = None
 
 
 def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Estimate]:
@@ -30,14 +37,34 @@ def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> 
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
             with load(name) as model:
-                for benchmark in suited(model, [b for b in benchmarks if not not_run(b)], names):
+                for benchmark in suited(model, benchmarks, names):
                     made = make_plan(model, benchmark, source, options)
                     known = {} if options.fresh else store.known(made.key.run)
                     todo = [item for item in made.items if not known.get(item.name, False)]
                     expected, speed = about(model, made, todo), _speed(store, made)
                     seconds = expected.tokens / speed if speed else None
                     cost = None if expected.cost is None else float(expected.cost)
-                    yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost)
+                    how, problem = _how(benchmark, options), _problem(model, benchmark, made)
+                    yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost, how, problem)
+
+
+def _how(benchmark: Benchmark, options: Options) -> str:
+    """What the system has to do."""
+    if benchmark.kind == "code":
+        return f"programs, {'isolated' if options.sandbox else 'not isolated'}"
+    if benchmark.kind == "choice":
+        return "log-probabilities of choices"
+    return "a letter in a reply" if benchmark.name.endswith(SUFFIX) else "text"
+
+
+def _problem(model: Model, benchmark: Benchmark, made: Plan) -> str | None:
+    if reason := not_run(benchmark):
+        return reason
+    try:
+        check(made, benchmark, model)
+    except UsageError as error:
+        return str(error)
+    return None
 
 
 def _speed(store: Runs, made: Plan) -> float | None:

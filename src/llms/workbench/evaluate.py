@@ -76,9 +76,9 @@ class Progress:
 
 
 def choose(
-    names: Sequence[str], options: Options, ledger: Ledger | None = None, opened: ExitStack | None = None
+    names: Sequence[str | Benchmark], options: Options, ledger: Ledger | None = None, opened: ExitStack | None = None
 ) -> tuple[Source, list[Benchmark]]:
-    """The source and the benchmarks that names mean: `all`, a view's own, or the user's file.
+    """The source and the benchmarks that names mean: `all`, a view's own, or the user's file. Benchmarks stay themselves.
 
     A judge is paid from `ledger` and closed with `opened`.
     """
@@ -87,6 +87,10 @@ def choose(
         table = read(Path(data), patterns=options.scorer == "regex")
         if [name for name in names if name not in ("all", table.name)]:
             raise UsageError(f"--data {data} is a benchmark of its own; leave out -b")
+        if table.choices and options.scorer != "exact":
+            raise UsageError(
+                f"{data} has choices, of which one is right; --scorer {options.scorer} is for open answers"
+            )
         return table, [declare(table, _scorer(options, ledger, opened))]
     if options.scorer != "exact":
         raise UsageError("--scorer is for a file of your own (--data FILE); benchmarks have their own scorers")
@@ -96,7 +100,8 @@ def choose(
         raise UnknownName("view", options.view, {view for b in CATALOGUE.values() for view in b.views})
     if not names or "all" in names:
         return source, [benchmark for benchmark in of_view if _has_rows(benchmark, source)]
-    chosen = [find(name) for name in dict.fromkeys(names)]
+    found = [name if isinstance(name, Benchmark) else find(name) for name in names]
+    chosen = list({benchmark.name: benchmark for benchmark in found}.values())
     for benchmark in chosen:
         find_view(benchmark, options.view)
     return source, chosen
@@ -186,7 +191,7 @@ def _evaluate_all(
                 model.close()
 
 
-def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str]) -> list[Benchmark]:
+def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str | Benchmark]) -> list[Benchmark]:
     """What is run on `model`: where all benchmarks were asked for, those it cannot score by their generative twins."""
     choices = any(benchmark.kind == "choice" for benchmark in benchmarks)
     if (names and "all" not in names) or not choices or model.capabilities.loglikelihood:
@@ -317,7 +322,7 @@ class Evaluation:
 
 def evaluate(
     model: Model | str,
-    benchmarks: Sequence[str],
+    benchmarks: Sequence[str | Benchmark],
     *,
     limit: int | None = None,
     shots: int | None = None,
@@ -337,6 +342,7 @@ def evaluate(
 ) -> Evaluation:
     """Run `benchmarks` on a model (or the name of one) and keep the results; what is stored already is not asked again.
 
+    A benchmark of your own is a Benchmark (see llms.benchmarks.benchmark), its rows in the folder `data`.
     `budget` caps what requests may cost, in US dollars. Raises BudgetExceeded when it is used up; what was scored is kept.
     """
     options = Options(

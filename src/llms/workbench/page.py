@@ -2,26 +2,29 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
 from ..evaluation.report import Report
+from ..scoring.thinking import split_thinking
 from ..values import ChoicePrompt, Outcome, Prompt, Scored
+from .runs import marks
 
 MOST_ITEMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One item on the page. `kind` is right, wrong, unparsed or failed; `choices` are (marked text, log-probability)."""
+    """One item on the page. `kind` is right, wrong, unparsed or failed; `choices` are (mark, log-probability, text): > what
+    was picked, = what is right; `texts` are (thinking, answer)."""
 
     item: str
     kind: str
     header: str
     prompt: str
-    choices: tuple[tuple[str, float], ...]
-    texts: tuple[str, ...]
+    choices: tuple[tuple[str, float, str], ...]
+    texts: tuple[tuple[str, str], ...]
     extracted: str
     target: str
     scores: str
@@ -46,9 +49,11 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> Shown:
     right = outcome.scores.get(report.headline, 0.0) >= 1
     kind = "unparsed" if outcome.status in ("unparsed", "truncated") else "right" if right else "wrong"
     scores = ", ".join(f"{name} {value:.3g}" for name, value in outcome.scores.items())
-    logprobs = [answer.logprob for answer in outcome.choices]
-    choices = tuple(zip(continuations, logprobs, strict=True)) if logprobs else ()
-    texts = tuple(completion.text for completion in outcome.completions)
+    choices: tuple[tuple[str, float, str], ...] = ()
+    if isinstance(prompt, ChoicePrompt):
+        found = zip(marks(prompt, outcome), outcome.choices, continuations, strict=True)
+        choices = tuple((">" * picked + "=" * right, answer.logprob, text) for (picked, right), answer, text in found)
+    texts = tuple(split_thinking(completion.text) for completion in outcome.completions)
     return Shown(outcome.item, kind, header, text, choices, texts, outcome.extracted or "", outcome.target, scores)
 
 
@@ -61,4 +66,15 @@ def page(reports: Sequence[Report], items: Sequence[Shown] = ()) -> str:
     template = environment.from_string((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
     systems = list(dict.fromkeys(report.key.system.name for report in reports))
     counts = Counter(item.kind for item in items)
-    return template.render(reports=reports, systems=systems, items=items, counts=counts, most=MOST_ITEMS)
+    identities = [_identity(report) for report in reports]
+    return template.render(
+        reports=reports, systems=systems, items=items, counts=counts, most=MOST_ITEMS, identities=identities
+    )
+
+
+def _identity(report: Report) -> list[tuple[str, str]]:
+    """Everything that may change an answer or its score, by name; what is empty is left out."""
+    key = asdict(report.key)
+    system = {f"system, {name}": value for name, value in key.pop("system").items()}
+    named = {"run": report.key.run, **system, **key, "average": report.average}
+    return [(name.replace("_", " "), str(value)) for name, value in named.items() if value not in ("", {}, None)]

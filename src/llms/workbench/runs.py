@@ -98,6 +98,24 @@ def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def marks(prompt: ChoicePrompt, outcome: Scored) -> list[tuple[bool, bool]]:
+    """Of each choice, whether it was picked, as the metric that extracts counts it, and whether it is right."""
+    extracted, targets = (outcome.extracted or "").strip(), [t.strip() for t in outcome.target.split(" | ")]
+    same = len(set(prompt.contexts)) == 1
+    # where the contexts differ, the choice stands at their end (WinoGrande)
+    texts = [(k if same else c).strip() for c, k in zip(prompt.contexts, prompt.continuations, strict=True)]
+
+    def names(text: str, answer: str) -> bool:
+        return text == answer if same else text.endswith(answer)
+
+    picked = [bool(extracted) and names(text, extracted) for text in texts]
+    if sum(picked) != 1:
+        likeliest = max(answer.logprob for answer in outcome.choices)
+        picked = [answer.logprob == likeliest for answer in outcome.choices]
+    right = [any(target and names(text, target) for target in targets) for text in texts]
+    return list(zip(picked, right, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What differs between two runs: fields of their keys, items one has and the other lacks, changed items."""

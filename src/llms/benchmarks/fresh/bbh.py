@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from functools import partial
 from random import Random
 
 from ...data import Row
@@ -30,69 +31,28 @@ THINGS = {
     "vegetables": ("carrot", "onion", "potato", "cabbage", "lettuce head", "garlic", "yam", "cauliflower"),
 }
 COUNTS = ("one", "two", "three", "four", "five")
-WORDS = [
-    "harbor",
-    "lantern",
-    "meadow",
-    "pebble",
-    "quartz",
-    "ribbon",
-    "saddle",
-    "timber",
-    "velvet",
-    "walnut",
-    "anchor",
-    "basket",
-    "candle",
-    "dagger",
-    "ember",
-    "fabric",
-    "gravel",
-    "hammer",
-    "island",
-    "jacket",
-    "kettle",
-    "ladder",
-    "magnet",
-    "needle",
-    "oyster",
-    "pillow",
-    "quiver",
-    "rocket",
-    "silver",
-    "tunnel",
-    "urchin",
-    "valley",
-    "window",
-    "yonder",
-    "bottle",
-    "castle",
-    "desert",
-    "engine",
-    "forest",
-    "garden",
-    "hollow",
-    "insect",
-    "jungle",
-    "kernel",
-    "legend",
-    "marble",
-    "nickel",
-    "orchid",
-    "pepper",
-    "saucer",
-]
+WORDS = """
+    harbor lantern meadow pebble quartz ribbon saddle timber velvet walnut anchor basket candle dagger ember fabric gravel hammer
+    island jacket kettle ladder magnet needle oyster pillow quiver rocket silver tunnel urchin valley window yonder bottle castle
+    desert engine forest garden hollow insect jungle kernel legend marble nickel orchid pepper saucer avalanche blacksmith
+    chandelier drawbridge evergreen fisherman goldsmith hurricane icebreaker jellyfish kaleidoscope lighthouse marketplace
+    northbound observatory parchment quicksand rhinoceros sandstone thunderous umbrella vineyard waterfall xylophone yesterday
+    zeppelin accordion bewilder candlestick dandelion earthquake firewood grandfather honeycomb inkwell juniper knapsack
+    loudspeaker mulberry nightfall overgrown peppermint rainfall silversmith tambourine undertow windmill
+""".split()  # noqa: SIM905
 
 
 def boolean_expressions(r: Random) -> Made:
-    def term(depth: int) -> str:
-        if depth == 0:
-            return r.choice(("", "", "not ")) + r.choice(("True", "False"))
-        left, right = term(depth - 1), term(r.randrange(depth))
-        joined = f"{left} {r.choice(('and', 'or'))} {right}"
-        return f"not ( {joined} )" if r.random() < 0.3 else f"( {joined} )" if r.random() < 0.5 else joined
+    def leaf() -> str:
+        return r.choice(("", "not ")) + r.choice(("True", "False"))
 
-    expression = term(2)
+    parts = [leaf() for _ in range(r.choice((3, 3, 4)))]
+    start = r.randrange(len(parts))
+    inner = f"{'not ' if r.random() < 0.5 else ''}( {parts[start]} )"
+    joined = [*parts[:start], inner, *parts[start + 1 :]]
+    expression = joined[0]
+    for part in joined[1:]:
+        expression += f" {r.choice(('and', 'or'))} {part}"
     value = str(eval(expression, {"__builtins__": {}}))
     return f"{expression} is", value, f"Brackets first, then not, then and, then or: {expression} = {value}."
 
@@ -152,27 +112,40 @@ def navigate(r: Random) -> Made:
     return question, target, f"Summing the steps gives ({x}, {y}), and the start is (0, 0). So the answer is {target}."
 
 
-def tracking(players: int) -> Callable[[Random], Made]:
-    colors = ("yellow", "blue", "pink", "green", "purple", "orange", "white")
+# what everyone has at first, how that is told, what an exchange is called, and the end of the question
+SCENES = (
+    ("are playing a game with colored balls", "has a {} ball", "swap balls", "has the", "{} ball",
+     ("yellow", "blue", "pink", "green", "purple", "orange", "white")),
+    ("are dancers at a square dance, and each of them has a partner", "is dancing with {}", "switch partners", "is dancing with", "{}",
+     ("Nora", "Emil", "Greta", "Hugo", "Ines", "Pavel", "Tilda")),
+    ("are friends who meet at a fair, where each of them buys a different book to read on the way home", "buys {}", "swap books", "has", "{}",
+     ("Frozen Rivers", "The Lost Key", "Hidden Doors", "A Quiet House", "Seven Winters", "Tall Ships", "Red Lanterns")),
+    ("are on the same team in a match, and at the beginning each of them plays in a position of their own", "is playing {}",
+     "trade positions", "is playing", "{}",
+     ("goalkeeper", "striker", "left winger", "right winger", "sweeper", "fullback", "left midfielder")),
+)  # fmt: skip
 
+
+def tracking(players: int) -> Callable[[Random], Made]:
     def make(r: Random) -> Made:
-        names, order = NAMES[:players], r.sample(colors, players)
+        scene, holds, swap, ends, shape, every = r.choice(SCENES)
+        names, order = NAMES[:players], r.sample(every, players)
         has = dict(zip(names, order, strict=True))
         swaps = [r.sample(names, 2) for _ in range(players)]
         for a, b in swaps:
             has[a], has[b] = has[b], has[a]
-        start = _listed([f"{name} has a {color} ball" for name, color in zip(names, order, strict=True)])
+        start = _listed([f"{name} {holds.format(thing)}" for name, thing in zip(names, order, strict=True)])
         words = ["First", *["Then"] * (players - 2), "Finally"]
-        moves = " ".join(f"{word}, {a} and {b} swap balls." for word, (a, b) in zip(words, swaps, strict=True))
+        moves = " ".join(f"{word}, {a} and {b} {swap}." for word, (a, b) in zip(words, swaps, strict=True))
         asked = r.choice(names)
         options = r.sample(order, players)
         question = (
-            f"{_listed(list(names))} are playing a game. At the start of the game, they are each holding a ball: {start}. \n\n"
-            f"As the game progresses, pairs of players trade balls. {moves} At the end of the game, {asked} has the\n"
-            + _options([f"{color} ball" for color in options])
+            f"{_listed(list(names))} {scene}. At the start of the event: {start}.\n\nAs time goes on, pairs of them {swap}. {moves} At "
+            f"the end of the event, {asked} {ends}\n" + _options([shape.format(thing) for thing in options])
         )
         target = f"({chr(65 + options.index(has[asked]))})"
-        return question, target, f"After all swaps {asked} has the {has[asked]} ball. So the answer is {target}."
+        end = f"At the end {asked} {ends} {shape.format(has[asked])}"
+        return question, target, f"{end}. So the answer is {target}."
 
     return make
 
@@ -185,67 +158,106 @@ def _options(texts: list[str]) -> str:
     return "Options:\n" + "\n".join(f"({chr(65 + i)}) {text}" for i, text in enumerate(texts))
 
 
-def logical_deduction(count: int) -> Callable[[Random], Made]:
-    birds = ("robin", "falcon", "quail", "raven", "crow", "owl", "hawk", "hummingbird", "cardinal")
-    words = {3: "three", 5: "five", 7: "seven"}
-    places = ("leftmost", "second from the left", "third from the left", "fourth from the left", "fifth from the left",
-              "sixth from the left", "seventh from the left")  # fmt: skip
+# the things, where they are, how one stands to another, and what the first and the last of them is called
+ORDERS = (
+    ("birds", "On a branch, there are {n} birds: {things}.", "is to the left of", "is to the right of", "leftmost", "rightmost", "from the left",
+     ("robin", "falcon", "quail", "raven", "crow", "owl", "hawk", "hummingbird", "cardinal")),
+    ("books", "On a shelf, there are {n} books: {things}.", "is to the left of", "is to the right of", "leftmost", "rightmost", "from the left",
+     ("red book", "green book", "blue book", "orange book", "gray book", "white book", "purple book", "yellow book")),
+    ("fruits", "A fruit stand sells {n} fruits: {things}.", "is less expensive than", "is more expensive than", "cheapest", "most expensive", "cheapest",
+     ("mango", "kiwi", "peach", "plum", "pear", "apple", "cantaloupe", "watermelon", "loquat")),
+    ("vehicles", "In an antique car show, there are {n} vehicles: {things}.", "is older than", "is newer than", "oldest", "newest", "oldest",
+     ("truck", "tractor", "bus", "minivan", "sedan", "limousine", "motorcycle", "convertible")),
+)  # fmt: skip
+COUNTED = ("", "", "second", "third", "fourth", "fifth", "sixth")
 
-    def place(index: int) -> str:
-        return "rightmost" if index == count - 1 else places[index]
+
+def logical_deduction(count: int) -> Callable[[Random], Made]:
+    number = {3: "three", 5: "five", 7: "seven"}[count]
+    orders = list(itertools.permutations(range(count)))  # order[thing] = place
 
     def make(r: Random) -> Made:
-        order = r.sample(birds, count)
-        possible = list(itertools.permutations(range(count)))  # possible[k][bird] = place
-        clues: list[str] = []
+        kind, where, before, after, first, last, counted, things = r.choice(ORDERS)
+        order = r.sample(things, count)
+
+        def place(index: int) -> str:
+            if index in (0, count - 1):
+                return first if index == 0 else last
+            return f"{COUNTED[index + 1]}{'-' if counted != 'from the left' else ' '}{counted}"
+
+        def agrees(p: tuple[int, ...], a: int, b: int) -> bool:
+            return p[a] == a if a == b else (p[a] < p[b]) == (a < b)
+
+        clues: list[tuple[str, Callable[[tuple[int, ...]], bool]]] = []
+        possible = orders
         while len(possible) > 1:
             a, b = r.sample(range(count), 2)
             if r.random() < 0.3:
-                clue, left = f"The {order[a]} is the {place(a)}.", [p for p in possible if p[a] == a]
-            elif a < b:
-                clue, left = f"The {order[a]} is to the left of the {order[b]}.", [p for p in possible if p[a] < p[b]]
+                text, b = f"The {order[a]} is the {place(a)}.", a
             else:
-                clue, left = f"The {order[a]} is to the right of the {order[b]}.", [p for p in possible if p[a] > p[b]]
+                text = f"The {order[a]} {before if a < b else after} the {order[b]}."
+            holds = partial(agrees, a=a, b=b)
+            left = [p for p in possible if holds(p)]
             if len(left) < len(possible):
                 possible = left
-                clues.append(clue)
+                clues.append((text, holds))
+        for clue in clues[:-1]:  # those that later ones have made needless
+            others = [kept for kept in clues if kept is not clue]
+            left = [p for p in orders if all(agreed(p) for _, agreed in others)]
+            if len(left) == 1:
+                clues = others
         asked = r.randrange(count)
         shown = r.sample(order, count)
-        named = _listed([f"{_article(bird)} {bird}" for bird in r.sample(order, count)])
+        named = _listed([f"{_article(thing)} {thing}" for thing in r.sample(order, count)])
         question = (
-            f"The following paragraphs each describe a set of {words[count]} objects arranged in a fixed order. The statements "
-            f"are logically consistent within each paragraph. On a branch, there are {words[count]} birds: {named}. "
-            + " ".join(clues) + "\n" + _options([f"The {bird} is the {place(asked)}" for bird in shown])
-        )  # fmt: skip
-        target = f"({chr(65 + shown.index(order[asked]))})"
-        return (
-            question,
-            target,
-            f"From left to right: {', '.join(order)}. The {place(asked)} is the {order[asked]}. So the answer is {target}.",
+            f"The following paragraphs each describe a set of {number} objects arranged in a fixed order. The statements are logically "
+            f"consistent within each paragraph. {where.format(n=number, things=named)} {' '.join(text for text, _ in clues)}\n"
+            + _options([f"The {thing} is the {place(asked)}" for thing in shown])
         )
+        target = f"({chr(65 + shown.index(order[asked]))})"
+        told = (
+            f"The {kind} from the {first} to the {last}: {', '.join(order)}. The {place(asked)} is the {order[asked]}."
+        )
+        return question, target, f"{told} So the answer is {target}."
 
     return make
 
 
 def date_understanding(r: Random) -> Made:
-    today = date(r.randint(1950, 2030), 1, 1) + timedelta(days=r.randrange(365))
-    days = r.choice((1, 1, 7, 10, 30, -1, -7, -10))
-    words = {1: "tomorrow", 7: "one week from today", 10: "10 days from now", 30: "30 days from now", -1: "yesterday",
+    today = date(r.randint(1930, 2030), 1, 1) + timedelta(days=r.randrange(365))
+    days = r.choice((0, 1, 1, 7, 10, 30, -1, -7, -10))
+    words = {0: "today", 1: "tomorrow", 7: "one week from today", 10: "10 days later", 30: "30 days from today", -1: "yesterday",
              -7: "one week ago from today", -10: "10 days ago"}  # fmt: skip
     right = today + timedelta(days=days)
-    wrong = {right + timedelta(days=d) for d in (1, -1, 7, 30, 365, -30, -7) if d}
-    options = [*r.sample(sorted(wrong - {right}), 5), right]
+    wrong = {right + timedelta(days=d) for d in (1, -1, 7, 30, 365, -30, -7)}
+    options = [*r.sample(sorted(wrong), 5), right]
     r.shuffle(options)
-    question = (
-        f"Today is {today:%b} {today.day}, {today.year}. What is the date {words[days]} in MM/DD/YYYY?\n"
-        + _options([f"{option:%m/%d/%Y}" for option in options])
-    )
+    name, away = r.choice(NAMES), r.choice((1, 2, 3, 5, 14))
+    known = today - timedelta(days=away)
+    ago = {1: "Yesterday", 2: "Two days ago", 3: "Three days ago", 5: "Five days ago", 14: "Two weeks ago"}[away]
+
+    def told(day: date) -> str:
+        return r.choice((f"{day:%b} {day.day}, {day.year}", f"{day:%m/%d/%Y}", f"{day:%B} {day.day}, {day.year}"))
+
+    facts = [f"{ago} it was {told(known)}."]
+    if days:
+        facts += [
+            f"Today is {told(today)}.",
+            f"{name} looks at the calendar on the wall, which says that it is {told(today)} today.",
+        ]
+    facts += [
+        f"The concert was planned for {told(known)}, but was put off by {away} day{'s' if away > 1 else ''} and takes place today.",
+        f"{name} wrote a letter on {told(known)}, and it arrives today, exactly {away} day{'s' if away > 1 else ''} later.",
+        f"{name} thought that today is {told(today + timedelta(days=1))}, but in truth that is tomorrow, as the newspaper shows.",
+    ]
+    shown = _options([f"{option:%m/%d/%Y}" for option in options])
+    question = f"{r.choice(facts)} What is the date {words[days]} in MM/DD/YYYY?\n{shown}"
     target = f"({chr(65 + options.index(right))})"
     return question, target, f"Today is {today:%m/%d/%Y}, so the date is {right:%m/%d/%Y}. So the answer is {target}."
 
 
 def word_sorting(r: Random) -> Made:
-    words = r.sample(WORDS, r.randint(4, 12))
+    words = r.sample(WORDS, r.randint(5, 19))
     target = " ".join(sorted(words))
     return (
         f"Sort the following words alphabetically: List: {' '.join(words)}",
@@ -258,15 +270,15 @@ def dyck_languages(r: Random) -> Made:
     pairs = {"(": ")", "[": "]", "{": "}", "<": ">"}
     sequence: list[str] = []
     stack: list[str] = []
-    for _ in range(r.randint(4, 20)):
-        if stack and r.random() < 0.45:
+    length, most = r.choice((6, 8, 12, 16, 24, 40, 60)), r.randint(2, 5)
+    open_at_end = r.choice((1, 1, 2, 2, 3))
+    while len(sequence) < length or len(stack) > open_at_end or not stack:
+        close = len(stack) > most or (len(sequence) >= length and stack) or r.random() < 0.45
+        if stack and close and (len(stack) > 1 or len(sequence) < length):
             sequence.append(pairs[stack.pop()])
         else:
             stack.append(r.choice(list(pairs)))
             sequence.append(stack[-1])
-    if not stack:
-        stack.append("(")
-        sequence.append("(")
     target = " ".join(pairs[mark] for mark in reversed(stack))
     question = (
         "Complete the rest of the sequence, making sure that the parentheses are closed properly. Input: "

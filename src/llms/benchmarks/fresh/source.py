@@ -63,4 +63,4 @@ class Fresh:
         if made is None:
             raise DataError(f"there is no generator of fresh items for {dataset.folder} ({config})")
         found = list(islice(made, SHOTS if shots else ITEMS))
-        return Table(found, f"fresh:{self.seed} {dataset.folder}/{config}/{split}", f"fresh {self.seed} 1")
+        return Table(found, f"fresh:{self.seed} {dataset.folder}/{config}/{split}", f"fresh {self.seed} 2")
