@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("report", "report", "Write a run as one HTML page."),
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
+    "calc": ("calc", "calc", "Work out an expression exactly, as the tool of a model does."),
     "models": ("models", "models", "List the models that are at hand."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }

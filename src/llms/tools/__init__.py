@@ -1,0 +1,1 @@
+"""Tools that a model may call. Importing this loads none of them: see catalogue.TOOLS."""
