@@ -57,7 +57,7 @@ def calculate(expression: str) -> Calculation | CalculationError:
         value = _evaluate(tree)
     except Refused as refused:
         return CalculationError(refused.kind, refused.message, refused.column or 1, refused.hint)  # type: ignore[arg-type]
-    number = value.number or type(value.number)(0)  # no negative zero
+    number = value.number if value.number != 0 else type(value.number)(0)  # no negative zero
     kind: Literal["int", "decimal", "float"] = (
         "int" if isinstance(number, int) else "float" if isinstance(number, float) else "decimal"
     )
