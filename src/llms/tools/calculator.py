@@ -17,6 +17,7 @@ from . import arithmetic
 from .arithmetic import Refused, Value
 from .expression import parse
 from .functions import CONSTANTS, FUNCTIONS
+from .tool import tool
 
 ErrorKind = Literal[
     "syntax", "not_allowed", "unknown_name", "bad_arguments", "too_long", "too_deep", "too_many_nodes", "too_large",
@@ -65,6 +66,7 @@ def calculate(expression: str) -> Calculation | CalculationError:
     return Calculation(_text(number), kind, value.exact, display, ast.unparse(tree), _angle_unit(tree))
 
 
+@tool(kind="pure")
 def calculator(expression: str) -> dict[str, Any]:
     """Evaluate an arithmetic expression exactly.
 

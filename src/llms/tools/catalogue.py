@@ -1,0 +1,73 @@
+"""The tools that come with llms, by name. Importing this imports none of them.
+
+    toolset(["calculator", "files:./notes", own_function])
+
+`files:FOLDER` and `sql:FILE` name what they may look at. Pictures, speech and MCP servers need more than a name: see
+images.py, speech.py, mcp.py.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UnknownName, UsageError
+from .tool import Tool, tool
+
+if TYPE_CHECKING:
+    from pydantic_ai.toolsets import AbstractToolset
+
+    from .guard import Allowed, Limits
+    from .results import Keep
+
+PLACES = {
+    "calculator": "calculator",
+}  # the module of each tool
+OVER: dict[str, str] = {}  # and of each family of tools over something that is named
+
+
+class _Catalogue(Mapping[str, Tool]):
+    """Imports a tool when it is looked up."""
+
+    def __getitem__(self, name: str) -> Tool:
+        return getattr(import_module(f".{PLACES[name]}", __package__), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
+
+
+TOOLS: Mapping[str, Tool] = _Catalogue()
+
+
+def find(name: str) -> Sequence[Tool]:
+    """The tools of a name: one, or those over what follows its colon. Raises UnknownName or UsageError."""
+    family, colon, over = name.partition(":")
+    if colon and family in OVER:
+        return import_module(f".{OVER[family]}", __package__).over(over)
+    if family in OVER:
+        raise UsageError(f"{name} works on something: name it as in {name}:./name")
+    if name not in TOOLS:
+        raise UnknownName("tool", name, [*TOOLS, *(f"{family}:…" for family in OVER)])
+    return (TOOLS[name],)
+
+
+def toolset(
+    tools: Iterable[str | Tool | Callable[..., Any]],
+    limits: "Limits | None" = None,
+    allowed: "Allowed | None" = None,
+    secrets: Mapping[str, str] | None = None,
+    keep: "Keep | None" = None,
+) -> "AbstractToolset[Any]":
+    """A toolset for a pydantic-ai agent, of tools, names of tools and typed functions; see guard.Guard for the rest.
+
+    The agent must be made with retries=guard.RETRIES and be able to end with DeferredToolRequests.
+    """
+    from .guard import Limits, nothing
+    from .toolset import build
+
+    every: list[Tool] = []
+    for one in tools:
+        every += find(one) if isinstance(one, str) else (one if isinstance(one, Tool) else tool(one),)
+    return build(every, limits or Limits(), allowed or nothing, secrets, keep)

@@ -1,0 +1,200 @@
+"""The rules between a model and its tools, whichever toolset holds them: arguments, repetition, secrets, consent, time, size.
+
+Nothing is remembered here: what was called, failed or denied in this turn is read from its messages, so that a turn that
+waits for a person goes on the same after a restart.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_ai import RunContext
+from pydantic_ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, ToolFailed
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ToolCallPart,
+    ToolReturn,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
+
+from .arguments import canonical, read
+from .results import Keep, error, result
+from .tool import ASKING, Kind, ToolError
+from .untrusted import secrets_in
+
+RETRIES = {"tools": 100}  # for Agent(retries=…): its default ends a run at the second call of an unknown tool
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one call: `seconds` of time, `characters` of its result; and how many run at once."""
+
+    seconds: float = 30.0
+    characters: int = 20_000
+    parallel: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is known of one tool. `seconds` overrides the limit of all."""
+
+    kind: Kind
+    seconds: float | None = None
+
+
+Allowed = Callable[[str, Kind, dict[str, Any]], bool]
+
+
+def nothing(name: str, kind: Kind, arguments: dict[str, Any]) -> bool:
+    """No standing consent."""
+    return False
+
+
+@dataclass
+class Guard(WrapperToolset[Any]):
+    """`wrapped` under the rules. `rule` tells what a tool is; `allowed` whether a standing consent covers a call;
+    `secrets` are values, by name, that no argument may carry out; `keep` stores what is too long or no text."""
+
+    rule: Callable[[str], Rule]
+    limits: Limits = field(default_factory=Limits)
+    allowed: Allowed = nothing
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    keep: Keep | None = None
+    gate: asyncio.Semaphore | None = None
+
+    async def for_run(self, ctx: RunContext[Any]) -> AbstractToolset[Any]:
+        return replace(self, wrapped=await self.wrapped.for_run(ctx), gate=asyncio.Semaphore(self.limits.parallel))
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        turn = Turn(ctx.messages)
+        return {
+            name: replace(tool, args_validator=Arguments(tool.args_validator))
+            for name, tool in (await self.wrapped.get_tools(ctx)).items()
+            if not turn.withdrawn(name)
+        }
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> ToolReturn:
+        rule = self.rule(name)
+        earlier = Turn(ctx.messages).identical(name, ctx.tool_call_id) if not ctx.tool_call_approved else []
+        if len(earlier) >= 2:
+            return _repeated(earlier)
+        if rule.kind in ASKING:
+            if leaking := secrets_in(tool_args, self.secrets):
+                raise ToolFailed(error("secret", f"the arguments contain {', '.join(leaking)}", "leave it out"))
+            if not ctx.tool_call_approved and (earlier or not self.allowed(name, rule.kind, tool_args)):
+                raise ApprovalRequired({"kind": rule.kind})
+        value = await self._run(name, tool_args, ctx, tool, rule)
+        return (
+            value
+            if isinstance(value, ToolReturn)
+            else result(value, name, rule.kind, self.limits.characters, self.keep)
+        )
+
+    async def _run(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any], rule: Rule
+    ) -> Any:
+        seconds = rule.seconds or self.limits.seconds
+        try:
+            async with self.gate or asyncio.Semaphore():
+                async with asyncio.timeout(seconds) as scope:
+                    return await self.wrapped.call_tool(name, tool_args, ctx, tool)
+        except (ApprovalRequired, CallDeferred, ModelRetry, ToolFailed):
+            raise
+        except ToolError as failure:
+            raise ToolFailed(error(failure.kind, str(failure), failure.hint)) from failure
+        except Exception as failure:
+            if isinstance(failure, TimeoutError) and scope.expired():
+                raise ToolFailed(
+                    error("timeout", f"{name} took longer than {seconds:g} seconds", "ask for less")
+                ) from None
+            log.info("the tool %s failed", name, exc_info=True)
+            raise ToolFailed(error(type(failure).__name__, str(failure))) from failure
+
+
+class Turn:
+    """What happened since the person spoke last."""
+
+    def __init__(self, messages: Sequence[ModelMessage]):
+        start = 0
+        for index, message in enumerate(messages):
+            if isinstance(message, ModelRequest) and _spoken(message):
+                start = index
+        parts = [part for message in messages[start:] for part in message.parts]
+        self._calls = [part for part in parts if isinstance(part, ToolCallPart)]
+        self._returns = [part for part in parts if isinstance(part, ToolReturnPart)]
+
+    def withdrawn(self, name: str) -> bool:
+        """Whether a tool got wrong arguments twice in a row, or was denied twice."""
+        own = [part for part in self._returns if part.tool_name == name]
+        wrong = [_failure(part) == "bad_arguments" for part in own]
+        return any(a and b for a, b in pairwise(wrong)) or (sum(part.outcome == "denied" for part in own) >= 2)
+
+    def identical(self, name: str, call_id: str | None) -> list[ToolReturnPart | None]:
+        """The results of the calls before `call_id` that are the same call; None for one that has none yet."""
+        calls = [part for part in self._calls if part.tool_name == name]
+        own = next((part for part in calls if part.tool_call_id == call_id), None)
+        if own is None:
+            return []
+        key, results = canonical(own.args), {part.tool_call_id: part for part in self._returns}
+        before = calls[: calls.index(own)]
+        return [results.get(part.tool_call_id) for part in before if canonical(part.args) == key]
+
+
+def _spoken(message: ModelRequest) -> bool:
+    """A prompt beside the result of a tool is that tool's."""
+    kinds = {type(part) for part in message.parts}
+    return UserPromptPart in kinds and ToolReturnPart not in kinds
+
+
+def _failure(part: ToolReturnPart) -> str | None:
+    if part.outcome != "failed" or not isinstance(part.content, str):
+        return None
+    try:
+        found = json.loads(part.content)
+    except ValueError:
+        return None
+    return found.get("type") if isinstance(found, dict) else None
+
+
+def _repeated(earlier: list[ToolReturnPart | None]) -> ToolReturn:
+    note = (
+        f"You made this call {len(earlier)} times already; it was not made again. Use its result or do something else."
+    )
+    last = next((part for part in reversed(earlier) if part is not None), None)
+    if last is None:
+        return ToolReturn({"note": note}, metadata={"repeated": True})
+    metadata = dict(last.metadata) if isinstance(last.metadata, dict) else {}
+    return ToolReturn({"note": note, "result": last.content}, metadata={**metadata, "repeated": True})
+
+
+class Arguments:
+    """A validator that mends what a model wrote once, and says in a few words what is wrong with the rest."""
+
+    def __init__(self, schema: Any):
+        self._schema = schema
+
+    def validate_json(self, input: str | bytes | bytearray, *, allow_partial: Any = False, **kwargs: Any) -> Any:
+        text = input if isinstance(input, str) else bytes(input).decode("utf-8", "replace")
+        found = read(text)
+        if found is None:
+            raise ToolFailed(error("bad_arguments", "the arguments are not one JSON object", 'write {"name": value}'))
+        return self.validate_python(found, allow_partial=allow_partial, **kwargs)
+
+    def validate_python(self, input: Any, *, allow_partial: Any = False, **kwargs: Any) -> Any:
+        try:
+            return self._schema.validate_python(input, allow_partial=allow_partial, **kwargs)
+        except ValidationError as wrong:
+            each = wrong.errors(include_url=False, include_context=False, include_input=False)
+            told = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in each[:5])
+            raise ToolFailed(error("bad_arguments", told, "correct the arguments and call again")) from None

@@ -1,0 +1,78 @@
+"""Tools as a toolset of pydantic-ai."""
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic.errors import PydanticUserError
+from pydantic_ai import Tool as AgentTool
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+
+from ..errors import UsageError
+from .guard import Allowed, Guard, Limits, Rule, nothing
+from .results import Keep
+from .tool import Tool
+
+
+def build(
+    tools: Sequence[Tool],
+    limits: Limits,
+    allowed: Allowed = nothing,
+    secrets: Mapping[str, str] | None = None,
+    keep: Keep | None = None,
+) -> AbstractToolset[Any]:
+    """`tools` under the rules of guard.py. Raises UsageError for two of one name and for hints that give no schema."""
+    by_name: dict[str, Tool] = {}
+    for tool in tools:
+        if tool.name in by_name:
+            raise UsageError(f"two tools are called {tool.name}; give one of them another name: tool(name=…)")
+        by_name[tool.name] = tool
+    functions: FunctionToolset[Any] = FunctionToolset([_agent_tool(tool) for tool in tools])
+    rules = {tool.name: Rule(tool.kind, tool.seconds) for tool in tools}
+    return Guard(functions, rules.__getitem__, limits, allowed, secrets or {}, keep)
+
+
+def _agent_tool(tool: Tool) -> AgentTool[Any]:
+    function = tool.function if tool.cancellable else _in_thread(tool.function)
+    try:
+        return AgentTool(function, name=tool.name, takes_ctx=False, docstring_format="google")
+    except (UserError, PydanticUserError, NameError, TypeError) as error:
+        raise UsageError(f"the hints of the tool {tool.name} give no schema: {error}") from error
+
+
+def _in_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As a coroutine function. When the wait for it ends, the thread is left behind; it does not keep the program alive."""
+
+    @functools.wraps(function)
+    async def called(*args: Any, **kwargs: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        context = contextvars.copy_context()
+
+        def settle(set_: Callable[[Any], None], value: Any) -> None:
+            if not done.done():
+                set_(value)
+
+        def work() -> None:
+            outcome: tuple[Callable[[Any], None], Any]
+            try:
+                outcome = done.set_result, context.run(function, *args, **kwargs)
+            except BaseException as failure:
+                outcome = done.set_exception, _carried(failure)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(settle, *outcome)
+
+        threading.Thread(target=work, name=f"llms-tool-{function.__name__}", daemon=True).start()
+        return await done
+
+    return called
+
+
+def _carried(failure: BaseException) -> BaseException:
+    """A future does not take StopIteration."""
+    return RuntimeError(str(failure)) if isinstance(failure, StopIteration) else failure
