@@ -208,3 +208,32 @@ def test_without_isolation_the_limits_still_hold():
     assert python(loose, "print(1)").stdout == "1\n"
     assert python(loose, "while True: pass").end == "timeout"
     assert "MemoryError" in python(loose, "x = bytearray(50 * 10**9)").stderr
+
+
+def test_files_come_back_when_asked_for(sandbox):
+    program = """
+import os
+open('made.txt', 'w').write('made')
+open('given.txt', 'a').write(' and changed')
+os.mkdir('inner'); open('inner/binary', 'wb').write(bytes(range(256)))
+os.symlink('/etc/passwd', 'link'); os.mkfifo('pipe'); os.symlink('/etc', 'folder')
+open('large', 'wb').write(b'x' * (6 << 20))
+"""
+    given = {"main.py": program, "given.txt": "given", "same.txt": "same"}
+    ran = sandbox.run(
+        given, [["python3", "-I", "main.py"]], [SHORT], path=[os.path.join(sys.base_prefix, "bin")], bring_out=True
+    )
+    assert ran.ok, ran
+    expected = {"made.txt": b"made", "given.txt": b"given and changed", "inner/binary": bytes(range(256))}
+    assert dict(ran.files) == expected
+    assert ran.left_out == 1
+    assert python(sandbox, program).files == ()
+
+
+def test_few_files_come_back_of_many(sandbox):
+    program = "for i in range(50): open(f'{i:02}', 'wb').write(b'x' * (600 << 10))"
+    ran = sandbox.run(
+        {}, [["python3", "-I", "-c", program]], [SHORT], path=[os.path.join(sys.base_prefix, "bin")], bring_out=True
+    )
+    assert sum(len(data) for _, data in ran.files) <= 5 << 20
+    assert (len(ran.files), ran.left_out) == (8, 42)

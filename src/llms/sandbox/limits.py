@@ -21,11 +21,15 @@ class Limits:
     output_bytes: int = 64 << 10
 
 
+MOST_FILES, MOST_FILE_BYTES = 10, 5 * MB  # that are brought out, in all
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """How the commands ended. `command` is the index of the last one that ran; `exit_code` is negative for a signal.
 
     `timeout` covers wall time and CPU time, `killed` a signal that was not ours. `seconds` is wall time of all commands.
+    `files` are the regular files that it left, if they were asked for, by name; `left_out` counts those beyond the bounds.
     """
 
     end: End
@@ -36,6 +40,8 @@ class Ran:
     stdout: str
     stderr: str
     truncated: bool = False
+    files: tuple[tuple[str, bytes], ...] = ()
+    left_out: int = 0
 
     @property
     def ok(self) -> bool:

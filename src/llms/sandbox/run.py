@@ -1,5 +1,6 @@
 """Outside: starts enter.py, reads its output up to a limit, ends it when its time is over, and says what happened."""
 
+import base64
 import contextlib
 import itertools
 import json
@@ -17,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import LlmsError
-from .limits import End, Limits, Ran
+from .limits import MOST_FILE_BYTES, MOST_FILES, End, Limits, Ran
 
 ENTER = str(Path(__file__).with_name("enter.py"))
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
@@ -52,14 +53,19 @@ class Sandbox:
         commands: Sequence[Sequence[str]],
         limits: Sequence[Limits] = (),
         path: Sequence[str] = (),
+        bring_out: bool = False,
     ) -> Ran:
         """Run `commands` in turn, each only if the one before exited with 0, in a folder that holds `files`.
 
-        `limits` has one entry a command (default: Limits()); `path` goes in front of the system's.
+        `limits` has one entry a command (default: Limits()); `path` goes in front of the system's. With `bring_out` the
+        files that were left or changed come back: at most 10, of 5 MB in all.
         """
         each = tuple(limits) or (Limits(),) * len(commands)
         with tempfile.TemporaryDirectory(prefix="llms-", ignore_cleanup_errors=True) as folder:
-            return _start(_prepare(folder, files, commands, each, self.isolate, self._visible, path), each)
+            config = _prepare(folder, files, commands, each, self.isolate, self._visible, path)
+            if bring_out:
+                config["most_files"] = MOST_FILES
+            return _start(config, each)
 
 
 @cache
@@ -109,6 +115,8 @@ def _prepare(
         "visible": list(visible),
         "uid": uid,
         "disk_bytes": max(limit.disk_bytes for limit in limits),
+        "most_files": 0,
+        "most_bytes": MOST_FILE_BYTES,
         "environment": {
             "PATH": os.pathsep.join([*path, *system_path]),
             "HOME": home,
@@ -138,10 +146,10 @@ def _start(config: dict, limits: Sequence[Limits]) -> Ran:
     most = max(limit.output_bytes for limit in limits)
     started = time.monotonic()
     try:
-        output, truncated = _collect(
-            process, most, started + sum(limit.wall_seconds for limit in limits) + GRACE_SECONDS
+        output, report, truncated = _collect(
+            process, answer, most, started + sum(limit.wall_seconds for limit in limits) + GRACE_SECONDS
         )
-        found = json.loads(_read_all(answer) or "{}") if not truncated else {}
+        found = json.loads(report or "{}") if not truncated else {}
     finally:
         _end(process)
         os.close(answer)
@@ -150,20 +158,25 @@ def _start(config: dict, limits: Sequence[Limits]) -> Ran:
     stdout, stderr = (text.decode("utf-8", "replace") for text in output)
     end: End = "output_limit" if truncated else found.get("end", "timeout")
     seconds = found.get("seconds", time.monotonic() - started)
+    files = tuple((name, base64.b64decode(data)) for name, data in found.get("files", ()))
     return Ran(
         end, found.get("exit_code", -signal.SIGKILL), found.get("command", 0), seconds, found.get("peak_bytes", 0),
-        stdout, stderr, truncated,
+        stdout, stderr, truncated, files, found.get("left_out", 0),
     )  # fmt: skip
 
 
-def _collect(process: subprocess.Popen, most: int, deadline: float) -> tuple[list[bytes], bool]:
-    """Both streams, and whether one went over the limit. Stops when the process ends: a grandchild may hold the pipe."""
+def _collect(process: subprocess.Popen, answer: int, most: int, deadline: float) -> tuple[list[bytes], bytes, bool]:
+    """Both streams, what enter.py answers, and whether a stream went over its limit.
+
+    Stops when the process ends: a grandchild may hold the pipe.
+    """
     assert process.stdout
     assert process.stderr
     streams = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    report = bytearray()
     ended = None
     with selectors.DefaultSelector() as selector:
-        for descriptor in streams:
+        for descriptor in (*streams, answer):
             os.set_blocking(descriptor, False)
             selector.register(descriptor, selectors.EVENT_READ)
         while selector.get_map() and time.monotonic() < deadline:
@@ -175,22 +188,26 @@ def _collect(process: subprocess.Popen, most: int, deadline: float) -> tuple[lis
                 data = os.read(key.fd, 65536)
                 if not data:
                     selector.unregister(key.fd)
+                if key.fd == answer:
+                    report += data
+                    continue
                 streams[key.fd] += data
                 if len(streams[key.fd]) > most:
-                    return [bytes(text[:most]) for text in streams.values()], True
+                    return [bytes(text[:most]) for text in streams.values()], b"", True
     remaining = deadline - time.monotonic()
     if remaining > 0:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(remaining)
-    return [bytes(text) for text in streams.values()], False
+    return [bytes(text) for text in streams.values()], bytes(report) + _read_all(answer), False
 
 
 def _read_all(descriptor: int) -> bytes:
-    os.set_blocking(descriptor, False)
-    try:
-        return os.read(descriptor, 65536)
-    except BlockingIOError:
-        return b""
+    """What is left in a pipe."""
+    found = b""
+    with contextlib.suppress(BlockingIOError):
+        while data := os.read(descriptor, 65536):
+            found += data
+    return found
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PLACES = {
     "calculator": "calculator",
+    "python": "python",
 }  # the module of each tool
 OVER: dict[str, str] = {}  # and of each family of tools over something that is named
 
