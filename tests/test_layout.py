@@ -28,7 +28,7 @@ FREE = {("settings", "errors"), ("values", "errors")}  # within the bottom line 
 HOMES = {
     "torch": {"engine", "models", "tasks", "training"},
     "transformers": {"engine", "models", "tasks", "training"},
-    "sqlite3": {"store"},
+    "sqlite3": {"store", "tools"},  # tools: a model's questions to a file of the user's, never to the store
     "click": {"cli"},
     "rich": {"cli"},
     "fastapi": {"serve", "web"},

@@ -127,6 +127,12 @@ def _to_int(number: Decimal) -> int:
     return int(number)
 
 
+def figures(number: Decimal, most: int = DIGITS, zeros: int = 20) -> str:
+    """`most` significant figures, plain if no more stand before the point nor more than `zeros` zeros behind it."""
+    short = number.normalize(Context(prec=most))
+    return f"{short:f}" if -zeros <= short.adjusted() < most else f"{short:e}"
+
+
 def negate(a: Value) -> Value:
     return decimal("minus", a.number, exact=a.exact) if isinstance(a.number, Decimal) else Value(-a.number, a.exact)
 

@@ -10,7 +10,7 @@ from zero. Angles are radians except in sind, cosd, tand.
 import ast
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Literal
 
 from . import arithmetic
@@ -62,7 +62,7 @@ def calculate(expression: str) -> Calculation | CalculationError:
     kind: Literal["int", "decimal", "float"] = (
         "int" if isinstance(number, int) else "float" if isinstance(number, float) else "decimal"
     )
-    display = _figures(Decimal(number), SHOWN_DIGITS, 6)
+    display = arithmetic.figures(Decimal(number), SHOWN_DIGITS, 6)
     return Calculation(_text(number), kind, value.exact, display, ast.unparse(tree), _angle_unit(tree))
 
 
@@ -111,13 +111,7 @@ def _text(number: int | Decimal | float) -> str:
         return str(number)
     if isinstance(number, float):
         return repr(number).removesuffix(".0")
-    return _figures(number, arithmetic.DIGITS, 20)
-
-
-def _figures(number: Decimal, most: int, zeros: int) -> str:
-    """`most` figures, plain if no more stand before the point nor more than `zeros` zeros behind it."""
-    short = number.normalize(Context(prec=most))
-    return f"{short:f}" if -zeros <= short.adjusted() < most else f"{short:e}"
+    return arithmetic.figures(number)
 
 
 def _angle_unit(tree: ast.expr) -> Literal["radian", "degree"] | None:

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
 PLACES = {
     "calculator": "calculator",
+    "convert": "units",
+    "clock": "clock",
+    "date_add": "clock",
+    "date_between": "clock",
     "python": "python",
 }  # the module of each tool
-OVER: dict[str, str] = {}  # and of each family of tools over something that is named
+OVER = {"files": "files", "sql": "sql"}  # and of each family of tools over something that is named
 
 
 class _Catalogue(Mapping[str, Tool]):
