@@ -26,6 +26,7 @@ PLACES = {
     "date_add": "clock",
     "date_between": "clock",
     "python": "python",
+    "web_page": "web",
 }  # the module of each tool
 OVER = {"files": "files", "sql": "sql"}  # and of each family of tools over something that is named
 
