@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
     "calc": ("calc", "calc", "Work out an expression exactly, as the tool of a model does."),
+    "mcp": ("mcp", "mcp", "List the configured MCP servers; accept what one starts and offers."),
     "models": ("models", "models", "List the models that are at hand."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }

@@ -45,10 +45,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is known of one tool. `seconds` overrides the limit of all."""
+    """What is known of one tool. `seconds` overrides the limit of all; a `foreign` tool is not the user's own code."""
 
     kind: Kind
     seconds: float | None = None
+    foreign: bool = False
 
 
 Allowed = Callable[[str, Kind, dict[str, Any]], bool]
@@ -109,8 +110,10 @@ class Guard(WrapperToolset[Any]):
             async with self.gate or asyncio.Semaphore():
                 async with asyncio.timeout(seconds) as scope:
                     return await self.wrapped.call_tool(name, tool_args, ctx, tool)
-        except (ApprovalRequired, CallDeferred, ModelRetry, ToolFailed):
+        except (ApprovalRequired, CallDeferred):
             raise
+        except (ModelRetry, ToolFailed) as failure:
+            raise ToolFailed(error("failed", failure.message)) from failure
         except ToolError as failure:
             raise ToolFailed(error(failure.kind, str(failure), failure.hint)) from failure
         except Exception as failure:

@@ -1,0 +1,227 @@
+"""Tools of MCP servers that the user configured, each off until the user has seen what it starts and what it offers.
+
+    LLMS_HOME/mcp.json            {"mcpServers": {"NAME": {"command", "args", "env", "cwd"} or {"url", "headers"}}}
+    LLMS_HOME/mcp-accepted.json   what was accepted: the start, and names, descriptions and schemas of the tools, by hash
+
+A server that starts otherwise, or whose tools are not the accepted ones, gives no tools until the difference is accepted.
+Values of the form ${NAME} in env and headers are taken from the environment; nothing else of it goes to a server.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import settings
+from ..errors import UsageError
+from .untrusted import clean
+
+if TYPE_CHECKING:
+    from pydantic_ai.toolsets import AbstractToolset
+
+    from .guard import Allowed, Limits
+    from .results import Keep
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
+REFERENCE = re.compile(r"\$\{(\w+)\}")
+KEYS = {"command", "args", "env", "cwd", "url", "headers"}
+LONGEST_DESCRIPTION = 2_000  # characters
+MOST_LOG_BYTES = 1_000_000
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A configured server: a program with its arguments, or an address."""
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def start(self) -> str:
+        """What is run or called, as it is shown before the first time. Values of secrets are not in it."""
+        if self.url:
+            return f"{self.url} with {', '.join(self.headers) or 'no'} headers"
+        given = f" with {', '.join(sorted(self.env))}" if self.env else ""
+        return " ".join([self.command, *self.args]) + (f" in {self.cwd}" if self.cwd else "") + given
+
+    @property
+    def pin(self) -> str:
+        return _hash(
+            [self.command, self.args, self.cwd, self.url, sorted(self.env.items()), sorted(self.headers.items())]
+        )
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a server offers: of each tool the hash of its name, description and schema, and the description itself."""
+
+    tools: Mapping[str, str]
+    descriptions: Mapping[str, str]
+
+    @property
+    def pin(self) -> str:
+        return _hash(sorted(self.tools.items()))
+
+
+def configured(path: Path | None = None) -> dict[str, Server]:
+    """The servers of the configuration file; none without it. Raises UsageError that names what is wrong in it."""
+    path = path or settings.home() / "mcp.json"
+    if not path.is_file():
+        return {}
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["mcpServers"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f'{path} is not {{"mcpServers": {{"name": {{"command": …}}}}}}: {error}') from error
+    return {name: _server(name, entry, path) for name, entry in entries}
+
+
+def _server(name: str, entry: Any, path: Path) -> Server:
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{path}: {name!r} is no name for a server: small letters, figures and -, at most 20")
+    if not isinstance(entry, dict) or not entry.keys() <= KEYS or bool(entry.get("command")) == bool(entry.get("url")):
+        raise UsageError(f"{path}: {name} needs either command or url, and knows {', '.join(sorted(KEYS))}")
+    args: list[str] = entry.get("args") or []
+    env: dict[str, str] = entry.get("env") or {}
+    headers: dict[str, str] = entry.get("headers") or {}
+    texts = [entry.get("command") or "", entry.get("url") or "", entry.get("cwd") or ""]
+    shaped = isinstance(args, list) and isinstance(env, dict) and isinstance(headers, dict)
+    if not shaped or not all(isinstance(text, str) for text in (*texts, *args, *env.values(), *headers.values())):
+        raise UsageError(f"{path}: {name}: all values are strings, args a list of them, env and headers objects")
+    command, url, cwd = texts
+    return Server(name, command, tuple(args), env, cwd or None, url, headers)
+
+
+def _filled(values: Mapping[str, str]) -> dict[str, str]:
+    """`values` with ${NAME} replaced."""
+
+    def value(found: re.Match[str]) -> str:
+        known = settings.get(found[1])
+        if known is None:
+            raise UsageError(f"mcp.json refers to ${{{found[1]}}}, which is not set in the environment")
+        return known
+
+    return {key: REFERENCE.sub(value, text) for key, text in values.items()}
+
+
+def _accepted_file() -> Path:
+    return settings.home() / "mcp-accepted.json"
+
+
+def accepted() -> dict[str, dict[str, Any]]:
+    """What was accepted, by server: `start`, `tools` and `descriptions`."""
+    try:
+        found = json.loads(_accepted_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def accept(server: Server, offer: Offer) -> None:
+    """Remember that the user has seen and accepted what `server` starts and offers."""
+    path = _accepted_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**accepted(), server.name: {"start": server.pin, **asdict(offer)}}, indent=1, ensure_ascii=False)
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    os.replace(new, path)
+
+
+def objection(server: Server, offer: Offer | None = None) -> str:
+    """Why `server` gives no tools; "" if it does. Without `offer`: as far as can be told before it starts."""
+    known = accepted().get(server.name)
+    if known is None:
+        return "it was never accepted"
+    if known["start"] != server.pin:
+        return "it starts otherwise than accepted"
+    if offer and offer.tools != known["tools"]:
+        return f"its tools changed: {difference(known['tools'], offer.tools)}"
+    return ""
+
+
+def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    words = {
+        "new": sorted(after.keys() - before.keys()),
+        "gone": sorted(before.keys() - after.keys()),
+        "changed": sorted(name for name in before.keys() & after.keys() if before[name] != after[name]),
+    }
+    return "; ".join(f"{word}: {', '.join(names)}" for word, names in words.items() if names)
+
+
+def offered(tools: Mapping[str, tuple[str, Any]]) -> Offer:
+    """The offer of tools given by name as (description, schema)."""
+    pins = {name: _hash([name, description, schema]) for name, (description, schema) in tools.items()}
+    return Offer(pins, {name: shortened(description) for name, (description, _) in tools.items()})
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def shortened(text: str) -> str:
+    return clean(text or "").text[:LONGEST_DESCRIPTION]
+
+
+def cleaned(schema: Any) -> Any:
+    """A schema whose words a person can see, none of them longer than a description may be."""
+    if isinstance(schema, dict):
+        return {clean(key).text: cleaned(value) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [cleaned(value) for value in schema]
+    return shortened(schema) if isinstance(schema, str) else schema
+
+
+async def look(server: Server) -> Offer:
+    """Start `server`, ask what it offers, and end it."""
+    made = _connected(server)
+    async with made:
+        tools = await made.list_tools()
+    return offered({tool.name: (tool.description or "", tool.input_schema) for tool in tools})
+
+
+def toolset(
+    server: Server,
+    limits: "Limits | None" = None,
+    allowed: "Allowed | None" = None,
+    secrets: Mapping[str, str] | None = None,
+    keep: "Keep | None" = None,
+) -> "AbstractToolset[Any]":
+    """The tools of `server`, named after it, each call asked for. Raises UsageError if it was not accepted as it is."""
+    from .guard import Guard, Limits, Rule, nothing
+    from .pinned import Pinned
+
+    if why := objection(server):
+        raise UsageError(
+            f"the MCP server {server.name} is off: {why}. See what it starts and offers: llms mcp accept {server.name}"
+        )
+    pinned = Pinned(_connected(server), server)
+    rule = Rule("external", foreign=True)
+    return Guard(
+        pinned.prefixed(server.name), lambda name: rule, limits or Limits(), allowed or nothing, secrets or {}, keep
+    )
+
+
+def _connected(server: Server) -> Any:
+    from fastmcp.client.transports import StdioTransport
+    from pydantic_ai.mcp import MCPToolset
+
+    options: dict[str, Any] = {"id": server.name, "tool_error_behavior": "failed", "init_timeout": START_SECONDS}
+    if server.url:
+        return MCPToolset(server.url, headers=_filled(server.headers) or None, **options)
+    log = settings.home() / f"mcp-{server.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.is_file() and log.stat().st_size > MOST_LOG_BYTES:
+        log.unlink()
+    transport = StdioTransport(
+        server.command, list(server.args), env=_filled(server.env), cwd=server.cwd, keep_alive=False, log_file=log
+    )
+    return MCPToolset(transport, **options)
