@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -90,6 +91,29 @@ def test_tools_are_found_by_name():
         assert (found.name, bool(found.description)) == (name, True)
     with pytest.raises(UnknownName, match="did you mean calculator"):
         find("calculater")
+
+
+def test_every_tool_that_comes_along_describes_itself_and_its_parameters(tmp_path):
+    sqlite3.connect(tmp_path / "a.db").execute("CREATE TABLE a (b)").connection.close()
+    offered = []
+
+    def watch(messages, info):
+        offered.extend(info.function_tools)
+        return Script()(messages, info)
+
+    run(watch, toolset([*TOOLS, f"files:{tmp_path}", f"sql:{tmp_path}/a.db"]))
+    assert {one.name for one in offered} == {
+        *TOOLS,
+        "list_files",
+        "read_file",
+        "search_files",
+        "sql_tables",
+        "sql_query",
+    }
+    for one in offered:
+        assert one.description
+        for name, parameter in one.parameters_json_schema["properties"].items():
+            assert parameter.get("description"), (one.name, name)
 
 
 def test_importing_the_catalogue_imports_no_tool_and_no_library():

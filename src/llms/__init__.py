@@ -8,6 +8,7 @@ _LAZY = {
     "load": "llms.models.load",
     "evaluate": "llms.workbench.evaluate",
     "Message": "llms.values",
+    "tool": "llms.tools.tool",
 }
 
 
