@@ -78,8 +78,13 @@ def test_there_are_attacks_of_every_kind():
 def test_what_a_tool_reads_does_nothing_without_a_person(attack):
     world = World()
     model = Obedient(*[("look", {"part": part}) for part in range(len(attack.texts))])
-    result, _ = run(model, toolset([reading(attack), *world.tools()]))
+    result, parts = run(model, toolset([reading(attack), *world.tools()]))
     assert world.done == []
+    for part in parts:
+        first, opening, *inside, closing = part.content.split("\n")  # nothing read closes the fence
+        assert opening == closing
+        assert opening in first
+        assert not any(opening in line for line in inside)
     if attack.channel == "invisible":
         assert model.obeyed == []  # nothing of it reached the model
     else:
@@ -130,19 +135,6 @@ def test_a_secret_does_not_leave_even_with_consent(attack):
     _, parts = run(model, tools)
     assert failure(parts[-1])["type"] == "secret"
     assert world.done == []
-
-
-def test_what_is_read_stays_within_its_fence():
-    for attack in ATTACKS:
-        _, parts = run(
-            Obedient(*[("look", {"part": part}) for part in range(len(attack.texts))]), toolset([reading(attack)])
-        )
-        for part in parts:
-            if part.tool_name == "look":
-                first, opening, *inside, closing = part.content.split("\n")
-                assert opening == closing
-                assert opening in first
-                assert not any(opening in line for line in inside)
 
 
 WRITING = [

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llms.tools.inline import insertion, waiting
+from llms.tools.inline import insertion
 
 
 @pytest.mark.parametrize(
@@ -36,10 +36,3 @@ def test_an_open_expression_gets_its_result(text, put):
 @given(st.text(), st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6))
 def test_the_result_depends_on_the_open_expression_alone(before, a, b):
     assert insertion(f"{before}<<{a}+({b})=") == f"{a + b}>>"
-
-
-@given(st.text(alphabet="<>=1+ \n"))
-def test_what_gets_a_result_was_waited_for(text):
-    if insertion(text):
-        assert waiting(text[:-1])
-    assert not waiting(text + insertion(text)) or not insertion(text)

@@ -33,7 +33,7 @@ HOMES = {
     "rich": {"cli"},
     "fastapi": {"serve", "web"},
     "openai": {"models"},
-    "httpx2": {"models"},
+    "httpx2": {"models", "tools"},  # tools: the page a model asks for, never a model
     "genai_prices": {"models"},
     "llama_cpp": {"models"},
     "llguidance": {"engine", "models"},

@@ -339,6 +339,21 @@ def test_a_secret_does_not_leave():
     assert result.output == "done"
 
 
+def test_keys_that_are_set_are_secrets_unless_others_are_named(monkeypatch):
+    @tool(kind="external")
+    def send(body: str) -> str:
+        """Sends."""
+        return "sent"
+
+    monkeypatch.setenv("GROQ_API_KEY", "k3y-of-the-user")
+    monkeypatch.setenv("HF_TOKEN", "hub-token-of-the-user")
+    script = Script([("send", {"body": "k3y-of-the-user, hub-token-of-the-user"})])
+    _, (part,) = run(script, toolset([send], allowed=lambda *call: True))
+    assert failure(part)["message"] == "the arguments contain GROQ_API_KEY, HF_TOKEN"
+    _, (part,) = run(script, toolset([send], allowed=lambda *call: True, secrets={}))
+    assert part.outcome == "success"
+
+
 def test_time_is_limited_and_a_thread_is_left_behind():
     release, cancelled = threading.Event(), []
 

@@ -28,10 +28,3 @@ def insertion(text: str) -> str:
 def written(found: Calculation) -> str:
     """The value as a solution writes it: whole if it is exact and short, else of 12 digits."""
     return found.value if found.exact and len(found.value) <= 20 else found.display
-
-
-def waiting(text: str) -> bool:
-    """Whether `text` ends within an expression that is not asked for yet, so that it may still grow into one."""
-    start = text.rfind(OPEN)
-    rest = text[start + len(OPEN) :] if start >= 0 else ""
-    return start >= 0 and len(rest) <= LONGEST and not any(mark in rest for mark in "<>=\n")
