@@ -105,11 +105,9 @@ class Guard(WrapperToolset[Any]):
             if not ctx.tool_call_approved and (earlier or not self.allowed(name, rule.kind, tool_args)):
                 raise ApprovalRequired({"kind": rule.kind})
         value = await self._run(name, tool_args, ctx, tool, rule)
-        return (
-            value
-            if isinstance(value, ToolReturn)
-            else result(value, name, rule.kind, self.limits.characters, self.keep)
-        )
+        given = value if isinstance(value, ToolReturn) else ToolReturn(value)
+        made = result(given.return_value, name, rule.kind, self.limits.characters, self.keep)
+        return made if rule.foreign else replace(made, content=given.content)
 
     async def _run(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any], rule: Rule
