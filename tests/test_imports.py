@@ -20,7 +20,9 @@ def test_import_llms_loads_nothing_else():
     assert not loaded & (HEAVY | {"click", "rich", "sqlite3"})
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["leaderboard"], ["runs"], ["benchmarks"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["leaderboard"], ["runs"], ["benchmarks"], ["calc", "1+1"], ["mcp"]]
+)
 def test_listing_commands_load_no_heavy_library(arguments):
     code = f"""
 from llms.cli.main import main

@@ -35,7 +35,7 @@ HOMES = {
     "starlette": {"serve", "web"},
     "uvicorn": {"serve", "web"},
     "openai": {"models"},
-    "httpx2": {"models"},
+    "httpx2": {"models", "tools"},  # tools: the page a model asks for, never a model
     "genai_prices": {"models"},
     "llama_cpp": {"models"},
     "llguidance": {"engine", "models"},

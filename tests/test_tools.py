@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic_ai.messages import BinaryContent, ModelMessagesTypeAdapter
+from pydantic_ai.messages import BinaryContent, ModelMessagesTypeAdapter, ToolReturn
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
+from pydantic_ai.toolsets import FunctionToolset
 
 from llms.errors import UnknownName, UsageError
 from llms.tools.arguments import canonical, read
 from llms.tools.catalogue import TOOLS, find, toolset
-from llms.tools.guard import Limits
+from llms.tools.guard import Guard, Limits, Rule
 from llms.tools.results import clip, error
 from llms.tools.tool import File, Made, Tool, ToolError, tool
 from scripted import Script, failure, run
@@ -90,6 +92,29 @@ def test_tools_are_found_by_name():
         assert (found.name, bool(found.description)) == (name, True)
     with pytest.raises(UnknownName, match="did you mean calculator"):
         find("calculater")
+
+
+def test_every_tool_that_comes_along_describes_itself_and_its_parameters(tmp_path):
+    sqlite3.connect(tmp_path / "a.db").execute("CREATE TABLE a (b)").connection.close()
+    offered = []
+
+    def watch(messages, info):
+        offered.extend(info.function_tools)
+        return Script()(messages, info)
+
+    run(watch, toolset([*TOOLS, f"files:{tmp_path}", f"sql:{tmp_path}/a.db"]))
+    assert {one.name for one in offered} == {
+        *TOOLS,
+        "list_files",
+        "read_file",
+        "search_files",
+        "sql_tables",
+        "sql_query",
+    }
+    for one in offered:
+        assert one.description
+        for name, parameter in one.parameters_json_schema["properties"].items():
+            assert parameter.get("description"), (one.name, name)
 
 
 def test_importing_the_catalogue_imports_no_tool_and_no_library():
@@ -315,6 +340,21 @@ def test_a_secret_does_not_leave():
     assert result.output == "done"
 
 
+def test_keys_that_are_set_are_secrets_unless_others_are_named(monkeypatch):
+    @tool(kind="external")
+    def send(body: str) -> str:
+        """Sends."""
+        return "sent"
+
+    monkeypatch.setenv("GROQ_API_KEY", "k3y-of-the-user")
+    monkeypatch.setenv("HF_TOKEN", "hub-token-of-the-user")
+    script = Script([("send", {"body": "k3y-of-the-user, hub-token-of-the-user"})])
+    _, (part,) = run(script, toolset([send], allowed=lambda *call: True))
+    assert failure(part)["message"] == "the arguments contain GROQ_API_KEY, HF_TOKEN"
+    _, (part,) = run(script, toolset([send], allowed=lambda *call: True, secrets={}))
+    assert part.outcome == "success"
+
+
 def test_time_is_limited_and_a_thread_is_left_behind():
     release, cancelled = threading.Event(), []
 
@@ -413,6 +453,42 @@ def test_results_are_plain_data_and_files_are_kept_apart():
     assert parts[1].content == {"result": {"drawn": "y"}, "files": [{"name": "a.png", "kept": "#1"}]}
     assert parts[2].content == {"result": [], "files": [{"name": "photo", "kept": "#2"}]}
     assert [file.media_type for file in kept] == ["image/png", "image/jpeg"]
+
+
+def returning(value):
+    """A toolset as another library makes it."""
+    functions = FunctionToolset()
+
+    @functions.tool_plain
+    def look() -> ToolReturn:
+        """Looks."""
+        return value
+
+    return functions
+
+
+def test_returns_of_other_libraries_are_bound_by_the_rules_too():
+    value = ToolReturn("order\u200b", content="an order beside the result", metadata={"label": "trusted"})
+    for foreign, spoken in ((False, 2), (True, 1)):
+        rule = Rule("external", foreign=foreign)
+        guarded = Guard(returning(value), lambda name, rule=rule: rule, allowed=lambda *call: True)
+        result, (part,) = run(Script([("look", {})]), guarded)
+        assert part.content.split("\n")[2] == "order"
+        assert part.metadata["label"] == "untrusted"
+        prompts = [
+            part for message in result.all_messages() for part in message.parts if part.part_kind == "user-prompt"
+        ]
+        assert len(prompts) == spoken  # what a stranger puts beside its result is not said to the model
+
+
+def test_a_cut_result_is_within_the_limit_with_its_fence():
+    @tool(kind="read")
+    def long(number: int) -> str:
+        """Much."""
+        return "x" * number
+
+    _, (part,) = run(Script([("long", {"number": 5000})]), toolset([long], Limits(characters=1000)))
+    assert 800 < len(part.content) <= 1000
 
 
 def test_what_others_wrote_is_cleaned_fenced_and_labelled():

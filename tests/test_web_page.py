@@ -303,7 +303,7 @@ def test_any_markup_is_read(source):
 
 @pytest.mark.parametrize("piece", ["<", "<a ", "<!--", "<script>", "<title>", "<a href=x>", "&#x", "<![", "</", "<p><"])
 def test_hostile_markup_takes_no_more_than_its_length_in_steps(piece):
-    read(piece * (1_000_000 // len(piece)), "https://e.org/")
+    read(piece * (300_000 // len(piece)), "https://e.org/")
 
 
 def test_fetches_are_cancelled_with_their_caller(server):

@@ -25,6 +25,8 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 
+from .. import settings
+from ..models.endpoints import NAMED
 from .arguments import canonical, read
 from .results import Keep, error, result
 from .tool import ASKING, Kind, ToolError
@@ -60,15 +62,22 @@ def nothing(name: str, kind: Kind, arguments: dict[str, Any]) -> bool:
     return False
 
 
+def known_keys() -> dict[str, str]:
+    """The keys that are set, by the name of their variable: what no argument may carry out."""
+    names = {"LLMS_API_KEY", "HF_TOKEN", *(name for endpoint in NAMED.values() for name in endpoint.keys)}
+    return {name: value for name in sorted(names) if (value := settings.get(name))}
+
+
 @dataclass
 class Guard(WrapperToolset[Any]):
     """`wrapped` under the rules. `rule` tells what a tool is; `allowed` whether a standing consent covers a call;
-    `secrets` are values, by name, that no argument may carry out; `keep` stores what is too long or no text."""
+    `secrets` are values, by name, that no argument may carry out (None: the keys that are set); `keep` stores what is
+    too long or no text."""
 
     rule: Callable[[str], Rule]
     limits: Limits = field(default_factory=Limits)
     allowed: Allowed = nothing
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] | None = None
     keep: Keep | None = None
     gate: asyncio.Semaphore | None = None
 
@@ -91,16 +100,14 @@ class Guard(WrapperToolset[Any]):
         if len(earlier) >= 2:
             return _repeated(earlier)
         if rule.kind in ASKING:
-            if leaking := secrets_in(tool_args, self.secrets):
+            if leaking := secrets_in(tool_args, known_keys() if self.secrets is None else self.secrets):
                 raise ToolFailed(error("secret", f"the arguments contain {', '.join(leaking)}", "leave it out"))
             if not ctx.tool_call_approved and (earlier or not self.allowed(name, rule.kind, tool_args)):
                 raise ApprovalRequired({"kind": rule.kind})
         value = await self._run(name, tool_args, ctx, tool, rule)
-        return (
-            value
-            if isinstance(value, ToolReturn)
-            else result(value, name, rule.kind, self.limits.characters, self.keep)
-        )
+        given = value if isinstance(value, ToolReturn) else ToolReturn(value)
+        made = result(given.return_value, name, rule.kind, self.limits.characters, self.keep)
+        return made if rule.foreign else replace(made, content=given.content)
 
     async def _run(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any], rule: Rule

@@ -205,9 +205,7 @@ def toolset(
         )
     pinned = Pinned(_connected(server), server)
     rule = Rule("external", foreign=True)
-    return Guard(
-        pinned.prefixed(server.name), lambda name: rule, limits or Limits(), allowed or nothing, secrets or {}, keep
-    )
+    return Guard(pinned.prefixed(server.name), lambda name: rule, limits or Limits(), allowed or nothing, secrets, keep)
 
 
 def _connected(server: Server) -> Any:

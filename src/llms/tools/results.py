@@ -14,6 +14,7 @@ from .untrusted import clean, fence
 Keep = Callable[[File], str]
 PATH = re.compile(r"(?<![\w:/])(?:[A-Za-z]:\\|/|~/)(?:[^\s/\\'\":;,()<>]+[/\\])+([^\s/\\'\":;,()<>]*)")
 LONGEST_MESSAGE = 500  # characters of an error
+FENCE = 200  # and what a fence takes of a result
 
 
 def result(value: Any, source: str, kind: Kind, most: int, keep: Keep | None) -> ToolReturn:
@@ -28,6 +29,7 @@ def result(value: Any, source: str, kind: Kind, most: int, keep: Keep | None) ->
     if files:
         content = {"result": content, "files": [{"name": file["name"], "kept": file["kept"]} for file in files]}
     trusted = kind == "pure"
+    most -= 0 if trusted else FENCE
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     cleaned = clean(text)
     cut = max(0, len(cleaned.text) - most)

@@ -34,7 +34,7 @@ def build(
         by_name[tool.name] = tool
     functions: FunctionToolset[Any] = FunctionToolset([_agent_tool(tool) for tool in tools])
     rules = {tool.name: Rule(tool.kind, tool.seconds) for tool in tools}
-    return Guard(functions, rules.__getitem__, limits, allowed, secrets or {}, keep)
+    return Guard(functions, rules.__getitem__, limits, allowed, secrets, keep)
 
 
 def _agent_tool(tool: Tool) -> AgentTool[Any]:
