@@ -22,7 +22,7 @@ from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA
 MOST_ROWS = 32
 MOST_ROWS_CUDA = 256
 SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of its own
-CACHE_BYTES = 1 << 29  # of keys and values, at most, on a processor
+CACHE_BYTES = 1 << 30  # of keys and values, at most, on a processor
 
 Stop = Callable[[Sequence[int]], bool]
 Constrain = Callable[[Sequence[int], Tensor], Tensor]
@@ -108,6 +108,7 @@ class Decoder:
         self._prefixes: list[_Prefix] = []
         self._rows: list[_Row] = []  # row r owns slot r
         self._slots = Slots(0, 0)
+        self._wide = not remember
         self._remember = self._bytes // 2 // network.bytes_per_position if remember else 0  # positions
         self._remembered: list[_Prefix] = []  # oldest first
 
@@ -137,9 +138,12 @@ class Decoder:
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Admit what fits, compute one chunk of prompts and one token of every row whose prompt is done."""
+        """Admit what fits, compute one chunk of prompts, and one token of every row whose prompt is done."""
         self._admit()
-        return self._prefill() + self._decode()
+        events = self._prefill()
+        if self._wide and not all(row.new for row in self._rows):
+            return events
+        return events + self._decode()
 
     def _admit(self) -> None:
         if not self._waiting or len(self._rows) >= self._most_rows:
