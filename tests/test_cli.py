@@ -179,12 +179,14 @@ def test_listings_print_json():
         (["evl"], 2, "no such command 'evl'; did you mean eval?"),
         (["eval", "smolm2"], 2, "unknown model 'smolm2'; did you mean smollm2?"),
         (["eval", "smollm2", "-b", "helaswag"], 2, "unknown benchmark 'helaswag'; did you mean hellaswag?"),
+        (["eval", "smollm2", "-b", ""], 2, "it names no benchmark"),
         (["eval", "smollm2", "--view", "v9"], 2, "unknown view 'v9'"),
         (["eval", "smollm2", "-b", "arc_easy", "--view", "v1"], 2, "arc_easy is not part of the view v1"),
         (["eval", "smollm2", "--limt", "5"], 2, "--limit"),
         (["eval", "smollm2", "--limit", "0"], 2, "0 is not in the range"),
         (["eval", "smollm2?dtyp=float32"], 2, "did you mean dtype?"),
         (["eval", "smollm2?dtype=float23"], 2, "did you mean float32"),
+        (["eval", "smollm2?device=gpu"], 2, "unknown value of device 'gpu'; did you mean cpu?"),
         (["eval"], 2, "Missing argument"),
         (["eval", "hf:./nowhere", "-b", "arc_easy"], 1, "the checkpoint folder ./nowhere does not exist"),
         (["eval", "smollm2", "-b", "arc_easy", "--data", "nowhere"], 1, "the data folder nowhere does not exist"),
@@ -211,6 +213,42 @@ def test_a_corrupt_row_stops_before_anything_is_loaded(tiny, tmp_path):
     (folder / "test.jsonl").write_text('{"question": "q"}\n')
     result = llms("eval", f"hf:{tiny}", "-b", "arc_easy", "--data", str(tmp_path), check=1)
     assert "test.jsonl, line 1: no column 'choices'" in result.stderr
+
+
+ROW = {"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "A"}
+
+
+@pytest.mark.parametrize(
+    ("split", "rows", "place"),
+    [
+        ("test", [ROW, {**ROW, "answerKey": "Z"}], "test.jsonl, line 3: not a row of arc_easy"),
+        ("test", [{**ROW, "choices": {"text": ["a", "b"]}}], "test.jsonl, line 2: not a row of arc_easy"),
+        ("train", [ROW, {**ROW, "answerKey": "Z"}], "train.jsonl, line 3: not a row of arc_easy"),
+    ],
+)
+def test_a_row_without_an_answer_is_named_before_anything_is_loaded(tmp_path, split, rows, place):
+    folder = tmp_path / "arc" / "ARC-Easy"
+    folder.mkdir(parents=True)
+    for name in ("test", "train"):
+        given = rows if name == split else [ROW, ROW]
+        (folder / f"{name}.jsonl").write_text("\n" + "".join(json.dumps(row) + "\n" for row in given))
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 64}')
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    result = llms(
+        "eval",
+        f"hf:{tmp_path}",
+        "-b",
+        "arc_easy",
+        "--shots",
+        "2",
+        "--shot-draw",
+        "fixed",
+        "--data",
+        str(tmp_path),
+        check=1,
+    )
+    assert place in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_home_that_cannot_be_written_is_named(tiny, tmp_path, monkeypatch):

@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_there_says_what_is_expected(tmp_path):
 
 def test_a_file_that_is_not_there_says_what_is(tmp_path):
     write(tmp_path / "arc" / "ARC-Chalenge" / "test.jsonl", GOOD)
-    with pytest.raises(DataError, match=r"no file .*ARC-Easy/test\.jsonl\.gz .* found there: ARC-Chalenge"):
+    with pytest.raises(DataError, match=r"no file .*ARC-Easy/test\.jsonl\.gz .*/arc holds ARC-Chalenge"):
         open_source(str(tmp_path)).table(ARC_EASY.dataset, "ARC-Easy", "test")
 
 

@@ -100,6 +100,23 @@ def test_requests_may_come_while_others_run(prompts, late, at):
         assert new[request.id] == generate_alone(model, request.tokens, 5)
 
 
+@pytest.mark.parametrize(("watched", "steps"), [(False, 5), (True, 6)])
+def test_rows_wait_for_each_other_unless_someone_watches(watched, steps, monkeypatch):
+    model, engine = pair("llama")
+    requests = [DecodeRequest(i, (i + 1,) * 400, 6) for i in range(4)]  # more than one chunk of prompts
+    forward, widths = engine.network.forward, []
+
+    def counting(tokens, layout, rows):
+        if layout.step is not None:
+            widths.append(len(tokens))
+        return forward(tokens, layout, rows)
+
+    monkeypatch.setattr(engine.network, "forward", counting)
+    new = run(Decoder(engine.network, remember=watched), requests)
+    assert len(widths) == steps
+    assert new == {r.id: generate_alone(model, r.tokens, 6) for r in requests}
+
+
 def test_an_aborted_request_leaves_the_others_alone():
     model, engine = pair("llama")
     tokens = tree_of_a_benchmark()

@@ -53,6 +53,12 @@ def test_pickled_weights_load_with_consent(copy):
     assert found.logprob == pytest.approx(expected.logprob)
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "cuda:x"])
+def test_a_gpu_that_is_not_there_is_named(tiny, device):
+    with pytest.raises(ModelError, match=f"asks for the GPU {device[5:]}; PyTorch"):
+        assert load(f"hf:{tiny}?device={device}").identity
+
+
 def test_remote_code_needs_consent(copy):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoModel": "own.Model"}}))

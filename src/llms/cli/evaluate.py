@@ -17,7 +17,10 @@ from .output import console, dollars, print_json, table
 
 
 def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    return [name for value in values for name in value.replace(",", " ").split()]
+    found = [name for value in values for name in value.replace(",", " ").split()]
+    if values and not found:  # an unset variable of a shell must not mean everything
+        raise click.BadParameter("it names no benchmark; leave it out for all of them")
+    return found
 
 
 @click.command()

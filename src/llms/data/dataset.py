@@ -28,11 +28,17 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All rows of one split, in order. `origin` names the file for people, `revision` its content."""
+    """All rows of one split, in order. `origin` names the file for people, `revision` its content; `places` say where
+    in the file each row stands, if that is known."""
 
     rows: Sequence[Row]
     origin: str
     revision: str
+    places: Sequence[str] = ()
+
+    def place(self, index: int) -> str:
+        """Where a row comes from: the file, and the line or row in it."""
+        return f"{self.origin}, {self.places[index] if self.places else f'row {index + 1}'}"
 
 
 def check_row(row: Any, columns: Mapping[str, type | tuple[type, ...]], place: str, withheld: bool = False) -> Row:

@@ -28,7 +28,8 @@ def read_table(
     checked = [check_row(row, columns, f"{path}, {where}", withheld) for where, row in rows]
     if not checked:
         raise DataError(f"{path} has no rows; expected at least one")
-    return Table(checked, str(path), revision or hashlib.sha256(content).hexdigest()[:16])
+    places = [where for where, _ in rows]
+    return Table(checked, str(path), revision or hashlib.sha256(content).hexdigest()[:16], places)
 
 
 def _lines(path: Path, content: bytes) -> list[tuple[str, Any]]:

@@ -57,11 +57,12 @@ class Folder:
         path = self._find(dataset, config, split)
         if path is None:
             wanted = self.root / dataset.folder / config / split
-            there = sorted(p.name for p in (self.root / dataset.folder).glob("*")) or sorted(
-                p.name for p in self.root.glob("*")
+            near = (wanted.parent, wanted.parent.parent, self.root)
+            folder, there = next(
+                ((f, names) for f in near if (names := sorted(p.name for p in f.glob("*")))), (near[-1], [])
             )
             raise DataError(
-                f"no file {wanted}.jsonl.gz (nor .jsonl, .parquet, .csv); found there: {', '.join(there[:12]) or 'nothing'}"
+                f"no file {wanted}.jsonl.gz (nor .jsonl, .parquet, .csv); {folder} holds {', '.join(there[:12]) or 'nothing'}"
             )
         return read_table(path, dataset.columns, withheld=dataset.withheld)
 

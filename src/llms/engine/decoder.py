@@ -24,7 +24,7 @@ MOST_ROWS_CUDA = 256
 SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of its own
 COPIED_TOKENS = 16  # nor is one shorter than this worth copying
 CHUNK_BESIDE = 256  # tokens of prompts per step that those who already read an answer wait for
-CACHE_BYTES = 1 << 29  # of keys and values, at most, on a processor
+CACHE_BYTES = 1 << 30  # of keys and values, at most, on a processor
 
 Stop = Callable[[Sequence[int]], bool]
 Constrain = Callable[[Sequence[int], Tensor], Tensor]
@@ -112,6 +112,7 @@ class Decoder:
         self._prefixes: list[_Prefix] = []
         self._rows: list[_Row] = []  # row r owns slot r
         self._slots = Slots(0, 0)
+        self._wide = not remember
         self._remember = self._bytes // 2 // network.bytes_per_position if remember else 0  # positions
         self._remembered: list[_Prefix] = []  # oldest first
         self._chunk_beside = min(CHUNK_BESIDE, self._chunk_tokens) if remember else self._chunk_tokens
@@ -147,9 +148,12 @@ class Decoder:
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Admit what fits, compute one chunk of prompts and one token of every row whose prompt is done."""
+        """Admit what fits, compute one chunk of prompts, and one token of every row whose prompt is done."""
         self._admit()
-        return self._prefill() + self._decode()
+        events = self._prefill()
+        if self._wide and not all(row.new for row in self._rows):
+            return events
+        return events + self._decode()
 
     def _admit(self) -> None:
         if not self._waiting or len(self._rows) >= self.most_rows:

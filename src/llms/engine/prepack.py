@@ -1,7 +1,9 @@
-"""Weights laid out once for the processor's matrix kernels (oneDNN), instead of at every call.
+"""Linear layers in the form in which this processor multiplies fastest.
 
-Worth 8-11 % on a CPU in float32 (benchmarks/LOG.md). The operators are internal to PyTorch: they are
-tried on a real weight first, and left alone if they are missing or differ.
+Weights are laid out once for the matrix kernels (oneDNN), instead of at every call: worth 8-11 % in float32.
+The operators are internal to PyTorch: they are tried on a real weight first, and left alone if they are missing
+or differ. A processor without arithmetic in 16 bits multiplies such weights at a seventh of its float32 rate; there
+they are widened at each call, which costs little and keeps them small in between (benchmarks/LOG.md).
 """
 
 from collections import Counter
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 _ROWS = 512  # the batch that the layout is made for; it serves every other one as well
+_FEW = 4  # rows; with fewer, widening a weight takes longer than multiplying by it as it is
 
 
 class Packed:
@@ -26,6 +29,10 @@ class Packed:
         self._weights: list[Tensor] = []
         for layer in self.layers:
             _replace(layer)
+        if not self.layers:
+            for layer in layers:
+                if layer.weight.device.type == "cpu" and layer.weight.dtype in (torch.bfloat16, torch.float16):
+                    _widen(layer)
 
     def free(self) -> None:
         """Drop the original weights that only these layers hold, so that memory does not grow."""
@@ -52,6 +59,18 @@ def _replace(layer: Any) -> None:
     def forward(self, x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         return _multiply(flat, packed, bias).view(*x.shape[:-1], width)
+
+    layer.forward = MethodType(forward, layer)
+
+
+def _widen(layer: Any) -> None:
+    """Multiply in float32 and round the result: what arithmetic in 16 bits gives, which sums in float32 as well."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.numel() < _FEW * x.shape[-1]:
+            return type(self).forward(self, x)
+        bias = None if self.bias is None else self.bias.float()
+        return nn.functional.linear(x.float(), _matrix(self).float(), bias).to(x.dtype)
 
     layer.forward = MethodType(forward, layer)
 

@@ -3,16 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Literal
 
 from ..benchmarks.benchmark import Benchmark, Draw, Part, View
 from ..benchmarks.shots import draw
-from ..data import Source, Table
+from ..data import Row, Source, Table
 from ..errors import DataError
-from ..values import ChoicePrompt, Example, Identity, Prompt
+from ..values import ChoicePrompt, Example, Identity, LogLikelihood, Prompt
 
+CORRUPT = (ValueError, KeyError, IndexError, TypeError, AttributeError)  # what a row of the wrong shape raises
+UNKNOWN = LogLikelihood(0.0, False, 1)
+NOBODY = Identity("", "")  # a plan's system until one is known: `Plan.of`
 SCORER = "1"  # raised when a change of the engine or of scoring/ may change a score
 
 
@@ -101,6 +104,10 @@ class Plan:
     withheld: bool = False
     notes: tuple[str, ...] = ()
 
+    def of(self, system: Identity) -> "Plan":
+        """The same questions to another system."""
+        return replace(self, key=replace(self.key, system=system))
+
     @property
     def partial(self) -> bool:
         """Whether this is less than the benchmark: items left out, or subsets that the data lacks."""
@@ -161,10 +168,16 @@ def plan(
             example = Example(part.subset, index, table.rows[index])
             try:
                 prompt = benchmark.prompt(example, drawn[index], view)
-            except (ValueError, KeyError, IndexError, TypeError) as error:
+                if isinstance(prompt, ChoicePrompt):  # a right answer that is none of the choices shows only here
+                    benchmark.grade(example.row, (UNKNOWN,) * len(prompt.continuations))
+                item = Item(example, prompt, benchmark.cluster(example))
+            except CORRUPT as error:
+                place = _culprit(benchmark, drawn[index], pool) or table.place(index)
                 what = type(error).__name__ if benchmark.dataset.withheld else repr(error)
-                raise DataError(f"{table.origin}, row {index + 1} is not a row of {benchmark.name}: {what}") from error
-            items.append(Item(example, prompt, benchmark.cluster(example)))
+                raise DataError(
+                    f"{place}: not a row of {benchmark.name} ({what}); correct it or leave it out"
+                ) from error
+            items.append(item)
     key = RunKey(
         system=system,
         benchmark=benchmark.name,
@@ -206,8 +219,20 @@ def _kept(table: Table, part: Part) -> Table:
     """The rows of a table that belong to the part, with its fields."""
     if part.keep is None and not part.fields:
         return table
-    rows = [{**row, **part.fields} for row in table.rows if part.keep is None or part.keep(row)]
-    return Table(rows, table.origin, table.revision)
+    kept = [index for index, row in enumerate(table.rows) if part.keep is None or part.keep(row)]
+    rows = [{**table.rows[index], **part.fields} for index in kept]
+    places = [table.places[index] for index in kept] if table.places else [f"row {index + 1}" for index in kept]
+    return Table(rows, table.origin, table.revision, places)
+
+
+def _culprit(benchmark: Benchmark, shots: Sequence[Row], pool: Table) -> str | None:
+    """Where the first few-shot example lies that cannot be shown; None if all can."""
+    for row in shots:
+        try:
+            benchmark.shot(row)
+        except CORRUPT:
+            return pool.place(pool.rows.index(row))
+    return None
 
 
 def spread(limit: int | None, sizes: Sequence[int]) -> list[int]:

@@ -124,15 +124,22 @@ class LocalModel(Model):
 
     @cached_property
     def device(self) -> str:
-        """As named; else the GPU when there is one."""
+        """As named; else the GPU when there is one. Raises ModelError if it is named and not there."""
         stated = self.name.options.get("device")
-        if stated:
+        if stated == "cpu":
             return stated
         try:
             import torch
         except ImportError as error:
             raise MissingExtra("torch", "a local model", "local") from error
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        number = (stated or "cuda").removeprefix("cuda").removeprefix(":") or "0"
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if number.isdigit() and int(number) < there:
+            return stated or "cuda"
+        if stated:
+            what = f"has {there}" if there else "finds none"
+            raise ModelError(f"{self.name.text} asks for the GPU {number}; PyTorch {what} here. Leave device= out")
+        return "cpu"
 
     @cached_property
     def identity(self) -> Identity:

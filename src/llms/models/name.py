@@ -13,7 +13,7 @@ ENDPOINTS = tuple(NAMED)
 PROVIDERS = (*LOCAL, *ENDPOINTS, "team")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "bfloat16", "float16"),
-    "device": (),
+    "device": ("cpu", "cuda"),  # or one of several: cuda:1
     "allow": ("pickle", "remote-code"),
     "quantize": ("int8", "nf4"),
     "adapter": (),
@@ -97,7 +97,8 @@ def _options(text: str, query: str, provider: str) -> dict[str, str]:
             raise UsageError(f"{text!r}: {key} is for models whose weights are here; {provider} runs the model itself")
         if key not in OPTIONS:
             raise UnknownName(f"option of {text.partition('?')[0]}", key, known)
-        for part in value.split(",") if key == "allow" else [value]:
+        parts = value.split(",") if key == "allow" else [value.partition(":")[0] if key == "device" else value]
+        for part in parts:
             if OPTIONS[key] and part not in OPTIONS[key]:
                 raise UnknownName(f"value of {key}", part, OPTIONS[key])
         options[key] = value

@@ -19,7 +19,7 @@ from ..benchmarks.twin import twin
 from ..data import Source, open_source
 from ..data.own import is_file, read
 from ..errors import BudgetExceeded, UnknownName, UsageError
-from ..evaluation.plan import GREEDY, Decoding, Item, Plan, plan
+from ..evaluation.plan import GREEDY, NOBODY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.run import check, run
 from ..models.ledger import Ledger
@@ -132,13 +132,14 @@ def _has_rows(benchmark: Benchmark, source: Source) -> bool:
 
 
 def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Options) -> Plan:
+    """Rows are read and checked before the model's identity, which needs its framework and a digest of its weights."""
     view, chat = benchmark.views[options.view], options.chat_template
-    return plan(
+    questions = plan(
         benchmark,
         options.view,
         view,
         source,
-        model.identity,
+        NOBODY,
         limit=options.limit,
         shots=options.shots,
         draw_how=options.draw,
@@ -152,6 +153,7 @@ def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Optio
         thinking=options.thinking,
         sandbox="isolated" if options.sandbox else "none",
     )
+    return questions.of(model.identity)
 
 
 def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Progress | Report]:

@@ -10,8 +10,6 @@ from ..models.load import load
 
 def measure(system: str, path: Path, window: int | None = None) -> Perplexity:
     """Bits per byte and perplexities of the UTF-8 text in `path`. `window` may shorten the model's own."""
-    from ..engine import ScoreRequest
-
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -20,6 +18,8 @@ def measure(system: str, path: Path, window: int | None = None) -> Perplexity:
         raise DataError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
     if not text.strip():
         raise DataError(f"{path} holds no text; expected at least one word")
+    from ..engine import ScoreRequest
+
     with load(system) as model:
         size = min(window or model.context_window, model.context_window)
         ids = model.tokenizer.encode([text], special=False)[0]
