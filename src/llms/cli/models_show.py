@@ -15,7 +15,9 @@ from .output import console, dollars, print_json, size, table
 @click.argument("name")
 @click.option("--probe", is_flag=True, help="Ask the endpoint what it can do: about 20 short requests.")
 @click.option("--yes", is_flag=True, help="Do not ask before a probe that may cost money.")
-@click.option("--json", "as_json", is_flag=True, help="One object; endpoints and models with weights have each their own.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="One object; endpoints and models with weights have each their own."
+)
 def show(name: str, probe: bool, yes: bool, as_json: bool) -> None:
     """Show what is known of the model NAME.
 
@@ -33,7 +35,7 @@ def show(name: str, probe: bool, yes: bool, as_json: bool) -> None:
             price = "at a price that is unknown" if cost is None else f"for {dollars(float(cost))} at most"
             click.confirm(f"send about 20 short requests to {name}, {price}?", abort=True, err=True)
         found = verbs.probe(name)
-    elif parse(name).local:
+    elif parse(name).provider in ("smollm2", "hf"):
         about = show_weights(name)
         if as_json:
             print_json([asdict(about)])
