@@ -56,14 +56,14 @@ def test_people_get_the_repair_under_what_is_broken(monkeypatch, tmp_path):
 
     from llms.cli.doctor import doctor as command
 
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdef ")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123 456789abcdef")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LLMS_HOME", str(tmp_path / "file" / "home"))
     ran = CliRunner().invoke(command)
     assert ran.exit_code == 1
     assert "→ export LLMS_HOME=" in ran.stdout
     assert "holds white space" in ran.stdout
-    assert "0123456789" not in ran.stdout
+    assert "456789" not in ran.stdout
 
 
 def test_a_torchvision_that_breaks_transformers_is_found_by_importing_it_elsewhere(tmp_path, monkeypatch):
@@ -136,7 +136,7 @@ def test_keys_are_told_by_their_first_characters_and_a_spoilt_one_is_broken(monk
     for name in ("GROQ_API_KEY", "DEEPSEEK_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-" + "a" * 40)
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-" + "b" * 40 + "\n")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-" + "b" * 40 + "\nOTHER")
     monkeypatch.setenv("OPENROUTER_API_KEY", '"sk-or-' + "c" * 40 + '"')
     assert found("key openai") == Check("key openai", "ok", "sk-aaaaa…")
     assert found("key anthropic").state == found("key openrouter").state == "broken"

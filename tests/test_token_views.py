@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llms.errors import ModelError
-from llms.models.load import load
+from llms.models.load import load, load_tokenizer
 from llms.models.local import CheckpointTokenizer
 from llms.tokens import tiktoken_cache
 from llms.tokens.count import LEAST, MESSAGE_TOKENS, MOST, calibrated, estimate, learn
@@ -225,6 +225,13 @@ def test_a_broken_tokenizer_file_is_named(tiny, tmp_path):
     (folder / "tokenizer.json").write_text("{")
     with pytest.raises(ModelError, match=r"cannot read .*tokenizer\.json"):
         load(f"hf:{folder}").tokenize("a")
+
+
+def test_the_tokenizer_alone_needs_no_weights(tiny, tmp_path):
+    folder = shutil.copytree(tiny, tmp_path / "copy", ignore=shutil.ignore_patterns("*.safetensors"))
+    assert load_tokenizer(f"hf:{folder}").count_tokens("abc") == 3
+    with pytest.raises(ModelError, match="holds no weights"):
+        load(f"hf:{folder}")
 
 
 def test_counting_loads_no_heavy_library(embedded_home, monkeypatch):

@@ -35,7 +35,7 @@ def show(name: str, probe: bool, yes: bool, as_json: bool) -> None:
             price = "at a price that is unknown" if cost is None else f"for {dollars(float(cost))} at most"
             click.confirm(f"send about 20 short requests to {name}, {price}?", abort=True, err=True)
         found = verbs.probe(name)
-    elif parse(name).local:
+    elif parse(name).provider in ("smollm2", "hf"):
         about = show_weights(name)
         if as_json:
             print_json([asdict(about)])

@@ -77,7 +77,7 @@ def _summary(text: str, one: Cut) -> str:
         parts.append(f"{cut_as.characters_per_token:.2f} characters a token")
     if cut_as.dropped:
         parts.append(f"{cut_as.dropped} bytes of the text are in no token")
-    parts.append("price unknown" if one.price is None else dollars(one.price) if one.price else "free")
+    parts.append("price unknown" if one.price is None else dollars(float(one.price)) if one.price else "free")
     return " · ".join(parts)
 
 

@@ -117,20 +117,22 @@ class Checkpoint:
 
 def find(model: str, revision: str | None, allow: frozenset[str]) -> Checkpoint:
     """The checkpoint of a folder, or of a hub name: from the cache, else downloaded."""
-    if is_folder(model):
-        folder = Path(model).expanduser()
-        if not (folder / "config.json").is_file():
-            what = "has no config.json" if folder.is_dir() else "does not exist"
-            raise ModelError(f"the checkpoint folder {model} {what}; expected config.json and *.safetensors")
-        return Checkpoint(folder.resolve(), allow).check()
-    return Checkpoint(hub.snapshot(model, revision, hub.patterns(allow)), allow).check()
+    return (_in_folder(model, allow) or Checkpoint(hub.snapshot(model, revision, hub.patterns(allow)), allow)).check()
 
 
 def find_tokenizer(model: str, revision: str | None, allow: frozenset[str]) -> Checkpoint:
     """As `find`, for one who needs no weights: they need not be there, and are not fetched."""
-    if is_folder(model):
-        return find(model, revision, allow)
-    return Checkpoint(hub.snapshot(model, revision, hub.TOKENIZER), allow)
+    return _in_folder(model, allow) or Checkpoint(hub.snapshot(model, revision, hub.TOKENIZER), allow)
+
+
+def _in_folder(model: str, allow: frozenset[str]) -> Checkpoint | None:
+    if not is_folder(model):
+        return None
+    folder = Path(model).expanduser()
+    if not (folder / "config.json").is_file():
+        what = "has no config.json" if folder.is_dir() else "does not exist"
+        raise ModelError(f"the checkpoint folder {model} {what}; expected config.json and *.safetensors")
+    return Checkpoint(folder.resolve(), allow)
 
 
 def is_folder(model: str) -> bool:

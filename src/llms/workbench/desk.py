@@ -6,12 +6,8 @@ asynchronous; what blocks goes to a thread.
 
 import asyncio
 import contextlib
-import io
 import json
-import tempfile
-import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from pydantic_ai.messages import BinaryContent, ModelRequest, SystemPromptPart
@@ -21,45 +17,23 @@ from ..agents.step import Wish
 from ..chat.consent import Decision
 from ..chat.conversation import Conversation, Node, new_id
 from ..chat.events import kind_of, to_json
-from ..chat.markdown import markdown
 from ..chat.messages import document, index
 from ..chat.turn import Turn
 from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from ..models.name import ENDPOINTS
-from ..models.system import Model
-from ..store import chat_runs, search, transfer
+from ..store import chat_runs, search
 from ..store.conversations import Conversations
 from ..tools.catalogue import PLACES, TOOLS
 from ..values import Usage
 from . import agent as agents
-from . import shown, stateless
+from . import moving, shown, stateless
 from .chat import Chat
-from .system import load
+from .loaded import Models
 
 DEFAULT_MODEL = "smollm2"
 POLICIES = ("truncate", "summarise", "strict")
 LOOK_SECONDS = 0.2  # how often a run of another process, or one that waits, is looked at
 NEW = "New chat"
-
-
-class Models:
-    """Models by name, each loaded once and kept until `close`. Safe over threads."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[str, Model] = {}
-        self._lock = threading.Lock()
-
-    def get(self, name: str) -> Model:
-        with self._lock:
-            if name not in self._loaded:
-                self._loaded[name] = load(name)
-            return self._loaded[name]
-
-    def close(self) -> None:
-        with self._lock:
-            for model in self._loaded.values():
-                model.close()
-            self._loaded.clear()
 
 
 class Desk:
@@ -218,25 +192,10 @@ class Desk:
         return made.id
 
     async def export(self, id: str, form: str) -> tuple[str, str, bytes]:
-        """(file name, media type, bytes)."""
-        about = self.store.about(id)
-        if form == "markdown":
-            text = markdown(about.title or NEW, self.store.open(id).path())
-            return f"{about.title or NEW}.md", "text/markdown", text.encode()
-        out = io.BytesIO()
-        await _aside(transfer.write, self.store, [id], out)
-        return f"{about.title or NEW}.zip", "application/zip", out.getvalue()
+        return await _aside(moving.export, self.store, id, form)
 
     async def take_in(self, name: str, data: bytes, dry: bool) -> str:
-        """The report of an import."""
-        with tempfile.TemporaryDirectory(prefix="llms-import-") as folder:
-            path = Path(folder, Path(name).name or "import")
-            path.write_bytes(data)
-            taken = await _aside(transfer.read, self.store, path, dry)
-        lines = [f"{'would take' if dry else 'took'} {count} messages of “{title}”" for title, count in taken.taken]
-        lines += [f"{taken.present} conversations were here already"] if taken.present else []
-        lines += [f"left out {what}: {reason}" for what, reason in taken.skipped]
-        return "\n".join(lines) or "nothing was found in the file"
+        return await _aside(moving.take_in, self.store, name, data, dry)
 
     async def attach(self, attachment: Any) -> dict[str, Any]:
         id = new_id()

@@ -232,7 +232,7 @@ def _keys() -> Iterator[Check]:
     unset: list[str] = []
     for found in (endpoint(name, "") for name in NAMED):
         key = settings.key(found.keys)
-        if key is None:
+        if not key:
             unset += found.keys[:1]
         elif problem := _wrong_with(key):
             repair = f"write {found.keys[0]} anew into the environment or .env; {found.page} has it"
@@ -244,7 +244,7 @@ def _keys() -> Iterator[Check]:
 
 
 def _wrong_with(key: str) -> str | None:
-    if key != key.strip() or any(sign.isspace() for sign in key):
+    if any(sign.isspace() for sign in key):
         return "holds white space"
     if not key.isascii():
         return "holds signs beyond ASCII"
