@@ -23,9 +23,7 @@ def web(port: int, host: str, model: str | None, open_: bool) -> None:
             f"llms web listens on loopback only; got --host {host}. Reach it from elsewhere through an SSH tunnel"
         )
     try:
-        import uvicorn
-
-        from ..web.app import create_app
+        from ..web.listen import serve
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "the pages", "web") from error
     from ..workbench.desk import Desk
@@ -33,15 +31,12 @@ def web(port: int, host: str, model: str | None, open_: bool) -> None:
     listening = _listen(host, port)
     address = f"http://{'[::1]' if host == '::1' else host}:{listening.getsockname()[1]}"
     desk = Desk(model)
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(desk), log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=500)
-    )
     threading.Thread(target=desk.warm_up, name="llms-warm-up", daemon=True).start()
     click.echo(f"llms is at {address} (Ctrl-C ends it)")
     if open_:
         webbrowser.open(address)
     try:
-        server.run([listening])
+        serve(desk, listening)
     finally:
         desk.close()
 
