@@ -17,14 +17,14 @@ pytestmark = [
 ]
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
 def server(tiny, tmp_path_factory):
     home = tmp_path_factory.mktemp("web")
     environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"hf:{tiny}"]
+    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"hf:{tiny}", "--max-tokens", "24"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:

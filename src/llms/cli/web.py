@@ -15,8 +15,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only: the pages have no password.")
 @click.option("-m", "--model", help="The model of new chats.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Of an answer, at most.")
 @click.option("--open/--no-open", "open_", default=False, help="Open the browser.")
-def web(port: int, host: str, model: str | None, open_: bool) -> None:
+def web(port: int, host: str, model: str | None, max_tokens: int | None, open_: bool) -> None:
     """Chat, agents and lessons in the browser, on this machine only. Ends with Ctrl-C."""
     if host not in LOOPBACK:
         raise UsageError(
@@ -30,7 +31,7 @@ def web(port: int, host: str, model: str | None, open_: bool) -> None:
 
     listening = _listen(host, port)
     address = f"http://{'[::1]' if host == '::1' else host}:{listening.getsockname()[1]}"
-    desk = Desk(model)
+    desk = Desk(model, max_tokens)
     threading.Thread(target=desk.warm_up, name="llms-warm-up", daemon=True).start()
     click.echo(f"llms is at {address} (Ctrl-C ends it)")
     if open_:
@@ -46,6 +47,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # whoever reads the address below may connect at once
     except OSError as error:
         listening.close()
         raise UsageError(

@@ -37,12 +37,12 @@ NEW = "New chat"
 
 
 class Desk:
-    """Everything the pages may ask for. `model` is the one of new chats."""
+    """Everything the pages may ask for. `model` is the one of new chats, `max_tokens` the most of an answer."""
 
     policies = POLICIES
 
-    def __init__(self, model: str | None = None):
-        self.model = model or DEFAULT_MODEL
+    def __init__(self, model: str | None = None, max_tokens: int | None = None):
+        self.model, self.max_tokens = model or DEFAULT_MODEL, max_tokens
         self.store = Conversations(settings.database())
         self.loaded = Models()
         self._turns: dict[str, Turn] = {}
@@ -264,11 +264,18 @@ class Desk:
     async def _chat(self, id: str, model: str, tools: Sequence[str], policy: str = "") -> Chat:
         about = self.store.about(id)
         opened = await _aside(self.loaded.get, model or about.model or self.model)
-        return Chat(opened, tools=tools, id=id, policy=policy or about.policy or POLICIES[0], store=self.store)  # type: ignore[arg-type]
+        return Chat(
+            opened,
+            tools=tools,
+            id=id,
+            policy=policy or about.policy or POLICIES[0],  # type: ignore[arg-type]
+            max_tokens=self.max_tokens,
+            store=self.store,
+        )
 
     def _start(self, chat: Chat, begin: Callable[[], Turn]) -> str:
         """Begin a turn on this loop; it goes on whoever reads."""
-        turn = begin()
+        turn = begin().start()
         run = chat_runs.runs(self.store, chat.id)[-1].id
         self._turns[run] = turn
         task = asyncio.ensure_future(turn.wait())
@@ -341,7 +348,7 @@ class Desk:
         self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
     ) -> dict[str, Any]:
         opened = self.loaded.get(model or self.model)
-        chosen: Any = {"tools": tools, "policy": policy or POLICIES[0]}
+        chosen: Any = {"tools": tools, "policy": policy or POLICIES[0], "max_tokens": self.max_tokens}
         chat = Chat(opened, id=id, store=self.store, **chosen) if id else Chat(opened, ephemeral=True, **chosen)
         try:
             report = chat.explain(text or " ", [self._content(one) for one in attachments]).report
