@@ -20,7 +20,24 @@ from llms.chat.messages import digest, role_of, user, visible
 from llms.store.conversations import Conversations
 from llms.store.search import search
 
-WORDS = "the model window token stream answer tool call branch search index night river paper Müller Zürich".split()
+WORDS = [
+    "the",
+    "model",
+    "window",
+    "token",
+    "stream",
+    "answer",
+    "tool",
+    "call",
+    "branch",
+    "search",
+    "index",
+    "night",
+    "river",
+    "paper",
+    "Müller",
+    "Zürich",
+]
 
 
 def conversation(count: int) -> Conversation:
@@ -51,7 +68,10 @@ def main() -> None:
     count = parser.parse_args().messages
     with tempfile.TemporaryDirectory() as folder, Conversations(Path(folder) / "x.sqlite3") as store:
         store.save(conversation(count))
-        timed("open, with the last 50 messages", lambda: [visible(n.message) for n in store.open("conversation").path()[-50:]])
+        timed(
+            "open, with the last 50 messages",
+            lambda: [visible(n.message) for n in store.open("conversation").path()[-50:]],
+        )
         timed("open, with every message", lambda: [visible(n.message) for n in store.open("conversation").path()])
         timed("search, rare word", lambda: search(store, f"message {count - 3}"))
         timed("search, word of every message", lambda: search(store, "muller river"))

@@ -49,7 +49,9 @@ def test_a_local_model_answers_and_its_tokens_are_counted_as_it_reads_them(tiny)
             assert events[-1].state == "finished"
         assert len(chat.path) == 7
         assert chat.about.title == "one"
+        assert chat.spent()["chat"].calls == 3
         fitted = chat.explain("and four", ["pyproject.toml"])
+        assert chat.next_cost(fitted) == (0, 0)
         assert fitted.report.count > sent.tokens
         assert len(chat.path) == 7
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from llms.chat.window import Calibration, Payload, Window
 from llms.errors import UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
+from llms.store.spending import Spending, spent
 from talking import Talk, answers, rounds, words_of
 
 
@@ -382,6 +384,7 @@ def test_a_tool_that_asks_waits_for_a_person(waiting):
     asked = of(events, told.ApprovalNeeded)
     assert [(e.name, e.args, e.tool_kind) for e in asked] == [("delete", {"path": "a"}, "write")]
     assert events[-1] == asked[-1]
+    assert [e.name for e in of(events, told.ToolStarted)] == ["add"]
     assert DELETED == []
     assert chat_runs.runs(talk.store, talk.id)[0].state == "waiting"
     assert [w.id for w in chat_runs.waiting(talk.store, events[0].run)] == ["delete-0-0"]
@@ -580,6 +583,20 @@ def test_counts_that_err_are_calibrated():
     talk = Talk()
     talk.ask("w " * 36, answers("hm"), window=Window(1000, 100, "calibrated"))
     assert chat_runs.window_of(talk.store, "scripted") == (None, Calibration(1.25, 1))
+
+
+def test_costs_are_exact_sums_by_purpose_and_unknown_is_never_nothing():
+    talk = long_talk()
+    prices = iter([Decimal("0.1"), Decimal("0.2"), Decimal("0.7")])
+    talk.ask("one", by_purpose(SUMMARY), budget=420, policy=Policy("summarise"), cost=lambda usage: next(prices))
+    found = spent(talk.store, talk.id)
+    assert (found["summary"].calls, found["summary"].total) == (2, Decimal("0.3"))
+    assert (found["chat"].total, found["chat"].unpriced) == (None, 5), "the first five have no price"
+    total = sum(found.values(), Spending())
+    assert (total.calls, total.cost, total.total) == (8, Decimal("1.0"), None)
+    priced = spent(talk.store, node=talk.tree.path()[-1].id)
+    assert priced["chat"].total == Decimal("0.7")
+    assert spent(talk.store, since="9999") == {}
 
 
 def test_strict_sends_nothing():

@@ -35,6 +35,7 @@ from ..models.load import load
 from ..models.system import Model
 from ..store import chat_runs
 from ..store.conversations import Conversations, Listed
+from ..store.spending import Spending, spent
 from ..values import Usage
 from .attachments import Attachment, attach
 from .counting import counter, window_for
@@ -205,6 +206,21 @@ class Chat:
             talk.path(), setup.window, setup.count, setup.policy, past.cut,
             pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
+
+    def spent(self) -> dict[str, Spending]:
+        """What this conversation took so far, by purpose."""
+        return spent(self.store, self.id)
+
+    def next_cost(self, fitted: Fitted) -> tuple[Decimal | None, Decimal | None]:
+        """What sending `fitted` costs in US dollars: at most, and likely, if it is answered as the others were on average.
+
+        None where the price is not known.
+        """
+        report = fitted.report
+        done = self.spent().get("chat")
+        likely = done.tokens // done.calls if done and done.calls else report.reserve
+        at_most = self.model.price(Usage(report.count, report.reserve))
+        return at_most, self.model.price(Usage(report.count, min(likely, report.reserve)))
 
     # --- the tree
 
