@@ -124,6 +124,20 @@ def test_leaving_the_loop_stops_the_turn(server):
         assert visible(chat.path[-1].message) == shown
 
 
+def test_closing_stops_what_is_running(server):
+    server.answer, server.seconds = lambda body: " ".join(f"w{n}" for n in range(400)), 0.01
+    chat = chat_with(server)
+    stream = chat.send("go")
+    for event in stream:
+        if isinstance(event, told.TextDelta):
+            break
+    chat.close()
+    with Conversations(settings.database()) as store:
+        assert chat_runs.runs(store, chat.id)[0].state == "stopped"
+        assert store.open(chat.id).path()[-1].state == "stopped"
+    assert list(stream) == []
+
+
 def test_an_answer_cut_short_is_gone_on_with(server):
     server.answer = lambda body: ("one two", 2, "length", 5) if len(chats(server)) == 1 else " three"
     with chat_with(server, max_tokens=2) as chat:

@@ -10,10 +10,11 @@ other asynchronous callers use `begin` and its like, which may block (call them 
 the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(seen)`.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
+from weakref import ref
 
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
@@ -76,6 +77,8 @@ class Chat:
         chat_runs.recover(self.store)
         known = self.store.find(id) if id is not None else None
         about = self.store.about(known) if known else None
+        if about and system:
+            raise UsageError(f"conversation {known} has its system prompt already; fork it or begin a new one")
         if model is None and not (about and about.model):
             raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
         named = about.model if about else ""
@@ -88,6 +91,7 @@ class Chat:
         self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
         self._sizes: Sizes | None = None
         self.turn: Turn | None = None
+        self._stream: Callable[[], Generator[Event, None, None] | None] = lambda: None
         self.id = known or self._create(system)
 
     def __enter__(self) -> "Chat":
@@ -98,7 +102,9 @@ class Chat:
 
     def close(self) -> None:
         """Stop what is running; let go of the model and the store that this object opened itself."""
-        self.stop()
+        stream = self._stream()
+        if stream is not None:
+            stream.close()
         if self._own_model:
             self.model.close()
         if self._own_store:
@@ -322,6 +328,11 @@ class Chat:
         return whole[start:end] + rest
 
     def _told(self, begin: Callable[[], Turn]) -> Iterator[Event]:
+        stream = self._events(begin)
+        self._stream = ref(stream)  # whoever leaves the loop over it lets it go, and so ends it
+        return stream
+
+    def _events(self, begin: Callable[[], Turn]) -> Generator[Event, None, None]:
         turn = begin()  # here, not on the event loop: a model may have to be loaded or asked first
         yield from bridge.iterate(_events(turn))
 
