@@ -22,7 +22,7 @@ from llms.chat.layout import lay_out
 from llms.chat.messages import calls, document, index, results, user, visible
 from llms.chat.setup import Limits, Past
 from llms.chat.window import Calibration, Payload, Window
-from llms.errors import UsageError
+from llms.errors import BudgetExceeded, UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
 from llms.store.spending import Spending, spent
@@ -698,6 +698,39 @@ def test_reading_goes_on_from_what_was_read_and_asks_before_many_requests():
     talk.store.save(tree.regenerate(tree.leaf), tree)
     talk.ask(None, reads(asked), budget=500, confirmed=True)
     assert len(asked) - first <= 1, "answers that were kept are not asked for again"
+
+
+def test_what_was_interrupted_is_no_answer_and_a_budget_ends_the_reading():
+    talk = Talk()
+    talk.say("List all facts", [document("book.md", LONG)])
+
+    async def hangs(messages, info):
+        yield "{"
+        await asyncio.sleep(30)
+
+    async def go():
+        turn = talk.turn(talk.setup(hangs, budget=500)).start()
+        async for event in turn.events():
+            if isinstance(event, told.Notice):
+                await asyncio.sleep(0.05)
+                turn.stop()
+        await turn.wait()
+
+    asyncio.run(asyncio.wait_for(go(), 10))
+    run = chat_runs.runs(talk.store, talk.id)[-1]
+    assert (run.state, talk.tree.path()[-1].state) == ("stopped", "stopped")
+    assert [call.error for call in chat_runs.calls(talk.store, run=run.id)] == ["interrupted"]
+    tree = talk.tree
+    talk.store.save(tree.regenerate(tree.leaf), tree)
+
+    async def poor(messages, info):
+        raise ModelHTTPError(400, "m") from BudgetExceeded("the budget of $1 does not hold the next request")
+        yield ""
+
+    events = talk.ask(None, poor, budget=500)
+    assert (events[-1].state, events[-1].reason) == ("failed", "budget")
+    assert "the budget of $1" in events[-1].text
+    assert talk.ask("cheaper", answers("fine"), budget=500)[-1].state == "finished"
 
 
 # --- the process is killed

@@ -28,7 +28,7 @@ from .events import Event, Notice, Reason, RunFinished, RunStarted, RunState, Te
 from .feed import STORED_SECONDS, Feed
 from .fit import fit
 from .fitted import Fitted
-from .inparts import Aside
+from .inparts import Aside, own_cause
 from .journal import Journal
 from .messages import calls, user, visible
 from .requesting import Requesting, prefixed, without_calls
@@ -131,7 +131,7 @@ class Turn:
             if not self._stopping and isinstance(cancelled, asyncio.CancelledError):
                 raise
         except BaseException as error:
-            error = _cause(error)
+            error = own_cause(error)
             self._reason = "timeout" if isinstance(error, TimeoutError) else "error"
             self._reason = "budget" if isinstance(error, BudgetExceeded) else self._reason
             text = str(error) or type(error).__name__
@@ -189,7 +189,7 @@ class Turn:
             output_type=[str, DeferredToolRequests],
             retries={"tools": 1000, "output": 0},  # the limits are ours
         )
-        history = [self._branch.as_sent(node).message for node in self._branch.turn]
+        history = [replace(self._branch.as_sent(node).message) for node in self._branch.turn]  # theirs to write in
         async with agent.iter(
             message_history=[user(_CONTINUE)] if self._continues else history,
             deferred_tool_results=self.rounds.decided(),
@@ -308,16 +308,6 @@ class _Hooks(AbstractCapability[None]):
             return None
         denied = ToolDenied("denied: this run may not call tools that ask first")
         return requests.build_results(approvals={call.tool_call_id: denied for call in requests.approvals})
-
-
-def _cause(error: BaseException) -> BaseException:
-    """One of our own errors that a client has wrapped says more than what it was wrapped in."""
-    place: BaseException | None = error
-    while place is not None:
-        if isinstance(place, LlmsError):
-            return place
-        place = place.__cause__ or place.__context__
-    return error
 
 
 def _instruction(after: Node) -> Node:

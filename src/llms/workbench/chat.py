@@ -26,7 +26,8 @@ from ..chat.conversation import Conversation, Node, new_id
 from ..chat.events import Event, TextDelta
 from ..chat.fit import fit
 from ..chat.fitted import Fitted, Pinned, Policy, PolicyName
-from ..chat.messages import result_text, results, system, user, visible
+from ..chat.messages import result_text, results, user, visible
+from ..chat.messages import system as system_message
 from ..chat.setup import Limits, Past, Setup
 from ..chat.turn import Turn
 from ..chat.window import Sizes
@@ -73,18 +74,6 @@ class Chat:
         store: Conversations | None = None,
     ):
         self._own_store, self._own_model = store is None, not isinstance(model, Model)
-        self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
-        chat_runs.recover(self.store)
-        known = self.store.find(id) if id is not None else None
-        about = self.store.about(known) if known else None
-        if about and system:
-            raise UsageError(f"conversation {known} has its system prompt already; fork it or begin a new one")
-        if model is None and not (about and about.model):
-            raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
-        named = about.model if about else ""
-        self.model = model if isinstance(model, Model) else load(model or named)
-        self.model.ledger = Ledger(budget) if budget is not None else self.model.ledger
-        self.policy: PolicyName = policy or (about.policy if about else "truncate")  # type: ignore[assignment]
         self._tools, self._approve, self._limits, self._notes = tools, approve, limits, tuple(notes)
         self._max_tokens = max_tokens
         chosen = {"temperature": temperature, "seed": seed}
@@ -92,7 +81,26 @@ class Chat:
         self._sizes: Sizes | None = None
         self.turn: Turn | None = None
         self._stream: Callable[[], Generator[Event, None, None] | None] = lambda: None
-        self.id = known or self._create(system)
+        self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
+        try:
+            chat_runs.recover(self.store)
+            about = self.store.about(self.store.find(id)) if id is not None else None
+            if about and system:
+                raise UsageError(f"conversation {about.id} has its system prompt already; fork it or begin a new one")
+            named = about.model if about else ""
+            if model is None and not named:
+                raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
+            self.model = model if isinstance(model, Model) else load(model or named)
+        except BaseException:
+            if self._own_store:
+                self.store.close()
+            raise
+        self.model.ledger = Ledger(budget) if budget is not None else self.model.ledger
+        self.policy: PolicyName = policy or (about.policy if about else "truncate")  # type: ignore[assignment]
+        self._begun = Conversation(about.id if about else new_id())  # what is there before anything is stored
+        if system:
+            self._begun = self._begun.append(system_message(system), "user")
+        self.id = self._begun.id
 
     def __enter__(self) -> "Chat":
         return self
@@ -114,8 +122,8 @@ class Chat:
 
     @property
     def conversation(self) -> Conversation:
-        """The whole tree, as stored."""
-        return self.store.open(self.id)
+        """The whole tree; it is stored from the first message on."""
+        return self.store.open(self.id) if self.store.has(self.id) else self._begun
 
     @property
     def path(self) -> tuple[Node, ...]:
@@ -267,20 +275,14 @@ class Chat:
     def _name(self) -> str:
         return self.model.name.text
 
-    def _create(self, prompt: str | None) -> str:
-        talk = Conversation(new_id())
-        if prompt:
-            talk = talk.append(system(prompt), "user")
-        self.store.save(talk, model=self._name, policy=self.policy)
-        return talk.id
-
     def _ready(self) -> Conversation:
         """The tree, with nothing waiting for an approval any more: whoever goes on has not given it."""
         chat_runs.abandon(self.store, self.id)
         return self.conversation
 
     def _save(self, after: Conversation, before: Conversation) -> None:
-        self.store.save(after, before, model=self._name, policy=self.policy)
+        stored = before if self.store.has(self.id) else None
+        self.store.save(after, stored, model=self._name, policy=self.policy)
 
     def _turn(self, confirmed: bool = False, continues: Node | None = None) -> Turn:
         talk = self.conversation
