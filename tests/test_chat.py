@@ -49,7 +49,9 @@ def test_a_local_model_answers_and_its_tokens_are_counted_as_it_reads_them(tiny)
             assert events[-1].state == "finished"
         assert len(chat.path) == 7
         assert chat.about.title == "one"
+        assert chat.spent()["chat"].calls == 3
         fitted = chat.explain("and four", ["pyproject.toml"])
+        assert chat.next_cost(fitted) == (0, 0)
         assert fitted.report.count > sent.tokens
         assert len(chat.path) == 7
 
@@ -68,6 +70,11 @@ def test_a_conversation_is_gone_on_with_by_its_id(server):
     assert [m["content"] for m in sent] == ["hi", "the answer is 42", "and?"]
     with pytest.raises(UnknownName):
         Chat(id="nothing")
+    with pytest.raises(UsageError, match="its system prompt already"):
+        Chat(id=id, system="SYS")
+    chat_with(server, system="never sent").close()
+    with Conversations(settings.database()) as store:
+        assert [listed.id for listed in store.all()] == [id]
     with pytest.raises(UsageError, match="needs a model"):
         Chat()
 
@@ -120,6 +127,20 @@ def test_leaving_the_loop_stops_the_turn(server):
                 break
         assert chat_runs.runs(chat.store, chat.id)[0].state == "stopped"
         assert visible(chat.path[-1].message) == shown
+
+
+def test_closing_stops_what_is_running(server):
+    server.answer, server.seconds = lambda body: " ".join(f"w{n}" for n in range(400)), 0.01
+    chat = chat_with(server)
+    stream = chat.send("go")
+    for event in stream:
+        if isinstance(event, told.TextDelta):
+            break
+    chat.close()
+    with Conversations(settings.database()) as store:
+        assert chat_runs.runs(store, chat.id)[0].state == "stopped"
+        assert store.open(chat.id).path()[-1].state == "stopped"
+    assert list(stream) == []
 
 
 def test_an_answer_cut_short_is_gone_on_with(server):

@@ -81,6 +81,12 @@ def test_a_message_survives_its_json(message):
     assert digest(again, "x") == digest(message, "x")
 
 
+def test_a_lone_surrogate_is_replaced_and_nothing_else():
+    message = ModelRequest(parts=[ToolReturnPart("f", "😀 \ud800 \\ud800", "1")])
+    assert load(dump(message)[0], {}.get).parts[0].content == "😀 \ufffd \\ud800"
+    assert visible(user("a\udcffb")) == "a\ufffdb"
+
+
 def test_what_looks_like_an_attachment_is_left_as_it_is():
     message = ModelRequest(parts=[ToolReturnPart("f", {"kind": "binary", "data": "no base64!", "_files": 1}, "1")])
     text, blobs = dump(message)

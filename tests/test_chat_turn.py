@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,10 @@ from llms.chat.layout import lay_out
 from llms.chat.messages import calls, document, index, results, user, visible
 from llms.chat.setup import Limits, Past
 from llms.chat.window import Calibration, Payload, Window
-from llms.errors import UsageError
+from llms.errors import BudgetExceeded, UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
+from llms.store.spending import Spending, spent
 from talking import Talk, answers, rounds, words_of
 
 
@@ -382,6 +384,7 @@ def test_a_tool_that_asks_waits_for_a_person(waiting):
     asked = of(events, told.ApprovalNeeded)
     assert [(e.name, e.args, e.tool_kind) for e in asked] == [("delete", {"path": "a"}, "write")]
     assert events[-1] == asked[-1]
+    assert [e.name for e in of(events, told.ToolStarted)] == ["add"]
     assert DELETED == []
     assert chat_runs.runs(talk.store, talk.id)[0].state == "waiting"
     assert [w.id for w in chat_runs.waiting(talk.store, events[0].run)] == ["delete-0-0"]
@@ -582,6 +585,20 @@ def test_counts_that_err_are_calibrated():
     assert chat_runs.window_of(talk.store, "scripted") == (None, Calibration(1.25, 1))
 
 
+def test_costs_are_exact_sums_by_purpose_and_unknown_is_never_nothing():
+    talk = long_talk()
+    prices = iter([Decimal("0.1"), Decimal("0.2"), Decimal("0.7")])
+    talk.ask("one", by_purpose(SUMMARY), budget=420, policy=Policy("summarise"), cost=lambda usage: next(prices))
+    found = spent(talk.store, talk.id)
+    assert (found["summary"].calls, found["summary"].total) == (2, Decimal("0.3"))
+    assert (found["chat"].total, found["chat"].unpriced) == (None, 5), "the first five have no price"
+    total = sum(found.values(), Spending())
+    assert (total.calls, total.cost, total.total) == (8, Decimal("1.0"), None)
+    priced = spent(talk.store, node=talk.tree.path()[-1].id)
+    assert priced["chat"].total == Decimal("0.7")
+    assert spent(talk.store, since="9999") == {}
+
+
 def test_strict_sends_nothing():
     talk = Talk()
     events = talk.ask("w " * 500, answers("x"), budget=100, policy=Policy("strict"))
@@ -681,6 +698,39 @@ def test_reading_goes_on_from_what_was_read_and_asks_before_many_requests():
     talk.store.save(tree.regenerate(tree.leaf), tree)
     talk.ask(None, reads(asked), budget=500, confirmed=True)
     assert len(asked) - first <= 1, "answers that were kept are not asked for again"
+
+
+def test_what_was_interrupted_is_no_answer_and_a_budget_ends_the_reading():
+    talk = Talk()
+    talk.say("List all facts", [document("book.md", LONG)])
+
+    async def hangs(messages, info):
+        yield "{"
+        await asyncio.sleep(30)
+
+    async def go():
+        turn = talk.turn(talk.setup(hangs, budget=500)).start()
+        async for event in turn.events():
+            if isinstance(event, told.Notice):
+                await asyncio.sleep(0.05)
+                turn.stop()
+        await turn.wait()
+
+    asyncio.run(asyncio.wait_for(go(), 10))
+    run = chat_runs.runs(talk.store, talk.id)[-1]
+    assert (run.state, talk.tree.path()[-1].state) == ("stopped", "stopped")
+    assert [call.error for call in chat_runs.calls(talk.store, run=run.id)] == ["interrupted"]
+    tree = talk.tree
+    talk.store.save(tree.regenerate(tree.leaf), tree)
+
+    async def poor(messages, info):
+        raise ModelHTTPError(400, "m") from BudgetExceeded("the budget of $1 does not hold the next request")
+        yield ""
+
+    events = talk.ask(None, poor, budget=500)
+    assert (events[-1].state, events[-1].reason) == ("failed", "budget")
+    assert "the budget of $1" in events[-1].text
+    assert talk.ask("cheaper", answers("fine"), budget=500)[-1].state == "finished"
 
 
 # --- the process is killed

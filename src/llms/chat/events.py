@@ -25,9 +25,7 @@ RunState = Literal["running", "waiting", "finished", "stopped", "failed", "inter
 Purpose = Literal[
     "chat", "finalise", "summary", "map", "reduce", "title", "planner", "specialist", "critic", "memory", "vote"
 ]
-Reason = Literal[
-    "answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "strict", "budget"
-]
+Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "budget"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

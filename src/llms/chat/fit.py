@@ -12,7 +12,6 @@ says what must be read in parts.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Literal
 
 from pydantic_ai.messages import (
@@ -62,8 +61,8 @@ class _Case:
         return self.layout.exchanges[-1]
 
     def payload(self, cut: Cut) -> Payload:
-        first = self.first(cut)
-        kept = [e.without_units() if e.id in cut.elided else e for e in self.earlier[first:]]
+        first, elided = self.first(cut), set(cut.elided)
+        kept = [e.without_units() if e.id in elided else e for e in self.earlier[first:]]
         messages = [item.message for exchange in (*kept, self.last(cut)) for item in exchange.items]
         gone = [node for exchange in self.earlier[:first] for node in exchange.nodes]
         return Payload(tuple(self.begun(messages, gone)), self.tools)
@@ -122,7 +121,8 @@ def fit(
     covered: tuple[str, ...] = ()
     if policy.name == "summarise" and summary is not None and covers(summary, path):
         covered = summary.covers
-        layout = replace(layout, exchanges=tuple(e for e in layout.exchanges if e.id not in covered))
+        hidden = set(covered)
+        layout = replace(layout, exchanges=tuple(e for e in layout.exchanges if e.id not in hidden))
     dates = {node.id: node.created[:10] for node in path}
     case = _Case(
         layout, window, policy, pinned, summary.text if covered and summary else "", tuple(tools), count, dates
@@ -194,7 +194,7 @@ def _clamped(part: ToolReturnPart, limit: int) -> ToolReturnPart:
 def _choose(case: _Case, previous: Cut | None, weights: Mapping[str, int]) -> tuple[Cut, tuple[str, ...]]:
     """The cut, and what the policy would have summarised."""
     budget, whole = case.window.budget, Cut()
-    guess = _guide(case, [whole], weights)[0]
+    guess = sum(weights[node] for exchange in case.layout.exchanges for node in exchange.nodes)
     total = case.tokens(whole) if guess <= _SURELY_TOO_LARGE * budget else guess
     evict: tuple[str, ...] = ()
     if case.policy.name == "summarise" and total > SUMMARY_TRIGGER * budget:
@@ -207,44 +207,46 @@ def _choose(case: _Case, previous: Cut | None, weights: Mapping[str, int]) -> tu
         and case.tokens(previous) <= budget
     ):
         return previous, evict
-    cuts = list(_cuts(case))
-    place = _first_below(_guide(case, cuts, weights), lambda at: case.tokens(cuts[at]), LOW_WATER * budget)
+    cuts = _Cuts(case, weights)
+    place = _first_below(cuts.guesses, lambda at: case.tokens(cuts[at]), LOW_WATER * budget)
     if place is not None:
         return cuts[place], evict
-    last = cuts[-1]
+    last = cuts[len(cuts.guesses) - 1]
     return (last if case.tokens(last) <= budget else _shortest(case, last)), evict
 
 
-def _cuts(case: _Case) -> Iterable[Cut]:
-    """From the least that is left out to the current turn alone."""
-    elided: tuple[str, ...] = ()
-    start = case.layout.exchanges[0].id
-    for exchange in case.earlier:
-        if exchange.tool_calls:
-            elided = (*elided, exchange.id)
-            yield Cut(elided, start)
-    for exchange in case.layout.exchanges[1:]:
-        yield Cut(elided, exchange.id)
-    if not case.earlier:
-        yield Cut((), start)
+class _Cuts:
+    """From the least that is left out to the current turn alone: older tool units go first, then older exchanges.
 
+    `guesses` tell about how many tokens each leaves, without rendering.
+    """
 
-def _guide(case: _Case, cuts: Sequence[Cut], weights: Mapping[str, int]) -> list[int]:
-    """About how many tokens each cut leaves, without rendering."""
-    whole = [sum(weights[node] for node in exchange.nodes) for exchange in case.layout.exchanges]
-    units = [
-        sum(weights[node] for node in {item.node for item in exchange.items if item.unit is not None})
-        for exchange in case.layout.exchanges
-    ]
-    places = {exchange.id: at for at, exchange in enumerate(case.layout.exchanges)}
-    below = [0, *accumulate(whole)]
-    found = []
-    for cut in cuts:
-        first = places.get(cut.first or "", 0)
-        found.append(
-            below[-1] - below[first] - sum(units[at] for e in cut.elided if (at := places.get(e, -1)) >= first)
-        )
-    return found
+    def __init__(self, case: _Case, weights: Mapping[str, int]):
+        exchanges = case.layout.exchanges
+        self._ids = [exchange.id for exchange in exchanges]
+        self._with_units = [at for at, exchange in enumerate(case.earlier) if exchange.tool_calls]
+        units = [
+            sum(weights[node] for node in {item.node for item in exchange.items if item.unit is not None})
+            for exchange in case.earlier
+        ]
+        rest = [sum(weights[node] for node in exchange.nodes) for exchange in exchanges]
+        self.guesses = []
+        total = sum(rest)
+        for at in self._with_units:
+            total -= units[at]
+            self.guesses.append(total)
+        for at in range(len(case.earlier)):
+            total -= rest[at] - units[at]
+            self.guesses.append(total)
+        if not self.guesses:
+            self.guesses.append(total)
+
+    def __getitem__(self, at: int) -> Cut:
+        count = len(self._with_units)
+        if at < count:
+            return Cut(tuple(self._ids[place] for place in self._with_units[: at + 1]), self._ids[0])
+        first = min(at - count + 1, len(self._ids) - 1)
+        return Cut(tuple(self._ids[place] for place in self._with_units if place >= first), self._ids[first])
 
 
 def _first_below(guide: Sequence[int], tokens: Callable[[int], int], limit: float) -> int | None:
@@ -313,16 +315,24 @@ def _overflow(case: _Case, cut: Cut) -> Literal["attachments", "text"]:
     )
 
 
-def _fates(case: _Case, path, cut: Cut, covered: Sequence[str], overflow, weights: Mapping[str, int]) -> Iterable[Fate]:
+def _fates(
+    case: _Case,
+    path: Sequence[Node],
+    cut: Cut,
+    covered: Sequence[str],
+    overflow: str | None,
+    weights: Mapping[str, int],
+) -> Iterable[Fate]:
     left_out = dict(case.layout.left_out)
     gone = {node for exchange in case.earlier[: case.first(cut)] for node in exchange.nodes}
-    elided = {i.node for e in case.earlier if e.id in cut.elided for i in e.items if i.unit is not None}
+    without, hidden = set(cut.elided), set(covered)
+    elided = {i.node for e in case.earlier if e.id in without for i in e.items if i.unit is not None}
     pairs = zip(case.current.items, case.last(cut).items, strict=True)
     shortened = {old.node for old, new in pairs if old is not new}
     sent = {item.node for exchange in case.layout.exchanges for item in exchange.items}
     for node in path:
         what: What = "sent"
-        if node.id in covered:
+        if node.id in hidden:
             what = "covered"
         elif node.id in left_out or (node.role != "system" and node.id not in sent):
             what = "left out"

@@ -1,5 +1,6 @@
 """What a turn asks besides the answer itself: summaries of older messages, and parts of a text larger than the window."""
 
+import asyncio
 import time
 from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from ..errors import ModelError
+from ..errors import LlmsError, ModelError
 from .branch import Branch
 from .conversation import Node, new_id
 from .events import Notice, TextDelta
@@ -49,17 +50,18 @@ class Aside:
         if question.schema is not None and setup.model.profile.get("supports_json_schema_output"):
             output = OutputObjectDefinition(json_schema=question.schema, name="answer")
             parameters = ModelRequestParameters(output_mode="native", output_object=output)
-        response, error = ModelResponse(parts=[]), None
+        response, error = ModelResponse(parts=[]), "interrupted"
         try:
             async with model_request_stream(
                 setup.model, [message], model_settings=settings, model_request_parameters=parameters
             ) as stream:
                 async for _ in stream:
                     pass
-                response = stream.get()
+                response, error = stream.get(), ""
         except AgentRunError as failure:
-            error = str(failure)
-            raise ModelError(error) from failure
+            cause = own_cause(failure)
+            error = str(cause)
+            raise cause if isinstance(cause, LlmsError) else ModelError(error) from failure
         finally:
             text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
             counted = setup.count(Payload((message,)))
@@ -70,7 +72,7 @@ class Aside:
                 answer=None if error else text, prompt_tokens=used.input_tokens, cached_tokens=used.cache_read_tokens,
                 tokens=used.output_tokens, source="own" if used is own else "reported", grade=setup.window.grade,
                 counted=counted, seconds=time.monotonic() - begun, finish=response.finish_reason or "",
-                cost=setup.cost(used), error=error, key=question.key or None,
+                cost=setup.cost(used), error=error or None, key=question.key or None,
             )  # fmt: skip
             self._requesting.tell(record)
         return Answered(text, response.finish_reason or "stop", used.output_tokens)
@@ -106,7 +108,7 @@ class Aside:
         reader = Reader(
             self.ask, self.measure, setup.window.budget, f"{setup.name}\n{setup.endpoint}", cache, setup.together
         )
-        plan = reader.plan(task, text)
+        plan = await asyncio.to_thread(reader.plan, task, text)
         more = {"method": plan.method, "parts": len(plan.chunks), "calls": plan.calls, "tokens": plan.tokens}
         told = f"the text is read in {plan.calls} requests ({len(plan.chunks)} parts, {plan.tokens} tokens)"
         if plan.needs_consent() and not setup.confirmed:
@@ -127,6 +129,16 @@ class Aside:
         message = replace(call.message(), model_name=setup.name, metadata={READ_IN_PARTS: _told(reading)})
         self._requesting.finish(message, "complete")
         return True
+
+
+def own_cause(error: BaseException) -> BaseException:
+    """One of our own errors that a client has wrapped says more than what it was wrapped in."""
+    place: BaseException | None = error
+    while place is not None:
+        if isinstance(place, LlmsError):
+            return place
+        place = place.__cause__ or place.__context__
+    return error
 
 
 def parts_of_question(node: Node, attached: bool) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..errors import LlmsError, ModelError
+from ..errors import BudgetExceeded, LlmsError, ModelError
 from .bm25 import scores
 from .split import CHUNK_TOKENS, Chunk, Measure, split
 
@@ -234,6 +234,8 @@ class Reader:
                 try:
                     text = await self._asked("map", _MAP, fields, chunk.text, self.max_tokens, SCHEMA)
                     return at, _covered(chunk, text)
+                except BudgetExceeded:
+                    raise
                 except (LlmsError, ValueError):
                     self.cache.pop(self._key("map", _MAP, fields, chunk.text, self.max_tokens), None)
         return at, Covered(chunk.path, "failed")

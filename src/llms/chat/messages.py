@@ -34,7 +34,6 @@ Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["text", "reasoning", "image", "audio", "file", "tool_call", "tool_result", "summary", "notice"]
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _FILES = "_files"  # where blobs belong, beside the fields of a message
-_ESCAPED = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,8 @@ def dump(message: ModelMessage) -> tuple[str, dict[str, bytes]]:
     try:
         fields = json.loads(_adapter().dump_json(message))
     except PydanticSerializationError:  # a lone surrogate
-        text = json.dumps(_adapter().dump_python(message, mode="json"))
-        fields = json.loads(_ESCAPED.sub(r"\1\\ufffd", text))
+        text = json.dumps(_adapter().dump_python(message, mode="json"), ensure_ascii=False)
+        fields = json.loads(clean(text))
     fields = {name: value for name, value in fields.items() if value is not None}
     fields["parts"] = [
         {name: value for name, value in part.items() if value is not None or name == "content"}

@@ -1,11 +1,12 @@
 """The tool calls of a turn: how many may be made, which wait for a person, and a result for each, whatever happens."""
 
+import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pydantic_ai.exceptions import ToolFailed
+from pydantic_ai.exceptions import ApprovalRequired, ToolFailed
 from pydantic_ai.messages import ModelMessage, ModelRequest, ToolCallPart, ToolReturnPart
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 
@@ -35,16 +36,23 @@ class Rounds:
         late = time.monotonic() - self._begun > self._limits.seconds
         return late or made >= self._limits.rounds or len(self._branch.tool_calls) >= self._limits.calls
 
-    def may_call(self, tool_call: str) -> None:
-        """Raises ToolFailed for a call beyond the limit."""
+    async def run(self, call: ToolCallPart, args: Any, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        """What `work` gives. Raises ToolFailed for a call beyond the limit; one that asks first has not begun."""
         every = [call.tool_call_id for _, call in self._branch.tool_calls]
-        if tool_call in every[self._limits.calls :]:
+        if call.tool_call_id in every[self._limits.calls :]:
             told = f"not executed: at most {self._limits.calls} tool calls are made for one answer"
             raise ToolFailed(json.dumps({"type": "limit", "message": told}))
-
-    def started(self, call: ToolCallPart, args: Any) -> None:
-        self._running[call.tool_call_id] = time.monotonic()
-        self._branch.feed.emit(ToolStarted, tool_call=call.tool_call_id, name=call.tool_name, args=args)
+        working = asyncio.ensure_future(work(args))
+        try:
+            await asyncio.sleep(0)  # consent is asked for before anything else
+        except asyncio.CancelledError:
+            working.cancel()
+            raise
+        asks = working.done() and not working.cancelled() and isinstance(working.exception(), ApprovalRequired)
+        if not asks:
+            self._running[call.tool_call_id] = time.monotonic()
+            self._branch.feed.emit(ToolStarted, tool_call=call.tool_call_id, name=call.tool_name, args=args)
+        return await working
 
     def finished(self, part: ToolReturnPart) -> None:
         begun = self._running.pop(part.tool_call_id, None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic_ai.messages import ModelResponse
 
-from ..errors import LlmsError
+from ..errors import BudgetExceeded, LlmsError
 from .conversation import Node
 from .layout import clamp
 from .mapreduce import Answered, Ask, Question
@@ -73,6 +73,8 @@ async def summarise(
                 return Summarised(answer.text.strip(), measure(answer.text.strip()))
             lost = [anchor for anchor in wanted if anchor not in answer.text]
             missing = f"\nDo not leave out: {'; '.join(lost)}" if lost else ""
+    except BudgetExceeded:
+        raise
     except LlmsError as error:
         return Rejected(str(error))
     return Rejected(reason)

@@ -28,7 +28,7 @@ from .events import Event, Notice, Reason, RunFinished, RunStarted, RunState, Te
 from .feed import STORED_SECONDS, Feed
 from .fit import fit
 from .fitted import Fitted
-from .inparts import Aside
+from .inparts import Aside, own_cause
 from .journal import Journal
 from .messages import calls, user, visible
 from .requesting import Requesting, prefixed, without_calls
@@ -75,7 +75,7 @@ class Turn:
         self.feed = Feed(journal)
         self._setup, self._journal, self._conversation = setup, journal, conversation
         self._branch = Branch(path, journal, self.feed, setup.consent, edits)
-        self._rounds = Rounds(self._branch, setup.limits, setup.consent, decisions)
+        self.rounds = Rounds(self._branch, setup.limits, setup.consent, decisions)
         self._requesting = Requesting(self._branch, setup)
         self._aside = Aside(self._branch, self._requesting, setup)
         self._continues, self._resumed = continues, bool(decisions)
@@ -131,7 +131,7 @@ class Turn:
             if not self._stopping and isinstance(cancelled, asyncio.CancelledError):
                 raise
         except BaseException as error:
-            error = _cause(error)
+            error = own_cause(error)
             self._reason = "timeout" if isinstance(error, TimeoutError) else "error"
             self._reason = "budget" if isinstance(error, BudgetExceeded) else self._reason
             text = str(error) or type(error).__name__
@@ -174,7 +174,7 @@ class Turn:
             # pydantic-ai takes an answer without text for an error; it is stored, and the user is told
         if isinstance(output, DeferredToolRequests):
             self._reason = "waiting"
-            self._rounds.wait_for(output)
+            self.rounds.wait_for(output)
             return "waiting"
         if not visible(self.path[-1].message).strip():
             self.feed.emit(Notice, code="empty_answer", text="the model answered without any text")
@@ -189,30 +189,30 @@ class Turn:
             output_type=[str, DeferredToolRequests],
             retries={"tools": 1000, "output": 0},  # the limits are ours
         )
-        history = [self._branch.as_sent(node).message for node in self._branch.turn]
+        history = [replace(self._branch.as_sent(node).message) for node in self._branch.turn]  # theirs to write in
         async with agent.iter(
             message_history=[user(_CONTINUE)] if self._continues else history,
-            deferred_tool_results=self._rounds.decided(),
+            deferred_tool_results=self.rounds.decided(),
             cancellation_token=self._token,
             model_settings=ModelSettings(max_tokens=self._setup.window.reserve) | self._setup.settings,
             usage_limits=UsageLimits(request_limit=None),
         ) as run:
             async for step in run:
                 if Agent.is_model_request_node(step):
-                    self._rounds.store(step.request)
+                    self.rounds.store(step.request)
                     if await self._request(step, run):
                         return None
                 elif Agent.is_call_tools_node(step):
                     async with step.stream(run.ctx) as events:
                         async for event in events:
                             if isinstance(event, FunctionToolResultEvent) and isinstance(event.part, ToolReturnPart):
-                                self._rounds.finished(event.part)
-            self._rounds.store(run.all_messages()[-1])
+                                self.rounds.finished(event.part)
+            self.rounds.store(run.all_messages()[-1])
             return run.result.output if run.result else None
 
     async def _request(self, step: Any, run: Any) -> bool:
         """Send one request and keep its answer. True if nothing may follow it."""
-        self.finalising = self.finalising or self._rounds.limit_reached
+        self.finalising = self.finalising or self.rounds.limit_reached
         try:
             async with asyncio.timeout(None) as clock:
                 call = self._requesting.begin("finalise" if self.finalising else "chat", clock, self._continues)
@@ -225,7 +225,7 @@ class Turn:
         assert isinstance(response, ModelResponse)
         if self.finalising:
             self._reason = "tool_limit"
-            whole = without_calls(response, self._rounds.what_was_done())
+            whole = without_calls(response, self.rounds.what_was_done())
             self.feed.delta(TextDelta, visible(whole)[len(call.text) :], node=call.node.id)
             response = whole
         elif response.finish_reason == "length" and not calls(response):
@@ -258,10 +258,6 @@ class Turn:
             summary=self._summary, tools=tools, sizes=setup.sizes,
         )  # fmt: skip
 
-    def may_call(self, call: Any, args: Any) -> None:
-        self._rounds.may_call(call.tool_call_id)
-        self._rounds.started(call, args)
-
     @property
     def asks(self) -> bool:
         return self._setup.consent.mode != "never"
@@ -275,7 +271,7 @@ class Turn:
                 length = max(0, self._seen - self._requesting.length) + len(call.prefix)
             message = call.message(length)
             self._requesting.finish(message, state if state in ("stopped", "failed") else "interrupted", why)
-        self._rounds.close(why)
+        self.rounds.close(why)
 
     async def _tick(self) -> None:
         """Store what has come while the model is silent, and say that this run is alive."""
@@ -305,24 +301,13 @@ class _Hooks(AbstractCapability[None]):
         return [] if self.turn.finalising else tool_defs
 
     async def wrap_tool_execute(self, ctx: Any, *, call: Any, tool_def: Any, args: Any, handler: Any) -> Any:
-        self.turn.may_call(call, args)
-        return await handler(args)
+        return await self.turn.rounds.run(call, args, handler)
 
     async def handle_deferred_tool_calls(self, ctx: Any, *, requests: DeferredToolRequests) -> Any:
         if self.turn.asks:
             return None
         denied = ToolDenied("denied: this run may not call tools that ask first")
         return requests.build_results(approvals={call.tool_call_id: denied for call in requests.approvals})
-
-
-def _cause(error: BaseException) -> BaseException:
-    """One of our own errors that a client has wrapped says more than what it was wrapped in."""
-    place: BaseException | None = error
-    while place is not None:
-        if isinstance(place, LlmsError):
-            return place
-        place = place.__cause__ or place.__context__
-    return error
 
 
 def _instruction(after: Node) -> Node:

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -198,14 +199,17 @@ def resume(store: Conversations, run: str, model: str = "") -> StoredJournal:
 
 def recover(store: Conversations) -> list[str]:
     """Mark what dead processes left: their runs are interrupted, and so is what they were writing. Returns those runs."""
-    found = []
+    found: list[str] = []
+    if store.note:  # for reading only
+        return found
     rows = store.read("SELECT id, conversation, process, heartbeat FROM chat_runs WHERE state = 'running'")
     for run, conversation, process, heartbeat in rows:
         if not _gone(process, heartbeat):
             continue
         writing = "SELECT id, message FROM nodes WHERE conversation = ? AND state = 'streaming'"
         for node, text in store.read(writing, (conversation,)):
-            store.finish(node, _with_shown_text(store, run, node, load(text, store.blob)), "interrupted")
+            with suppress(UsageError):  # another process was first
+                store.finish(node, _with_shown_text(store, run, node, load(text, store.blob)), "interrupted")
         with store.transaction() as db:
             db.execute(
                 "UPDATE chat_runs SET state = 'interrupted', reason = 'interrupted', ended = ? WHERE id = ? AND ended IS NULL",

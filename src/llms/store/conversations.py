@@ -78,6 +78,9 @@ class Conversations(Database):
         _, leaf, *origin = found[0]
         return tree(id, nodes, leaf, (origin[0], origin[1]) if origin[0] else None)
 
+    def has(self, id: str) -> bool:
+        return any(self.read("SELECT 1 FROM conversations WHERE id = ?", (id,)))
+
     def find(self, name: str) -> str:
         """The id of the conversation that `name`, or a beginning of it that no other shares, stands for; `last` is the
         one used last. Raises UnknownName or UsageError."""

@@ -10,10 +10,11 @@ other asynchronous callers use `begin` and its like, which may block (call them 
 the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(seen)`.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
+from weakref import ref
 
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
@@ -25,7 +26,8 @@ from ..chat.conversation import Conversation, Node, new_id
 from ..chat.events import Event, TextDelta
 from ..chat.fit import fit
 from ..chat.fitted import Fitted, Pinned, Policy, PolicyName
-from ..chat.messages import result_text, results, system, user, visible
+from ..chat.messages import result_text, results, user, visible
+from ..chat.messages import system as system_message
 from ..chat.setup import Limits, Past, Setup
 from ..chat.turn import Turn
 from ..chat.window import Sizes
@@ -35,6 +37,7 @@ from ..models.load import load
 from ..models.system import Model
 from ..store import chat_runs
 from ..store.conversations import Conversations, Listed
+from ..store.spending import Spending, spent
 from ..values import Usage
 from .attachments import Attachment, attach
 from .counting import counter, window_for
@@ -71,23 +74,33 @@ class Chat:
         store: Conversations | None = None,
     ):
         self._own_store, self._own_model = store is None, not isinstance(model, Model)
-        self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
-        chat_runs.recover(self.store)
-        known = self.store.find(id) if id is not None else None
-        about = self.store.about(known) if known else None
-        if model is None and not (about and about.model):
-            raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
-        named = about.model if about else ""
-        self.model = model if isinstance(model, Model) else load(model or named)
-        self.model.ledger = Ledger(budget) if budget is not None else self.model.ledger
-        self.policy: PolicyName = policy or (about.policy if about else "truncate")  # type: ignore[assignment]
         self._tools, self._approve, self._limits, self._notes = tools, approve, limits, tuple(notes)
         self._max_tokens = max_tokens
         chosen = {"temperature": temperature, "seed": seed}
         self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
         self._sizes: Sizes | None = None
         self.turn: Turn | None = None
-        self.id = known or self._create(system)
+        self._stream: Callable[[], Generator[Event, None, None] | None] = lambda: None
+        self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
+        try:
+            chat_runs.recover(self.store)
+            about = self.store.about(self.store.find(id)) if id is not None else None
+            if about and system:
+                raise UsageError(f"conversation {about.id} has its system prompt already; fork it or begin a new one")
+            named = about.model if about else ""
+            if model is None and not named:
+                raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
+            self.model = model if isinstance(model, Model) else load(model or named)
+        except BaseException:
+            if self._own_store:
+                self.store.close()
+            raise
+        self.model.ledger = Ledger(budget) if budget is not None else self.model.ledger
+        self.policy: PolicyName = policy or (about.policy if about else "truncate")  # type: ignore[assignment]
+        self._begun = Conversation(about.id if about else new_id())  # what is there before anything is stored
+        if system:
+            self._begun = self._begun.append(system_message(system), "user")
+        self.id = self._begun.id
 
     def __enter__(self) -> "Chat":
         return self
@@ -97,7 +110,9 @@ class Chat:
 
     def close(self) -> None:
         """Stop what is running; let go of the model and the store that this object opened itself."""
-        self.stop()
+        stream = self._stream()
+        if stream is not None:
+            stream.close()
         if self._own_model:
             self.model.close()
         if self._own_store:
@@ -107,8 +122,8 @@ class Chat:
 
     @property
     def conversation(self) -> Conversation:
-        """The whole tree, as stored."""
-        return self.store.open(self.id)
+        """The whole tree; it is stored from the first message on."""
+        return self.store.open(self.id) if self.store.has(self.id) else self._begun
 
     @property
     def path(self) -> tuple[Node, ...]:
@@ -206,6 +221,21 @@ class Chat:
             pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
 
+    def spent(self) -> dict[str, Spending]:
+        """What this conversation took so far, by purpose."""
+        return spent(self.store, self.id)
+
+    def next_cost(self, fitted: Fitted) -> tuple[Decimal | None, Decimal | None]:
+        """What sending `fitted` costs in US dollars: at most, and likely, if it is answered as the others were on average.
+
+        None where the price is not known.
+        """
+        report = fitted.report
+        done = self.spent().get("chat")
+        likely = done.tokens // done.calls if done and done.calls else report.reserve
+        at_most = self.model.price(Usage(report.count, report.reserve))
+        return at_most, self.model.price(Usage(report.count, min(likely, report.reserve)))
+
     # --- the tree
 
     def switch(self, node: str) -> None:
@@ -245,20 +275,14 @@ class Chat:
     def _name(self) -> str:
         return self.model.name.text
 
-    def _create(self, prompt: str | None) -> str:
-        talk = Conversation(new_id())
-        if prompt:
-            talk = talk.append(system(prompt), "user")
-        self.store.save(talk, model=self._name, policy=self.policy)
-        return talk.id
-
     def _ready(self) -> Conversation:
         """The tree, with nothing waiting for an approval any more: whoever goes on has not given it."""
         chat_runs.abandon(self.store, self.id)
         return self.conversation
 
     def _save(self, after: Conversation, before: Conversation) -> None:
-        self.store.save(after, before, model=self._name, policy=self.policy)
+        stored = before if self.store.has(self.id) else None
+        self.store.save(after, stored, model=self._name, policy=self.policy)
 
     def _turn(self, confirmed: bool = False, continues: Node | None = None) -> Turn:
         talk = self.conversation
@@ -306,6 +330,11 @@ class Chat:
         return whole[start:end] + rest
 
     def _told(self, begin: Callable[[], Turn]) -> Iterator[Event]:
+        stream = self._events(begin)
+        self._stream = ref(stream)  # whoever leaves the loop over it lets it go, and so ends it
+        return stream
+
+    def _events(self, begin: Callable[[], Turn]) -> Generator[Event, None, None]:
         turn = begin()  # here, not on the event loop: a model may have to be loaded or asked first
         yield from bridge.iterate(_events(turn))
 
