@@ -290,6 +290,8 @@ class Desk:
                 async for event in turn.events(after):
                     after = event.seq
                     yield after, json.loads(to_json(event))
+                    if kind_of(event) == "run_finished":
+                        return
             for event in await _aside(chat_runs.events, self.store, run, after):
                 after = event.seq
                 yield after, json.loads(to_json(event))
