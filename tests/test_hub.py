@@ -5,13 +5,12 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from fake_hub import Hub
 from llms import settings
 from llms.benchmarks.gsm8k import GSM8K
 
@@ -34,54 +33,6 @@ def parquet(count: int) -> bytes:
     return buffer.getvalue()
 
 
-class Hub(ThreadingHTTPServer):
-    """As much of the hub's protocol as its client uses for single files and snapshots."""
-
-    def __init__(self, files: dict[str, bytes]):
-        self.files, self.asked = files, []
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_HEAD(self):
-        self.answer(body=False)
-
-    def do_GET(self):
-        self.answer(body=True)
-
-    def answer(self, body: bool):
-        self.server.asked.append(self.path)
-        path, content, headers, status = self.path.split("?")[0], b"", {}, 404
-        if path.startswith("/api/"):
-            names = [name.split("/resolve/")[1].split("/", 1)[1] for name in self.server.files]
-            commit = "1" * 40
-            content = json.dumps({"id": "x/y", "sha": commit, "siblings": [{"rfilename": n} for n in names]}).encode()
-            if "/tree/" in path:
-                content = json.dumps([{"type": "file", "path": n, "size": 1, "oid": "0" * 40} for n in names]).encode()
-            status, headers = 200, {"Content-Type": "application/json"}
-        elif path in self.server.files:
-            content, status = self.server.files[path], 200
-            headers = {"ETag": f'"{hash(content)}"', "X-Repo-Commit": path.split("/resolve/")[1].split("/")[0]}
-        else:
-            headers = {"X-Error-Code": "EntryNotFound"}
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-
 @pytest.fixture
 def hub(monkeypatch):
     path = f"/datasets/{GSM8K.dataset.hub}/resolve/{COMMIT}"
@@ -89,8 +40,7 @@ def hub(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     yield server
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 def evaluate(*more: str) -> subprocess.CompletedProcess:

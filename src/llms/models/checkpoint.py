@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .. import settings
-from ..errors import HubUnreachable, MissingExtra, ModelError, UnsafeCheckpoint
+from ..errors import MissingExtra, ModelError, UnsafeCheckpoint
+from . import hub
 from .digest import digest_files
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
@@ -117,46 +117,26 @@ class Checkpoint:
 
 def find(model: str, revision: str | None, allow: frozenset[str]) -> Checkpoint:
     """The checkpoint of a folder, or of a hub name: from the cache, else downloaded."""
+    return (_in_folder(model, allow) or Checkpoint(hub.snapshot(model, revision, hub.patterns(allow)), allow)).check()
+
+
+def find_tokenizer(model: str, revision: str | None, allow: frozenset[str]) -> Checkpoint:
+    """As `find`, for one who needs no weights: they need not be there, and are not fetched."""
+    return _in_folder(model, allow) or Checkpoint(hub.snapshot(model, revision, hub.TOKENIZER), allow)
+
+
+def _in_folder(model: str, allow: frozenset[str]) -> Checkpoint | None:
+    if not is_folder(model):
+        return None
     folder = Path(model).expanduser()
-    if folder.is_dir() or model.startswith((".", "/", "~")):
-        if not (folder / "config.json").is_file():
-            what = "has no config.json" if folder.is_dir() else "does not exist"
-            raise ModelError(f"the checkpoint folder {model} {what}; expected config.json and *.safetensors")
-        return Checkpoint(folder.resolve(), allow).check()
-    return Checkpoint(_snapshot(model, revision, allow), allow).check()
+    if not (folder / "config.json").is_file():
+        what = "has no config.json" if folder.is_dir() else "does not exist"
+        raise ModelError(f"the checkpoint folder {model} {what}; expected config.json and *.safetensors")
+    return Checkpoint(folder.resolve(), allow)
 
 
-def _snapshot(model: str, revision: str | None, allow: frozenset[str]) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-    patterns += ["*.bin", "*.pt", "*.pth"] if "pickle" in allow else []
-    patterns += ["*.py"] if "remote-code" in allow else []
-    try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=patterns, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError) as error:
-        if isinstance(error, HFValidationError):
-            raise ModelError(
-                f"hf:{model} is neither a folder nor a hub name; expected hf:./folder or hf:owner/name"
-            ) from error
-    if settings.hub_offline() or not settings.hub_answers():
-        raise HubUnreachable(
-            f"{model} is not in the cache and {settings.hub_endpoint()} does not answer; "
-            "connect, or give a folder as hf:./folder"
-        )
-    try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
-    except GatedRepoError as error:
-        raise ModelError(f"{model} is gated on the hub: accept its terms there and set HF_TOKEN") from error
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise ModelError(f"the hub has no {model}{f' at {revision}' if revision else ''}") from error
+def is_folder(model: str) -> bool:
+    return Path(model).expanduser().is_dir() or model.startswith((".", "/", "~"))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -22,7 +22,17 @@ def load(text: str, workers: int = 1) -> Model:
     from .embedded import checkpoint
     from .local import LocalModel
 
-    allow = frozenset(filter(None, name.options.get("allow", "").split(",")))
     if name.provider == "smollm2":
-        return LocalModel(name, find(str(checkpoint()), None, allow), workers)
-    return LocalModel(name, find(name.model, name.revision, allow), workers)
+        return LocalModel(name, find(str(checkpoint()), None, name.allow), workers)
+    return LocalModel(name, find(name.model, name.revision, name.allow), workers)
+
+
+def load_tokenizer(text: str) -> Model:
+    """As `load`, for one who needs the tokenizer only: the weights of a hub model are not fetched."""
+    name = parse(text)
+    if name.provider != "hf":
+        return load(text)
+    from .checkpoint import find_tokenizer
+    from .local import LocalModel
+
+    return LocalModel(name, find_tokenizer(name.model, name.revision, name.allow))

@@ -40,6 +40,11 @@ class Name:
         """Whether its weights are on this machine, or will be."""
         return self.provider in LOCAL
 
+    @property
+    def allow(self) -> frozenset[str]:
+        """The dangers that the user accepts: pickle, remote-code."""
+        return frozenset(filter(None, self.options.get("allow", "").split(",")))
+
 
 def parse(text: str) -> Name:
     """The parts of a name. Raises UnknownName or UsageError with what is wrong and the nearest right word."""
