@@ -28,6 +28,8 @@ FREE = {("settings", "errors"), ("values", "errors")}  # within the bottom line 
 HOMES = {
     "torch": {"engine", "models", "tasks", "training"},
     "transformers": {"engine", "models", "tasks", "training"},
+    "tokenizers": {"tokens"},
+    "tiktoken": {"tokens"},
     "sqlite3": {"store"},
     "click": {"cli"},
     "rich": {"cli"},

@@ -123,14 +123,6 @@ class ApiModel(Model):
             provider = OpenAICompatibleProvider(self.endpoint.name, openai_client=self.client)
         return OpenAIChatModel(self.name.model, provider=provider)
 
-    def count_tokens(self, prompt: str | Sequence[Message]) -> int:
-        """An estimate that errs high: a third of the bytes, and a few tokens around each message."""
-        from .meter import MESSAGE_TOKENS, estimate
-
-        if isinstance(prompt, str):
-            return estimate(prompt)
-        return sum(estimate(message.content) + MESSAGE_TOKENS for message in prompt)
-
     def render(self, messages: Sequence[Message]) -> str:
         raise ModelError(f"{self.name.text} keeps its chat template to itself; give it messages instead of raw text")
 

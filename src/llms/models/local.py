@@ -8,11 +8,14 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import ContextOverflow, MissingExtra, ModelError
-from ..tokens.pair import Pair, encode_pairs, encode_texts
+from ..tokens.count import Count, exact
+from ..tokens.json_tokenizer import JsonTokenizer, open_tokenizer
+from ..tokens.pair import Pair, encode_pairs, encode_texts, has_start
 from ..tokens.render import knows_tools, render
 from ..tokens.stop import StopText, cut_at_stop
 from ..tokens.stream import THINKING, Detokenizer
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, TokenChance, Usage
+from ..tokens.views import Piece, cut, entry
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken, TokenChance, Usage
 from .answer import AnswerReader
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
@@ -69,6 +72,19 @@ class CheckpointTokenizer:
         """transformers' own object, for libraries that read its vocabulary."""
         return self._tokenizer
 
+    def pieces(self, text: str, special: bool = True) -> list[Piece]:
+        return cut(self._backend, text, special)
+
+    def entry(self, token: int) -> Piece:
+        return entry(self._backend, token)
+
+    @property
+    def _backend(self) -> Any:
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            raise ModelError(f"the tokenizer of {self._folder} does not say where its tokens lie in the text")
+        return backend
+
 
 class LocalModel(Model):
     """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one)."""
@@ -77,10 +93,16 @@ class LocalModel(Model):
         self.name = name
         self.checkpoint = checkpoint
         self.workers = workers
-        self.tokenizer = CheckpointTokenizer(str(checkpoint.folder), "remote-code" in checkpoint.allow)
         self._engine: Any = None
         self._live: Any = None
         self._lock = threading.Lock()
+
+    @cached_property
+    def tokenizer(self) -> JsonTokenizer | CheckpointTokenizer:
+        """Read from its file alone where that says all, else by transformers."""
+        folder, config = self.checkpoint.folder, self.checkpoint.config
+        light = open_tokenizer(folder, str(config.get("model_type")), self.checkpoint.tokenizer_config)
+        return light or CheckpointTokenizer(str(folder), "remote-code" in self.checkpoint.allow)
 
     @cached_property
     def dtype(self) -> str:
@@ -187,10 +209,21 @@ class LocalModel(Model):
         )
         return 4 if own == "float32" else 2
 
-    def count_tokens(self, prompt: str | Sequence[Message]) -> int:
-        """Tokens of raw text, or of messages under the chat template with the reply opened."""
+    def count(self, prompt: str | Sequence[Message]) -> Count:
         text = prompt if isinstance(prompt, str) else self.render(prompt)
-        return len(encode_texts(self.tokenizer, [text])[0])
+        return exact(len(encode_texts(self.tokenizer, [text])[0]))
+
+    def tokenize(self, text: str) -> list[Piece]:
+        return self.tokenizer.pieces(text, special=not has_start(self.tokenizer, text))
+
+    def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
+        from ..engine import DecodeRequest
+
+        ids = encode_texts(self.tokenizer, [prompt])[0] if isinstance(prompt, str) else prompt
+        kept = tuple(ids[-self.context_window :]) or (self.tokenizer.start,)
+        (event,) = self.live.events(DecodeRequest(0, kept, 1, top=top))
+        shown, end = self.tokenizer.entry, self._engine.end
+        return [NextToken(id, shown(id).shown, logprob, id in end) for id, logprob in event.top]
 
     def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         template = self.checkpoint.chat_template
@@ -302,7 +335,8 @@ class LocalModel(Model):
     def _grammars(self) -> Any:
         from .constrain import Grammars
 
-        return Grammars(self.tokenizer.fast, self.live.vocabulary, self._engine.end)
+        tokenizer = CheckpointTokenizer(str(self.checkpoint.folder), "remote-code" in self.checkpoint.allow)
+        return Grammars(tokenizer.fast, self.live.vocabulary, self._engine.end)
 
     def chat_model(self) -> Any:
         from .chat_model import LocalChatModel

@@ -5,19 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..tokens.count import BYTES_PER_TOKEN, MESSAGE_TOKENS, estimated
 from ..values import Usage
 
-BYTES_PER_TOKEN = 3  # errs high for English, is close for most other scripts
-MESSAGE_TOKENS = 4  # the template's marks around one message
 MEDIA_TOKENS = 1500  # an image or a sound
 ANSWER_TOKENS = 4096  # reserved for an answer of a request that names no limit
 BILLED = ("/completions", "/embeddings", "/responses")
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-
-
-def estimate(text: str) -> int:
-    """Tokens of a text, about."""
-    return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,7 @@ class Asked:
 def _tokens(part: Any) -> int:
     """Tokens of whatever JSON a prompt is made of."""
     if isinstance(part, str):
-        return estimate(part)
+        return estimated(part)
     if isinstance(part, Mapping):
         if str(part.get("type")).removeprefix("input_") in ("image_url", "image", "audio", "file"):
             return MEDIA_TOKENS

@@ -15,7 +15,9 @@ from ..errors import ContextOverflow, ModelError
 from .name import Name
 
 if TYPE_CHECKING:
-    from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
+    from ..tokens.count import Count
+    from ..tokens.views import Piece
+    from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken, Usage
     from .ledger import Ledger
 
 
@@ -155,9 +157,23 @@ class Model:
     def render(self, messages: Sequence[Message]) -> str:
         raise NotImplementedError
 
+    def count(self, prompt: str | Sequence[Message]) -> Count:
+        """Tokens of raw text, or of messages under the chat template with the reply opened, and how sure that is."""
+        from ..tokens.count import estimate
+
+        return estimate(prompt)
+
     def count_tokens(self, prompt: str | Sequence[Message]) -> int:
-        """Tokens of raw text, or of messages under the chat template with the reply opened."""
-        raise NotImplementedError
+        """The number alone of `count`."""
+        return self.count(prompt).tokens
+
+    def tokenize(self, text: str) -> list[Piece]:
+        """The tokens of raw text, each with its part of it. Raises ModelError where the tokenizer is not at hand."""
+        raise ModelError(f"the tokenizer of {self.name.text} is not at hand; its tokens can only be estimated")
+
+    def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
+        """The `top` most likely tokens after raw text, or after token ids, the most likely first."""
+        raise ModelError(f"{self.name.text} does not show the probabilities of next tokens; a local model does")
 
     def chat_model(self) -> Any:
         """This model as a pydantic-ai `Model`, for chat, tools and agents."""

@@ -44,10 +44,15 @@ def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]], window:
 
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of raw prompts; a text that begins with the start token's own text gets no second one."""
-    starts = [bool(tokenizer.start_text) and text.startswith(tokenizer.start_text) for text in texts]
+    starts = [has_start(tokenizer, text) for text in texts]
     plain = iter(tokenizer.encode([text for text, start in zip(texts, starts, strict=True) if start], special=False))
     special = iter(tokenizer.encode([text for text, start in zip(texts, starts, strict=True) if not start]))
     return [next(plain) if start else next(special) for start in starts]
+
+
+def has_start(tokenizer: Tokenizer, text: str) -> bool:
+    """Whether `text` brings the start token itself."""
+    return bool(tokenizer.start_text) and text.startswith(tokenizer.start_text)
 
 
 def move_spaces(context: str, continuation: str) -> tuple[str, str]:

@@ -1,0 +1,129 @@
+"""A tokenizer read from `tokenizer.json` alone: no transformers, a tenth of the time to load.
+
+transformers may add to what the file says (a start token, further special tokens) or build the tokenizer anew with
+steps of its class. `open_tokenizer` returns one only where the file is known to be the whole truth.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from .views import Piece, cut, entry
+
+FILE = "tokenizer.json"
+# Classes, without the Fast at their end, that take the file as it is
+PLAIN = frozenset({"TokenizersBackend", "PreTrainedTokenizer"})
+# Classes that transformers builds anew from vocabulary and merges, with a digest of the steps it then puts in front;
+# a file with the same steps gives the same tokens.
+REBUILT = {"Qwen2Tokenizer": "af46d5521101e136", "GPT2Tokenizer": "cd7c5d92a5ab46e4"}
+# Types of models for which transformers goes by the class that tokenizer_config.json names.
+TYPES = frozenset({"llama", "qwen2", "qwen3", "smollm3", "olmo2", "gpt2", "gpt_neox", "granite", "falcon", "mixtral"})
+NAMED = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+
+
+class JsonTokenizer:
+    """Behind tokens.Tokenizer. `start_text` is the text of BOS, else of EOS. Pickles as its path."""
+
+    def __init__(self, path: Path, start_text: str):
+        self.path, self.start_text = path, start_text
+
+    @cached_property
+    def backend(self) -> Any:
+        from tokenizers import Tokenizer
+
+        try:
+            backend = Tokenizer.from_file(str(self.path))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelError(f"cannot read {self.path}: {error}; fetch the checkpoint again") from error
+        backend.no_truncation()
+        backend.no_padding()
+        return backend
+
+    def __getstate__(self):
+        return {"path": self.path, "start_text": self.start_text}
+
+    @cached_property
+    def start(self) -> int:
+        start = self.backend.token_to_id(self.start_text) if self.start_text else None
+        if start is None:
+            raise ModelError(f"the tokenizer {self.path} has neither BOS nor EOS; an empty context needs one")
+        return start
+
+    def encode(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
+        return [found.ids for found in self.backend.encode_batch_fast(list(texts), add_special_tokens=special)]
+
+    def decode(self, ids: Sequence[int], special: bool = False) -> str:
+        return self.backend.decode(list(ids), skip_special_tokens=not special)
+
+    def with_special(self, ids: Sequence[int]) -> str:
+        return self.decode(ids, special=True)
+
+    def pieces(self, text: str, special: bool = True) -> list[Piece]:
+        """The tokens of `text` and the part of it that each stands for."""
+        return cut(self.backend, text, special)
+
+    def entry(self, token: int) -> Piece:
+        """The vocabulary's entry of a token id, as if it were a text of its own."""
+        return entry(self.backend, token)
+
+
+def open_tokenizer(folder: Path, model_type: str, config: Mapping[str, Any]) -> JsonTokenizer | None:
+    """The tokenizer of a checkpoint folder whose tokenizer_config.json is `config`; None where its file may not say all."""
+    path = folder / FILE
+    if not path.is_file() or model_type not in TYPES:
+        return None
+    tokenizer = JsonTokenizer(path, _content(config.get("bos_token") or config.get("eos_token")))
+    return tokenizer if _says_all(tokenizer.backend, folder, config) else None
+
+
+def _says_all(backend: Any, folder: Path, config: Mapping[str, Any]) -> bool:
+    kind = str(config.get("tokenizer_class")).removesuffix("Fast")
+    if kind not in PLAIN and REBUILT.get(kind) != steps_digest(backend):
+        return False
+    if any(config.get(key) for key in ("add_bos_token", "add_eos_token", "split_special_tokens", "auto_map")):
+        return False
+    if ("add_bos_token" in config or "add_eos_token" in config) and backend.num_special_tokens_to_add(False):
+        return False  # transformers takes away what the file adds
+    if config.get("clean_up_tokenization_spaces") and type(backend.model).__name__ != "BPE":
+        return False
+    older = any((folder / name).is_file() for name in ("special_tokens_map.json", "added_tokens.json"))
+    return ("added_tokens_decoder" in config or not older) and _knows(backend, config)
+
+
+def _knows(backend: Any, config: Mapping[str, Any]) -> bool:
+    """Whether the file holds every special and added token that the configuration speaks of, with the same flags."""
+    flags = ("content", "special", "normalized", "lstrip", "rstrip", "single_word")
+    added = backend.get_added_tokens_decoder()
+    held = {index: tuple(getattr(token, flag) for flag in flags) for index, token in added.items()}
+    stated = config.get("added_tokens_decoder") or {}
+    if any(held.get(int(index)) != tuple(token.get(flag, False) for flag in flags) for index, token in stated.items()):
+        return False
+    named = [config.get(name) for name in NAMED]
+    for extra in (config.get("additional_special_tokens"), config.get("extra_special_tokens")):
+        named += extra.values() if isinstance(extra, Mapping) else extra or []
+    special = {content for content, is_special, normalized, *_ in held.values() if is_special and not normalized}
+    return {_content(token) for token in named if token} <= special
+
+
+def _content(token: Any) -> str:
+    """The text of a special token, which configurations write plainly or as an object."""
+    return token["content"] if isinstance(token, Mapping) else token or ""
+
+
+def steps_digest(backend: Any) -> str:
+    """A digest of what is done to a text before the vocabulary is asked; how offsets are trimmed is left out."""
+
+    def state(step: Any) -> Any:
+        return None if step is None else json.loads(step.__getstate__())
+
+    def bare(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: bare(value) for key, value in part.items() if key != "trim_offsets"}
+        return [bare(each) for each in part] if isinstance(part, list) else part
+
+    steps = bare([state(backend.normalizer), state(backend.pre_tokenizer)])
+    return hashlib.sha256(json.dumps(steps, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,170 @@
+"""Tokens for people: which part of a text each token stands for, and how many words, characters and bytes that makes.
+
+A tokenizer may spread one character over several tokens. Such tokens hold bytes that are no text of their own, and
+are shown as bytes.
+"""
+
+import re
+import unicodedata
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One token. `name` is how the vocabulary writes it; `data` are the bytes of the text that it stands for, which lie
+    at start .. end of the text's UTF-8. A token that the tokenizer adds by itself has no bytes. Where a tokenizer drops
+    a part of a character, start .. end are those of whole characters, as far as it tells."""
+
+    id: int
+    name: str
+    data: bytes
+    start: int
+    end: int
+    special: bool = False
+
+    @property
+    def text(self) -> str | None:
+        """Its part of the text; None where that is only a part of a character."""
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError:
+            return None
+
+    @property
+    def shown(self) -> str:
+        """Its text; `<E2 82>` for parts of characters; its name where it has no text."""
+        if not self.data:
+            return self.name
+        text = self.text
+        return f"<{self.data.hex(' ').upper()}>" if text is None else text
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How a text of so many characters (code points) and bytes was cut: `tokens` for it, `added` by the tokenizer.
+
+    `dropped` bytes of the text belong to no token: the vocabulary lacks them, or the tokenizer leaves out white space.
+    """
+
+    tokens: int
+    added: int
+    characters: int
+    bytes: int
+    dropped: int
+
+    @property
+    def characters_per_token(self) -> float | None:
+        return self.characters / self.tokens if self.tokens else None
+
+    @property
+    def bytes_per_token(self) -> float | None:
+        return self.bytes / self.tokens if self.tokens else None
+
+
+def ratio(text: str, pieces: Sequence[Piece]) -> Ratio:
+    size = len(text.encode())
+    added = sum(not piece.data for piece in pieces)
+    held = sum(len(piece.data) for piece in pieces)
+    return Ratio(len(pieces) - added, added, len(text), size, max(0, size - held))
+
+
+def words(text: str) -> list[str]:
+    """Runs of letters and digits, and single other signs; scripts written without spaces have no such words."""
+    return re.findall(r"\w+|[^\w\s]", text)
+
+
+def cut(tokenizer: Any, text: str, special: bool = True) -> list[Piece]:
+    """The tokens of `text` under a `tokenizers.Tokenizer`, in order, each with its part of the text."""
+    found = tokenizer.encode(text, add_special_tokens=special)
+    ids, names, fixed = found.ids, found.tokens, found.special_tokens_mask  # each is copied when it is asked for
+    place = _places(text)
+    spans = [(place(start), place(end)) for start, end in _with_marks(text, found.offsets)]
+    added = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
+    raw, byte_level = text.encode(), _byte_level(tokenizer)
+    pieces: list[Piece] = []
+    while (first := len(pieces)) < len(ids):
+        last = _overlap(spans, first)
+        start = spans[first][0]
+        whole = raw[start : max(end for _, end in spans[first:last])]
+        datas = [_data(name, byte_level) for name in names[first:last]]
+        if len(datas) == 1 and datas[0] not in whole:  # normalized, or written with a mark of the vocabulary's own
+            datas = [whole]
+        exact = b"".join(datas) == whole
+        for index, data in enumerate(datas, first):
+            begin, end = (start, start + len(data)) if exact else spans[index]
+            pieces.append(Piece(ids[index], names[index], data, begin, end, bool(fixed[index]) or ids[index] in added))
+            start += len(data)
+    return pieces
+
+
+def entry(tokenizer: Any, token: int) -> Piece:
+    """The vocabulary's entry of a token id, as if it were a text of its own. Ids beyond the vocabulary have no text."""
+    name = tokenizer.id_to_token(token)
+    if name is None:
+        return Piece(token, f"<{token}>", b"", 0, 0)
+    added = tokenizer.get_added_tokens_decoder().get(token)
+    data = name.encode() if added is not None else _data(name, _byte_level(tokenizer))
+    return Piece(token, name, data, 0, len(data), added is not None and added.special)
+
+
+def of_bytes(ids: Sequence[int], datas: Sequence[bytes]) -> list[Piece]:
+    """The pieces of a vocabulary whose entries are bytes and nothing else."""
+    ends = accumulate(len(data) for data in datas)
+    return [
+        Piece(i, data.decode(errors="replace"), data, end - len(data), end)
+        for i, data, end in zip(ids, datas, ends, strict=True)
+    ]
+
+
+def _with_marks(text: str, offsets: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Character spans, each with the marks behind it that a normalizer has joined to its last character."""
+    followings = [*(start for start, _ in offsets[1:]), len(text)]
+    for (start, end), following in zip(offsets, followings, strict=False):
+        while start < end < following and unicodedata.combining(text[end]):
+            end += 1
+        yield start, end
+
+
+def _places(text: str) -> Callable[[int], int]:
+    """From the number of a character to the place of its first byte."""
+    if text.isascii():
+        return lambda index: index
+    table = array("Q", accumulate((len(character.encode()) for character in text), initial=0))
+    return table.__getitem__
+
+
+def _overlap(spans: Sequence[tuple[int, int]], first: int) -> int:
+    """The end of the run of tokens from `first` on that share characters with one another."""
+    end, last = spans[first][1], first + 1
+    while last < len(spans) and spans[last][0] < end and spans[last][1] > spans[last][0]:
+        end = max(end, spans[last][1])
+        last += 1
+    return last
+
+
+def _byte_level(tokenizer: Any) -> bool:
+    return "ByteLevel" in repr(tokenizer.decoder)
+
+
+def _data(name: str, byte_level: bool) -> bytes:
+    """The bytes that a vocabulary's entry stands for, by the way in which its tokenizer writes bytes."""
+    if byte_level:
+        alphabet = _byte_alphabet()
+        return bytes(alphabet[sign] for sign in name) if all(sign in alphabet for sign in name) else name.encode()
+    if re.fullmatch("<0x[0-9A-F]{2}>", name):
+        return bytes.fromhex(name[3:5])
+    return name.replace("▁", " ").encode()
+
+
+@cache
+def _byte_alphabet() -> dict[str, int]:
+    """How byte-level vocabularies write the 256 bytes: as themselves where that is printable in Latin-1, the others as
+    the characters from U+0100 on, in order (Radford et al. 2019)."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
