@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("report", "report", "Write a run as one HTML page."),
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
+    "tokens": ("tokens", "tokens", "Show how models cut a text into tokens, and what sending it costs."),
+    "next": ("next_tokens", "next_tokens", "Show the most likely next tokens after a text."),
     "models": ("models", "models", "List the models that are at hand."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }

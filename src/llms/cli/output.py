@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def print_json(rows: Iterable[Any]) -> None:
@@ -37,11 +38,38 @@ def percent(value: float) -> str:
 
 
 def size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def dollars(cost: float | None) -> str:
-    """Four digits that say something, however small the sum; unknown is not 0."""
+    """Digits that say something, however small the sum; unknown is not 0."""
     if cost is None:
         return "unknown"
-    return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}".rstrip("0").rstrip(".")
+    return f"${cost:.2f}" if cost >= 1 else f"${cost:.{4 if cost >= 0.001 else 8}f}".rstrip("0").rstrip(".")
+
+
+def visible(text: str) -> str:
+    """Line ends, tabs and other signs that a terminal would obey, in a form that is seen."""
+    return "".join(sign if sign.isprintable() else _SEEN.get(sign) or repr(sign)[1:-1] for sign in text)
+
+
+_SEEN = {"\n": "↵", "\t": "⇥"}
+COLOURS = (
+    "black on bright_cyan",
+    "black on bright_yellow",
+    "black on bright_green",
+    "white on blue",
+    "white on magenta",
+)
+BORDER = "│"
+
+
+def coloured(out: Console) -> bool:
+    return out.is_terminal and not out.no_color
+
+
+def bordered(text: str, out: Console) -> Text:
+    """One token, so that its spaces are seen: on a colour, or between borders where there is no colour."""
+    return Text(visible(text), COLOURS[0]) if coloured(out) else Text(f"{BORDER}{visible(text)}{BORDER}")

@@ -1,0 +1,84 @@
+"""The verbs `tokens` and `next`: how models cut a text, what sending it costs, and what they would say next."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ..models.endpoints import endpoint
+from ..models.load import load, load_tokenizer
+from ..models.name import Name, parse
+from ..models.prices import Price
+from ..tokens import tiktoken_cache
+from ..tokens.count import MESSAGE_TOKENS, Count, calibrated, estimate
+from ..tokens.views import Piece, Ratio, ratio
+from ..values import Message, NextToken, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A text under one model. `message` counts it as a chat with this one message; None where the model has no chat template.
+
+    `pieces` is None where the tokenizer is not at hand. `price` is that of sending the message, in US dollars: 0 for a
+    local model, None if unknown.
+    """
+
+    model: str
+    count: Count
+    message: Count | None
+    pieces: tuple[Piece, ...] | None
+    price: Decimal | None
+
+    def ratio(self, text: str) -> Ratio:
+        """How `text`, the one that was cut, became tokens; by the estimate where there is no more."""
+        if self.pieces is None:
+            return Ratio(self.count.tokens, 0, len(text), len(text.encode()), 0)
+        return ratio(text, self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What may come after `text`, the most likely first; `rest` is the probability of all other tokens together."""
+
+    text: str
+    tokens: tuple[NextToken, ...]
+    rest: float
+
+
+def cut(text: str, models: Sequence[str]) -> list[Cut]:
+    """`text` under each model. No connection is made but to fetch the tokenizer of a hub model that is not here."""
+    names = [parse(model) for model in models]  # a name that is wrong stops before any work is done
+    return [_local(text, name) if name.local else _remote(text, name) for name in names]
+
+
+def _local(text: str, name: Name) -> Cut:
+    with load_tokenizer(name.text) as model:
+        message = model.count([Message("user", text)]) if model.capabilities.chat else None
+        return Cut(name.text, model.count(text), message, tuple(model.tokenize(text)), Decimal(0))
+
+
+def _remote(text: str, name: Name) -> Cut:
+    pieces = tiktoken_cache.pieces(name.model, text) if name.provider == "openai" else None
+    if pieces is None:
+        count, message = estimate(text), estimate([Message("user", text)])
+    else:
+        count, message = calibrated(len(pieces)), calibrated(len(pieces) + MESSAGE_TOKENS)
+    price = Price(endpoint(name.provider, name.address), name.model).of(Usage(prompt_tokens=message.tokens))
+    return Cut(name.text, count, message, None if pieces is None else tuple(pieces), price)
+
+
+def follow(
+    model_name: str, text: str, steps: int, top: int, pick: Callable[[Step], int]
+) -> Iterator[tuple[Step, NextToken]]:
+    """`steps` times what may come next and what `pick` took of it, by its place. Ends after a token that ends the text."""
+    with load(model_name) as model:
+        ids = [piece.id for piece in model.tokenize(text)]
+        for _ in range(steps):
+            found = model.next_tokens(ids, top)
+            step = Step(text, tuple(found), max(0.0, 1 - sum(math.exp(token.logprob) for token in found)))
+            taken = found[pick(step)]
+            yield step, taken
+            if taken.end:
+                return
+            ids.append(taken.id)
+            text += taken.text
