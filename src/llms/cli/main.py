@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
     "tokens": ("tokens", "tokens", "Show how models cut a text into tokens, and what sending it costs."),
     "next": ("next_tokens", "next_tokens", "Show the most likely next tokens after a text."),
-    "models": ("models", "models", "List the models that are at hand."),
+    "models": ("models", "models", "List, describe, download and remove models."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }
 

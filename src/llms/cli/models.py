@@ -1,27 +1,70 @@
-"""`llms models`."""
+"""`llms models`: list, show, pull, rm."""
 
+import sys
 from dataclasses import asdict
 
 import click
 
-from ..workbench.models import listing
+from ..workbench import models as verbs
+from .models_show import print_about, show
 from .output import console, print_json, size, table
 
 
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="One object a line: name, state, bytes, path.")
-def models(as_json: bool) -> None:
-    """List the models at hand: the embedded one, and what the Hugging Face cache holds.
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One object a line: name, kind, state, bytes, detail.")
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the models at hand: embedded, cached, on this machine's servers, and the endpoints whose keys are set.
 
     Any other is named by its folder or its place on the hub: hf:./folder, hf:owner/name@revision, with options
     as in hf:./folder?dtype=bfloat16&device=cpu.
     """
-    found = listing()
+    if context.invoked_subcommand:
+        return
+    found = verbs.listing()
     if as_json:
         print_json(asdict(model) for model in found)
         return
-    rows = table("name", "state", "size", "path", right=("size",))
-    for model in found:
-        rows.add_row(model.name, model.state, size(model.bytes) if model.bytes else "", model.path)
-    console().print(rows)
-    click.echo("\nany other: hf:./folder or hf:owner/name, with options as in 'smollm2?dtype=bfloat16'")
+    out = console()
+    for kind in ("local", "endpoint"):
+        rows = table("name", "state", "size", "", right=("size",))
+        for model in found:
+            if model.kind == kind:
+                rows.add_row(model.name, model.state, size(model.bytes) if model.bytes else "", model.detail)
+        out.print(rows)
+        out.print()
+    disk = verbs.disk()
+    click.echo(f"disk: {size(disk.own)} converted, {size(disk.cache)} in the hub's cache, {size(disk.free)} free")
+    click.echo("any other: hf:./folder or hf:owner/name, with options as in 'smollm2?dtype=bfloat16'")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def pull(name: str, yes: bool) -> None:
+    """Download the hub model NAME into the cache, after showing what it is.
+
+    A download that broke off goes on where it ended. Pickled weights are left out, unless NAME says allow=pickle.
+    """
+    found = verbs.pull_offer(name)
+    print_about(found)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"pull asks before it downloads {size(found.bytes)}; say --yes where nobody answers")
+        click.confirm(f"download {size(found.bytes)}?", abort=True)
+    click.echo(f"{name} is in {verbs.pull(name)}")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(name: str, yes: bool) -> None:
+    """Delete the cached model NAME from the disk; of smollm2 the converted checkpoint, which is made anew when needed."""
+    if not yes:
+        for folder, count in verbs.removable(name):
+            click.echo(f"{folder}  {size(count)}")
+        click.confirm("delete?", abort=True)
+    click.echo(f"freed {size(verbs.remove(name))}")
+
+
+models.add_command(show)

