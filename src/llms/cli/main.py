@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "tokens": ("tokens", "tokens", "Show how models cut a text into tokens, and what sending it costs."),
     "next": ("next_tokens", "next_tokens", "Show the most likely next tokens after a text."),
     "models": ("models", "models", "List, describe, download and remove models."),
+    "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }
 
