@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "next": ("next_tokens", "next_tokens", "Show the most likely next tokens after a text."),
     "mcp": ("mcp", "mcp", "List the configured MCP servers; accept what one starts and offers."),
     "stateless": ("stateless", "stateless", "See that a model remembers nothing: what is sent, and how it grows."),
-    "models": ("models", "models", "List the models that are at hand."),
+    "models": ("models", "models", "List, describe, download and remove models."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
