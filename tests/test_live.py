@@ -1,5 +1,6 @@
 """One engine for many callers: what each gets equals what it would get alone, whoever joins, leaves or came before."""
 
+import queue
 import threading
 
 import pytest
@@ -58,6 +59,30 @@ def test_a_cancelled_caller_costs_no_further_token(served):
     assert live.busy == 0
     live.call(lambda: None)  # the abort has been carried out once the next piece of work is
     assert live._decoder.idle
+
+
+def test_more_callers_than_rows_are_served_in_the_order_in_which_they_came():
+    model, engine = pair("llama")
+    live = Live(engine)
+    live.call(lambda: setattr(live._decoder, "_most_rows", 2))
+    begun: list[int] = []
+    ended = queue.SimpleQueue()
+
+    def sink(i: int):
+        def hear(event):
+            if i not in begun:
+                begun.append(i)
+            if event.finish:
+                ended.put(i)
+
+        return hear
+
+    lengths = [30, 90, 60, 95, 40, 70]  # the longest would go first in a batch
+    live.submit_all([(DecodeRequest(0, PROMPT[:length], 6), sink(i)) for i, length in enumerate(lengths)])
+    assert sorted(ended.get(timeout=60) for _ in lengths) == list(range(6))
+    assert {*begun[:2]} == {0, 1}
+    assert {*begun[2:4]} == {2, 3}
+    live.close()
 
 
 def test_an_error_reaches_every_caller_and_the_engine_goes_on(served):

@@ -22,6 +22,7 @@ from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA
 MOST_ROWS = 32
 MOST_ROWS_CUDA = 256
 SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of its own
+CHUNK_BESIDE = 256  # tokens of prompts per step that those who already read an answer wait for
 CACHE_BYTES = 1 << 29  # of keys and values, at most, on a processor
 
 Stop = Callable[[Sequence[int]], bool]
@@ -110,10 +111,16 @@ class Decoder:
         self._slots = Slots(0, 0)
         self._remember = self._bytes // 2 // network.bytes_per_position if remember else 0  # positions
         self._remembered: list[_Prefix] = []  # oldest first
+        self._chunk_beside = min(CHUNK_BESIDE, self._chunk_tokens) if remember else self._chunk_tokens
 
     @property
     def idle(self) -> bool:
         return not self._rows and not self._waiting
+
+    @property
+    def vacant(self) -> int:
+        """So many more requests may be admitted at once; none while one waits for memory."""
+        return 0 if self._waiting else self._most_rows - len(self._rows)
 
     @property
     def active(self) -> list[int]:
@@ -202,10 +209,11 @@ class Decoder:
                 self._fill(row.prefix)
                 return []
         trees, keeps, advances = [], [], []
+        chunk = self._chunk()
         tokens: list[int] = []
         positions: list[int] = []
         for slot, row in enumerate(self._rows):
-            room, left = self._chunk_tokens - len(tokens), len(row.own) - row.filled
+            room, left = chunk - len(tokens), len(row.own) - row.filled
             if row.new or room == 0 or (tokens and left > room):
                 continue
             part = row.own[row.filled : row.filled + room]
@@ -230,10 +238,13 @@ class Decoder:
             row.filled += count
         return self._choose([row for row, _ in read], logits)
 
+    def _chunk(self) -> int:
+        return self._chunk_beside if any(row.new for row in self._rows) else self._chunk_tokens
+
     def _fill(self, prefix: _Prefix) -> None:
         """Compute and store the next chunk of a shared prefix."""
         start = prefix.filled
-        part = prefix.tokens[start : start + self._chunk_tokens]
+        part = prefix.tokens[start : start + self._chunk()]
         tree = Tree((Piece(0, len(part), start),), ((prefix.block, start),))
         layout = Layout(tuple(range(start, start + len(part))), (tree,), (Keep(0, len(part), prefix.block, start),))
         self._network.forward(part, layout, [])

@@ -1,13 +1,14 @@
 """One engine for many callers at once: a thread of its own steps the decoder, requests join and leave at any time.
 
-A request that arrives is part of the next step; one that is cancelled costs nothing after the step that runs. Work
-that needs the model but is no generation (scoring, tracing) is run between two steps.
+A request that arrives is part of the next step if there is room, else it waits its turn: first come, first served.
+One that is cancelled costs nothing after the step that runs. Work that needs the model but is no generation (scoring,
+tracing) is run between two steps.
 """
 
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
@@ -49,14 +50,19 @@ class Live:
 
         Returns the number to cancel it by; the request's own id is not looked at.
         """
-        number = next(self._ids)
+        return self.submit_all([(request, sink)])[0]
+
+    def submit_all(self, requests: Sequence[tuple[DecodeRequest, Sink]]) -> list[int]:
+        """Begin several at once, so that what their prompts share is computed once."""
+        numbers = [next(self._ids) for _ in requests]
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine is closed")
-            self._sinks[number] = sink
-            self._arrived.append(replace(request, id=number))
+            for number, (request, sink) in zip(numbers, requests, strict=True):
+                self._sinks[number] = sink
+                self._arrived.append(replace(request, id=number))
             self._changed.notify()
-        return number
+        return numbers
 
     def cancel(self, number: int) -> None:
         """End a request; its sink hears no more. Unknown numbers, and ended ones, are ignored."""
@@ -116,14 +122,14 @@ class Live:
                 if self._closed:
                     self._fail(RuntimeError("the engine was closed"))
                     return
-                arrived, self._arrived = self._arrived, deque()
+                arrived = [self._arrived.popleft() for _ in range(min(self._decoder.vacant, len(self._arrived)))]
                 cancelled, self._cancelled = self._cancelled, set()
                 job = self._jobs.popleft() if self._jobs else None
             try:
                 for number in cancelled:
                     self._decoder.abort(number)
                 for request in arrived:
-                    if request.id not in cancelled:
+                    if request.id in self._sinks:
                         self._decoder.add(request)
                 if job is not None:
                     _run(*job)

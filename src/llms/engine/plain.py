@@ -81,6 +81,10 @@ class PlainDecoder:
         return not self._waiting
 
     @property
+    def vacant(self) -> int:
+        return 0 if self._waiting else 1
+
+    @property
     def active(self) -> list[int]:
         return [request.id for request in list(self._waiting)[:1]]
 

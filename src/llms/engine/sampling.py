@@ -17,6 +17,7 @@ class Sampling:
 
 
 GREEDY = Sampling()
+_HEAD = 512  # likeliest tokens among which a nucleus is looked for first
 
 
 def generator(sampling: Sampling) -> torch.Generator | None:
@@ -25,15 +26,32 @@ def generator(sampling: Sampling) -> torch.Generator | None:
 
 
 def sample(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
-    """A token drawn from logits (V,) after temperature, then top-k, then top-p (Holtzman et al. 2020)."""
-    scores, tokens = (logits.float().cpu() / sampling.temperature).sort(descending=True, stable=True)
+    """A token drawn from logits (V,) after temperature, then top-k, then top-p (Holtzman et al. 2020).
+
+    Drawn by inverting the distribution function: torch.multinomial and a sort of the whole vocabulary would take
+    longer than a small model's step.
+    """
+    scores = logits.float().cpu() / sampling.temperature
+    tokens: Tensor | None = None
     if sampling.top_k:
-        scores = scores[: sampling.top_k]
+        scores, tokens = scores.topk(min(sampling.top_k, len(scores)))
     probabilities = scores.softmax(-1)
     if sampling.top_p < 1:
-        before = probabilities.cumsum(-1) - probabilities
-        probabilities = torch.where(before < sampling.top_p, probabilities, 0.0)
-    return int(tokens[torch.multinomial(probabilities, 1, generator=random)])
+        probabilities, tokens = _nucleus(probabilities, tokens, sampling.top_p)
+    reached = probabilities.cumsum(-1, dtype=torch.float64)
+    place = int(torch.searchsorted(reached, torch.rand(1, generator=random, dtype=torch.float64) * reached[-1], right=True))
+    place = min(place, len(reached) - 1)
+    return place if tokens is None else int(tokens[place])
+
+
+def _nucleus(probabilities: Tensor, tokens: Tensor | None, top_p: float) -> tuple[Tensor, Tensor]:
+    """The fewest likeliest tokens that reach `top_p` together, and their probabilities."""
+    count = len(probabilities)
+    likeliest, places = probabilities.topk(min(_HEAD, count))
+    if len(likeliest) < count and float(likeliest.sum()) < top_p:
+        likeliest, places = probabilities.sort(descending=True)
+    kept = max(1, int((likeliest.cumsum(-1) - likeliest < top_p).sum()))
+    return likeliest[:kept], places[:kept] if tokens is None else tokens[places[:kept]]
 
 
 def likelihood(logits: Tensor, token: int, top: int | None) -> tuple[float | None, tuple[tuple[int, float], ...]]:

@@ -1,6 +1,6 @@
 """How likely each token of a text is, one by one, and what would have been likelier."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,9 +8,9 @@ import torch
 from .layout import Block, Keep, Layout, Piece, Tree
 from .network import Network
 from .prefix import common_prefix
-from .sampling import likelihood
 
 CHUNK_TOKENS = 256  # bounds the logits that exist at once
+_ROWS = 64  # rows of logits that are normalised at a time: they fit the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +35,33 @@ class Tracer:
         self._block = Block(0)
         self._stored = 0
 
-    @torch.inference_mode()
     def trace(self, tokens: Sequence[int], top: int = 1) -> list[Traced]:
         """What each token but the first got, len(tokens) - 1 entries."""
+        return [traced for part in self.parts(tokens, top) for traced in part]
+
+    def parts(self, tokens: Sequence[int], top: int = 1) -> Iterator[list[Traced]]:
+        """The same piece by piece; between two pieces the network may do other work, this tracer none."""
         tokens = tuple(tokens)
         known = common_prefix(self._tokens, tokens) if top == self._top else 0
         start = max(0, min(known, self._stored) - 1) if self._layouts else 0  # the last shared row is read anew
-        traced = self._traced[:start]
-        self._tokens, self._traced, self._top, self._stored = tokens, traced, top, start
+        del self._traced[start:]
+        self._tokens, self._top, self._stored = tokens, top, start
         self._block.reserve(len(tokens))
+        yield self._traced[:start]
         step = CHUNK_TOKENS if self._layouts else max(1, len(tokens) - 1)
         for first in range(start, len(tokens) - 1, step):
             part = tokens[first : min(first + step, len(tokens) - 1)]
-            for row, logits in enumerate(self._logits(part, first)):
-                traced.append(_read(logits, tokens[first + row + 1], top))
+            traced = _read(self._logits(part, first), tokens[first + 1 : first + 1 + len(part)], top)
+            self._traced += traced
             self._stored = first + len(part)
-        return list(traced)
+            yield traced
 
-    @torch.inference_mode()
     def following(self, tokens: Sequence[int], top: int) -> tuple[tuple[int, float], ...]:
         """The `top` likeliest tokens after `tokens`, with their log-probabilities."""
-        logits = self._network.forward_plain(list(tokens), [len(tokens) - 1])[0]
-        return likelihood(logits, 0, top)[1]
+        *_, last = self.trace((*tokens, 0), top)
+        return last.top
 
+    @torch.inference_mode()
     def _logits(self, part: Sequence[int], first: int) -> torch.Tensor:
         if not self._layouts:
             return self._network.forward_plain(part, range(len(part)))
@@ -67,7 +71,15 @@ class Tracer:
         return self._network.forward(part, layout, range(len(part)))
 
 
-def _read(logits: torch.Tensor, token: int, top: int) -> Traced:
-    logprob, best = likelihood(logits, token, top)
-    assert logprob is not None
-    return Traced(logprob, best)
+@torch.inference_mode()
+def _read(logits: torch.Tensor, tokens: Sequence[int], top: int) -> list[Traced]:
+    """logits (n, V) of the places at which `tokens` came."""
+    read = []
+    for first in range(0, len(tokens), _ROWS):
+        block = logits[first : first + _ROWS].float().log_softmax(-1)
+        here = tokens[first : first + len(block)]
+        best = block.topk(min(top, block.shape[-1]))
+        chosen = block[range(len(here)), list(here)].tolist()
+        for logprob, ids, values in zip(chosen, best.indices.tolist(), best.values.tolist(), strict=True):
+            read.append(Traced(logprob, tuple(zip(ids, values, strict=True))))
+    return read
