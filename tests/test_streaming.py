@@ -154,12 +154,36 @@ def test_an_answer_obeys_its_schema(model):
         assert json.loads("".join(delta.text for delta in deltas))["n"] in range(10)
 
 
-def test_a_call_that_must_be_made_is_made_and_valid(model):
-    for choice in ("required", "add"):
-        request = Generate((Message("user", "x"),), 300, temperature=1.0, seed=4, tools=(TOOL,), tool_choice=choice)
-        calls = [call for delta in model.stream(request) for call in delta.tool_calls]
-        assert [call.name for call in calls] == ["add"]
-        assert set(json.loads(calls[0].arguments)) == {"a", "b"}
+@pytest.mark.parametrize(("choice", "parallel"), [("required", False), ("required", True), ("add", True)])
+def test_a_call_that_must_be_made_is_made_and_valid(model, choice, parallel):
+    request = Generate((Message("user", "x"),), 300, temperature=1.0, seed=4, tools=(TOOL,), tool_choice=choice,
+                       parallel_calls=parallel)  # fmt: skip
+    calls = [call for delta in model.stream(request) for call in delta.tool_calls]
+    assert {call.name for call in calls} == {"add"}
+    assert all(set(json.loads(call.arguments)) == {"a", "b"} for call in calls)
+    assert len(calls) == 1 or (parallel and choice == "required")
+
+
+def test_an_answer_is_of_its_form_or_a_call(model):
+    form = {"type": "object", "properties": {"n": {"const": 1}}, "required": ["n"], "additionalProperties": False}
+    seen = set()
+    for seed in range(12):
+        request = Generate((Message("user", "x"),), 300, temperature=1.0, seed=seed, schema=form, tools=(TOOL,),
+                           parallel_calls=False)  # fmt: skip
+        deltas = list(model.stream(request))
+        text, calls = "".join(d.text for d in deltas), [call.name for d in deltas for call in d.tool_calls]
+        assert (json.loads(text), calls) == ({"n": 1}, []) if text else calls == ["add"]
+        seen.add(bool(text))
+    assert seen == {True, False}
+
+
+def test_raw_text_stops_at_the_name_of_a_special_token(model):
+    special = model.tokenizer.start_text
+    plain = list(model.stream(Generate("ab", 300, temperature=1.5, seed=1)))
+    stopped = list(model.stream(Generate("ab", 300, ("never", special), temperature=1.5, seed=1)))
+    assert "".join(d.text for d in plain).startswith("".join(d.text for d in stopped))
+    (whole,) = model.generate(["ab"], max_tokens=300, stop=["never", special], temperature=1.5, seed=1)
+    assert (whole.text, whole.tokens) == ("".join(d.text for d in stopped), stopped[-1].usage.tokens)
 
 
 def test_wrong_schemas_and_choices_are_refused(model):

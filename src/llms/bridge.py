@@ -3,6 +3,7 @@
 run         a coroutine's result, for synchronous callers
 iterate     an async generator as an ordinary one
 in_thread   an ordinary generator as an async one, worked off in a thread
+posted      what other threads call back with, as an async generator
 
 All coroutines that synchronous code waits for run on one event loop, in a thread of its own, so that clients
 which belong to a loop (HTTP connections) serve every call of the process; a notebook's own loop is not touched.
@@ -11,7 +12,9 @@ which belong to a loop (HTTP connections) serve every call of the process; a not
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -104,3 +107,24 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncIter
             yield value
     finally:
         cancel.set()
+
+
+async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncIterator[T]:
+    """What is posted from any thread, in order, without end: `begin(post)` starts those who post and returns what
+    stops them, which is called when the reader leaves. To post never waits; the reader bounds what it asks for."""
+    loop, items, came = asyncio.get_running_loop(), deque[T](), asyncio.Event()
+
+    def post(item: T) -> None:
+        items.append(item)
+        with suppress(RuntimeError):  # the loop was closed, and nobody reads any more
+            loop.call_soon_threadsafe(came.set)
+
+    stop = begin(post)
+    try:
+        while True:
+            await came.wait()
+            came.clear()
+            while items:
+                yield items.popleft()
+    finally:
+        stop()

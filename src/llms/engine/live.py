@@ -41,6 +41,11 @@ class Live:
         return self._engine.network.vocabulary
 
     @property
+    def ends(self) -> frozenset[int]:
+        """The end-of-sequence ids."""
+        return self._engine.end
+
+    @property
     def busy(self) -> int:
         """Requests that are waiting or being worked on."""
         return len(self._sinks)

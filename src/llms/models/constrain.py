@@ -19,20 +19,28 @@ class Grammars:
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None)
         self._decode: Callable[[list[int]], str] = self._tokenizer.decode_str
 
-    def obeying(self, wanted: Mapping[str, Any]) -> "Follow":
-        """A constraint: the answer is JSON that `wanted`, a JSON schema, describes. Raises UsageError if it is none."""
-        return Follow(self._matcher(f"start: {_json(wanted)}"))
+    def following(
+        self, wanted: Mapping[str, Any] | None, tools: Sequence[Mapping[str, Any]], choice: str, parallel: bool
+    ) -> "Follow | FollowCalls":
+        """A constraint: the answer is JSON that `wanted`, a JSON schema, describes, or calls of `tools` that are valid.
 
-    def calling(self, tools: Sequence[Mapping[str, Any]], choice: str) -> "Follow | FollowCalls":
-        """A constraint: a call that is begun (or must be: `choice` is required, or a tool's name) is a valid one."""
+        `choice` is auto (calls may be made), required, or the name of the tool that must be called, once. Raises
+        UsageError if there is no such tool, or the schema is none.
+        """
+        answer = None if wanted is None else _json(wanted)
+        if not tools:
+            return Follow(self._matcher(f"start: {answer}"))
         names = [tool["name"] for tool in tools]
         if choice not in ("auto", "required", *names):
             raise UsageError(f"tool_choice names {choice!r}, which is not among the tools: {', '.join(names)}")
         allowed = [tool for tool in tools if choice in ("auto", "required", tool["name"])]
         call = f"{_json(schema(allowed))} {json.dumps(CLOSE)}"
-        if choice == "auto":
-            return FollowCalls(lambda: self._matcher(f"start: {call}"), self._decode)
-        return Follow(self._matcher(f"start: {json.dumps(OPEN)} {call}"))
+        if choice == "auto" and answer is None:
+            return FollowCalls(lambda: self._matcher(f"start: {call}"), self._decode, parallel)
+        calls = f"{json.dumps(OPEN)} {call}"
+        if parallel and choice in ("auto", "required"):
+            calls += f' ("\\n"? {calls})*'
+        return Follow(self._matcher(f"start: {calls}" if choice != "auto" else f"start: {answer} | {calls}"))
 
     def _matcher(self, grammar: str) -> Any:
         from llguidance import LLMatcher
@@ -62,10 +70,11 @@ class Follow:
 
 
 class FollowCalls:
-    """Free text until a call is opened; from there to its end the call's grammar, and then free text again."""
+    """Free text until a call is opened; from there to its end the call's grammar, and then free text again, or, if
+    calls are not `parallel`, the end."""
 
-    def __init__(self, make: Callable[[], Any], decode: Callable[[list[int]], str]):
-        self._make, self._decode = make, decode
+    def __init__(self, make: Callable[[], Any], decode: Callable[[list[int]], str], parallel: bool):
+        self._make, self._decode, self._parallel = make, decode, parallel
         self._matcher: Any = None
         self._read = 0  # tokens that are behind us
         self._from = 0  # where a next opening may begin
@@ -75,7 +84,7 @@ class FollowCalls:
             self._read += 1
             if self._matcher is not None:
                 self._matcher.consume_token(id)
-                if self._matcher.is_stopped():
+                if self._matcher.is_stopped() and self._parallel:
                     self._matcher, self._from = None, self._read
             elif self._decode(list(new[max(self._from, self._read - len(OPEN)) : self._read])).endswith(OPEN):
                 self._matcher = self._make()

@@ -5,20 +5,22 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ContextOverflow, MissingExtra, ModelError
 from ..tokens.pair import Pair, encode_pairs, encode_texts
 from ..tokens.render import knows_tools, render
 from ..tokens.stop import StopText, cut_at_stop
-from ..tokens.stream import THINKING, Detokenizer
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, TokenChance, Usage
-from .answer import AnswerReader
+from ..tokens.stream import THINKING
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, TokenChance
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
 from .name import Name
 from .system import Capabilities, Generate, Model
 from .toolcalls import CLOSE, OPEN, instructions
+
+if TYPE_CHECKING:
+    from .reply import Prompt, Reply
 
 WORKER_BYTES = 3 << 29  # what one more worker may take beyond the weights that it shares: 1.5 GB
 
@@ -239,51 +241,38 @@ class LocalModel(Model):
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
-        from ..engine import DecodeRequest, Sampling
-
-        offered = request.tools if request.tool_choice != "none" else ()
-        raw = isinstance(request.prompt, str)
-        text = request.prompt if isinstance(request.prompt, str) else self.render(request.prompt, offered)
-        ids = encode_texts(self.tokenizer, [text])[0] or [self.tokenizer.start]
-        room = self.context_window - request.max_tokens
+        prompt, room = self.read(request), self.context_window - request.max_tokens
         if room < 1 or request.max_tokens < 1:
             reason = (
                 f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
             )
             yield Delta(failure=Failure("infra", reason))
             return
-        live, kept = self.live, tuple(ids[-room:])
-        reader = AnswerReader(request, not raw and text.rstrip().endswith(tuple(tag for tag, _ in THINKING)))
-        words = Detokenizer(self.tokenizer.decode if raw else self._decode_visible)
-        decode = DecodeRequest(
-            0,
-            kept,
-            request.max_tokens,
-            Sampling(request.temperature, request.top_k, request.top_p, request.seed),
-            constrain=self._constraint(request),
-            top=request.top,
-        )
-        count, finish = 0, None
-        for event in live.events(decode, cancel):
-            count, finish = count + 1, event.finish
+        reply = self.reply(request, replace(prompt, ids=prompt.ids[-room:]))
+        for event in self.live.events(reply.decode, cancel):
             chance = None if event.logprob is None else self._chance(event.token, event.logprob, event.top)
-            if delta := reader.push("" if event.token in self._ends else words.push(event.token), chance):
+            if delta := reply.push(event, chance):
                 yield delta
-            if reader.stopped:
-                finish = "stop"
+            if reply.ended:
                 break
-        if not reader.stopped and (delta := reader.push(words.flush())):
-            yield delta
-        usage = Usage(len(kept), count, reasoning_tokens=reader.reasoning_tokens)
-        yield replace(reader.flush(), finish=finish or "stop", usage=usage, cut=max(0, len(ids) - room))
+        yield replace(reply.last(), cut=max(0, len(prompt.ids) - room))
 
-    @cached_property
-    def _ends(self) -> frozenset[int]:
-        return self._engine.end | {self.tokenizer.start}
+    def read(self, request: Generate) -> "Prompt":
+        """The whole prompt of `request` as the model reads it."""
+        from .reply import Prompt
 
-    def _decode_visible(self, ids: Sequence[int]) -> str:
-        """Special tokens are shown, since some models mark thinking and tool calls by them; the ends are not."""
-        return self.tokenizer.decode([id for id in ids if id not in self._ends], special=True)
+        raw = isinstance(request.prompt, str)
+        offered = request.tools if request.tool_choice != "none" else ()
+        text = request.prompt if isinstance(request.prompt, str) else self.render(request.prompt, offered)
+        ids = encode_texts(self.tokenizer, [text])[0] or [self.tokenizer.start]
+        return Prompt(tuple(ids), raw, not raw and text.rstrip().endswith(tuple(tag for tag, _ in THINKING)))
+
+    def reply(self, request: Generate, prompt: "Prompt") -> "Reply":
+        """What answers `request`, whose prompt is `prompt`; loads the weights on first use."""
+        from .reply import Reply
+
+        ends = self.live.ends | {self.tokenizer.start}
+        return Reply(request, prompt, self.tokenizer, ends, self._constraint(request))
 
     def _chance(self, token: int, logprob: float, top: Sequence[tuple[int, float]]) -> TokenChance:
         def word(id: int) -> str:
@@ -292,17 +281,16 @@ class LocalModel(Model):
         return TokenChance(word(token), logprob, tuple((word(id), value) for id, value in top))
 
     def _constraint(self, request: Generate) -> Any:
-        if request.schema is not None:
-            return self._grammars.obeying(request.schema)
-        if request.tools and request.tool_choice != "none":
-            return self._grammars.calling(request.tools, request.tool_choice)
-        return None
+        tools = request.tools if request.tool_choice != "none" else ()
+        if request.schema is None and not tools:
+            return None
+        return self._grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls)
 
     @cached_property
     def _grammars(self) -> Any:
         from .constrain import Grammars
 
-        return Grammars(self.tokenizer.fast, self.live.vocabulary, self._engine.end)
+        return Grammars(self.tokenizer.fast, self.live.vocabulary, self.live.ends)
 
     def chat_model(self) -> Any:
         from .chat_model import LocalChatModel

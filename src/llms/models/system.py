@@ -39,8 +39,8 @@ class Generate:
     """One thing to generate: raw text (no chat template) or messages (always with it).
 
     `schema` is a JSON schema that the answer obeys. `tools` are function schemas (name, description, parameters) that
-    may be called; `tool_choice` is auto, none, required, or the name of the one that must be. `top` asks for the
-    log-probability of each token and of so many likeliest ones.
+    may be called; `tool_choice` is auto, none, required, or the name of the one that must be; without `parallel_calls`
+    at most one is made. `top` asks for the log-probability of each token and of so many likeliest ones.
     """
 
     prompt: str | tuple[Message, ...]
@@ -53,6 +53,7 @@ class Generate:
     schema: Mapping[str, Any] | None = None
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: str = "auto"
+    parallel_calls: bool = True
     top: int | None = None
 
 
