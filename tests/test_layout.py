@@ -32,6 +32,8 @@ HOMES = {
     "click": {"cli"},
     "rich": {"cli"},
     "fastapi": {"serve", "web"},
+    "starlette": {"serve", "web"},
+    "uvicorn": {"serve", "web"},
     "openai": {"models"},
     "httpx2": {"models"},
     "genai_prices": {"models"},

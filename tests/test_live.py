@@ -62,9 +62,8 @@ def test_a_cancelled_caller_costs_no_further_token(served):
 
 
 def test_more_callers_than_rows_are_served_in_the_order_in_which_they_came():
-    model, engine = pair("llama")
-    live = Live(engine)
-    live.call(lambda: setattr(live._decoder, "_most_rows", 2))
+    live = Live(pair("llama")[1])
+    live.call(lambda: setattr(live._decoder, "most_rows", 2))
     begun: list[int] = []
     ended = queue.SimpleQueue()
 

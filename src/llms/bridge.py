@@ -13,7 +13,7 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
@@ -58,7 +58,7 @@ async def _next(stream: AsyncIterator[T]) -> T:
     return await anext(stream)
 
 
-async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncIterator[T]:
+async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGenerator[T, None]:
     """The items of `make(cancel)`, produced in a thread; leaving early sets `cancel`, which the producer obeys.
 
     The producer is told to stop between two items: it never runs more than a few items ahead of its reader.
@@ -109,7 +109,7 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncIter
         cancel.set()
 
 
-async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncIterator[T]:
+async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncGenerator[T, None]:
     """What is posted from any thread, in order, without end: `begin(post)` starts those who post and returns what
     stops them, which is called when the reader leaves. To post never waits; the reader bounds what it asks for."""
     loop, items, came = asyncio.get_running_loop(), deque[T](), asyncio.Event()

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
     "models": ("models", "models", "List the models that are at hand."),
+    "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }
 

@@ -102,7 +102,7 @@ class Decoder:
         self._network = network
         self._end = end
         self._chunk_tokens = CHUNK_TOKENS_CUDA if cuda else CHUNK_TOKENS
-        self._most_rows = rows or (MOST_ROWS_CUDA if cuda else MOST_ROWS)
+        self.most_rows = rows or (MOST_ROWS_CUDA if cuda else MOST_ROWS)
         self._bytes = free_bytes(network.device) // 2 if cuda else min(CACHE_BYTES, free_bytes(network.device) // 4)
         self._waiting: deque[DecodeRequest] = deque()
         self._grouped = True
@@ -120,7 +120,7 @@ class Decoder:
     @property
     def vacant(self) -> int:
         """So many more requests may be admitted at once; none while one waits for memory."""
-        return 0 if self._waiting else self._most_rows - len(self._rows)
+        return 0 if self._waiting else self.most_rows - len(self._rows)
 
     @property
     def active(self) -> list[int]:
@@ -149,13 +149,13 @@ class Decoder:
         return self._prefill() + self._decode()
 
     def _admit(self) -> None:
-        if not self._waiting or len(self._rows) >= self._most_rows:
+        if not self._waiting or len(self._rows) >= self.most_rows:
             return
         if not self._grouped:
             self._group()
         if not self._rows:
             self._slots = Slots(0, 0)
-        while self._waiting and len(self._rows) < self._most_rows:
+        while self._waiting and len(self._rows) < self.most_rows:
             request = self._waiting[0]
             row = _Row(request, *self._prefix_of(request), generator(request.sampling))
             capacity = max(self._slots.capacity, row.room, *(other.room for other in self._rows))

@@ -46,6 +46,11 @@ class Live:
         return self._engine.end
 
     @property
+    def rows(self) -> int:
+        """How many requests are worked on at once, at most."""
+        return self._decoder.most_rows
+
+    @property
     def busy(self) -> int:
         """Requests that are waiting or being worked on."""
         return len(self._sinks)

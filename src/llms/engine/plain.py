@@ -69,6 +69,8 @@ class PlainScorer:
 class PlainDecoder:
     """`add`, `step`, `abort` as Decoder's; the first request goes first."""
 
+    most_rows = 1
+
     def __init__(self, network: Network, end: frozenset[int] = frozenset()):
         self._network, self._end = network, end
         self._waiting: deque[DecodeRequest] = deque()

@@ -39,7 +39,9 @@ def sample(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
     if sampling.top_p < 1:
         probabilities, tokens = _nucleus(probabilities, tokens, sampling.top_p)
     reached = probabilities.cumsum(-1, dtype=torch.float64)
-    place = int(torch.searchsorted(reached, torch.rand(1, generator=random, dtype=torch.float64) * reached[-1], right=True))
+    place = int(
+        torch.searchsorted(reached, torch.rand(1, generator=random, dtype=torch.float64) * reached[-1], right=True)
+    )
     place = min(place, len(reached) - 1)
     return place if tokens is None else int(tokens[place])
 

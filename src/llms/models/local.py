@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ContextOverflow, MissingExtra, ModelError
@@ -65,6 +65,28 @@ class CheckpointTokenizer:
 
     def with_special(self, ids: Sequence[int]) -> str:
         return self.decode(ids, special=True)
+
+    def data(self, id: int) -> bytes:
+        """The bytes of text that a token stands for; those of a special token are its name."""
+        name = self._tokenizer.convert_ids_to_tokens(id) or ""
+        if id in self._tokenizer.added_tokens_decoder:
+            return name.encode()
+        if len(name) == 6 and name.startswith("<0x"):
+            return bytes.fromhex(name[3:5])
+        return _bytes_of(name) if self._byte_level else name.replace("▁", " ").encode()
+
+    @cached_property
+    def _byte_level(self) -> bool:
+        return "ByteLevel" in repr(self._tokenizer.backend_tokenizer.decoder)
+
+    def starts(self, text: str, special: bool = True) -> list[int]:
+        """Where in `text` each of its tokens begins, in characters."""
+        offsets = self._tokenizer(text, add_special_tokens=special, return_offsets_mapping=True, verbose=False)
+        starts, seen = [], 0
+        for start, end in offsets["offset_mapping"]:
+            starts.append(min(start, seen))  # some tokenizers leave a space to no token
+            seen = max(seen, end)
+        return starts
 
     @property
     def fast(self) -> Any:
@@ -320,6 +342,19 @@ def _as_text(message: Message) -> Message:
         return Message("user", f"Result of the tool:\n{message.content}")
     calls = "".join(f'{OPEN}{{"name": "{c.name}", "arguments": {c.arguments}}}{CLOSE}' for c in message.tool_calls)
     return Message(message.role, message.content + calls)
+
+
+def _bytes_of(name: str) -> bytes:
+    """Byte-level vocabularies write printable bytes of Latin-1 as themselves, the others as the characters from U+0100
+    on, in order (Radford et al. 2019)."""
+    return bytes(_alphabet()[sign] for sign in name) if all(sign in _alphabet() for sign in name) else name.encode()
+
+
+@cache
+def _alphabet() -> dict[str, int]:
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
 
 
 def _cores() -> int:

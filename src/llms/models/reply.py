@@ -38,6 +38,7 @@ class Reply:
         self._words = Detokenizer(decode)
         self._prompt_tokens, self._tokens = len(prompt.ids), 0
         self._finish: Finish | None = None
+        self.begins = self._read = 0  # characters before the last token, and before the next one
         stops = prompt.raw and any(request.stop)  # raw text stops at special tokens' names too, which are not shown
         self.decode = DecodeRequest(
             0,
@@ -62,7 +63,10 @@ class Reply:
         """What `event` adds; None if nothing may be shown yet."""
         end = event.token in self._ends
         self._tokens += 1
-        delta = self._reader.push("" if end else self._words.push(event.token), None if end else chance)
+        self.begins = self._read
+        text = "" if end else self._words.push(event.token)
+        self._read += len(text)
+        delta = self._reader.push(text, None if end else chance)
         self._finish = "stop" if self.stopped else event.finish
         return delta
 

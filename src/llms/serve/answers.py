@@ -1,0 +1,122 @@
+"""Answers of the engine on an event loop: rows that are worked on together, until the client has gone."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from .. import bridge
+from ..engine import Event, Live
+from ..models.reply import Reply
+from ..values import Delta
+from .refusal import Refused
+
+Row = tuple[int, Event | None, Delta | None]
+log = logging.getLogger("uvicorn.error")
+
+
+async def rows(live: Live, replies: Sequence[Reply]) -> AsyncGenerator[Row, None]:
+    """(row, event, what it adds) as it comes; the last of each row has no event. Leaving early ends all of them."""
+    numbers: list[int] = []
+
+    def begin(post: Callable[[tuple[int, Event | BaseException]], None]) -> Callable[[], None]:
+        def sink(row: int) -> Callable[[Event | BaseException], None]:
+            return lambda event: post((row, event))
+
+        def stop() -> None:
+            for number in numbers:
+                live.cancel(number)
+
+        numbers.extend(live.submit_all([(reply.decode, sink(row)) for row, reply in enumerate(replies)]))
+        return stop
+
+    left = len(replies)
+    async with aclosing(bridge.posted(begin)) as events:
+        async for row, event in events:
+            if isinstance(event, BaseException):
+                raise event
+            reply = replies[row]
+            if reply.ended:
+                continue
+            yield row, event, reply.push(event)
+            if reply.ended:
+                live.cancel(numbers[row])
+                yield row, None, reply.last()
+                left -= 1
+            if not left:
+                return
+
+
+class Answer(Response):
+    """Sends what `work()` yields: one JSON object, or, if `stream`, each as an event of a stream that ends with [DONE].
+
+    The work ends when the client goes away.
+    """
+
+    def __init__(self, work: Callable[[], AsyncGenerator[dict[str, Any], None]], stream: bool):
+        self.work, self.stream = work, stream
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await unless_gone(receive, self._write(scope, receive, send))
+
+    async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+        try:
+            async with aclosing(self.work()) as items:
+                async for item in items:
+                    if not self.stream:
+                        await JSONResponse(item)(scope, receive, send)
+                        return
+                    if not begun:
+                        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+                        begun = True
+                    await send({"type": "http.response.body", "body": _event(item), "more_body": True})
+        except Exception as error:
+            refused = _refused(error)
+            if not begun:
+                await refused.response(scope, receive, send)
+                return
+            await send({"type": "http.response.body", "body": _event(refused.body), "more_body": True})
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
+
+
+STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+def _event(item: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _refused(error: Exception) -> Refused:
+    if isinstance(error, Refused):
+        return error
+    log.error("a request failed", exc_info=error)
+    return Refused("the server failed to answer; its log says why", status=500)
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+    """Carry out `work`; it is cancelled once the client has gone away."""
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watching.cancel()
+        working.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+    if not working.cancelled():
+        working.result()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

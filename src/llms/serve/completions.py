@@ -1,0 +1,215 @@
+"""/v1/completions: raw text continued, and, with `echo` and `logprobs`, scored token by token."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..engine import Event, Traced
+from ..models.reply import Prompt, Reply
+from ..models.system import Generate
+from ..tokens.pair import encode_texts
+from ..values import Delta, Finish, Usage
+from . import answers
+from .chat import LEAST_LOGPROB, usage
+from .refusal import Refused, too_long
+from .requests import CompletionRequest
+from .served import Served
+
+Entry = tuple[int, str, float | None, dict[str, float] | None]  # offset, token, its log-probability, the likeliest
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A prompt: its ids, its text, and where in that each token begins."""
+
+    ids: tuple[int, ...]
+    text: str
+    starts: tuple[int, ...]
+
+
+async def complete(served: Served, asked: CompletionRequest) -> AsyncGenerator[dict[str, Any], None]:
+    """The answer as one object, or as the chunks of a stream. Raises Refused."""
+    count = asked.n or 1
+    with served.room(len(asked.prompt) * count, "prompt" if len(asked.prompt) > 1 else "n"):
+        given = await asyncio.to_thread(lambda: [_read(served, asked, prompt) for prompt in asked.prompt])
+        traces = [await _trace(served, asked, prompt) for prompt in given]
+        replies = await asyncio.to_thread(_replies, served, asked, given)
+        forming = _Forming(served, asked, given, replies)
+        for index, trace in enumerate(traces):
+            for row in range(index * count, (index + 1) * count) if asked.echo else ():
+                for chunk in forming.echo(row, given[index], trace):
+                    yield chunk
+        async with aclosing(_events(served, asked, traces, replies)) as rows:
+            async for row, event, delta in rows:
+                for chunk in forming.add(row, event, delta):
+                    yield chunk
+        for chunk in forming.end(sum(len(prompt.ids) for prompt in given)):
+            yield chunk
+
+
+def _read(served: Served, asked: CompletionRequest, prompt: str | tuple[int, ...]) -> Given:
+    """Raises Refused if the prompt is too long, or holds ids that the model does not know."""
+    tokenizer, window, new = served.model.tokenizer, served.model.context_window, asked.max_tokens or 0
+    if isinstance(prompt, str):
+        ids = tuple(encode_texts(tokenizer, [prompt])[0]) or (tokenizer.start,)
+    else:
+        ids = prompt
+    if ids and max(ids) >= served.live.vocabulary:
+        raise Refused(
+            f"token id {max(ids)} is beyond the vocabulary of {served.live.vocabulary}", "prompt", "invalid_value"
+        )
+    if len(ids) + new > window + (new == 0):  # what is only scored ends one token later: that one is not read
+        raise too_long(window, len(ids), new, "prompt")
+    if not asked.echo:
+        return Given(ids, "", ())
+    if isinstance(prompt, str):
+        special = not (tokenizer.start_text and prompt.startswith(tokenizer.start_text))
+        return Given(ids, prompt, tuple(tokenizer.starts(prompt, special)) or (0,))
+    starts, data = [], b""
+    for token in ids:
+        starts.append(len(data.decode(errors="ignore")))
+        data += served.data(token)
+    return Given(ids, data.decode(errors="replace"), tuple(starts))
+
+
+async def _trace(served: Served, asked: CompletionRequest, given: Given) -> list[Traced]:
+    """What each token of the prompt but the first got, and, behind them, what would come next; if it is asked for."""
+    if not asked.echo or asked.logprobs is None:
+        return []
+    return await served.trace((*given.ids, 0) if _one_greedy(asked) else given.ids, max(1, asked.logprobs))
+
+
+def _one_greedy(asked: CompletionRequest) -> bool:
+    """Whether the trace of the prompt gives the answer too."""
+    return bool(asked.echo) and asked.logprobs is not None and asked.max_tokens == 1 and asked.temperature == 0
+
+
+def _replies(served: Served, asked: CompletionRequest, given: Sequence[Given]) -> list[Reply]:
+    if not asked.max_tokens:
+        return []
+    seed = secrets.randbits(62) if asked.seed is None else asked.seed
+    return [
+        served.model.reply(
+            Generate(
+                "",
+                asked.max_tokens,
+                tuple(asked.stop),
+                1.0 if asked.temperature is None else asked.temperature,
+                asked.top_k or 0,
+                1.0 if asked.top_p is None else asked.top_p,
+                seed + row,
+                top=asked.logprobs,
+            ),
+            Prompt(prompt.ids, raw=True),
+        )
+        for prompt in given
+        for row in range(asked.n or 1)
+    ]
+
+
+async def _events(
+    served: Served, asked: CompletionRequest, traces: Sequence[list[Traced]], replies: Sequence[Reply]
+) -> AsyncGenerator[answers.Row, None]:
+    if not _one_greedy(asked):
+        if replies:
+            async with aclosing(answers.rows(served.live, replies)) as rows:
+                async for found in rows:
+                    yield found
+        return
+    for row, reply in enumerate(replies):
+        top = traces[row // (asked.n or 1)][-1].top
+        token, logprob = top[0]
+        finish: Finish = "stop" if token in served.live.ends else "length"
+        event = Event(0, token, finish, logprob, top)
+        yield row, event, reply.push(event)
+        yield row, None, reply.last()
+
+
+@dataclass
+class _Row:
+    base: int = 0  # characters of the echoed prompt
+    shown: int = 0  # characters of the answer that were shown
+    text: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    pending: list[Entry] = field(default_factory=list)  # of text that is held back
+    finish: str | None = None
+
+
+class _Forming:
+    """Puts what rows bring into the form of the protocol: chunks of a stream, or one object at the end."""
+
+    def __init__(self, served: Served, asked: CompletionRequest, given: Sequence[Given], replies: Sequence[Reply]):
+        self._served, self._asked, self._replies = served, asked, replies
+        self._rows = [_Row() for _ in range(len(given) * (asked.n or 1))]
+        self._found: list[Usage] = []
+        self._base: dict[str, Any] = {
+            "id": f"cmpl-{secrets.token_hex(12)}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": asked.model,
+        }
+        if asked.stream and asked.usage_wanted:
+            self._base["usage"] = None
+
+    def echo(self, row: int, given: Given, trace: Sequence[Traced]) -> list[dict[str, Any]]:
+        self._rows[row].base = len(given.text)
+        entries: list[Entry] = []
+        if self._asked.logprobs is not None:
+            entries.append((given.starts[0], self._served.name(given.ids[0]), None, None))
+            for start, token, traced in zip(given.starts[1:], given.ids[1:], trace, strict=False):
+                entries.append(self._entry(start, token, traced.logprob, traced.top))
+        return self._take(row, given.text, entries, None)
+
+    def add(self, row: int, event: Event | None, delta: Delta | None) -> list[dict[str, Any]]:
+        here, reply = self._rows[row], self._replies[row]
+        if event is not None and event.logprob is not None:
+            here.pending.append(self._entry(here.base + reply.begins, event.token, event.logprob, event.top))
+        if delta is None:
+            return []
+        here.shown += len(delta.text)
+        last = delta.finish is not None and not reply.stopped  # else what lies behind the stop string is not shown
+        ready = [entry for entry in here.pending if last or entry[0] < here.base + here.shown]
+        here.pending = here.pending[len(ready) :]
+        if delta.usage is not None:
+            self._found.append(delta.usage)
+        return self._take(row, delta.text, ready, delta.finish)
+
+    def end(self, prompt_tokens: int) -> list[dict[str, Any]]:
+        spent = usage(prompt_tokens, self._found)
+        if self._asked.stream:
+            ended = [] if self._replies else [self._chunk(row, "", [], "length") for row in range(len(self._rows))]
+            return [*ended, {**self._base, "choices": [], "usage": spent}] if self._asked.usage_wanted else ended
+        choices = [self._choice(i, row.text, row.entries, row.finish or "length") for i, row in enumerate(self._rows)]
+        return [{**self._base, "choices": choices, "usage": spent}]
+
+    def _take(self, row: int, text: str, entries: list[Entry], finish: str | None) -> list[dict[str, Any]]:
+        here = self._rows[row]
+        if self._asked.stream:
+            return [self._chunk(row, text, entries, finish)] if text or entries or finish else []
+        here.text += text
+        here.entries += entries
+        here.finish = finish
+        return []
+
+    def _entry(self, start: int, token: int, logprob: float, top: Sequence[tuple[int, float]]) -> Entry:
+        """With the likeliest tokens stands the one that came, even if it is none of them."""
+        name = self._served.name(token)
+        likeliest = {name: logprob}
+        for other, value in list(top)[: self._asked.logprobs]:
+            other_name = self._served.name(other)
+            likeliest[other_name] = max(value, likeliest.get(other_name, value))
+        return start, name, max(logprob, LEAST_LOGPROB), {k: max(v, LEAST_LOGPROB) for k, v in likeliest.items()}
+
+    def _chunk(self, row: int, text: str, entries: list[Entry], finish: str | None) -> dict[str, Any]:
+        return {**self._base, "choices": [self._choice(row, text, entries, finish)]}
+
+    def _choice(self, row: int, text: str, entries: list[Entry], finish: str | None) -> dict[str, Any]:
+        scores = None
+        if self._asked.logprobs is not None:
+            starts, tokens, values, tops = zip(*entries, strict=True) if entries else ((), (), (), ())
+            scores = {"tokens": tokens, "token_logprobs": values, "top_logprobs": tops, "text_offset": starts}
+        return {"index": row, "text": text, "logprobs": scores, "finish_reason": finish}

@@ -1,0 +1,88 @@
+"""Before anything of a request is read: is the caller known, was this server meant, and is there room for the body."""
+
+import hmac
+from ipaddress import ip_address
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .refusal import Refused
+from .served import Limits
+
+
+def loopback(host: str) -> bool:
+    """Whether `host` can only be reached from this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Lets through what has the `key`; without a key, only what was sent to a loopback name, so that no web page can
+    reach the server under a name of its own. Bodies are bounded each and together."""
+
+    def __init__(self, app: ASGIApp, limits: Limits, key: str | None):
+        self._app, self._limits, self._key = app, limits, key
+        self._bodies = 0  # bytes of all requests that are being worked on
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            self._check_caller(scope["path"], headers)
+            self._check_size(headers)
+        except Refused as refused:
+            await refused.response(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            size = len(message.get("body", b""))
+            read, self._bodies = read + size, self._bodies + size
+            if read > self._limits.body:
+                raise self._too_large(f"more than {read}")
+            if self._bodies > self._limits.bodies:
+                raise _full()
+            return message
+
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._bodies -= read
+
+    def _check_caller(self, path: str, headers: Headers) -> None:
+        if self._key is None:
+            host = headers.get("host", "")
+            name = host if host.endswith("]") else host.rpartition(":")[0] or host
+            if not loopback(name):
+                raise Refused(f"this server answers to 127.0.0.1 and localhost, not to {name}", status=403)
+            return
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        if path != "/health" and not hmac.compare_digest(given.encode(), self._key.encode()):
+            said = f"Incorrect API key provided: {given[:3]}…" if given else "You did not provide an API key"
+            raise Refused(
+                f"{said}; send the server's key as Authorization: Bearer KEY", code="invalid_api_key", status=401
+            )
+
+    def _check_size(self, headers: Headers) -> None:
+        stated: Any = headers.get("content-length", "0")
+        if stated.isdigit() and int(stated) > self._limits.body:
+            raise self._too_large(stated)
+        if stated.isdigit() and self._bodies + int(stated) > self._limits.bodies:
+            raise _full()
+
+    def _too_large(self, size: str) -> Refused:
+        return Refused(f"the body has {size} bytes; at most {self._limits.body} are read", status=413)
+
+
+def _full() -> Refused:
+    message = "the bodies of other requests fill the memory that is set aside for them; try again"
+    return Refused(message, code="rate_limit_exceeded", status=429, headers={"retry-after": "2"})

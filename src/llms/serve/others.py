@@ -1,0 +1,96 @@
+"""What is asked besides answers: which models there are, embeddings, tokens."""
+
+import asyncio
+import base64
+import math
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import LlmsError
+from ..models.system import Generate
+from .chat import message, tools
+from .refusal import Refused
+from .requests import DetokenizeRequest, EmbeddingRequest, TokenizeRequest
+from .served import Served, Shelf
+
+
+def models(shelf: Shelf) -> dict[str, Any]:
+    windows = {name: served.model.context_window for name, served in shelf.generating.items()}
+    windows |= {name: model.context_window for name, model in shelf.embedding.items()}
+    return {"object": "list", "data": [_model(shelf, name, window) for name, window in windows.items()]}
+
+
+def model(shelf: Shelf, name: str) -> dict[str, Any]:
+    """Raises Refused."""
+    found = next((entry for entry in models(shelf)["data"] if entry["id"] == name), None)
+    if found is None:
+        raise Refused(f"The model `{name}` does not exist", "model", "model_not_found", 404)
+    return found
+
+
+def _model(shelf: Shelf, name: str, window: int) -> dict[str, Any]:
+    """`max_model_len` is what other servers call the context window."""
+    entry = {"id": name, "object": "model", "created": shelf.began, "owned_by": "llms"}
+    return {**entry, "context_window": window, "max_model_len": window}
+
+
+async def embed(shelf: Shelf, asked: EmbeddingRequest) -> dict[str, Any]:
+    """Raises Refused."""
+    found = shelf.find_embedding(asked.model)
+    try:
+        made = await asyncio.to_thread(found.embed, asked.input)
+    except LlmsError as error:
+        raise Refused(str(error), "input", "context_length_exceeded") from error
+    rows = made.rows
+    if asked.dimensions is not None:
+        if asked.dimensions > len(rows[0]):
+            raise Refused(f"dimensions: the vectors of {asked.model} have {len(rows[0])}", "dimensions")
+        rows = [_unit(row[: asked.dimensions]) for row in rows]
+    coded = _base64 if asked.encoding_format == "base64" else list
+    return {
+        "object": "list",
+        "model": asked.model,
+        "data": [{"object": "embedding", "index": i, "embedding": coded(row)} for i, row in enumerate(rows)],
+        "usage": {"prompt_tokens": made.tokens, "total_tokens": made.tokens},
+    }
+
+
+def _unit(row: Sequence[float]) -> list[float]:
+    length = math.sqrt(sum(value * value for value in row)) or 1.0
+    return [value / length for value in row]
+
+
+def _base64(row: Sequence[float]) -> str:
+    """32-bit floats, little-endian."""
+    return base64.b64encode(array("f", row).tobytes()).decode()
+
+
+async def tokenize(served: Served, asked: TokenizeRequest) -> dict[str, Any]:
+    """Raises Refused."""
+    found = await asyncio.to_thread(_tokens, served, asked)
+    return {"tokens": found, "count": len(found), "max_model_len": served.model.context_window}
+
+
+def _tokens(served: Served, asked: TokenizeRequest) -> list[int]:
+    if asked.messages is None:
+        return served.model.tokenizer.encode([asked.prompt or ""], special=asked.add_special_tokens)[0]
+    request = Generate(tuple(message(given) for given in asked.messages), tools=tools(asked.tools))
+    try:
+        return list(served.model.read(request).ids)
+    except LlmsError as error:
+        raise Refused(str(error), "messages") from error
+
+
+def detokenize(served: Served, asked: DetokenizeRequest) -> dict[str, Any]:
+    """Raises Refused."""
+    if asked.tokens and max(asked.tokens) >= served.live.vocabulary:
+        raise Refused(f"token id {max(asked.tokens)} is beyond the vocabulary of {served.live.vocabulary}", "tokens")
+    return {"prompt": served.model.tokenizer.with_special(asked.tokens)}
+
+
+def tokenizer_info(served: Served) -> dict[str, Any]:
+    """What lm-evaluation-harness asks for before it counts tokens over HTTP."""
+    checkpoint = served.model.checkpoint
+    names = {name: checkpoint.special_tokens.get(name) for name in ("bos_token", "eos_token", "pad_token")}
+    return {**names, "chat_template": checkpoint.chat_template}

@@ -1,0 +1,59 @@
+"""Errors as OpenAI's clients expect them: {"error": {message, type, param, code}}."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "requests", 500: "server_error"}
+
+
+class Refused(Exception):
+    """A request that is not answered. `param` names the field at fault."""
+
+    def __init__(
+        self,
+        message: str,
+        param: str | None = None,
+        code: str | None = None,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+    ):
+        super().__init__(message)
+        self.message, self.param, self.code, self.status, self.headers = message, param, code, status, headers
+
+    @property
+    def body(self) -> dict[str, Any]:
+        kind = TYPES.get(self.status, "invalid_request_error")
+        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+
+    @property
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.body, self.status, dict(self.headers or {}))
+
+
+def too_long(window: int, prompt: int, answer: int, param: str) -> Refused:
+    """A prompt of so many tokens that it and its answer do not fit the context window."""
+    return Refused(
+        f"This model's maximum context length is {window} tokens. However, you requested {prompt + answer} tokens "
+        f"({prompt} in the {param}, {answer} in the completion). Please reduce the length of the {param} or completion.",
+        param,
+        "context_length_exceeded",
+    )
+
+
+def invalid(errors: Sequence[Mapping[str, Any]]) -> Refused:
+    """What the first of pydantic's errors says, in terms of the body that was sent."""
+    error = errors[0]
+    if error["type"] == "json_invalid":
+        return Refused(f"the body is not JSON: {error.get('ctx', {}).get('error', error['msg'])}")
+    place = [part for part in error["loc"] if part != "body"]
+    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or None
+    if param is None:
+        return Refused("the body must be a JSON object, sent with content-type: application/json")
+    if error["type"] == "extra_forbidden":
+        return Refused(f"{param} is not supported by this server; leave it out", param, "unsupported_parameter")
+    if error["type"] == "missing":
+        return Refused(f"you must provide {param}", param, "missing_required_parameter")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return Refused(f"{param}: {message[:1].lower()}{message[1:]}", param, "invalid_value")

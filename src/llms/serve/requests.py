@@ -1,0 +1,270 @@
+"""What may be asked over HTTP. A field that the server does not honour is refused by name, never ignored.
+
+Fields that only tell OpenAI about the caller are taken, and so are others at the value that changes nothing.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+ABOUT_THE_CALLER = (
+    "metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
+    "service_tier", "store", "user",
+)  # fmt: skip
+CHANGES_NOTHING: Mapping[str, tuple[Any, ...]] = {
+    "audio": (None,),
+    "best_of": (None, 1),
+    "frequency_penalty": (None, 0),
+    "function_call": (None, "none"),
+    "functions": (None, []),
+    "logit_bias": (None, {}),
+    "modalities": (None, ["text"]),
+    "moderation": (None,),
+    "prediction": (None,),
+    "presence_penalty": (None, 0),
+    "reasoning_effort": (None,),
+    "suffix": (None, ""),
+    "verbosity": (None, "medium"),
+    "web_search_options": (None,),
+}
+OF_OUR_ANSWERS: Mapping[str, tuple[Any, ...]] = {"annotations": (None, []), "audio": (None,), "function_call": (None,)}
+MOST_STOPS = 64
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value or []
+
+
+def _as_parts(value: Any) -> Any:
+    return [{"type": "text", "text": value}] if isinstance(value, str) else value or []
+
+
+def _prompts(value: Any) -> list[str | tuple[int, ...]]:
+    """A string, strings, token ids, or lists of token ids, as a list of prompts; None is the empty prompt."""
+    if value is None or isinstance(value, str):
+        return [value or ""]
+    if isinstance(value, list) and value:
+        if _ids(value):
+            return [tuple(value)]
+        if all(isinstance(prompt, str) or (_ids(prompt) and prompt) for prompt in value):
+            return [prompt if isinstance(prompt, str) else tuple(prompt) for prompt in value]
+    raise ValueError("must be a string, a list of strings, a list of token ids, or a list of lists of token ids")
+
+
+def _ids(value: Any) -> bool:
+    return isinstance(value, list) and all(type(token) is int and 0 <= token < 1 << 31 for token in value)
+
+
+def _chosen(value: Any) -> Any:
+    """The name of the function, where the choice is {"type": "function", "function": {"name": …}}."""
+    if isinstance(value, dict):
+        named = value.get("function")
+        if value.get("type") != "function" or not isinstance(named, dict) or not isinstance(named.get("name"), str):
+            raise ValueError('must be none, auto, required, or {"type": "function", "function": {"name": …}}')
+        return named["name"]
+    if value not in (None, "none", "auto", "required"):
+        raise ValueError('must be none, auto, required, or {"type": "function", "function": {"name": …}}')
+    return value
+
+
+def _without(idle: Mapping[str, tuple[Any, ...]], names: Collection[str] = ()) -> Callable[[Any], Any]:
+    """Drops fields of these `names`, and those that have an idle value."""
+
+    def dropped(name: str, value: Any) -> bool:
+        return name in names or any(value == rest and not isinstance(value, bool) for rest in idle.get(name, ()))
+
+    def drop(body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if not dropped(name, value)}
+
+    return drop
+
+
+class TextPart(Strict):
+    type: Literal["text"]
+    text: str
+
+
+class CalledFunction(Strict):
+    name: str
+    arguments: str
+
+
+class Call(Strict):
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
+class ChatMessage(Strict):
+    """`name` is taken of tool messages alone, where it repeats what the id says; thinking is not shown to the model."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Annotated[list[TextPart], BeforeValidator(_as_parts)] = []
+    tool_calls: Annotated[list[Call], BeforeValidator(lambda value: value or [])] = []
+    tool_call_id: Annotated[str | None, Field(validate_default=True)] = None
+    name: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+
+    _idle = model_validator(mode="before")(_without(OF_OUR_ANSWERS))
+
+    @field_validator("tool_calls", "refusal", "reasoning_content")
+    @classmethod
+    def _of_the_assistant(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and info.data.get("role") != "assistant":
+            raise ValueError(f"a message of role {info.data.get('role')} has none")
+        return value
+
+    @field_validator("tool_call_id", "name")
+    @classmethod
+    def _of_tools(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("role") != "tool":
+            raise ValueError(f"a message of role {info.data.get('role')} has none; only tool messages do")
+        if value is None and info.field_name == "tool_call_id" and info.data.get("role") == "tool":
+            raise ValueError("a message of role tool says which call it answers")
+        return value
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.content)
+
+
+class Function(Strict):
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(Strict):
+    type: Literal["function"]
+    function: Function
+
+
+class Schema(Strict):
+    name: str
+    description: str | None = None
+    schema_: Annotated[dict[str, Any], Field(alias="schema")] = {"type": "object"}
+    strict: bool | None = None
+
+
+class Form(Strict):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: Annotated[Schema | None, Field(validate_default=True)] = None
+
+    @field_validator("json_schema")
+    @classmethod
+    def _goes_with_its_type(cls, value: Any, info: ValidationInfo) -> Any:
+        if (value is None) == (info.data.get("type") == "json_schema"):
+            raise ValueError("goes with the type json_schema, and with no other")
+        return value
+
+    @property
+    def wanted(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer must obey."""
+        if self.json_schema is not None:
+            return self.json_schema.schema_
+        return {"type": "object"} if self.type == "json_object" else None
+
+
+class StreamOptions(Strict):
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+class Sampled(Strict):
+    """What chat and plain completions have in common. `top_k` is an addition to OpenAI's fields."""
+
+    model: str
+    n: Annotated[int, Field(ge=1, le=128)] | None = 1
+    stop: Annotated[list[str], BeforeValidator(_as_list), Field(max_length=MOST_STOPS)] = []
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = 1.0
+    top_k: Annotated[int, Field(ge=0)] | None = 0
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+
+    _idle = model_validator(mode="before")(_without(CHANGES_NOTHING, ABOUT_THE_CALLER))
+
+    @field_validator("stream_options")
+    @classmethod
+    def _of_streams(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and not info.data.get("stream"):
+            raise ValueError("goes with stream: true")
+        return value
+
+    @property
+    def usage_wanted(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class ChatRequest(Sampled):
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    logprobs: bool | None = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    response_format: Form | None = None
+    tools: Annotated[list[Tool], BeforeValidator(lambda value: value or []), Field(max_length=128)] = []
+    tool_choice: Annotated[str | None, BeforeValidator(_chosen)] = None
+    parallel_tool_calls: bool | None = True
+
+    @field_validator("top_logprobs")
+    @classmethod
+    def _of_logprobs(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and not info.data.get("logprobs"):
+            raise ValueError("goes with logprobs: true")
+        return value
+
+    @field_validator("tool_choice")
+    @classmethod
+    def _of_tools(cls, value: Any, info: ValidationInfo) -> Any:
+        names = [tool.function.name for tool in info.data.get("tools", ())]
+        if value not in (None, "none", "auto", "required", *names) or (value not in (None, "none") and not names):
+            raise ValueError(f"{value} is not among the tools: {', '.join(names) or 'there are none'}")
+        return value
+
+
+class CompletionRequest(Sampled):
+    prompt: Annotated[list[str | tuple[int, ...]], BeforeValidator(_prompts), Field(max_length=2048)]
+    max_tokens: Annotated[int, Field(ge=0)] | None = 16
+    echo: bool | None = False
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+
+
+class EmbeddingRequest(Strict):
+    model: str
+    input: Annotated[list[str | tuple[int, ...]], BeforeValidator(_prompts), Field(max_length=2048)]
+    encoding_format: Literal["float", "base64"] | None = "float"
+    dimensions: Annotated[int, Field(ge=1)] | None = None
+    user: str | None = None
+
+
+class TokenizeRequest(Strict):
+    """Raw text, or messages as the model reads them; `model` may be left out where there is only one."""
+
+    model: str | None = None
+    messages: list[ChatMessage] | None = None
+    tools: list[Tool] = []
+    prompt: Annotated[str | None, Field(validate_default=True)] = None
+    add_special_tokens: bool = True
+
+    @field_validator("prompt")
+    @classmethod
+    def _or_messages(cls, value: Any, info: ValidationInfo) -> Any:
+        if (value is None) == (info.data.get("messages") is None):
+            raise ValueError("give either prompt or messages")
+        return value
+
+
+class DetokenizeRequest(Strict):
+    model: str | None = None
+    tokens: list[Annotated[int, Field(ge=0)]]

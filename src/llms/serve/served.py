@@ -1,0 +1,122 @@
+"""The models that are served, and how much may be asked of them at once."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+
+from .. import bridge
+from ..engine import Traced, Tracer
+from ..models.embedding import EmbeddingModel
+from ..models.local import LocalModel
+from .refusal import Refused
+
+RETRY_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`waiting` rows per model beside those that are worked on, `body` bytes of a request, `bodies` of all at once.
+
+    `request_seconds` is how long a request may take to arrive, `stall_seconds` how long an answer may go unread.
+    """
+
+    waiting: int = 256
+    body: int = 16 << 20
+    bodies: int = 256 << 20
+    connections: int = 512
+    request_seconds: float = 60.0
+    stall_seconds: float = 60.0
+
+
+class Served:
+    """A local model that generates, loaded."""
+
+    def __init__(self, model: LocalModel, waiting: int):
+        self.model, self.live = model, model.live
+        self.most = self.live.rows + waiting
+        self._held = 0
+        engine = model.engine
+        self._tracer, self._tracing = Tracer(engine.network, engine.verdict.follows), asyncio.Lock()
+        self.data = cache(model.tokenizer.data)
+
+    @contextmanager
+    def room(self, rows: int, param: str) -> Iterator[None]:
+        """A place for so many rows while the context lasts. Raises Refused; `param` is the field that wants so many."""
+        if rows > self.most:
+            raise Refused(f"{param}: {rows} answers at once are asked for; at most {self.most} are given", param)
+        if self._held + rows > self.most:
+            message = f"{self._held} answers are being worked on or waited for, which is as many as may be; try again"
+            raise Refused(message, code="rate_limit_exceeded", status=429, headers={"retry-after": str(RETRY_SECONDS)})
+        self._held += rows
+        try:
+            yield
+        finally:
+            self._held -= rows
+
+    async def trace(self, tokens: Sequence[int], top: int) -> list[Traced]:
+        """What each token but the first got. Others are served between the pieces of a long text."""
+        traced: list[Traced] = []
+        async with self._tracing:
+            parts = self._tracer.parts(tokens, top)
+            pieces = bridge.in_thread(lambda _: iter(lambda: self.live.call(lambda: next(parts, None)), None))
+            async with aclosing(pieces) as found:
+                async for piece in found:
+                    traced += piece
+        return traced
+
+    def name(self, token: int) -> str:
+        """A token in words, as OpenAI writes it: `bytes:\\xe2` where it is a part of a character."""
+        data = self.data(token)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
+
+
+class Shelf:
+    """Models by the names under which they are asked for: as they were given, or without options where that is clear."""
+
+    def __init__(self, models: Sequence[LocalModel], embeddings: Sequence[EmbeddingModel], waiting: int):
+        self.began = int(time.time())
+        self.generating = {model.name.text: Served(model, waiting) for model in models}
+        self.embedding = {model.name.text: model for model in embeddings}
+
+    def find(self, name: str) -> Served:
+        """The model that answers to `name`. Raises Refused."""
+        known = self._known(name)
+        if known in self.embedding:
+            raise Refused(f"{known} makes embeddings and generates no text; ask it at /v1/embeddings", "model")
+        return self.generating[known]
+
+    def find_embedding(self, name: str) -> EmbeddingModel:
+        known = self._known(name)
+        if known in self.generating:
+            raise Refused(
+                f"{known} generates text and makes no embeddings; serve an embedding model with --embeddings", "model"
+            )
+        return self.embedding[known]
+
+    def only(self, name: str | None) -> Served:
+        """The model that answers to `name`; without one, the only one there is."""
+        if name is None and len(self.generating) != 1:
+            raise Refused("several models are served; say which by model", "model", "missing_required_parameter")
+        return self.find(next(iter(self.generating)) if name is None else name)
+
+    def _known(self, name: str) -> str:
+        names = [*self.generating, *self.embedding]
+        if name in names:
+            return name
+        near = [known for known in names if known.partition("?")[0] == name]
+        if len(near) != 1:
+            message = f"The model `{name}` does not exist; served are: {', '.join(names)}"
+            raise Refused(message, "model", "model_not_found", 404)
+        return near[0]
+
+    def close(self) -> None:
+        for served in self.generating.values():
+            served.model.close()
+        for model in self.embedding.values():
+            model.close()

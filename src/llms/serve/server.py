@@ -1,0 +1,143 @@
+"""The application, and the process that serves it."""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from ..errors import UsageError
+from . import others
+from .answers import Answer
+from .chat import chat
+from .completions import complete
+from .connection import Connection
+from .guard import Guard, loopback
+from .refusal import Refused, invalid
+from .requests import ChatRequest, CompletionRequest, DetokenizeRequest, EmbeddingRequest, TokenizeRequest
+from .served import Limits, Shelf
+
+BACKLOG = 128
+GOODBYE_SECONDS = 3
+
+
+def build(shelf: Shelf, limits: Limits, key: str | None = None) -> Any:
+    """The ASGI application that answers for the models of `shelf`."""
+    off: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+    app = FastAPI(title="llms serve", docs_url=None, redoc_url=None, openapi_url=None, telemetry=off)
+
+    @app.post("/v1/chat/completions")
+    async def chat_completions(asked: ChatRequest) -> Response:
+        served = shelf.find(asked.model)
+        return Answer(lambda: chat(served, asked), bool(asked.stream))
+
+    @app.post("/v1/completions")
+    async def completions(asked: CompletionRequest) -> Response:
+        served = shelf.find(asked.model)
+        return Answer(lambda: complete(served, asked), bool(asked.stream))
+
+    @app.post("/v1/embeddings")
+    async def embeddings(asked: EmbeddingRequest) -> Response:
+        return JSONResponse(await others.embed(shelf, asked))
+
+    @app.get("/v1/models")
+    async def models() -> Response:
+        return JSONResponse(others.models(shelf))
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> Response:
+        return JSONResponse(others.model(shelf, name))
+
+    @app.post("/tokenize")
+    async def tokenize(asked: TokenizeRequest) -> Response:
+        return JSONResponse(await others.tokenize(shelf.only(asked.model), asked))
+
+    @app.post("/detokenize")
+    async def detokenize(asked: DetokenizeRequest) -> Response:
+        return JSONResponse(others.detokenize(shelf.only(asked.model), asked))
+
+    @app.get("/tokenizer_info")
+    async def tokenizer_info() -> Response:
+        return JSONResponse(others.tokenizer_info(shelf.only(None)))
+
+    @app.get("/health")
+    async def health() -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @app.exception_handler(Refused)
+    async def refused(_: Request, error: Refused) -> Response:
+        return error.response
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(_: Request, error: RequestValidationError) -> Response:
+        return invalid(error.errors()).response
+
+    @app.exception_handler(HTTPException)
+    async def other(request: Request, error: HTTPException) -> Response:
+        what = f"{request.method} {request.url.path}"
+        return Refused(f"{what}: {error.detail}", status=error.status_code, headers=error.headers).response
+
+    return Guard(app, limits, key)
+
+
+def bind(host: str, port: int, key: str | None) -> socket.socket:
+    """A socket at the address, not yet listening. Raises UsageError: without a key only loopback is served."""
+    if key is None and not loopback(host):
+        raise UsageError(
+            f"{host} can be reached from other machines; serve it with a key (LLMS_SERVE_KEY or --api-key), "
+            "or stay on 127.0.0.1"
+        )
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        made = socket.socket(family, kind)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}; name another --port"
+        ) from error
+    return made
+
+
+def address(bound: socket.socket) -> str:
+    """The base URL for clients."""
+    host, port = bound.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+
+
+class Server(uvicorn.Server):
+    """Serves `app` on `bound` until it is interrupted; `ready` is called once requests are answered."""
+
+    def __init__(self, app: Any, bound: socket.socket, limits: Limits, ready: Callable[[], None]):
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=Connection.under(limits),
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=GOODBYE_SECONDS,
+            )
+        )
+        self._bound, self._ready = bound, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    def serve_until_interrupted(self) -> None:
+        with suppress(KeyboardInterrupt):  # uvicorn has ended in order and passes the signal on
+            self.run([self._bound])
