@@ -124,3 +124,39 @@ def save_checkpoint(folder: Path, window: int = 2048) -> Path:
             parameter.data.normal_(0, 0.2)
     model.save_pretrained(folder)
     return folder
+
+
+def save_embedding(folder: Path, pooling: str | None = None, normalize: bool = False) -> Path:
+    """A random two-layer BERT; with `pooling`, sentence-transformers' files beside it."""
+    import json
+
+    from transformers import BertConfig, BertModel
+
+    tokenizer = byte_tokenizer()
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.model_max_length = 64
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    if pooling:
+        names = ["Transformer", "Pooling", *(["Normalize"] if normalize else [])]
+        paths = ["", "1_Pooling", "2_Normalize"]
+        modules = [
+            {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+            for i, (name, path) in enumerate(zip(names, paths, strict=False))
+        ]
+        (folder / "modules.json").write_text(json.dumps(modules))
+        (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 40, "do_lower_case": False}))
+        (folder / "1_Pooling").mkdir()
+        modes = {f"pooling_mode_{name}": name == pooling for name in ("cls_token", "mean_tokens", "lasttoken")}
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **modes}))
+    return folder

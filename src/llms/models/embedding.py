@@ -65,6 +65,10 @@ class EmbeddingModel:
             window = min(window, config["max_position_embeddings"] - (config.get("pad_token_id") or 1) - 1)
         return min(window, self.recipe.longest or window)
 
+    @property
+    def _vocabulary(self) -> int:
+        return self.checkpoint.text_config["vocab_size"]
+
     @cached_property
     def _tokenizer(self) -> Any:
         try:
@@ -115,7 +119,8 @@ class EmbeddingModel:
         return self._tokenizer(texts, verbose=False)["input_ids"] if texts else []
 
     def embed(self, inputs: Sequence[str | Sequence[int]]) -> Vectors:
-        """One vector per text, or per list of token ids, which are taken as they are. Raises ContextOverflow."""
+        """One vector per text, or per list of token ids, which are taken as they are. Raises
+        ContextOverflow and ModelError."""
         texts = [given for given in inputs if isinstance(given, str)]
         encoded = iter(self.tokens(texts))
         rows = [next(encoded) if isinstance(given, str) else list(given) for given in inputs]
@@ -124,6 +129,8 @@ class EmbeddingModel:
                 raise ContextOverflow(
                     f"input {place} is {len(row)} tokens; {self.name.text} takes 1 to {self.context_window}"
                 )
+            if max(row) >= self._vocabulary:
+                raise ModelError(f"input {place} has token id {max(row)}; the vocabulary has {self._vocabulary}")
         vectors: list[list[float]] = [[] for _ in rows]
         order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
         while order:

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import LlmsError
+from ..errors import ContextOverflow, LlmsError
 from ..models.system import Generate
 from .chat import message, tools
 from .refusal import Refused
@@ -39,9 +39,11 @@ async def embed(shelf: Shelf, asked: EmbeddingRequest) -> dict[str, Any]:
     """Raises Refused."""
     found = shelf.find_embedding(asked.model)
     try:
-        made = await asyncio.to_thread(found.embed, asked.input)
+        async with shelf.embedding_turn:  # a second thread would only wait for the first
+            made = await asyncio.to_thread(found.embed, asked.input)
     except LlmsError as error:
-        raise Refused(str(error), "input", "context_length_exceeded") from error
+        long = isinstance(error, ContextOverflow)
+        raise Refused(str(error), "input", "context_length_exceeded" if long else "invalid_value") from error
     rows = made.rows
     if asked.dimensions is not None:
         if asked.dimensions > len(rows[0]):

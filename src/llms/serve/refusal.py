@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "requests", 500: "server_error"}
 
 
-class Refused(Exception):
+class Refused(HTTPException):
     """A request that is not answered. `param` names the field at fault."""
 
     def __init__(
@@ -19,17 +20,17 @@ class Refused(Exception):
         status: int = 400,
         headers: Mapping[str, str] | None = None,
     ):
-        super().__init__(message)
-        self.message, self.param, self.code, self.status, self.headers = message, param, code, status, headers
+        super().__init__(status, message, headers)
+        self.param, self.code = param, code
 
     @property
     def body(self) -> dict[str, Any]:
-        kind = TYPES.get(self.status, "invalid_request_error")
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        kind = TYPES.get(self.status_code, "invalid_request_error")
+        return {"error": {"message": self.detail, "type": kind, "param": self.param, "code": self.code}}
 
     @property
     def response(self) -> JSONResponse:
-        return JSONResponse(self.body, self.status, dict(self.headers or {}))
+        return JSONResponse(self.body, self.status_code, dict(self.headers or {}))
 
 
 def too_long(window: int, prompt: int, answer: int, param: str) -> Refused:

@@ -3,10 +3,13 @@
 Fields that only tell OpenAI about the caller are taken, and so are others at the value that changes nothing.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from .refusal import Refused
 
 ABOUT_THE_CALLER = (
     "metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
@@ -36,11 +39,28 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class Body(Strict):
+    """A whole request: a string that is no text (half of a surrogate pair) is refused wherever it stands."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, body: Any) -> Any:
+        for name, value in body.items() if isinstance(body, dict) else ():
+            try:
+                json.dumps({name: value}, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                named = ascii(name)[1:-1]
+                raise Refused(f"{named} holds half of a surrogate pair, which is no text", named) from error
+        return body
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value or []
 
 
 def _as_parts(value: Any) -> Any:
+    if value is not None and not isinstance(value, str | list):
+        raise ValueError("must be a string or a list of parts of type text")
     return [{"type": "text", "text": value}] if isinstance(value, str) else value or []
 
 
@@ -179,7 +199,7 @@ class StreamOptions(Strict):
     include_obfuscation: bool = False
 
 
-class Sampled(Strict):
+class Sampled(Body):
     """What chat and plain completions have in common. `top_k` is an addition to OpenAI's fields."""
 
     model: str
@@ -240,7 +260,7 @@ class CompletionRequest(Sampled):
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
 
-class EmbeddingRequest(Strict):
+class EmbeddingRequest(Body):
     model: str
     input: Annotated[list[str | tuple[int, ...]], BeforeValidator(_prompts), Field(max_length=2048)]
     encoding_format: Literal["float", "base64"] | None = "float"
@@ -248,7 +268,7 @@ class EmbeddingRequest(Strict):
     user: str | None = None
 
 
-class TokenizeRequest(Strict):
+class TokenizeRequest(Body):
     """Raw text, or messages as the model reads them; `model` may be left out where there is only one."""
 
     model: str | None = None
@@ -265,6 +285,6 @@ class TokenizeRequest(Strict):
         return value
 
 
-class DetokenizeRequest(Strict):
+class DetokenizeRequest(Body):
     model: str | None = None
     tokens: list[Annotated[int, Field(ge=0)]]

@@ -82,6 +82,7 @@ class Shelf:
     def __init__(self, models: Sequence[LocalModel], embeddings: Sequence[EmbeddingModel], waiting: int):
         self.began = int(time.time())
         self.generating = {model.name.text: Served(model, waiting) for model in models}
+        self.embedding_turn = asyncio.Lock()
         self.embedding = {model.name.text: model for model in embeddings}
 
     def find(self, name: str) -> Served:

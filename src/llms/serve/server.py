@@ -22,7 +22,7 @@ from .refusal import Refused, invalid
 from .requests import ChatRequest, CompletionRequest, DetokenizeRequest, EmbeddingRequest, TokenizeRequest
 from .served import Limits, Shelf
 
-BACKLOG = 128
+BACKLOG = 256  # with Limits.connections below the 1024 files that many systems allow a process
 GOODBYE_SECONDS = 3
 
 
@@ -69,16 +69,14 @@ def build(shelf: Shelf, limits: Limits, key: str | None = None) -> Any:
     async def health() -> Response:
         return JSONResponse({"status": "ok"})
 
-    @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> Response:
-        return error.response
-
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> Response:
         return invalid(error.errors()).response
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
+        if isinstance(error, Refused):
+            return error.response
         what = f"{request.method} {request.url.path}"
         return Refused(f"{what}: {error.detail}", status=error.status_code, headers=error.headers).response
 
@@ -92,18 +90,19 @@ def bind(host: str, port: int, key: str | None) -> socket.socket:
             f"{host} can be reached from other machines; serve it with a key (LLMS_SERVE_KEY or --api-key), "
             "or stay on 127.0.0.1"
         )
+    made = None
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         made = socket.socket(family, kind)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
+        made.bind(place)
+        return made
     except OSError as error:
+        if made is not None:
+            made.close()
         raise UsageError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; name another --port"
         ) from error
-    return made
 
 
 def address(bound: socket.socket) -> str:
