@@ -48,6 +48,26 @@ def test_batched_generation_equals_unbatched(family, prompts, lengths, rows):
         assert new[request.id] == generate_alone(model, request.tokens, request.max_tokens)
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mistral"])
+def test_what_prompts_begin_with_is_read_once(family, monkeypatch):
+    model, engine = pair(family)
+    header = tuple(range(1, 31))  # too short to be stored apart
+    prompts = [(*header, 100 + i, *range(50, 55 + i)) for i in range(6)]
+    decoder = engine.decoder(remember=True)
+    read: list[int] = []
+    forward = engine.network.forward
+    monkeypatch.setattr(
+        engine.network,
+        "forward",
+        lambda tokens, layout, rows: read.append(0 if layout.step else len(tokens)) or forward(tokens, layout, rows),
+    )
+    for at_once in (prompts[:3], prompts[3:]):  # the second half finds the header in what the first left
+        new = run(decoder, [DecodeRequest(i, prompt, 4) for i, prompt in enumerate(at_once)])
+        for i, prompt in enumerate(at_once):
+            assert new[i] == generate_alone(model, prompt, 4)
+    assert sum(read) == len(header) + sum(len(prompt) - len(header) for prompt in prompts)
+
+
 @pytest.mark.parametrize("family", OTHERS + PLAIN)
 def test_other_architectures_generate_the_same(family):
     model, engine = pair(family)

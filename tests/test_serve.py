@@ -127,8 +127,8 @@ def test_an_answer_obeys_its_schema(client, name):
         found = json.loads(answer.choices[0].message.content)
         assert found["n"] in range(10)
         assert found["color"] in ("red", "blue")
+    broken = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}
     with pytest.raises(openai.BadRequestError) as refused:
-        broken = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}
         client.chat.completions.create(model=name, messages=HELLO, response_format=broken)
     assert refused.value.param == "response_format"
 

@@ -22,6 +22,7 @@ from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA
 MOST_ROWS = 32
 MOST_ROWS_CUDA = 256
 SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of its own
+COPIED_TOKENS = 16  # nor is one shorter than this worth copying
 CHUNK_BESIDE = 256  # tokens of prompts per step that those who already read an answer wait for
 CACHE_BYTES = 1 << 29  # of keys and values, at most, on a processor
 
@@ -75,6 +76,8 @@ class _Row:
     shared: int  # of the prompt's tokens, so many lie in the prefix, which may be longer
     random: torch.Generator | None
     filled: int = 0  # own positions whose keys and values are stored
+    like: "_Row | _Prefix | None" = None  # begins with the same `alike` own tokens, whose keys and values are copied
+    alike: int = 0
     new: list[int] = field(default_factory=list)
 
     @property
@@ -162,12 +165,45 @@ class Decoder:
             if self._rows and (len(self._rows) + 1) * capacity * self._network.bytes_per_position > self._bytes:
                 break
             self._waiting.popleft()
+            self._liken(row)
             self._rows.append(row)
         used = {id(row.prefix) for row in self._rows}
         self._prefixes = [p for p in self._prefixes if id(p) in used or any(_begins(r, p) for r in self._waiting)]
         capacity = max(self._slots.capacity, max(row.room for row in self._rows))
         if capacity > self._slots.capacity or len(self._rows) > self._slots.rows:
             self._slots.resize(max(len(self._rows), self._slots.rows), capacity)
+
+    def _liken(self, row: _Row) -> None:
+        """Find who begins as `row` does: a row that is here, or what is remembered, each behind the same prefix."""
+        own, most = row.own, len(row.own) - 1
+        others: list[tuple[int, _Row | _Prefix]] = [
+            (common_prefix(other.own, own, most), other)
+            for other in self._rows
+            if other.prefix is row.prefix and other.shared == row.shared
+        ]
+        if row.prefix is None:
+            others += [(common_prefix(past.tokens, own, most), past) for past in self._remembered]
+        alike, like = max(others, key=lambda found: found[0], default=(0, None))
+        if alike >= COPIED_TOKENS:
+            row.alike, row.like = alike, like
+
+    def _copied(self, slot: int, row: _Row) -> bool:
+        """Whether `row` may be read on: what it begins with has been copied, or there is nothing to copy from."""
+        like = row.like
+        if isinstance(like, _Row):
+            source = next((index for index, other in enumerate(self._rows) if other is like), None)
+            if source is not None and like.filled < row.alike:
+                return False
+            if source is not None:
+                self._slots.move(source, slot, row.alike)
+                row.filled = row.alike
+        elif like is not None:
+            for layer in like.block.layers:
+                keys, values = like.block.read(layer, row.alike)
+                self._slots.view(slot).write(layer, 0, keys[0], values[0])
+            row.filled = row.alike
+        row.like = None
+        return True
 
     def _group(self) -> None:
         """Find prefixes that waiting requests share; put requests of one prefix beside each other, longest first."""
@@ -213,6 +249,8 @@ class Decoder:
         tokens: list[int] = []
         positions: list[int] = []
         for slot, row in enumerate(self._rows):
+            if row.like is not None and not self._copied(slot, row):
+                continue
             room, left = chunk - len(tokens), len(row.own) - row.filled
             if row.new or room == 0 or (tokens and left > room):
                 continue
@@ -302,7 +340,7 @@ class Decoder:
         row = self._rows[index]
         length = row.shared + row.filled
         whole = row.filled and (row.prefix is None or row.prefix.filled >= row.shared)
-        if whole and SHARED_TOKENS <= length <= self._remember:
+        if whole and COPIED_TOKENS <= length <= self._remember:
             tokens = (*row.request.tokens, *row.new)[:length]
             self._remembered = [past for past in self._remembered if past.tokens != tokens[: len(past.tokens)]]
             self._remembered.append(_Prefix(tokens, self._copy(index, row), length))

@@ -42,6 +42,10 @@ class Block:
         self.capacity = capacity
         self._layers: dict[int, tuple[Tensor, Tensor]] = {}
 
+    @property
+    def layers(self) -> list[int]:
+        return list(self._layers)
+
     def read(self, layer: int, length: int) -> tuple[Tensor, Tensor]:
         keys, values = self._layers[layer]
         return keys[None, :, :length], values[None, :, :length]
