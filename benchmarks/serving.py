@@ -186,7 +186,9 @@ def main() -> None:
             say(cases[case][0], streams, measured)
         mine = cases[0][0]
         many, one, some = (rates(found[0, streams]) for streams in (STREAMS, 1, AGAINST))
-        print(f"{STREAMS} streams over one: {many[0] / one[0]:.1f} by the clock, {many[1] / one[1]:.1f} by CPU (at least 5)")
+        print(
+            f"{STREAMS} streams over one: {many[0] / one[0]:.1f} by the clock, {many[1] / one[1]:.1f} by CPU (at least 5)"
+        )
         for case in range(1, len(cases)):
             other = rates(found[case, AGAINST])
             print(
