@@ -151,8 +151,9 @@ def test_a_tool_that_must_be_called_is_called_and_its_result_goes_on(client, nam
 
 
 def test_parallel_calls_are_numbered(client, name):
+    look = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "additionalProperties": False}}}
     answer = client.chat.completions.create(
-        model=name, messages=HELLO, tools=[ADD], tool_choice="required", max_tokens=150, temperature=1.5, seed=0, n=6
+        model=name, messages=HELLO, tools=[look], tool_choice="required", max_tokens=160, temperature=1.5, seed=0, n=8
     )
     calls = [choice.message.tool_calls for choice in answer.choices if choice.message.tool_calls]
     assert max(map(len, calls)) > 1
@@ -278,6 +279,16 @@ def test_what_is_wrong_is_named(client, name, wrong, status, param, code):
                     options={"headers": {"content-type": "application/json"}})  # fmt: skip
     error = refused.value
     assert (error.status_code, error.param, error.code, error.type) == (status, param, code, "invalid_request_error")
+
+
+def test_a_tool_that_cannot_be_is_refused_before_it_is_called(client, name):
+    broken = {"type": "function", "function": {"name": "x", "parameters": {"type": "nonsense"}}}
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model=name, messages=HELLO, tools=[broken])
+    assert refused.value.param == "tools"
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.completions.create(model=name, prompt="x", n=128, max_tokens=1000, logprobs=20)
+    assert refused.value.param == "logprobs"
 
 
 def test_models_are_asked_only_for_what_they_can_do(client, name, vectors):

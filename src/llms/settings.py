@@ -2,6 +2,7 @@
 
 LLMS_HOME   database and caches of llms (default: ~/.cache/llms)
 LLMS_DATA   a benchmark data root, as `--data DIR`
+LLMS_SERVE_KEY  what callers of `llms serve` must send; needed for any address but loopback
 LLMS_WORKERS  processes that score in parallel (default: as many as cores and free memory hold)
 OPENAI_API_KEY, ANTHROPIC_API_KEY …  keys of endpoints; `models.endpoints` says which
 LLMS_API_KEY  the key of an endpoint that is named by its URL

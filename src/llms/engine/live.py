@@ -13,7 +13,9 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, TypeVar
 
-from .decoder import DecodeRequest, Event
+from torch import Tensor
+
+from .decoder import Constrain, DecodeRequest, Event
 from .door import Engine
 
 T = TypeVar("T")
@@ -70,7 +72,8 @@ class Live:
                 raise RuntimeError("the engine is closed")
             for number, (request, sink) in zip(numbers, requests, strict=True):
                 self._sinks[number] = sink
-                self._arrived.append(replace(request, id=number))
+                constrain = request.constrain and self._careful(number, request.constrain)
+                self._arrived.append(replace(request, id=number, constrain=constrain))
             self._changed.notify()
         return numbers
 
@@ -123,6 +126,21 @@ class Live:
             self._changed.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def _careful(self, number: int, constrain: Constrain) -> Constrain:
+        """`constrain`, whose errors end the request that it belongs to and no other."""
+
+        def careful(new: Sequence[int], logits: Tensor) -> Tensor:
+            try:
+                return constrain(new, logits)
+            except Exception as error:
+                sink = self._sinks.get(number)
+                self.cancel(number)
+                if sink is not None:
+                    sink(error)
+                return logits
+
+        return careful
 
     def _work(self) -> None:
         while True:

@@ -36,6 +36,7 @@ class Grammars:
         allowed = [tool for tool in tools if choice in ("auto", "required", tool["name"])]
         call = f"{_json(schema(allowed))} {json.dumps(CLOSE)}"
         if choice == "auto" and answer is None:
+            self._matcher(f"start: {call}")  # a schema that cannot be followed is refused now
             return FollowCalls(lambda: self._matcher(f"start: {call}"), self._decode, parallel)
         calls = f"{json.dumps(OPEN)} {call}"
         if parallel and choice in ("auto", "required"):

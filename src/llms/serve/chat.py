@@ -49,6 +49,7 @@ def prepare(served: Served, asked: ChatRequest) -> list[Reply]:
     most = wanted or min(MAX_TOKENS, window - length)
     if length + most > window or most < 1:
         raise too_long(window, length, wanted or 1, "messages")
+    served.weigh(most * (asked.n or 1), request.top, "top_logprobs")
     seed = secrets.randbits(62) if asked.seed is None else asked.seed
     try:
         return [

@@ -36,6 +36,8 @@ async def complete(served: Served, asked: CompletionRequest) -> AsyncGenerator[d
     count = asked.n or 1
     with served.room(len(asked.prompt) * count, "prompt" if len(asked.prompt) > 1 else "n"):
         given = await asyncio.to_thread(lambda: [_read(served, asked, prompt) for prompt in asked.prompt])
+        new, echoed = asked.max_tokens or 0, sum(len(prompt.ids) for prompt in given) if asked.echo else 0
+        served.weigh(count * (new * len(given) + echoed), asked.logprobs, "logprobs")
         traces = [await _trace(served, asked, prompt) for prompt in given]
         replies = await asyncio.to_thread(_replies, served, asked, given)
         forming = _Forming(served, asked, given, replies)

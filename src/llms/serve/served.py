@@ -14,6 +14,7 @@ from ..models.local import LocalModel
 from .refusal import Refused
 
 RETRY_SECONDS = 2
+MOST_LOGPROBS = 1 << 20  # of one request: they are kept until its answer is whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,14 @@ class Served:
             yield
         finally:
             self._held -= rows
+
+    def weigh(self, tokens: int, top: int | None, param: str) -> None:
+        """Raises Refused if the log-probabilities of so many tokens, with the `top` of each, are too many."""
+        if top is not None and tokens * (top + 1) > MOST_LOGPROBS:
+            message = (
+                f"{param}: {tokens * (top + 1)} log-probabilities are asked for; at most {MOST_LOGPROBS} are given"
+            )
+            raise Refused(message, param, "invalid_value")
 
     async def trace(self, tokens: Sequence[int], top: int) -> list[Traced]:
         """What each token but the first got. Others are served between the pieces of a long text."""

@@ -80,6 +80,10 @@ def build(shelf: Shelf, limits: Limits, key: str | None = None) -> Any:
         what = f"{request.method} {request.url.path}"
         return Refused(f"{what}: {error.detail}", status=error.status_code, headers=error.headers).response
 
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> Response:
+        return Refused("the server failed to answer; its log says why", status=500).response
+
     return Guard(app, limits, key)
 
 
@@ -122,7 +126,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 loop="asyncio",
                 lifespan="off",
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 backlog=BACKLOG,

@@ -16,12 +16,13 @@ def open_models(
         raise UsageError(f"{doubled[0]} is named twice")
     models, vectors = [], [open_embedding(name) for name in embeddings]
     for name in names:
+        loading(name)
         model = load(name)
         if not isinstance(model, LocalModel):
             raise UsageError(f"{name} is no checkpoint; llms serve takes smollm2, hf:./folder or hf:owner/name")
+        model.prepare()
         models.append(model)
-    loads = [*((model.name.text, model.prepare) for model in models), *((v.name.text, v.prepare) for v in vectors)]
-    for name, prepare in loads:
-        loading(name)
-        prepare()
+    for each in vectors:
+        loading(each.name.text)
+        each.prepare()
     return models, vectors
