@@ -73,7 +73,10 @@ def main() -> None:
                 for name, case in CASES.items():
                     found = instances(case)
                     compare = compare_texts if found[0].request_type == "generate_until" else compare_scores
-                    print(f"{name}, {concurrent} at once, batches of {batch}: {compare(harness, model, found)}", flush=True)
+                    print(
+                        f"{name}, {concurrent} at once, batches of {batch}: {compare(harness, model, found)}",
+                        flush=True,
+                    )
     finally:
         server.terminate()
         server.wait(30)

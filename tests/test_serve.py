@@ -151,7 +151,10 @@ def test_a_tool_that_must_be_called_is_called_and_its_result_goes_on(client, nam
 
 
 def test_parallel_calls_are_numbered(client, name):
-    look = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "additionalProperties": False}}}
+    look = {
+        "type": "function",
+        "function": {"name": "look", "parameters": {"type": "object", "additionalProperties": False}},
+    }
     answer = client.chat.completions.create(
         model=name, messages=HELLO, tools=[look], tool_choice="required", max_tokens=160, temperature=1.5, seed=0, n=8
     )
