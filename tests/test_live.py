@@ -84,16 +84,29 @@ def test_more_callers_than_rows_are_served_in_the_order_in_which_they_came():
     live.close()
 
 
-def test_an_error_reaches_every_caller_and_the_engine_goes_on(served):
+def test_an_error_reaches_who_caused_it_and_nobody_else(served):
     model, _, live = served
+    other: list[int] = []
+    beside = threading.Thread(target=lambda: other.extend(answer(live, PROMPT[:60], 40)))
+    beside.start()
 
     def broken(new, logits):
         raise ValueError("this constraint is broken")
 
     with pytest.raises(ValueError, match="constraint is broken"):
         list(live.events(DecodeRequest(0, PROMPT[:50], 5, constrain=broken)))
+    beside.join()
+    assert other == generate_alone(model, PROMPT[:60], 40)[: len(other)]
     with pytest.raises(ZeroDivisionError):
         live.call(lambda: 1 // 0)
+
+
+def test_an_error_of_the_engine_reaches_every_caller_and_it_goes_on(served, monkeypatch):
+    model, _, live = served
+    with monkeypatch.context() as patch:
+        patch.setattr(type(live._decoder), "step", lambda _: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            answer(live, PROMPT[:50], 3)
     assert answer(live, PROMPT[:50], 3) == generate_alone(model, PROMPT[:50], 3)
 
 

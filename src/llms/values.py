@@ -125,17 +125,6 @@ class NextToken:
 
 
 @dataclass(frozen=True, slots=True)
-class NextToken:
-    """A token that may come next, and its log-probability in nats. `text` shows parts of characters as bytes, `end` says
-    that the answer is over with it."""
-
-    id: int
-    text: str
-    logprob: float
-    end: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one answer. `cached_tokens` are part of `prompt_tokens`, `reasoning_tokens` part of `tokens`.
 
