@@ -139,7 +139,7 @@ class Ledger:
         with self._lock:
             self._used += Used(tokens=max(0, tokens), cost=cost)
 
-    def share(self, part: float) -> "Ledger":
+    def share(self, part: float) -> "_Share":
         """A ledger of its own with `part` (0 to 1) of what is left beyond the reserve; `give_back` ends it."""
         if not 0 < part <= 1:
             raise ValueError(f"a share is more than 0 and at most 1; got {part}")

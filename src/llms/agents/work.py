@@ -328,7 +328,8 @@ class Work:
         return got
 
     async def _finish(self) -> None:
-        reason = min(self._reasons or ["no progress"], key=PRECEDENCE.index)
+        reasons: list[StopReason] = self._reasons or ["no progress"]
+        reason = min(reasons, key=PRECEDENCE.index)
         answer, complete = self._draft, bool(self._draft) and reason == "done"
         if not answer and reason != "stopped by the user":
             writer = replace(self.team.writer, tools=())

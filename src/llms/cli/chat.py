@@ -367,7 +367,7 @@ def _money(given: str | None) -> Decimal | None:
 
 def _read() -> str:
     """One message; a line that ends in a backslash goes on in the next one."""
-    lines = []
+    lines: list[str] = []
     while True:
         line = input("… " if lines else "> ")
         if not line.endswith("\\"):

@@ -168,7 +168,9 @@ def plan(
             example = Example(part.subset, index, table.rows[index])
             try:
                 prompt = benchmark.prompt(example, drawn[index], view)
-                if isinstance(prompt, ChoicePrompt):  # a right answer that is none of the choices shows only here
+                if (
+                    isinstance(prompt, ChoicePrompt) and benchmark.grade
+                ):  # a right answer that is none of the choices shows only here
                     benchmark.grade(example.row, (UNKNOWN,) * len(prompt.continuations))
                 item = Item(example, prompt, benchmark.cluster(example))
             except CORRUPT as error:

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..engine import Event, Traced
 from ..models.reply import Prompt, Reply
 from ..models.system import Generate
 from ..tokens.pair import encode_texts
-from ..values import Delta, Finish, Usage
+from ..values import Delta, Usage
 from . import answers
 from .chat import LEAST_LOGPROB, usage
 from .refusal import Refused, too_long
@@ -125,7 +125,7 @@ async def _events(
     for row, reply in enumerate(replies):
         top = traces[row // (asked.n or 1)][-1].top
         token, logprob = top[0]
-        finish: Finish = "stop" if token in served.live.ends else "length"
+        finish: Literal["stop", "length"] = "stop" if token in served.live.ends else "length"
         event = Event(0, token, finish, logprob, top)
         yield row, event, reply.push(event)
         yield row, None, reply.last()

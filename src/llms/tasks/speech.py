@@ -54,8 +54,9 @@ def _pipeline(task: str, name: str) -> Any:
     folder = find(name.removeprefix("hf:"), None, frozenset()).folder
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
+    make: Any = transformers.pipeline
     try:
-        return transformers.pipeline(task, model=str(folder), device="cuda" if torch.cuda.is_available() else "cpu")
+        return make(task, model=str(folder), device="cuda" if torch.cuda.is_available() else "cpu")
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{name} cannot be used for {task}: {first}") from error
