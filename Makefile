@@ -2,6 +2,7 @@
 # make test        set up .venv if need be, run every test
 # make check       lint, types, layout
 # make notebooks   run every notebook
+# make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
 # make bench       speed against lm-evaluation-harness (sets up an environment of its own): make bench DATA=folder
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -9,7 +10,7 @@ DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test lint types layout check notebooks sample bench clean
+.PHONY: setup eval test proof lint types layout check notebooks sample bench clean
 
 setup: $(READY)
 
@@ -28,7 +29,10 @@ eval: $(READY)
 	.venv/bin/llms eval smollm2 'smollm2?dtype=bfloat16' -b arc_easy,arc_challenge,hellaswag,mmlu,truthfulqa_mc1,truthfulqa_mc2,winogrande,gsm8k
 
 test: $(READY)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+proof: $(READY)
+	PYTHONPATH=tests .venv/bin/python tests/adversaries.py 10000
 
 lint: $(READY)
 	.venv/bin/ruff check .
