@@ -31,11 +31,16 @@ const ALLOWED = {
     "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "hr", "a", "span", "input"],
   ALLOWED_ATTR: ["href", "target", "rel", "class", "align", "start", "type", "checked", "disabled"],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ADD_URI_SAFE_ATTR: ["align", "start", "type", "checked", "disabled"],
 };
 
 /** Put `text`, Markdown, into `element`. */
 export function show(element, text) {
   element.innerHTML = globalThis.DOMPurify.sanitize(marked.parse(text), ALLOWED);
+  for (const link of element.querySelectorAll("a")) {
+    link.target = "_blank";
+    link.rel = "noopener noreferrer nofollow";
+  }
   for (const block of element.querySelectorAll("pre")) {
     const button = document.createElement("button");
     button.className = "quiet";
