@@ -160,11 +160,6 @@ def load(text: str, blob: Callable[[str], bytes]) -> ModelMessage:
     return _adapter().validate_json(json.dumps(fields))
 
 
-def blobs_of(text: str) -> set[str]:
-    """SHA-256 of every attachment that the JSON of a message refers to."""
-    return {name for _, name in json.loads(text).get(_FILES, ())} if f'"{_FILES}"' in text else set()
-
-
 @cache
 def _adapter():
     from pydantic import TypeAdapter
