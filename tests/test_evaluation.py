@@ -11,7 +11,7 @@ from llms.benchmarks.benchmark import Benchmark, Choices, Grade, Part, View, log
 from llms.benchmarks.catalogue import CATALOGUE
 from llms.cli.leaderboard import leaderboard as leaderboard_command
 from llms.cli.main import cli
-from llms.data import Dataset
+from llms.data import Dataset, open_source
 from llms.errors import UsageError
 from llms.evaluation.plan import Plan
 from llms.evaluation.report import report
@@ -246,3 +246,13 @@ def test_samples_mark_what_the_metric_picked(tmp_path):
     assert "  =    -4.0000  ab\n" in text  # acc would pick it, acc_norm does not
     assert " >     -8.0000  abcdefgh\n" in text
     assert next(samples("last"))[2].scores == {"acc": 1.0, "acc_norm": 0.0}
+
+
+def test_what_the_data_lack_is_left_out_of_everything_and_named(monkeypatch):
+    monkeypatch.setattr("llms.workbench.evaluate.load", systems(Scripted(lambda text: "5")))
+    said = told("eval", "scripted", "--view", "v2", "--limit", "1")
+    assert "left out, as the data (sample) lack their rows or few-shot examples: gpqa\n" in said
+    hub = open_source("hub")
+    (part, *_) = CATALOGUE["bbh"].parts
+    assert hub.has(CATALOGUE["bbh"].dataset, part.config, "test")
+    assert not hub.has(CATALOGUE["bbh"].dataset, part.config, "fewshot")

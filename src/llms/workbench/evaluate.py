@@ -99,7 +99,7 @@ def choose(
     if not of_view:
         raise UnknownName("view", options.view, {view for b in CATALOGUE.values() for view in b.views})
     if not names or "all" in names:
-        return source, [benchmark for benchmark in of_view if _has_rows(benchmark, source)]
+        return source, [benchmark for benchmark in of_view if _has_rows(benchmark, source, options)]
     found = [name if isinstance(name, Benchmark) else find(name) for name in names]
     chosen = list({benchmark.name: benchmark for benchmark in found}.values())
     for benchmark in chosen:
@@ -127,8 +127,32 @@ def _scorer(options: Options, ledger: Ledger | None, opened: ExitStack | None) -
     return Scorer("judge", answer, options.judge, options.rubric or RUBRIC)
 
 
-def _has_rows(benchmark: Benchmark, source: Source) -> bool:
-    return any(source.has(benchmark.dataset, part.config, part.split) for part in benchmark.parts)
+def _has_rows(benchmark: Benchmark, source: Source, options: Options) -> bool:
+    """Whether there are rows of any of its parts, and of the few-shot examples that stand before them."""
+    shots = benchmark.views[options.view].shots if options.shots is None else options.shots
+    return any(
+        source.has(benchmark.dataset, part.config, part.split)
+        and (
+            not shots
+            or not part.shots_split
+            or source.has(benchmark.dataset, part.shots_config or part.config, part.shots_split)
+        )
+        for part in benchmark.parts
+    )
+
+
+def left_out(
+    names: Sequence[str | Benchmark], options: Options, source: Source, chosen: Sequence[Benchmark]
+) -> list[str]:
+    """What to say where everything was asked for and the data hold less."""
+    if (names and "all" not in names) or source.kind == "file":
+        return []
+    absent = [b.name for b in CATALOGUE.values() if options.view in b.views and b not in chosen]
+    return (
+        [f"left out, as the data ({source.kind}) lack their rows or few-shot examples: {', '.join(absent)}"]
+        if absent
+        else []
+    )
 
 
 def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Options) -> Plan:
@@ -170,6 +194,8 @@ def _evaluate_all(
 ) -> Iterator[Progress | Report]:
     ledger = Ledger(None if options.budget is None else Decimal(str(options.budget)))
     source, benchmarks = choose(names, options, ledger, opened)
+    for note in left_out(names, options, source, benchmarks):
+        yield Progress("", "", 0, 0, note=note)
     for benchmark in benchmarks:
         if reason := not_run(benchmark, options):
             yield Progress("", benchmark.name, 0, 0, note=f"{benchmark.name} is not run: {reason}")
