@@ -23,7 +23,7 @@ from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from ..models.name import ENDPOINTS
 from ..store import chat_runs, search
 from ..store.conversations import Conversations
-from ..tools.catalogue import PLACES, TOOLS
+from ..tasks.speech import transcribe
 from ..values import Usage
 from . import agent as agents
 from . import moving, shown, stateless
@@ -132,13 +132,7 @@ class Desk:
         return found[0], await _aside(self.store.blob, digest)
 
     async def tools(self) -> list[dict[str, Any]]:
-        from ..tools.tool import ASKING
-
-        return [
-            {"name": name, "description": tool.description, "asks": tool.kind in ASKING, "missing": ""}
-            for name in PLACES
-            for tool in [TOOLS[name]]
-        ]
+        return await _aside(shown.tools)
 
     # changing
 
@@ -204,9 +198,16 @@ class Desk:
                 "size": len(attachment.data)}  # fmt: skip
 
     async def transcribe(self, id: str, model: str) -> str:
-        raise UsageError(
-            "name a speech model: llms web needs LLMS_TRANSCRIBE_MODEL, a Whisper checkpoint's folder or hub name"
-        )
+        """The words of an attached recording, by the speech model that LLMS_TRANSCRIBE_MODEL names."""
+        name = settings.get("LLMS_TRANSCRIBE_MODEL")
+        if name is None:
+            raise UsageError(
+                "no model to transcribe with; set LLMS_TRANSCRIBE_MODEL to a Whisper checkpoint's folder or hub name"
+            )
+        found = self._attached.pop(id, None)
+        if found is None:
+            raise UnknownName("attachment", id, [])
+        return (await _aside(transcribe, name, found.data)).text
 
     # answering
 

@@ -10,6 +10,8 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from ..chat.conversation import Conversation, Node
 from ..chat.messages import Part, index, results
 from ..store.chat_runs import StoredCall
+from ..tools.catalogue import PLACES, TOOLS
+from ..tools.tool import ASKING
 
 FATES = {
     "elided": "sent without its tool calls",
@@ -148,3 +150,12 @@ def spent(calls: Iterable[StoredCall]) -> str:
     costs = [call.cost for call in every]
     cost = None if any(c is None for c in costs) else sum((c for c in costs if c is not None), Decimal(0))
     return f"{tokens:,} tokens{speed}{begun}, {money(cost)}"
+
+
+def tools() -> list[dict[str, Any]]:
+    """The shipped tools that need nothing but their name; `asks`: a person agrees to each call."""
+    return [
+        {"name": name, "description": tool.description, "asks": tool.kind in ASKING, "missing": ""}
+        for name in PLACES
+        for tool in [TOOLS[name]]
+    ]
