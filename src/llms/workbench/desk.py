@@ -10,14 +10,14 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-from pydantic_ai.messages import BinaryContent, ModelRequest, SystemPromptPart
+from pydantic_ai.messages import BinaryContent, SystemPromptPart
 
 from .. import settings
 from ..agents.step import Wish
 from ..chat.consent import Decision
-from ..chat.conversation import Conversation, Node, new_id
+from ..chat.conversation import Conversation, new_id
 from ..chat.events import kind_of, to_json
-from ..chat.messages import document, index
+from ..chat.messages import document
 from ..chat.turn import Turn
 from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from ..models.name import ENDPOINTS
@@ -150,26 +150,7 @@ class Desk:
         if tags is not None:
             self.store.tag(id, add=tags, remove=[tag for tag in about.tags if tag not in tags])
         if system is not None:
-            await _aside(self._set_system, id, system)
-
-    def _set_system(self, id: str, text: str) -> None:
-        """The first message of every path; changed by a copy of the active path under the new one."""
-        before = self.store.open(id)
-        path = list(before.path())
-        old = path[0] if path and path[0].role == "system" else None
-        if (old is None and not text.strip()) or (old and _text(old) == text):
-            return
-        if old is not None and text.strip():
-            after = before.edit(old.id, ModelRequest(parts=[SystemPromptPart(text)]))
-        elif not path:
-            after = before.append(ModelRequest(parts=[SystemPromptPart(text)]), "user")
-        else:
-            raise UsageError(
-                "a conversation that has begun keeps its beginning; fork it, or begin a new chat with this system prompt"
-            )
-        for node in path[1:] if old else []:
-            after = after.append(node.message, node.author, node.state)
-        self.store.save(after, before)
+            await _aside(moving.set_system, self.store, id, system)
 
     async def delete(self, id: str) -> None:
         await self._quiet(id)
@@ -414,10 +395,6 @@ class Desk:
     def stop_team(self, run: str) -> None:
         if task := self._teams.get(run):
             task.cancel()
-
-
-def _text(node: Node) -> str:
-    return "".join(part.text for part in index(node.message))
 
 
 async def _aside(function: Any, *arguments: Any) -> Any:

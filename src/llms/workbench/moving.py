@@ -1,10 +1,14 @@
-"""Conversations out of the pages and into them: files and reports."""
+"""Conversations out of the pages and into them: files, reports, a new beginning."""
 
 import io
 import tempfile
 from pathlib import Path
 
+from pydantic_ai.messages import ModelRequest, SystemPromptPart
+
 from ..chat.markdown import markdown
+from ..chat.messages import index
+from ..errors import UsageError
 from ..store import transfer
 from ..store.conversations import Conversations
 
@@ -31,3 +35,26 @@ def take_in(store: Conversations, name: str, data: bytes, dry: bool) -> str:
     lines += [f"{taken.present} conversations were here already"] if taken.present else []
     lines += [f"left out {what}: {reason}" for what, reason in taken.skipped]
     return "\n".join(lines) or "nothing was found in the file"
+
+
+def set_system(store: Conversations, id: str, text: str) -> None:
+    """Another system prompt: the active path is copied under it, the old one stays as a branch.
+
+    Raises UsageError for a conversation that began without one: its beginning is what it is.
+    """
+    before = store.open(id)
+    path = list(before.path())
+    old = path[0] if path and path[0].role == "system" else None
+    said = "".join(part.text for part in index(old.message)) if old else ""
+    if text.strip() == said.strip():
+        return
+    message = ModelRequest(parts=[SystemPromptPart(text)])
+    if old is not None and text.strip():
+        after = before.edit(old.id, message)
+    elif not path:
+        after = before.append(message, "user")
+    else:
+        raise UsageError("a conversation that has begun keeps its beginning; begin a new chat with this system prompt")
+    for node in path[1:]:
+        after = after.append(node.message, node.author, node.state)
+    store.save(after, before)
