@@ -193,14 +193,12 @@ class Build:
         return Engine(model if self.quantize else model.to(self.device), end)
 
     def _quantization(self, torch: Any, transformers: Any) -> Any:
-        """bitsandbytes' 8-bit integers (Dettmers et al. 2022) or 4-bit NormalFloat (Dettmers et al. 2023); computing in
-        `dtype`. Raises MissingExtra if the library is not there."""
+        """bitsandbytes' 4-bit NormalFloat (Dettmers et al. 2023), computing in `dtype`. Raises MissingExtra if the
+        library is not there."""
         try:
             import bitsandbytes  # noqa: F401
         except ImportError as error:
             raise MissingExtra("bitsandbytes", f"quantize={self.quantize}", "local") from error
-        if self.quantize == "int8":
-            return transformers.BitsAndBytesConfig(load_in_8bit=True)
         return transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, self.dtype)
         )
