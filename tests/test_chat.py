@@ -1,5 +1,7 @@
 """A chat as a program uses it: stored, resumed, branched, stopped upstream, over a local model and over an endpoint."""
 
+import json
+import re
 import time
 
 import pytest
@@ -9,7 +11,7 @@ import llms
 from endpoint import Endpoint
 from llms import settings
 from llms.chat import events as told
-from llms.chat.consent import Decision
+from llms.chat.consent import Decision, untrusted
 from llms.chat.messages import index, visible
 from llms.errors import DataError, UnknownName, UsageError
 from llms.store import chat_runs
@@ -201,6 +203,49 @@ def test_a_tool_that_asks_waits_and_goes_on(server):
         chat.explain("x")
         with pytest.raises(UsageError, match="no tool call waits"):
             list(chat.decide({"c1": Decision(True)}))
+
+
+def calling(*calls):
+    """A server that calls these tools one after the other, then answers. Arguments may depend on the last result."""
+
+    def answer(body):
+        results = [m["content"] for m in body.get("messages", ()) if m["role"] == "tool"]
+        if len(results) == len(calls):
+            return "all done"
+        name, arguments = calls[len(results)]
+        arguments = arguments(results[-1]) if callable(arguments) else arguments
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        call = {"index": 0, "id": f"c{len(results)}", "type": "function", "function": function}
+        return [{"delta": {"role": "assistant", "tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
+
+    return answer
+
+
+def test_tools_by_name_keep_what_is_too_long_and_let_it_be_read_on(server):
+    tool = pytest.importorskip("llms.tools.tool").tool
+
+    @tool(kind="read")
+    def long(count: int) -> str:
+        """Many words."""
+        return " ".join(f"word{n}" for n in range(count))
+
+    def kept(result: str) -> dict:
+        return {"id": re.search(r"kept as ([0-9a-f]{64})", result)[1], "start": 40_000}
+
+    server.window = 64_000
+    server.answer = calling(("calculator", {"expression": "2^10"}), ("long", {"count": 9000}), ("read_artifact", kept))
+    with chat_with(server, tools=["calculator", long]) as chat:
+        events = list(chat.send("go"))
+        assert chat.answer == "all done", events[-1]
+        results = {e.name: e.text for e in of(events, told.ToolFinished)}
+        assert '"1024"' in results["calculator"]
+        assert "word0 " in results["long"]
+        assert "word8999" in results["long"]
+        assert len(results["long"]) < 21_000
+        assert "word5000" in results["read_artifact"]
+        sources = [source for node in chat.path for source in untrusted(node)]
+        assert sources == ["long", "read_artifact"]
+        assert [tool.name for tool in chat.explain("x").payload.tools] == ["calculator", "long", "read_artifact"]
 
 
 def test_ephemeral_conversations_leave_nothing(server):

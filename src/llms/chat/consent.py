@@ -52,7 +52,7 @@ def untrusted(node: Node) -> Iterable[str]:
     if node.imported:
         yield "imported conversation"
     for part in index(node.message):
-        if part.kind in ("image", "audio", "file"):
+        if node.role == "user" and part.kind in ("image", "audio", "file"):
             yield str(part.more.get("name") or f"attached {part.kind}")
     for result in results(node.message):
         told = result.metadata if isinstance(result.metadata, dict) else {}
