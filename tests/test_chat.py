@@ -16,6 +16,7 @@ from llms.chat.messages import index, visible
 from llms.errors import DataError, UnknownName, UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
+from llms.tools.tool import tool
 from llms.workbench.attachments import MOST_BYTES, attach
 from llms.workbench.chat import Chat
 
@@ -222,8 +223,6 @@ def calling(*calls):
 
 
 def test_tools_by_name_keep_what_is_too_long_and_let_it_be_read_on(server):
-    tool = pytest.importorskip("llms.tools.tool").tool
-
     @tool(kind="read")
     def long(count: int) -> str:
         """Many words."""

@@ -12,7 +12,6 @@ the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(se
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from decimal import Decimal
-from importlib import import_module
 from typing import Any
 from weakref import ref
 
@@ -38,6 +37,8 @@ from ..models.system import Model
 from ..store import chat_runs
 from ..store.conversations import Conversations, Listed
 from ..store.spending import Spending, spent
+from ..tools.catalogue import toolset
+from ..tools.tool import tool
 from ..values import Usage
 from .attachments import Attachment, attach
 from .counting import counter, window_for
@@ -309,9 +310,8 @@ class Chat:
             return self._tools
         if not self._tools:
             return None
-        catalogue, tool = import_module("llms.tools.catalogue"), import_module("llms.tools.tool").tool
         every = [*self._tools, tool(kind="read")(self.read_artifact)]
-        return catalogue.toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
+        return toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
 
     def read_artifact(self, id: str, start: int = 0) -> str:
         """Read on in a tool's result that was shortened, or in a file that a tool made.
