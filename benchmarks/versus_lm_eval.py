@@ -191,11 +191,13 @@ def compare_generation(lm, engine, case: Case, rounds: int) -> dict:
 
     found = instances(case)
     prompts = [tuple(lm.tok_encode(i.args[0])) for i in found]
+    written: list[tuple[int, ...]] = []
 
     def ours():
         new: dict[int, list[int]] = {i: [] for i in range(len(prompts))}
         for index, got in engine.complete([DecodeRequest(i, prompt, NEW_TOKENS) for i, prompt in enumerate(prompts)]):
             new[index] = list(got.tokens)
+        written[:] = [(*prompt, *new[i]) for i, prompt in enumerate(prompts)]
         return [lm.tok_decode(new[i], skip_special_tokens=True) for i in range(len(prompts))]
 
     def theirs(size: int):
@@ -211,12 +213,14 @@ def compare_generation(lm, engine, case: Case, rounds: int) -> dict:
         times.setdefault("engine", []).append(seconds)
     medians = {name: statistics.median(values) for name, values in times.items()}
     best = min(case.batch_sizes, key=lambda size: medians[size])
+    sequences = [(whole, len(whole) - len(prompt)) for whole, prompt in zip(written, prompts, strict=True)]
     return {
         "requests": len(prompts),
         "harness_seconds": medians[best],
         "batch_size": best,
         "engine_seconds": medians["engine"],
         "ratio": medians[best] / medians["engine"],
+        "limit_fraction": needed_flops(lm.model.config, sequences) / RATE / medians["engine"],
         "equal_texts": sum(a == b for a, b in zip(result, reference, strict=True)),
     }
 

@@ -13,6 +13,8 @@ for name, value in {
 }.items():
     os.environ[name] = value
 sys.path.insert(0, str(Path(__file__).parent))
+if searched := os.environ.get("PYTHONPATH"):  # a relative one means here, also in children that run elsewhere
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in searched.split(os.pathsep))
 
 import pytest
 from hypothesis import HealthCheck, settings

