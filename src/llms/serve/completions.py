@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..engine import Event, Traced
-from ..engine.decoder import Finish
 from ..models.reply import Prompt, Reply
 from ..models.system import Generate
 from ..tokens.pair import encode_texts
