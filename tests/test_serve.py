@@ -10,6 +10,7 @@ import openai
 import pytest
 
 import llms
+from llms.models.system import Generate
 from serving import KEY, in_process
 from tiny import save_embedding
 
@@ -228,6 +229,21 @@ def test_raw_text_is_continued_as_in_process(client, name, model):
         model=name, prompt=prompts[0], max_tokens=10, temperature=0, stop="q", stream=True
     )
     assert "".join(chunk.choices[0].text for chunk in chunks) == wanted[0].text
+
+
+def test_the_model_at_this_address_is_the_model_itself(served, name, model, monkeypatch):
+    monkeypatch.setenv("LLMS_API_KEY", KEY)
+    hello, stop = (llms.values.Message("user", "hello"),), ["q"]
+    with llms.load(f"{served.url}#{name}") as remote:
+        assert remote.context_window == model.context_window
+        for there, here in zip(remote.loglikelihood(PAIRS), model.loglikelihood(PAIRS), strict=True):
+            assert there.logprob == pytest.approx(here.logprob, abs=1e-4)
+            assert (there.greedy, there.tokens, there.context_tokens) == (here.greedy, here.tokens, here.context_tokens)
+        for prompt in ("one two", hello):
+            there, here = (m.generate([prompt], max_tokens=10, stop=stop)[0] for m in (remote, model))
+            assert (there.text, there.tokens, there.finish) == (here.text, here.tokens, here.finish)
+        streamed = list(remote.stream(Generate(hello, 10, tuple(stop))))
+        assert "".join(delta.text for delta in streamed) == here.text
 
 
 def test_vectors_are_the_same_in_every_encoding(client, vectors):

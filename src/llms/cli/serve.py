@@ -5,6 +5,8 @@ import click
 from .. import settings
 from .output import console
 
+WEB = ("fastapi", "starlette", "uvicorn")
+
 
 @click.command()
 @click.argument("models", nargs=-1)
@@ -37,7 +39,8 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
     except ImportError as error:
         from ..errors import MissingExtra
 
-        raise MissingExtra(error.name or "fastapi", "llms serve", "web") from error
+        missing = error.name or "fastapi"
+        raise MissingExtra(missing, "llms serve", "web" if missing in WEB else "local") from error
     key = api_key or settings.get("LLMS_SERVE_KEY")
     bound = bind(host, port, key)
     limits = Limits(waiting=max_waiting)
