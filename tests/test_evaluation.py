@@ -15,6 +15,7 @@ from llms.data import Dataset, open_source
 from llms.errors import UsageError
 from llms.evaluation.plan import Plan
 from llms.evaluation.report import report
+from llms.sandbox import probe
 from llms.store.runs import Runs
 from llms.values import LogLikelihood, Scored, Spent
 from llms.workbench.runs import samples, write_report
@@ -256,3 +257,24 @@ def test_what_the_data_lack_is_left_out_of_everything_and_named(monkeypatch):
     (part, *_) = CATALOGUE["bbh"].parts
     assert hub.has(CATALOGUE["bbh"].dataset, part.config, "test")
     assert not hub.has(CATALOGUE["bbh"].dataset, part.config, "fewshot")
+
+
+HOSTILE = (
+    "    import os\n    while True:\n        os.fork()\n",
+    "    while True:\n        print('x' * 10**6)\n",
+    "    open('/etc/passwd', 'a').write('x')\n",
+    "    import os, signal\n    os.kill(os.getppid(), signal.SIGKILL)\n    os.kill(-1, signal.SIGKILL)\n    return 5\n",
+)
+
+
+@pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
+def test_a_run_goes_on_whatever_its_programs_do():
+    rows = open_source("sample").table(CATALOGUE["humaneval"].dataset, "openai_humaneval", "test").rows
+    bodies = {row["prompt"]: row["canonical_solution"] for row in rows}
+    bodies.update({row["prompt"]: body for row, body in zip(rows, HOSTILE, strict=False)})
+    found = llms.evaluate(Scripted(bodies.__getitem__), ["humaneval"], limit=7)
+    outcomes = found.outcomes["humaneval"]
+    assert [outcome.scores["pass@1"] for outcome in outcomes] == [0, 0, 0, 0, 1, 1, 1]
+    assert outcomes[1].extracted == "output_limit"
+    assert "Read-only file system" in outcomes[2].extracted or "Permission denied" in outcomes[2].extracted
+    assert found.reports["humaneval"].failed == 0

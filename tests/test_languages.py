@@ -76,7 +76,7 @@ def test_right_passes_wrong_fails_endless_is_stopped(language, sandbox, monkeypa
         pytest.skip(reason)
     right, endless = PROGRAMS[language]
     runner = RUNNERS[language]
-    last = replace(runner.limits[-1], wall_seconds=12 if language == "go" else 3)  # go compiles and runs in one command
+    last = replace(runner.limits[-1], wall_seconds=3)
     short = replace(runner, limits=(*runner.limits[:-1], last))
     monkeypatch.setattr(languages, "RUNNERS", {**RUNNERS, "short": short})
     nonsense = ("<?php " if language == "php" else "") + "this is ( no program"

@@ -13,11 +13,14 @@ from functools import cache
 from ..sandbox import Limits, Ran, Sandbox
 
 MB = 1 << 20
-SMALL = Limits(wall_seconds=10, cpu_seconds=5)
-MACHINE = Limits(wall_seconds=20, cpu_seconds=20, memory_bytes=2000 * MB, address_space=False, processes=256)
+# CPU time is what a program is given; wall time is there for those that wait, and generous, so that no score depends on
+# what else the machine does
+SMALL = Limits(wall_seconds=30, cpu_seconds=5)
+MACHINE = Limits(wall_seconds=60, cpu_seconds=20, memory_bytes=2000 * MB, address_space=False, processes=256)
 COMPILER = Limits(
-    wall_seconds=60, cpu_seconds=90, memory_bytes=2000 * MB, address_space=False, processes=256, disk_bytes=400 * MB
+    wall_seconds=180, cpu_seconds=90, memory_bytes=2000 * MB, address_space=False, processes=256, disk_bytes=400 * MB
 )
+COMPILED = replace(SMALL, address_space=False)  # by a runtime that reserves more than it uses
 JAVATUPLES = "/usr/share/java/javatuples.jar"
 
 
@@ -40,7 +43,7 @@ class Runner:
 
 
 RUNNERS: Mapping[str, Runner] = {
-    "python": Runner("main.py", ("python3 -I main.py",), (Limits(wall_seconds=10, cpu_seconds=3),), ("python3",), "python3"),
+    "python": Runner("main.py", ("python3 -I main.py",), (Limits(wall_seconds=30, cpu_seconds=3),), ("python3",), "python3"),
     "cpp": Runner(
         "main.cpp", ("g++ -std=c++17 main.cpp -o main", "./main"), (COMPILER, SMALL), ("g++",), "g++",
         "#include <cassert>\nint main() {}",
@@ -56,7 +59,7 @@ RUNNERS: Mapping[str, Runner] = {
         "import std.math;\nunittest { assert(abs(-1) == 1); }\nvoid main() {}",
     ),
     "go": Runner(
-        "main_test.go", ("env GO111MODULE=off go test main_test.go",), (COMPILER,), ("go",), "golang-go",
+        "main_test.go", ("env GO111MODULE=off go test -c -o main main_test.go", "./main"), (COMPILER, COMPILED), ("go",), "golang-go",
         'package p_test\nimport "testing"\nfunc TestP(t *testing.T) {}',
     ),
     "java": Runner(

@@ -11,6 +11,7 @@ from functools import cache
 from ..errors import MissingExtra
 
 MARKER = "I hope it is correct."
+LIMIT_SECONDS = 30  # far more than any real answer takes, so that a busy machine changes no score
 # what is deleted from an answer in words, in this order; pairs replace
 _REPLACED = (
     ("an ", ""), ("a ", ""), (".$", "$"), ("\\$", ""), (r"\ ", ""), (" ", ""), ("mbox", "text"),
@@ -27,10 +28,10 @@ _UNITS = (
 def equivalent(text: str, solution: str) -> bool:
     """Whether the answer in `text` equals that of the reference `solution` (LaTeX), by math_verify."""
     parse, verify, latex = _math_verify()
-    timeouts = {} if threading.current_thread() is threading.main_thread() else {"parsing_timeout": None}
-    gold = parse(solution, extraction_config=[latex()], **timeouts)
-    answer = parse(text, **timeouts)
-    return bool(verify(gold, answer, **({"timeout_seconds": None} if timeouts else {})))
+    limit = LIMIT_SECONDS if threading.current_thread() is threading.main_thread() else None  # it takes a signal
+    gold = parse(solution, extraction_config=[latex()], parsing_timeout=limit)
+    answer = parse(text, parsing_timeout=limit)
+    return bool(verify(gold, answer, timeout_seconds=limit))
 
 
 def minerva_match(text: str, solution: str) -> bool:
