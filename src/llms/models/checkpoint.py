@@ -148,7 +148,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Build:
-    """How to make an engine of a checkpoint; travels to worker processes and is called there."""
+    """How to make an engine of a checkpoint; travels to worker processes and is called there.
+
+    `single`: for one caller at a time.
+    """
 
     folder: str
     dtype: str
@@ -156,6 +159,7 @@ class Build:
     remote_code: bool
     pickle: bool
     quantize: str = ""
+    single: bool = False
 
     def __call__(self):
         """The Engine. Raises ModelError if weights are missing or do not fit."""
@@ -190,7 +194,7 @@ class Build:
         ends = model.generation_config.eos_token_id if model.generation_config else None
         ends = model.config.get_text_config().eos_token_id if ends is None else ends
         end = frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
-        return Engine(model if self.quantize else model.to(self.device), end)
+        return Engine(model if self.quantize else model.to(self.device), end, self.single)
 
     def _quantization(self, torch: Any, transformers: Any) -> Any:
         """bitsandbytes' 4-bit NormalFloat (Dettmers et al. 2023), computing in `dtype`. Raises MissingExtra if the
