@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from .decoder import Decoder, DecodeRequest, Finish
+from .decoder import Decoder
 from .memory import peak_bytes
 from .network import Network
 from .plain import PlainDecoder, PlainScorer
 from .prepack import Packed, by_columns
 from .probe import Verdict, probe
+from .request import DecodeRequest, Finish
 from .scorer import Scorer, ScoreRequest, TokenScore
 
 

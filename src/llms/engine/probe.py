@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 
-from .decoder import Decoder, DecodeRequest
+from .decoder import Decoder
 from .layout import Keep, Layout, Piece, Slots, Step, Tree
 from .lean import KINDS, Lean
 from .network import Network
+from .request import DecodeRequest
 from .scorer import Scorer, ScoreRequest
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}

@@ -4,7 +4,6 @@ Scores have the meaning they have for checkpoints. A batch is worked off one by 
 computing rows together on a processor (benchmarks/LOG.md), and much from not reading a shared beginning twice.
 """
 
-import os
 import resource
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,17 +16,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ..engine.request import DecodeRequest, Event, Finish, Sampling
 from ..errors import ContextOverflow, MissingExtra, ModelError, UsageError
-from ..tokens.pair import Pair, encode_pairs, encode_texts
+from ..tokens.count import Count, exact
+from ..tokens.pair import Pair, encode_pairs, encode_texts, has_start
 from ..tokens.render import knows_tools, render
 from ..tokens.stop import StopText, cut_at_stop
-from ..tokens.stream import THINKING, Detokenizer
-from ..values import Completion, Delta, Failure, Finish, Identity, LogLikelihood, Message, TokenChance, Usage
+from ..tokens.views import Piece
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken
 from . import embedded
-from .answer import AnswerReader
 from .digest import digest_files, digest_text
-from .llama import Context, Vocabulary, Weights, draw, library, log_softmax
+from .llama import Context, Vocabulary, Weights, draw, generator, library, likelihood, log_softmax
 from .name import OF_CHECKPOINTS, Name
+from .reply import Reply, chance, read
 from .system import Capabilities, Generate, Model
 from .toolcalls import instructions, with_instructions
 
@@ -125,9 +126,19 @@ class GgufModel(Model):
                 if self._weights is weights:
                     self._idle = [*self._idle[1 - IDLE :], context]
 
-    def count_tokens(self, prompt: str | Sequence[Message]) -> int:
+    def count(self, prompt: str | Sequence[Message]) -> Count:
         text = prompt if isinstance(prompt, str) else self.render(prompt)
-        return len(encode_texts(self.tokenizer, [text])[0])
+        return exact(len(encode_texts(self.tokenizer, [text])[0]))
+
+    def tokenize(self, text: str) -> list[Piece]:
+        return self.tokenizer.pieces(text, special=not has_start(self.tokenizer, text))
+
+    def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
+        ids = encode_texts(self.tokenizer, [prompt])[0] if isinstance(prompt, str) else prompt
+        kept = tuple(ids[-self.context_window :]) or (self.tokenizer.start,)
+        (event,) = self._events(DecodeRequest(0, kept, 1, top=top))
+        shown, ends = self.tokenizer.entry, self.tokenizer.ends
+        return [NextToken(id, shown(id).shown, logprob, id in ends) for id, logprob in event.top]
 
     def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
         if self._template is None:
@@ -159,99 +170,63 @@ class GgufModel(Model):
 
     def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         """(index, result), one after the other. A prompt keeps its right-hand end: the window less max_tokens."""
-        prompts = [self._prompt(request) for request in requests]
+        prompts = [read(request, self.render, self.tokenizer).ids for request in requests]
         for index, ids in sorted(enumerate(prompts), key=lambda entry: entry[1]):
             request = requests[index]
             if reason := self._no_room(request):
                 yield index, Failure("infra", reason)
                 continue
             kept = ids[request.max_tokens - self.context_window :]
+            sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
             stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
-            started, new, finish = perf_counter(), list[int](), None
-            for token, _, finish in self._continue(kept, request):
-                new.append(token)
-                if stop is not None and stop(new):
-                    finish = "stop"
-                    break
-            text, spent = cut_at_stop(self.tokenizer.decode(new), request.stop), perf_counter() - started
-            yield index, Completion(text, len(new), finish or "length", len(kept), len(ids) - len(kept), spent)
+            started = perf_counter()
+            events = list(self._events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
+            spent, new = perf_counter() - started, [event.token for event in events]
+            text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
+            yield index, Completion(text, len(new), finish, len(kept), len(ids) - len(kept), spent)
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
         if reason := self._no_room(request):
             yield Delta(failure=Failure("infra", reason))
             return
-        ids, raw = self._prompt(request), isinstance(request.prompt, str)
-        kept = ids[request.max_tokens - self.context_window :]
-        opened = self.tokenizer.with_special(kept[-16:]).rstrip().endswith(tuple(tag for tag, _ in THINKING))
-        reader = AnswerReader(request, not raw and opened)
-        words = Detokenizer(self.tokenizer.decode if raw else self._visible)
-        count, finish = 0, None
-        for token, chance, finish in self._continue(kept, request, cancel):
-            count += 1
-            if delta := reader.push("" if token in self.tokenizer.ends else words.push(token), chance):
+        prompt = read(request, self.render, self.tokenizer)
+        kept = prompt.ids[request.max_tokens - self.context_window :]
+        ends = self.tokenizer.ends | {self.tokenizer.start}
+        reply = Reply(request, replace(prompt, ids=kept), self.tokenizer, ends, self._constraint(request))
+        for event in self._events(reply.decode, cancel):
+            if delta := reply.push(event, chance(event, self.tokenizer.with_special)):
                 yield delta
-            if reader.stopped:
-                finish = "stop"
+            if reply.ended:
                 break
-        if not reader.stopped and (delta := reader.push(words.flush())):
-            yield delta
-        usage = Usage(len(kept), count, reasoning_tokens=reader.reasoning_tokens)
-        yield replace(reader.flush(), finish=finish or "stop", usage=usage, cut=len(ids) - len(kept))
-
-    def _prompt(self, request: Generate) -> list[int]:
-        offered = request.tools if request.tool_choice != "none" else ()
-        text = request.prompt if isinstance(request.prompt, str) else self.render(request.prompt, offered)
-        return encode_texts(self.tokenizer, [text])[0] or [self.tokenizer.start]
+        yield replace(reply.last(), cut=len(prompt.ids) - len(kept))
 
     def _no_room(self, request: Generate) -> str | None:
         if 0 < request.max_tokens < self.context_window:
             return None
         return f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
 
-    def _continue(
-        self, ids: Sequence[int], request: Generate, cancel: threading.Event | None = None
-    ) -> Iterator[tuple[int, TokenChance | None, Finish | None]]:
-        """Each new token, how likely it was if that is wanted, and how the answer ended with it, if it did."""
-        import numpy as np
-
-        constrain, random = self._constraint(request), np.random.default_rng(request.seed)
-        sequence, new = list(ids), list[int]()
-        with self._context(ids, len(ids) + request.max_tokens) as context:
-            for _ in range(request.max_tokens):
-                step = next(context.logits(sequence, len(sequence) - 1, cancel), None)
-                if step is None:  # cancelled
-                    return
-                logits = step[1] if constrain is None else constrain(new, step[1])
-                token = draw(logits, request.temperature, request.top_k, request.top_p, random)
-                sequence.append(token)
+    def _events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """What a decoder of the engine would tell, for one request."""
+        random = generator(request.sampling)
+        tokens, new = list(request.tokens), list[int]()
+        with self._context(tokens, len(tokens) + request.max_tokens) as context:
+            while step := next(context.logits(tokens, len(tokens) - 1, cancel), None):  # None if cancelled
+                logits = step[1] if request.constrain is None else request.constrain(new, step[1])
+                token = draw(logits, request.sampling, random)
+                tokens.append(token)
                 new.append(token)
-                ended = token in self.tokenizer.ends
+                ended = token in self.tokenizer.ends or (request.stop is not None and request.stop(new))
                 finish: Finish | None = "stop" if ended else "length" if len(new) == request.max_tokens else None
-                yield token, self._chance(step[1], token, request.top), finish
+                yield Event(request.id, token, finish, *likelihood(step[1], token, request.top))
                 if finish:
                     return
 
-    def _visible(self, ids: Sequence[int]) -> str:
-        """Special tokens are shown, since some models mark thinking and tool calls by them; the ends are not."""
-        return self.tokenizer.with_special([id for id in ids if id not in self.tokenizer.ends])
-
-    def _chance(self, logits: Any, token: int, top: int | None) -> TokenChance | None:
-        if top is None:
-            return None
-        chances = log_softmax(logits)
-        best = chances.argsort()[::-1][:top].tolist()
-        word = self.tokenizer.with_special
-        return TokenChance(
-            word([token]), float(chances[token]), tuple((word([id]), float(chances[id])) for id in best)
-        )
-
     def _constraint(self, request: Generate) -> Any:
-        if request.schema is not None:
-            return self._grammars.obeying(request.schema)
-        if request.tools and request.tool_choice != "none":
-            return self._grammars.calling(request.tools, request.tool_choice)
-        return None
+        tools = request.tools if request.tool_choice != "none" else ()
+        if request.schema is None and not tools:
+            return None
+        return self._grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls)
 
     @cached_property
     def _grammars(self) -> Any:

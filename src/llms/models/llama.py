@@ -9,6 +9,7 @@ draw         the next token from logits, as `engine.sampling` draws it, without 
 import ctypes
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Event
@@ -16,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.request import Sampling
 from ..errors import MissingExtra, ModelError
+from ..tokens.views import Piece, of_bytes
 
 SLICE = 64  # tokens read between two looks at `cancel`; larger ones are no faster (benchmarks/LOG.md)
 _ERROR = 4  # ggml's level of a message that says why something failed
@@ -99,7 +102,9 @@ class Vocabulary:
         """How most of the weights are stored, such as Q4_1."""
         number = int(self.metadata.get("general.file_type", -1))
         names = [name for name, value in vars(self._lib).items() if name.startswith("LLAMA_FTYPE_") and value == number]
-        return names[0].removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_") if names else "unknown"
+        return (
+            names[0].removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_") if names else "unknown"
+        )
 
     @property
     def window(self) -> int:
@@ -152,6 +157,36 @@ class Vocabulary:
 
     def with_special(self, ids: Sequence[int]) -> str:
         return self.decode(ids, special=True)
+
+    def data(self, token: int) -> bytes:
+        """The bytes of text that a token stands for; those of a special token are its name."""
+        room = 64
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            length = self._lib.llama_token_to_piece(self.pointer, token, buffer, room, 0, True)
+            if length >= 0:
+                return buffer.raw[:length]
+            room = -length
+
+    def pieces(self, text: str, special: bool = True) -> list[Piece]:
+        """The tokens of `text` and the part of it that each stands for."""
+        ids, bare = self.encode([text], special)[0], self.encode([text], special=False)[0]
+        before = next((i for i in range(len(ids) - len(bare) + 1) if ids[i : i + len(bare)] == bare), 0)
+        own = of_bytes(bare, [self.data(id) for id in bare])
+        end = own[-1].end if own else 0
+        first = [Piece(id, self.with_special([id]), b"", 0, 0, True) for id in ids[:before]]
+        last = [Piece(id, self.with_special([id]), b"", end, end, True) for id in ids[before + len(bare) :]]
+        return [*first, *(replace(piece, special=self._control(piece.id)) for piece in own), *last]
+
+    def entry(self, token: int) -> Piece:
+        """The vocabulary's entry of a token id, as if it were a text of its own."""
+        if not 0 <= token < self.size:
+            return Piece(token, f"<{token}>", b"", 0, 0)
+        (piece,) = of_bytes([token], [self.data(token)])
+        return replace(piece, special=self._control(token))
+
+    def _control(self, token: int) -> bool:
+        return bool(self._lib.llama_vocab_is_control(self.pointer, token))
 
 
 class Weights:
@@ -231,17 +266,32 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum())
 
 
-def draw(logits: np.ndarray, temperature: float, top_k: int, top_p: float, random: np.random.Generator) -> int:
-    """A token drawn from logits (V,) after temperature, then top-k, then top-p; temperature 0 is greedy."""
-    if temperature <= 0:
+def likelihood(logits: np.ndarray, token: int, top: int | None) -> tuple[float | None, tuple[tuple[int, float], ...]]:
+    """Log-probability (nats) of `token` under logits (V,), and the `top` most likely (token, log-probability)."""
+    if top is None:
+        return None, ()
+    chances = log_softmax(logits)
+    best = chances.argsort()[::-1][:top].tolist()
+    return float(chances[token]), tuple((id, float(chances[id])) for id in best)
+
+
+def generator(sampling: Sampling) -> np.random.Generator | None:
+    """None for greedy."""
+    return None if sampling.temperature <= 0 else np.random.default_rng(sampling.seed)
+
+
+def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator | None) -> int:
+    """A token drawn from logits (V,) after temperature, then top-k, then top-p (Holtzman et al. 2020)."""
+    if random is None:
         return int(logits.argmax())
-    some = np.argpartition(logits, -top_k)[-top_k:] if 0 < top_k < len(logits) else np.arange(len(logits))
-    tokens = some[np.lexsort((some, -logits[some]))]
-    scores = logits[tokens].astype(np.float64) / temperature
+    count = min(sampling.top_k or len(logits), len(logits))
+    some = np.argpartition(logits, -count)[-count:] if count < len(logits) else np.arange(len(logits))
+    tokens = some[np.lexsort((some, -logits[some]))]  # of equals the first counts
+    scores = logits[tokens].astype(np.float64) / sampling.temperature
     chances = np.exp(scores - scores[0])
     chances /= chances.sum()
     total = chances.cumsum()
-    if top_p < 1:
-        kept = int(np.count_nonzero(total - chances < top_p))
+    if sampling.top_p < 1:
+        kept = max(1, int(np.count_nonzero(total - chances < sampling.top_p)))
         tokens, total = tokens[:kept], total[:kept]
     return int(tokens[np.searchsorted(total, random.random() * total[-1], side="right")])

@@ -20,7 +20,7 @@ def load(text: str, workers: int = 1) -> Model:
     if name.provider == "gguf":
         from .gguf import open_gguf
 
-        return open_gguf(name)
+        return open_gguf(name, workers)
     from .checkpoint import find
     from .embedded import checkpoint
     from .local import LocalModel
