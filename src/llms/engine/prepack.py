@@ -8,6 +8,7 @@ widened at each call, which costs little and keeps them small in between (benchm
 """
 
 from collections import Counter
+from functools import cache
 from types import MethodType
 from typing import Any
 
@@ -54,13 +55,20 @@ class Packed:
         self.layers = []
 
 
+@cache
+def computes_bfloat16() -> bool:
+    """Whether this processor has arithmetic of its own for bfloat16."""
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16", "sve_bf16"))
+
+
 BESIDE = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))  # layers that read the same input
 
 
 def by_columns(model: nn.Module) -> bool:
     """Store the linear layers' weights by columns, those of a group BESIDE each other as one; False, and nothing
     changed, where that is no gain. The first layer of a group gets them all as `whole`, (inputs, outputs)."""
-    layers = [module for module in model.modules() if type(module) is nn.Linear]
+    layers: list[Any] = [module for module in model.modules() if type(module) is nn.Linear]
     slow = torch.backends.cpu.get_cpu_capability() == "AVX2"
     if not layers or not slow or layers[0].weight.device.type != "cpu" or layers[0].weight.dtype != torch.float32:
         return False
@@ -81,7 +89,7 @@ def by_columns(model: nn.Module) -> bool:
     return True
 
 
-def _join(group: list[nn.Linear]) -> None:
+def _join(group: list[Any]) -> None:
     whole = torch.cat([layer.weight.detach() for layer in group]).t().contiguous()
     group[0].whole = whole
     start = 0

@@ -15,9 +15,11 @@ from ..tokens.render import knows_tools, render
 from ..tokens.stop import StopText, cut_at_stop
 from ..tokens.views import Piece, cut, entry
 from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken
+from .adapter import find_adapter
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
 from .name import Name
+from .precision import Precision
 from .system import Capabilities, Generate, Model
 from .toolcalls import instructions, with_instructions
 
@@ -99,15 +101,18 @@ class CheckpointTokenizer:
 class LocalModel(Model):
     """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one).
 
-    `single`: who streams is one caller at a time; a server says otherwise before it loads.
+    `chat`: bfloat16 is as good as float32, where the processor computes in it. `single`: who streams is one caller at
+    a time; a server says otherwise before it loads.
     """
 
     single: bool = True
 
-    def __init__(self, name: Name, checkpoint: Checkpoint, workers: int = 1):
+    def __init__(self, name: Name, checkpoint: Checkpoint, workers: int = 1, chat: bool = False):
         self.name = name
         self.checkpoint = checkpoint
         self.workers = workers
+        self.adapter = find_adapter(name.options["adapter"]) if "adapter" in name.options else None
+        self._chat = chat
         self._engine: Any = None
         self._live: Any = None
         self._lock = threading.Lock()
@@ -121,10 +126,32 @@ class LocalModel(Model):
 
     @cached_property
     def dtype(self) -> str:
-        """As named; else float32 on a processor, and the checkpoint's own on a GPU."""
+        """As named; else float32 on a processor, for chat what it does best, and the checkpoint's own on a GPU."""
         stated = self.name.options.get("dtype")
         own = self.checkpoint.text_config.get("dtype") or self.checkpoint.text_config.get("torch_dtype") or "float32"
-        return stated or (str(own) if self.device.startswith("cuda") else "float32")
+        if stated or self.device.startswith("cuda"):
+            return stated or str(own)
+        if not self._chat:
+            return "float32"
+        from ..engine.prepack import computes_bfloat16
+
+        return "bfloat16" if computes_bfloat16() else "float32"
+
+    @property
+    def precision(self) -> Precision:
+        stored = self.checkpoint.config.get("quantization_config") or {}
+        return Precision(self.name.text, self.dtype, self.device, self.name.options.get("quantize", ""), stored)
+
+    def check(self) -> None:
+        """Raise what cannot work here, before anything is loaded: UsageError, MissingExtra or ModelError."""
+        precision = self.precision
+        if {"quantize", "dtype", "adapter"} & set(self.name.options) or precision.stored:
+            precision.check()
+        if self.adapter is not None and precision.stored:
+            raise ModelError(
+                f"{self.name.text}: an adapter cannot be added to weights of few bits without loss; name the checkpoint "
+                "that these were made of, with adapter= and quantize="
+            )
 
     @cached_property
     def device(self) -> str:
@@ -151,7 +178,8 @@ class LocalModel(Model):
             name=self.name.text,
             weights=self.checkpoint.weights_digest,
             dtype=self.dtype,
-            quantization=self.name.options.get("quantize", ""),
+            quantization=self.precision.method,
+            adapter=self.adapter.digest if self.adapter is not None else "",
             tokenizer=self.checkpoint.tokenizer_digest,
             template=digest_text(self.checkpoint.chat_template or ""),
         )
@@ -170,14 +198,16 @@ class LocalModel(Model):
 
     @property
     def note(self) -> str | None:
-        """Said once to the user when the model cannot use the fast way."""
+        """Said once to the user when this machine, or the model, cannot use a fast way."""
         verdict = self._engine.verdict if self._engine is not None else None
         if verdict is None or verdict.follows:
-            return None
+            return self.precision.note
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({verdict.error}); using plain batches"
 
     @property
     def build(self) -> Build:
+        """Raises what `check` raises."""
+        self.check()
         return Build(
             str(self.checkpoint.folder),
             self.dtype,
@@ -185,6 +215,7 @@ class LocalModel(Model):
             "remote-code" in self.checkpoint.allow,
             "pickle" in self.checkpoint.allow,
             self.name.options.get("quantize", ""),
+            str(self.adapter.folder) if self.adapter is not None else "",
         )
 
     @property
