@@ -5,12 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llms.engine import Decoder, DecodeRequest, Sampling
+from llms.engine import Decoder, DecodeRequest, Engine, Sampling
 from llms.engine.plain import PlainDecoder
 from llms.engine.sampling import GREEDY, generator, sample
 from llms.tokens.stop import StopText, cut_at_stop
 from test_engine_scoring import OTHERS, PLAIN, SHARING, Counting, tree_of_a_benchmark, words
-from tiny import VOCABULARY, generate_alone, pair
+from tiny import VOCABULARY, build, generate_alone, pair
 
 
 @st.composite
@@ -66,6 +66,29 @@ def test_what_prompts_begin_with_is_read_once(family, monkeypatch):
         for i, prompt in enumerate(at_once):
             assert new[i] == generate_alone(model, prompt, 4)
     assert sum(read) == len(header) + sum(len(prompt) - len(header) for prompt in prompts)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral"])
+@pytest.mark.parametrize("cpu", ["AVX2", "AVX512"])
+def test_the_lean_step_is_the_models_own_in_either_layout_of_weights(family, cpu, monkeypatch):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: cpu)
+    model, engine = build(family), Engine(build(family), single=True)
+    assert engine.network.lean is not None
+    tokens = tree_of_a_benchmark()
+    for requests in (
+        [DecodeRequest(0, tokens[0].tokens[:50], 8)],
+        [DecodeRequest(i, tokens[i].tokens[:70], 6) for i in (0, 1, 5)],
+    ):
+        new = run(engine.decoder(), requests)
+        for request in requests:
+            assert new[request.id] == generate_alone(model, request.tokens, request.max_tokens)
+
+
+def test_a_model_whose_lean_step_would_differ_keeps_its_own():
+    changed = build("llama")
+    changed.model.layers[0].input_layernorm.forward = lambda x: x
+    assert Engine(changed).network.lean is None
+    assert Engine(build("gemma")).network.lean is None
 
 
 @pytest.mark.parametrize("family", OTHERS + PLAIN)

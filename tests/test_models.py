@@ -165,13 +165,3 @@ def test_equal_seeds_give_equal_texts(tiny):
         again = model.generate(["ab", "ab", "abc"], max_tokens=8, temperature=1.0, seed=3)
         assert [c.text for c in again] == [c.text for c in one]
         assert len({c.text for c in one}) > 1
-
-
-def test_four_bits_give_nearly_the_same_and_another_identity(tiny):
-    with load(f"hf:{tiny}") as whole, load(f"hf:{tiny}?quantize=nf4") as small:
-        assert small.identity.quantization == "nf4"
-        assert small.identity != whole.identity
-        (a,), (b,) = whole.loglikelihood([("abc", " def")]), small.loglikelihood([("abc", " def")])
-        assert small.engine.verdict.follows
-        assert a.logprob != b.logprob
-        assert b.logprob == pytest.approx(a.logprob, abs=3.0)

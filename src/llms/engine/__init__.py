@@ -9,12 +9,16 @@ Tracer    how likely each token of a text is
 Workers   the same door over several processes
 """
 
-from .decoder import Decoder, DecodeRequest, Event
-from .door import Engine, Generated, single_thread
-from .live import Live
-from .sampling import Sampling
-from .scorer import Scorer, ScoreRequest, TokenScore
-from .trace import Traced, Tracer
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .decoder import Decoder
+    from .door import Engine, Generated, single_thread
+    from .live import Live
+    from .request import DecodeRequest, Event, Sampling
+    from .scorer import Scorer, ScoreRequest, TokenScore
+    from .trace import Traced, Tracer
 
 __all__ = [
     "DecodeRequest",
@@ -31,3 +35,19 @@ __all__ = [
     "Tracer",
     "single_thread",
 ]
+_HOMES = {
+    "decoder": ("Decoder",),
+    "door": ("Engine", "Generated", "single_thread"),
+    "live": ("Live",),
+    "request": ("DecodeRequest", "Event", "Sampling"),
+    "scorer": ("Scorer", "ScoreRequest", "TokenScore"),
+    "trace": ("Traced", "Tracer"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Modules are loaded when one of their names is wanted: most bring torch along, `request` does not."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

@@ -121,12 +121,10 @@ def _step_fast(step: Step, layer, query, key, value, scale, *_) -> Tensor:
     rows, kv_heads, width = key.shape[2], key.shape[1], key.shape[3]
     keys, values = _store(step, layer, key, value)
     grouped = query[0].transpose(0, 1).reshape(rows, kv_heads, -1, width)  # (rows, KV, H / KV, D)
-    mask = torch.zeros(rows, 1, 1, step.longest, dtype=query.dtype).masked_fill_(
-        ~step.visible[:, None, None], float("-inf")
-    )
-    out, total = _flash(grouped, keys, values, attn_mask=mask, scale=scale)
+    out, total = _flash(grouped, keys, values, attn_mask=step.mask(query), scale=scale)
     out = out.reshape(rows, -1, width)
-    total = total.reshape(rows, -1)
+    if step.groups:
+        total = total.reshape(rows, -1)
     for group in step.groups:
         stored_keys, stored_values = group.block.read(layer, group.length)
         mine = grouped[group.rows].transpose(0, 1).reshape(1, kv_heads, -1, width)  # rows and query heads side by side
@@ -142,9 +140,12 @@ def _store(step: Step, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, 
     """Write each row's new key and value; return all own ones, (rows, KV, longest, D)."""
     rows = key.shape[2]
     keys, values = step.slots.layer(layer, key[0], value[0])
-    index = torch.arange(rows, device=key.device)
-    keys[index, :, step.own] = key[0].transpose(0, 1)
-    values[index, :, step.own] = value[0].transpose(0, 1)
+    if rows == 1:
+        place = step.longest - 1
+        keys[0, :, place : place + 1], values[0, :, place : place + 1] = key[0], value[0]
+    else:
+        keys[step.rows, :, step.own] = key[0].transpose(0, 1)
+        values[step.rows, :, step.own] = value[0].transpose(0, 1)
     return keys[:rows, :, : step.longest], values[:rows, :, : step.longest]
 
 
@@ -168,7 +169,7 @@ def _step_general(step: Step, layer, query, key, value, scale, window, cap, sink
     keys, values = _store(step, layer, key, value)
     prefix = {int(row): group for group in step.groups for row in group.rows}
     parts = []
-    for row, own in enumerate(step.own.tolist()):
+    for row, own in enumerate(step.places):
         k, v = keys[row : row + 1, :, : own + 1], values[row : row + 1, :, : own + 1]
         if row in prefix:
             stored_keys, stored_values = prefix[row].block.read(layer, prefix[row].length)

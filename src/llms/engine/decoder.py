@@ -4,10 +4,9 @@ A prefix that waiting requests share is computed and stored once; a row stores o
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +15,8 @@ from .layout import Block, Group, Keep, Layout, Piece, Slots, Step, Tree
 from .memory import free_bytes, out_of_memory
 from .network import Network
 from .prefix import common_prefix
-from .sampling import GREEDY, Sampling, generator, likelihood, sample
+from .request import DecodeRequest, Event, Finish
+from .sampling import generator, likelihood, sample
 from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA, SMALLEST_CHUNK
 
 MOST_ROWS = 32
@@ -25,41 +25,6 @@ SHARED_TOKENS = 48  # a common prefix shorter than this is not worth a group of 
 COPIED_TOKENS = 16  # nor is one shorter than this worth copying
 CHUNK_BESIDE = 256  # tokens of prompts per step that those who already read an answer wait for
 CACHE_BYTES = 1 << 30  # of keys and values, at most, on a processor
-
-Stop = Callable[[Sequence[int]], bool]
-Constrain = Callable[[Sequence[int], Tensor], Tensor]
-Finish = Literal["stop", "length"]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeRequest:
-    """Continue `tokens` by at most `max_tokens`; `stop(new tokens)` is asked after each one.
-
-    `constrain(new tokens, logits (V,))` returns the logits with what must not follow at -inf. With `top` each Event
-    tells how likely its token was, and the `top` most likely ones, before temperature and constraint.
-    """
-
-    id: int
-    tokens: tuple[int, ...]
-    max_tokens: int
-    sampling: Sampling = GREEDY
-    stop: Stop | None = None
-    constrain: Constrain | None = None
-    top: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Request `id` got `token`; with `finish` it got no more (`stop`: end of sequence or stop rule).
-
-    `logprob` (nats) and `top`, pairs of (token, log-probability), are there if the request asked for them.
-    """
-
-    id: int
-    token: int
-    finish: Finish | None
-    logprob: float | None = None
-    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 
-from .decoder import Decoder, DecodeRequest, Finish
+from .decoder import Decoder
 from .memory import peak_bytes
 from .network import Network
 from .plain import PlainDecoder, PlainScorer
-from .prepack import Packed
+from .prepack import Packed, by_columns
 from .probe import Verdict, probe
+from .request import DecodeRequest, Finish
 from .scorer import Scorer, ScoreRequest, TokenScore
 
 
@@ -28,20 +29,28 @@ class Generated:
 class Engine:
     """Scores and generates with `model`, a transformers causal language model. `end` are end-of-sequence ids.
 
-    `verdict` says whether its attention follows layouts; if not, plain batches serve it.
+    `verdict` says whether its attention follows layouts; if not, plain batches serve it. `single` lays the weights
+    out for one caller at a time, where that is another layout than the one for many.
     """
 
-    def __init__(self, model: Any, end: frozenset[int] = frozenset()):
+    def __init__(self, model: Any, end: frozenset[int] = frozenset(), single: bool = False):
         self.network = Network(model)
         self.end = end
+        if single and by_columns(model):
+            self.verdict: Verdict = probe(self.network)
+        else:
+            self.verdict = self._pack(model)
+        self._scorer = Scorer(self.network) if self.verdict.follows else PlainScorer(self.network)
+
+    def _pack(self, model: Any) -> Verdict:
         packed = Packed(model)
         packed.free()
-        self.verdict: Verdict = probe(self.network)
-        if not self.verdict.follows and packed.layers:  # perhaps because the class reads the freed weights
+        verdict = probe(self.network)
+        if not verdict.follows and packed.layers:  # perhaps because the class reads the freed weights
             packed.undo()
-            self.verdict = probe(self.network)
+            verdict = probe(self.network)
         packed.keep()
-        self._scorer = Scorer(self.network) if self.verdict.follows else PlainScorer(self.network)
+        return verdict
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, TokenScore]]:
         """(index, score) in order of completion; float32 sums equal one-by-one scoring within 1e-4 + 1e-6·|sum| nats."""

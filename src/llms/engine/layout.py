@@ -150,15 +150,28 @@ class Step:
     slots: "Slots"
     own: Tensor
     groups: tuple[Group, ...] = ()
+    _masks: dict = field(default_factory=dict)
+
+    @cached_property
+    def places(self) -> list[int]:
+        return self.own.tolist()
 
     @cached_property
     def longest(self) -> int:
-        return int(self.own.max()) + 1
+        return max(self.places) + 1
 
     @cached_property
-    def visible(self) -> Tensor:
-        """(rows, longest) bool: which of a row's own keys exist."""
-        return torch.arange(self.longest, device=self.own.device)[None] <= self.own[:, None]
+    def rows(self) -> Tensor:
+        return torch.arange(len(self.places), device=self.own.device)
+
+    def mask(self, like: Tensor) -> Tensor | None:
+        """(rows, 1, 1, longest) additive: which of a row's own keys exist; None if all do. Made once per step."""
+        if min(self.places) + 1 == self.longest:
+            return None
+        if like.dtype not in self._masks:
+            visible = torch.arange(self.longest, device=self.own.device)[None] <= self.own[:, None]
+            self._masks[like.dtype] = like.new_zeros(visible.shape).masked_fill_(~visible, float("-inf"))[:, None, None]
+        return self._masks[like.dtype]
 
 
 class Slots:

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from .decoder import Constrain, DecodeRequest, Event
 from .door import Engine
+from .request import Constrain, DecodeRequest, Event
 
 T = TypeVar("T")
 Sink = Callable[[Event | BaseException], None]

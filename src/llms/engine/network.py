@@ -8,10 +8,13 @@ from torch import Tensor
 
 from .attention import NAME, laid_out
 from .layout import Layout, Piece, Tree
+from .lean import Lean
 
 
 class Network:
-    """An unmodified transformers model whose attention follows a Layout."""
+    """An unmodified transformers model whose attention follows a Layout; decoding steps go through `lean` if it is set."""
+
+    lean: Lean | None = None
 
     def __init__(self, model: Any):
         self.model = model.eval()
@@ -37,7 +40,9 @@ class Network:
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int], layout: Layout, rows: Sequence[int]) -> Tensor:
-        """Logits (len(rows), V), in the model's dtype, after the tokens at `rows` of the chunk."""
+        """Logits (len(rows), V), in the model's dtype, after the tokens at `rows` of the chunk (of a step: all)."""
+        if self.lean is not None and layout.step is not None:
+            return self.lean.forward(tokens, layout)
         with laid_out(layout):
             return self._run(tokens, layout.positions, rows)
 

@@ -10,9 +10,9 @@ from time import perf_counter
 
 import torch
 
-from .decoder import DecodeRequest, Event, Finish
 from .memory import out_of_memory
 from .network import Network
+from .request import DecodeRequest, Event, Finish
 from .sampling import generator, likelihood, sample
 from .scorer import LOGIT_ELEMENTS, ScoreRequest, TokenScore
 

@@ -1,22 +1,10 @@
 """The next token of one row, from its logits."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from .request import Sampling
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """temperature 0 is greedy; top_k 0 and top_p 1 leave the distribution whole. Equal seeds draw equal tokens."""
-
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 0
-
-
-GREEDY = Sampling()
 _HEAD = 512  # likeliest tokens among which a nucleus is looked for first
 
 

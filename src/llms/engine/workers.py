@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ..errors import LlmsError, WorkerDied
-from .decoder import DecodeRequest
 from .door import Engine, Generated
+from .request import DecodeRequest
 from .scorer import ScoreRequest, TokenScore
 
 SHARD_TOKENS = 8192  # of requests, counted without sharing

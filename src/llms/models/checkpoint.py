@@ -4,6 +4,7 @@ Nothing here loads weights but `build`, which runs where the engine runs.
 """
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -150,7 +151,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Build:
-    """How to make an engine of a checkpoint; travels to worker processes and is called there."""
+    """How to make an engine of a checkpoint; travels to worker processes and is called there.
+
+    `single`: for one caller at a time.
+    """
 
     folder: str
     dtype: str
@@ -158,6 +162,8 @@ class Build:
     remote_code: bool
     pickle: bool
     quantize: str = ""
+    adapter: str = ""
+    single: bool = False
 
     def __call__(self):
         """The Engine. Raises ModelError if weights are missing or do not fit."""
@@ -173,6 +179,28 @@ class Build:
         transformers.utils.logging.set_verbosity_error()
         if self.device == "cpu":
             single_thread()
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+        config = self._quantization(torch, transformers)
+        model = self._load(torch, transformers, SafetensorError, None if self.adapter else config)
+        if self.adapter:
+            from .adapter import Adapter
+
+            model = Adapter(Path(self.adapter)).merged(model)
+        if self.adapter and config is not None:  # four bits are made of the sum
+            held = {"config": model.config, "state_dict": model.state_dict(), "dtype": model.dtype}
+            model = type(model).from_pretrained(None, quantization_config=config, **self._place, **held)
+        if self.quantize == "int8":
+            from ..engine.int8 import to_int8
+
+            if not to_int8(model):
+                raise ModelError(f"{self.folder} has no linear layers that int8 could round; leave quantize= out")
+        ends = model.generation_config.eos_token_id if model.generation_config else None
+        ends = model.config.get_text_config().eos_token_id if ends is None else ends
+        end = frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
+        placed = getattr(model, "hf_quantizer", None) is not None
+        return Engine(model if placed else model.to(self.device), end, self.single)
+
+    def _load(self, torch: Any, transformers: Any, unsafe: type[Exception], quantization: Any) -> Any:
         try:
             loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 self.folder,
@@ -180,27 +208,28 @@ class Build:
                 trust_remote_code=self.remote_code,
                 use_safetensors=None if self.pickle else True,
                 output_loading_info=True,
-                **({"quantization_config": self._quantization(torch, transformers)} if self.quantize else {}),
+                **({"quantization_config": quantization} if quantization is not None else {}),
+                **self._place,
             )
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, unsafe) as error:
             raise ModelError(f"cannot load {self.folder}: {_first_line(error)}") from error
         model, loading = loaded
         missing = sorted(loading["missing_keys"])
         if missing:
             shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
             raise ModelError(f"{self.folder} lacks the tensors {shown}; the checkpoint is incomplete, fetch it again")
-        ends = model.generation_config.eos_token_id if model.generation_config else None
-        ends = model.config.get_text_config().eos_token_id if ends is None else ends
-        end = frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
-        return Engine(model if self.quantize else model.to(self.device), end)
+        return model
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        """Quantized weights are put where they will be used at once; others are moved there later."""
+        quantized = self.quantize == "nf4" or "quantization_config" in _json(Path(self.folder) / "config.json")
+        return {"device_map": {"": self.device}} if quantized else {}
 
     def _quantization(self, torch: Any, transformers: Any) -> Any:
-        """bitsandbytes' 4-bit NormalFloat (Dettmers et al. 2023), computing in `dtype`. Raises MissingExtra if the
-        library is not there."""
-        try:
-            import bitsandbytes  # noqa: F401
-        except ImportError as error:
-            raise MissingExtra("bitsandbytes", f"quantize={self.quantize}", "local") from error
+        """bitsandbytes' 4-bit NormalFloat (Dettmers et al. 2023), computing in `dtype`; None if it is not asked for."""
+        if self.quantize != "nf4":
+            return None
         return transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, self.dtype)
         )

@@ -1,6 +1,7 @@
 """Answers that cannot break their form: JSON schemas and tool calls, by llguidance, as constraints on token ids."""
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,8 +17,24 @@ class Grammars:
             import llguidance.hf
         except ImportError as error:
             raise MissingExtra("llguidance", "an answer of a given form", "local") from error
-        self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None)
-        self._decode: Callable[[list[int]], str] = self._tokenizer.decode_str
+        self._read(llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None))
+
+    @classmethod
+    def of_llama(cls, vocabulary: Any, end: frozenset[int]) -> "Grammars":
+        """The same for a vocabulary of llama.cpp's, a pointer."""
+        try:
+            from llguidance.llamacpp import lltokenizer_from_vocab
+        except ImportError as error:
+            raise MissingExtra("llguidance", "an answer of a given form", "gguf") from error
+        grammars = cls.__new__(cls)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of how llguidance asks llama.cpp for a token's kind
+            grammars._read(lltokenizer_from_vocab(vocabulary, eos_token=sorted(end)))
+        return grammars
+
+    def _read(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._decode: Callable[[list[int]], str] = tokenizer.decode_str
 
     def following(
         self, wanted: Mapping[str, Any] | None, tools: Sequence[Mapping[str, Any]], choice: str, parallel: bool
@@ -93,12 +110,14 @@ class FollowCalls:
 
 
 def masked(matcher: Any, logits: Any) -> Any:
-    """A copy of logits (V,) with every token at -inf that `matcher` does not allow next."""
+    """A copy of logits (V,), torch's or numpy's, with every token at -inf that `matcher` does not allow next."""
     import numpy as np
-    import torch
 
     bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
-    allowed = torch.from_numpy(np.unpackbits(bits, bitorder="little")[: logits.shape[-1]].astype(bool))
-    if len(allowed) < logits.shape[-1]:
-        allowed = torch.nn.functional.pad(allowed, (0, logits.shape[-1] - len(allowed)))
-    return logits.masked_fill(~allowed.to(logits.device), float("-inf"))
+    allowed = np.unpackbits(bits, bitorder="little")[: logits.shape[-1]].astype(bool)
+    allowed = np.pad(allowed, (0, logits.shape[-1] - len(allowed)))
+    if isinstance(logits, np.ndarray):
+        return np.where(allowed, logits, np.float32("-inf"))
+    import torch
+
+    return logits.masked_fill(~torch.from_numpy(allowed).to(logits.device), float("-inf"))

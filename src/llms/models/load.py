@@ -5,10 +5,11 @@ from .name import parse
 from .system import Model
 
 
-def load(text: str, workers: int = 1) -> Model:
+def load(text: str, workers: int = 1, chat: bool = False) -> Model:
     """The model that `text` names, weights not yet loaded, no connection made.
 
-    Raises UnknownName, UsageError, MissingExtra or ModelError.
+    For `chat` a checkpoint is computed in bfloat16 where the processor does that by itself, for scores in float32,
+    unless the name says in what. Raises UnknownName, UsageError, MissingExtra or ModelError.
     """
     name = parse(text)
     if name.provider == "team" or {"tools", "system"} & set(name.options):
@@ -20,14 +21,14 @@ def load(text: str, workers: int = 1) -> Model:
     if name.provider == "gguf":
         from .gguf import open_gguf
 
-        return open_gguf(name)
+        return open_gguf(name, workers)
     from .checkpoint import find
     from .embedded import checkpoint
     from .local import LocalModel
 
     if name.provider == "smollm2":
-        return LocalModel(name, find(str(checkpoint()), None, name.allow), workers)
-    return LocalModel(name, find(name.model, name.revision, name.allow), workers)
+        return LocalModel(name, find(str(checkpoint()), None, name.allow), workers, chat)
+    return LocalModel(name, find(name.model, name.revision, name.allow), workers, chat)
 
 
 def load_tokenizer(text: str) -> Model:

@@ -13,14 +13,15 @@ from ..tokens.json_tokenizer import JsonTokenizer, open_tokenizer, spread
 from ..tokens.pair import Pair, encode_pairs, encode_texts, has_start
 from ..tokens.render import knows_tools, render
 from ..tokens.stop import StopText, cut_at_stop
-from ..tokens.stream import THINKING
 from ..tokens.views import Piece, cut, entry
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken, TokenChance
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken
+from .adapter import find_adapter
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
 from .name import Name
+from .precision import Precision
 from .system import Capabilities, Generate, Model
-from .toolcalls import CLOSE, OPEN, instructions
+from .toolcalls import instructions, with_instructions
 
 if TYPE_CHECKING:
     from .reply import Prompt, Reply
@@ -98,12 +99,20 @@ class CheckpointTokenizer:
 
 
 class LocalModel(Model):
-    """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one)."""
+    """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one).
 
-    def __init__(self, name: Name, checkpoint: Checkpoint, workers: int = 1):
+    `chat`: bfloat16 is as good as float32, where the processor computes in it. `single`: who streams is one caller at
+    a time; a server says otherwise before it loads.
+    """
+
+    single: bool = True
+
+    def __init__(self, name: Name, checkpoint: Checkpoint, workers: int = 1, chat: bool = False):
         self.name = name
         self.checkpoint = checkpoint
         self.workers = workers
+        self.adapter = find_adapter(name.options["adapter"]) if "adapter" in name.options else None
+        self._chat = chat
         self._engine: Any = None
         self._live: Any = None
         self._lock = threading.Lock()
@@ -117,10 +126,32 @@ class LocalModel(Model):
 
     @cached_property
     def dtype(self) -> str:
-        """As named; else float32 on a processor, and the checkpoint's own on a GPU."""
+        """As named; else float32 on a processor, for chat what it does best, and the checkpoint's own on a GPU."""
         stated = self.name.options.get("dtype")
         own = self.checkpoint.text_config.get("dtype") or self.checkpoint.text_config.get("torch_dtype") or "float32"
-        return stated or (str(own) if self.device.startswith("cuda") else "float32")
+        if stated or self.device.startswith("cuda"):
+            return stated or str(own)
+        if not self._chat:
+            return "float32"
+        from ..engine.prepack import computes_bfloat16
+
+        return "bfloat16" if computes_bfloat16() else "float32"
+
+    @property
+    def precision(self) -> Precision:
+        stored = self.checkpoint.config.get("quantization_config") or {}
+        return Precision(self.name.text, self.dtype, self.device, self.name.options.get("quantize", ""), stored)
+
+    def check(self) -> None:
+        """Raise what cannot work here, before anything is loaded: UsageError, MissingExtra or ModelError."""
+        precision = self.precision
+        if {"quantize", "dtype", "adapter"} & set(self.name.options) or precision.stored:
+            precision.check()
+        if self.adapter is not None and precision.stored:
+            raise ModelError(
+                f"{self.name.text}: an adapter cannot be added to weights of few bits without loss; name the checkpoint "
+                "that these were made of, with adapter= and quantize="
+            )
 
     @cached_property
     def device(self) -> str:
@@ -147,7 +178,8 @@ class LocalModel(Model):
             name=self.name.text,
             weights=self.checkpoint.weights_digest,
             dtype=self.dtype,
-            quantization=self.name.options.get("quantize", ""),
+            quantization=self.precision.method,
+            adapter=self.adapter.digest if self.adapter is not None else "",
             tokenizer=self.checkpoint.tokenizer_digest,
             template=digest_text(self.checkpoint.chat_template or ""),
         )
@@ -166,14 +198,16 @@ class LocalModel(Model):
 
     @property
     def note(self) -> str | None:
-        """Said once to the user when the model cannot use the fast way."""
+        """Said once to the user when this machine, or the model, cannot use a fast way."""
         verdict = self._engine.verdict if self._engine is not None else None
         if verdict is None or verdict.follows:
-            return None
+            return self.precision.note
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({verdict.error}); using plain batches"
 
     @property
     def build(self) -> Build:
+        """Raises what `check` raises."""
+        self.check()
         return Build(
             str(self.checkpoint.folder),
             self.dtype,
@@ -181,6 +215,7 @@ class LocalModel(Model):
             "remote-code" in self.checkpoint.allow,
             "pickle" in self.checkpoint.allow,
             self.name.options.get("quantize", ""),
+            str(self.adapter.folder) if self.adapter is not None else "",
         )
 
     @property
@@ -204,7 +239,7 @@ class LocalModel(Model):
                 if not isinstance(self._engine, Engine):
                     if self._engine is not None:
                         self._engine.close()
-                    self._engine = self.build()
+                    self._engine = replace(self.build, single=self.single)()
                 self._live = Live(self._engine)
             return self._live
 
@@ -250,7 +285,7 @@ class LocalModel(Model):
         if template is None:
             raise ModelError(f"{self.name.text} has no chat template; give it raw text")
         if tools and not knows_tools(template):
-            messages, tools = _with_instructions(messages, instructions(tools)), ()
+            messages, tools = with_instructions(messages, instructions(tools)), ()
         return render(template, messages, self.checkpoint.special_tokens, tools=tools)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
@@ -292,6 +327,8 @@ class LocalModel(Model):
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
+        from .reply import chance
+
         prompt, room = self.read(request), self.context_window - request.max_tokens
         if room < 1 or request.max_tokens < 1:
             reason = (
@@ -301,8 +338,7 @@ class LocalModel(Model):
             return
         reply = self.reply(request, replace(prompt, ids=prompt.ids[-room:]))
         for event in self.live.events(reply.decode, cancel):
-            chance = None if event.logprob is None else self._chance(event.token, event.logprob, event.top)
-            if delta := reply.push(event, chance):
+            if delta := reply.push(event, chance(event, self.tokenizer.with_special)):
                 yield delta
             if reply.ended:
                 break
@@ -310,13 +346,9 @@ class LocalModel(Model):
 
     def read(self, request: Generate) -> "Prompt":
         """The whole prompt of `request` as the model reads it."""
-        from .reply import Prompt
+        from .reply import read
 
-        raw = isinstance(request.prompt, str)
-        offered = request.tools if request.tool_choice != "none" else ()
-        text = request.prompt if isinstance(request.prompt, str) else self.render(request.prompt, offered)
-        ids = encode_texts(self.tokenizer, [text])[0] or [self.tokenizer.start]
-        return Prompt(tuple(ids), raw, not raw and text.rstrip().endswith(tuple(tag for tag, _ in THINKING)))
+        return read(request, self.render, self.tokenizer)
 
     def reply(self, request: Generate, prompt: "Prompt") -> "Reply":
         """What answers `request`, whose prompt is `prompt`; loads the weights on first use."""
@@ -324,12 +356,6 @@ class LocalModel(Model):
 
         ends = self.live.ends | {self.tokenizer.start}
         return Reply(request, prompt, self.tokenizer, ends, self._constraint(request))
-
-    def _chance(self, token: int, logprob: float, top: Sequence[tuple[int, float]]) -> TokenChance:
-        def word(id: int) -> str:
-            return self.tokenizer.with_special([id])
-
-        return TokenChance(word(token), logprob, tuple((word(id), value) for id, value in top))
 
     def _constraint(self, request: Generate) -> Any:
         tools = request.tools if request.tool_choice != "none" else ()
@@ -356,22 +382,6 @@ class LocalModel(Model):
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-
-def _with_instructions(messages: Sequence[Message], text: str) -> list[Message]:
-    """`text` at the end of the system message, which is made if there is none; tool messages become the user's."""
-    plain = [_as_text(message) for message in messages]
-    if plain and plain[0].role == "system":
-        return [replace(plain[0], content=f"{plain[0].content}\n\n{text}"), *plain[1:]]
-    return [Message("system", text), *plain]
-
-
-def _as_text(message: Message) -> Message:
-    """A message of a tool conversation in words, for templates that know no tools."""
-    if message.role == "tool":
-        return Message("user", f"Result of the tool:\n{message.content}")
-    calls = "".join(f'{OPEN}{{"name": "{c.name}", "arguments": {c.arguments}}}{CLOSE}' for c in message.tool_calls)
-    return Message(message.role, message.content + calls)
 
 
 def _cores() -> int:

@@ -15,7 +15,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "bfloat16", "float16"),
     "device": ("cpu", "cuda"),  # or one of several: cuda:1
     "allow": ("pickle", "remote-code"),
-    "quantize": ("nf4",),
+    "quantize": ("int8", "nf4"),
     "adapter": (),
 }
 OF_CHECKPOINTS = frozenset(OPTIONS)  # options that mean something for a model whose weights are here

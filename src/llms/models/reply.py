@@ -6,8 +6,9 @@ from secrets import token_hex
 from typing import Any
 
 from ..engine import DecodeRequest, Event, Sampling
+from ..tokens.pair import encode_texts
 from ..tokens.stop import StopText
-from ..tokens.stream import Detokenizer
+from ..tokens.stream import THINKING, Detokenizer
 from ..tokens.tokenizer import Tokenizer
 from ..values import Delta, Finish, TokenChance, Usage
 from .answer import AnswerReader
@@ -21,6 +22,22 @@ class Prompt:
     ids: tuple[int, ...]
     raw: bool
     opened: bool = False
+
+
+def read(request: Generate, render: Callable[..., str], tokenizer: Tokenizer) -> Prompt:
+    """The whole prompt of `request`; `render(messages, tools)` makes text of messages."""
+    raw = isinstance(request.prompt, str)
+    offered = request.tools if request.tool_choice != "none" else ()
+    text = request.prompt if isinstance(request.prompt, str) else render(request.prompt, offered)
+    ids = encode_texts(tokenizer, [text])[0] or [tokenizer.start]
+    return Prompt(tuple(ids), raw, not raw and text.rstrip().endswith(tuple(tag for tag, _ in THINKING)))
+
+
+def chance(event: Event, word: Callable[[Sequence[int]], str]) -> TokenChance | None:
+    """How likely the token of `event` was, if that was asked for; `word` writes tokens."""
+    if event.logprob is None:
+        return None
+    return TokenChance(word([event.token]), event.logprob, tuple((word([id]), value) for id, value in event.top))
 
 
 class Reply:

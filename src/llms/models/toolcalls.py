@@ -9,11 +9,12 @@ A call that cannot be read stays text, so that nothing is lost.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from ..tokens.stream import beginning
-from ..values import ToolCall
+from ..values import Message, ToolCall
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 _TO_THE_END = ("<|python_tag|>", "[TOOL_CALLS]")
@@ -27,6 +28,22 @@ def instructions(tools: Sequence[Mapping[str, Any]]) -> str:
         + "\n".join(lines)
         + f'\nTo use one, answer only with {OPEN}{{"name": "…", "arguments": {{…}}}}{CLOSE} and wait for its result.'
     )
+
+
+def with_instructions(messages: Sequence[Message], text: str) -> list[Message]:
+    """`text` at the end of the system message, which is made if there is none; tool messages become the user's."""
+    plain = [_as_text(message) for message in messages]
+    if plain and plain[0].role == "system":
+        return [replace(plain[0], content=f"{plain[0].content}\n\n{text}"), *plain[1:]]
+    return [Message("system", text), *plain]
+
+
+def _as_text(message: Message) -> Message:
+    """A message of a tool conversation in words, for templates that know no tools."""
+    if message.role == "tool":
+        return Message("user", f"Result of the tool:\n{message.content}")
+    calls = "".join(f'{OPEN}{{"name": "{c.name}", "arguments": {c.arguments}}}{CLOSE}' for c in message.tool_calls)
+    return Message(message.role, message.content + calls)
 
 
 def schema(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Served:
     """A local model that generates, loaded."""
 
     def __init__(self, model: LocalModel, waiting: int):
+        model.single = False
         self.model, self.live = model, model.live
         self.most = self.live.rows + waiting
         self._held = 0

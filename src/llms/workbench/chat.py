@@ -91,7 +91,7 @@ class Chat:
             named = about.model if about else ""
             if model is None and not named:
                 raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
-            self.model = model if isinstance(model, Model) else load(model or named)
+            self.model = model if isinstance(model, Model) else load(model or named, chat=True)
         except BaseException:
             if self._own_store:
                 self.store.close()

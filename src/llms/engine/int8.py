@@ -1,0 +1,46 @@
+"""Weights in 8 bits: one scale per output, activations as they are.
+
+Each product widens its weight first, which takes less time than the multiplication (benchmarks/LOG.md); nothing is
+rounded but the weights, so that a row's result depends on no other row. Known as W8A16.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .prepack import computes_bfloat16
+
+
+class Int8(nn.Module):
+    """A linear layer made of `layer`'s rounded weights; its input and output have the type that they had."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, layer: nn.Linear):
+        super().__init__()
+        weight = layer.weight.detach().float()
+        scale = weight.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / 127
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.register_buffer("weight", (weight / scale[:, None]).round().to(torch.int8))
+        self.register_buffer("scale", scale)
+        self.bias = layer.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        narrow = x.dtype != torch.float32 and (x.device.type != "cpu" or computes_bfloat16())
+        wide = x if narrow else x.float()
+        product = nn.functional.linear(wide, self.weight.to(wide.dtype)) * self.scale
+        return (product if self.bias is None else product + self.bias).to(x.dtype)
+
+
+@torch.inference_mode()
+def to_int8(model: Any) -> int:
+    """Replace every linear layer of a transformers `model` but the one that gives logits; how many there were."""
+    head, count = model.get_output_embeddings(), 0
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if type(layer) is nn.Linear and layer is not head:
+                setattr(parent, name, Int8(layer))
+                count += 1
+    return count

@@ -1,0 +1,109 @@
+"""The decoding step of Llama-like models without their modules: the same arithmetic in a third of the calls.
+
+A step of one row is so little work that half of its time went into calling modules and small operators
+(benchmarks/LOG.md). The linear layers are called as they are, packed or quantized. Other models, and one whose
+numbers differ when the probe tries it, keep their own forward.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import rms_norm
+
+from .attention import attend, laid_out
+from .layout import Layout
+
+KINDS = ("llama", "mistral", "qwen2", "qwen3")  # model types whose layers have the parts that are used here
+Apply = Callable[[Tensor], Tensor]
+
+
+class Lean:
+    """Decodes with the weights of `model`, whose model type is one of KINDS."""
+
+    def __init__(self, model: Any):
+        self._embed, self._rotary = model.model.embed_tokens, model.model.rotary_emb
+        self._layers = [_Layer(layer) for layer in model.model.layers]
+        self._norm, self._head = _Norm(model.model.norm), model.lm_head
+
+    @torch.inference_mode()
+    def forward(self, tokens: Sequence[int], layout: Layout) -> Tensor:
+        """Logits (rows, V) after one new token of each row of `layout.step`."""
+        hidden = self._embed(torch.tensor(tokens))
+        cos, sin = self._rotary(hidden[None], torch.tensor([layout.positions]))
+        half = cos.shape[-1] // 2
+        turn = cos[0, :, None], torch.cat([-sin[0, :, None, :half], sin[0, :, None, half:]], -1)
+        with laid_out(layout):
+            for layer in self._layers:
+                hidden = layer(hidden, *turn)
+        return self._head(self._norm(hidden))
+
+
+@dataclass(slots=True)
+class _Norm:
+    """A root-mean-square norm of transformers', as one operator (Zhang & Sennrich 2019)."""
+
+    weight: Tensor
+    epsilon: float
+
+    def __init__(self, module: Any):
+        self.weight, self.epsilon = module.weight, module.variance_epsilon
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+
+
+class _Layer:
+    """A layer's parts, looked up once."""
+
+    def __init__(self, layer: Any):
+        attention, mlp = layer.self_attn, layer.mlp
+        self._attention, self._width, self._scale = attention, attention.head_dim, attention.scaling
+        owner = attention if hasattr(attention, "sliding_window") else attention.config
+        self._windowed = owner if getattr(owner, "sliding_window", None) else None
+        self._heads = attention.q_proj.out_features // self._width
+        self._turned = self._heads + attention.k_proj.out_features // self._width
+        self._attend_to: Apply = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
+        self._gate_up: Apply = _joined(mlp.gate_proj, mlp.up_proj)
+        self._out, self._down = _added(attention.o_proj), _added(mlp.down_proj)
+        self._bend: Apply = mlp.act_fn.forward
+        self._before, self._between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
+        per_head = hasattr(attention, "q_norm")
+        self._per_head = (_Norm(attention.q_norm), _Norm(attention.k_norm)) if per_head else None
+
+    def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """hidden (rows, H); cos and sin (rows, 1, D), the first half of sin negative."""
+        rows, heads, turned = len(hidden), self._heads, self._turned
+        parts = self._attend_to(self._before(hidden)).view(rows, -1, self._width)  # heads of query, key, value
+        both, value = parts[:, :turned], parts[:, turned:].transpose(0, 1)[None]
+        if self._per_head:
+            both = torch.cat([self._per_head[0](both[:, :heads]), self._per_head[1](both[:, heads:])], 1)
+        both = torch.addcmul(both * cos, both.roll(self._width // 2, -1), sin).transpose(0, 1)[None]
+        window = self._windowed.sliding_window if self._windowed else None
+        seen, _ = attend(
+            self._attention, both[:, :heads], both[:, heads:], value, None, self._scale, sliding_window=window
+        )
+        hidden = self._out(hidden, seen.reshape(rows, -1))
+        gate, up = self._gate_up(self._between(hidden)).chunk(2, -1)
+        return self._down(hidden, self._bend(gate) * up)
+
+
+def _joined(*layers: Any) -> Apply:
+    """All layers' outputs side by side, in one product where their weights lie so."""
+    whole = getattr(layers[0], "whole", None)
+    if whole is None:
+        return lambda x: torch.cat([layer.forward(x) for layer in layers], -1)
+    if layers[0].bias is None:
+        return lambda x: torch.mm(x, whole)
+    bias = torch.cat([layer.bias for layer in layers])
+    return lambda x: torch.addmm(bias, x, whole)
+
+
+def _added(layer: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    """hidden + layer(x)"""
+    whole = getattr(layer, "whole", None)
+    if whole is None or layer.bias is not None:
+        return lambda hidden, x: hidden + layer.forward(x)
+    return lambda hidden, x: torch.addmm(hidden, x, whole)

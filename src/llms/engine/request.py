@@ -1,0 +1,50 @@
+"""What is asked of a decoder and what it answers. Needs no torch, so that other computers of models speak it as well."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Stop = Callable[[Sequence[int]], bool]
+Constrain = Callable[[Sequence[int], Any], Any]
+Finish = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """temperature 0 is greedy; top_k 0 and top_p 1 leave the distribution whole. Equal seeds draw equal tokens."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """Continue `tokens` by at most `max_tokens`; `stop(new tokens)` is asked after each one.
+
+    `constrain(new tokens, logits (V,))` returns the logits with what must not follow at -inf. With `top` each Event
+    tells how likely its token was, and the `top` most likely ones, before temperature and constraint.
+    """
+
+    id: int
+    tokens: tuple[int, ...]
+    max_tokens: int
+    sampling: Sampling = Sampling()
+    stop: Stop | None = None
+    constrain: Constrain | None = None
+    top: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Request `id` got `token`; with `finish` it got no more (`stop`: end of sequence or stop rule).
+
+    `logprob` (nats) and `top`, pairs of (token, log-probability), are there if the request asked for them.
+    """
+
+    id: int
+    token: int
+    finish: Finish | None
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()

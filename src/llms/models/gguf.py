@@ -1,0 +1,244 @@
+"""A GGUF file as a Model, computed by llama.cpp: the fastest chat on a processor, and needing no torch.
+
+Scores have the meaning they have for checkpoints. A batch is worked off one by one: llama.cpp gains nothing from
+computing rows together on a processor (benchmarks/LOG.md), and much from not reading a shared beginning twice.
+"""
+
+import resource
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ..engine.request import DecodeRequest, Event, Finish, Sampling
+from ..errors import ContextOverflow, MissingExtra, ModelError, UsageError
+from ..tokens.count import Count, exact
+from ..tokens.pair import Pair, encode_pairs, encode_texts, has_start
+from ..tokens.render import knows_tools, render
+from ..tokens.stop import StopText, cut_at_stop
+from ..tokens.views import Piece
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken
+from . import embedded
+from .digest import digest_files, digest_text
+from .llama import Context, Vocabulary, Weights, draw, generator, library, likelihood, log_softmax
+from .name import OF_CHECKPOINTS, Name
+from .reply import Reply, chance, read
+from .system import Capabilities, Generate, Model
+from .toolcalls import instructions, with_instructions
+
+IDLE = 2  # contexts that are kept for requests which begin like an earlier one
+SMALLEST = 4096  # tokens a context has room for, at least, so that a chat's next turns fit
+
+
+def open_gguf(name: Name, workers: int = 1) -> "GgufModel":
+    """The model of a GGUF file, or of the embedded one's. Raises UsageError, MissingExtra or ModelError."""
+    for option in (OF_CHECKPOINTS - {"device"}) & set(name.options):
+        raise UsageError(f"{name.text!r}: {option} is for checkpoints; a GGUF file's weights are used as they are")
+    if find_spec("llama_cpp") is None:
+        raise MissingExtra("llama-cpp-python", "a GGUF model", "gguf")
+    path = Path(name.model).expanduser()
+    if name.model == "smollm2" and not path.exists():
+        path = embedded.installed()
+    if not path.is_file():
+        raise ModelError(f"the GGUF file {path} does not exist; expected a file, or smollm2 for the embedded model")
+    return GgufModel(name, path.resolve(), workers)
+
+
+class GgufModel(Model):
+    """Each call computes in a context of its own, with `workers` threads, so that callers do not wait for each other."""
+
+    def __init__(self, name: Name, path: Path, workers: int = 1):
+        self.name, self.path, self.workers = name, path, workers
+        self._weights: Weights | None = None
+        self._idle: list[Context] = []  # the most recent last
+        self._lock = threading.Lock()
+
+    @cached_property
+    def tokenizer(self) -> Vocabulary:
+        return Vocabulary(self.path)
+
+    @cached_property
+    def device(self) -> str:
+        """As named; else the GPU where this build of llama.cpp can use one."""
+        able, stated = library().llama_supports_gpu_offload(), self.name.options.get("device")
+        if stated not in (None, "cpu") and not able:
+            raise ModelError(
+                f"{self.name.text}: this build of llama.cpp computes on the processor only; leave device= out, or "
+                "install it anew with CMAKE_ARGS=-DGGML_CUDA=on"
+            )
+        return stated or ("cuda" if able else "cpu")
+
+    @cached_property
+    def identity(self) -> Identity:
+        return Identity(
+            name=self.name.text,
+            weights=digest_files(self.path.parent, [self.path.name]),
+            quantization=self.tokenizer.kind,
+            template=digest_text(self._template or ""),
+            extra={"llama-cpp-python": version("llama-cpp-python")},
+        )
+
+    @property
+    def _template(self) -> str | None:
+        return self.tokenizer.metadata.get("tokenizer.chat_template")
+
+    @property
+    def context_window(self) -> int:
+        return self.tokenizer.window
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(True, True, self._template is not None, self.context_window)
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def prepare(self) -> None:
+        """Map the weights now, if they are not."""
+        with self._lock:
+            self._weights = self._weights or Weights(self.path, self.device)
+
+    @contextmanager
+    def _context(self, tokens: Sequence[int], room: int) -> Iterator[Context]:
+        """A context with room for so many tokens, the one that stores most of the beginning of `tokens`."""
+        self.prepare()
+        with self._lock:
+            weights = self._weights
+            assert weights is not None
+            fitting = [c for c in self._idle if c.room >= room and c.threads == self.workers]
+            context = max(fitting, key=lambda c: c.shared(tokens), default=None)
+            if context is not None:
+                self._idle.remove(context)
+        if context is None:
+            size = min(self.context_window + 1, max(SMALLEST, 1 << (room - 1).bit_length()))
+            context = Context(weights, max(room, size), self.workers)
+        try:
+            yield context
+        finally:
+            with self._lock:
+                if self._weights is weights:
+                    self._idle = [*self._idle[1 - IDLE :], context]
+
+    def count(self, prompt: str | Sequence[Message]) -> Count:
+        text = prompt if isinstance(prompt, str) else self.render(prompt)
+        return exact(len(encode_texts(self.tokenizer, [text])[0]))
+
+    def tokenize(self, text: str) -> list[Piece]:
+        return self.tokenizer.pieces(text, special=not has_start(self.tokenizer, text))
+
+    def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
+        ids = encode_texts(self.tokenizer, [prompt])[0] if isinstance(prompt, str) else prompt
+        kept = tuple(ids[-self.context_window :]) or (self.tokenizer.start,)
+        (event,) = self._events(DecodeRequest(0, kept, 1, top=top))
+        shown, ends = self.tokenizer.entry, self.tokenizer.ends
+        return [NextToken(id, shown(id).shown, logprob, id in ends) for id, logprob in event.top]
+
+    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
+        if self._template is None:
+            raise ModelError(f"{self.name.text} has no chat template; give it raw text")
+        if tools and not knows_tools(self._template):
+            messages, tools = with_instructions(messages, instructions(tools)), ()
+        return render(self._template, messages, self.tokenizer.special_tokens, tools=tools)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+        """(index, result), neighbours in the alphabet of tokens one after the other, so that they share most."""
+        encoded = encode_pairs(self.tokenizer, pairs, self.context_window)
+        good = [(pair.ids, index, pair) for index, pair in enumerate(encoded) if isinstance(pair, Pair)]
+        for index, pair in enumerate(encoded):
+            if isinstance(pair, ContextOverflow):
+                yield index, Failure("infra", str(pair))
+        if not good:
+            return
+        good.sort(key=lambda entry: entry[:2])
+        with self._context(good[0][0], max(len(ids) for ids, _, _ in good)) as context:
+            for ids, index, pair in good:
+                started = perf_counter()
+                logprob, greedy, first = 0.0, True, len(ids) - pair.scored - 1
+                for position, logits in context.logits(ids[:-1], first):
+                    chances = log_softmax(logits)
+                    logprob += float(chances[ids[position + 1]])
+                    greedy = greedy and int(chances.argmax()) == ids[position + 1]
+                spent = perf_counter() - started
+                yield index, LogLikelihood(logprob, greedy, pair.scored, first + 1, pair.cut, spent)
+
+    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        """(index, result), one after the other. A prompt keeps its right-hand end: the window less max_tokens."""
+        prompts = [read(request, self.render, self.tokenizer).ids for request in requests]
+        for index, ids in sorted(enumerate(prompts), key=lambda entry: entry[1]):
+            request = requests[index]
+            if reason := self._no_room(request):
+                yield index, Failure("infra", reason)
+                continue
+            kept = ids[request.max_tokens - self.context_window :]
+            sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
+            stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
+            started = perf_counter()
+            events = list(self._events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
+            spent, new = perf_counter() - started, [event.token for event in events]
+            text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
+            yield index, Completion(text, len(new), finish, len(kept), len(ids) - len(kept), spent)
+
+    def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
+        """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
+        if reason := self._no_room(request):
+            yield Delta(failure=Failure("infra", reason))
+            return
+        prompt = read(request, self.render, self.tokenizer)
+        kept = prompt.ids[request.max_tokens - self.context_window :]
+        ends = self.tokenizer.ends | {self.tokenizer.start}
+        reply = Reply(request, replace(prompt, ids=kept), self.tokenizer, ends, self._constraint(request))
+        for event in self._events(reply.decode, cancel):
+            if delta := reply.push(event, chance(event, self.tokenizer.with_special)):
+                yield delta
+            if reply.ended:
+                break
+        yield replace(reply.last(), cut=len(prompt.ids) - len(kept))
+
+    def _no_room(self, request: Generate) -> str | None:
+        if 0 < request.max_tokens < self.context_window:
+            return None
+        return f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
+
+    def _events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """What a decoder of the engine would tell, for one request."""
+        random = generator(request.sampling)
+        tokens, new = list(request.tokens), list[int]()
+        with self._context(tokens, len(tokens) + request.max_tokens) as context:
+            while step := next(context.logits(tokens, len(tokens) - 1, cancel), None):  # None if cancelled
+                logits = step[1] if request.constrain is None else request.constrain(new, step[1])
+                token = draw(logits, request.sampling, random)
+                tokens.append(token)
+                new.append(token)
+                ended = token in self.tokenizer.ends or (request.stop is not None and request.stop(new))
+                finish: Finish | None = "stop" if ended else "length" if len(new) == request.max_tokens else None
+                yield Event(request.id, token, finish, *likelihood(step[1], token, request.top))
+                if finish:
+                    return
+
+    def _constraint(self, request: Generate) -> Any:
+        tools = request.tools if request.tool_choice != "none" else ()
+        if request.schema is None and not tools:
+            return None
+        return self._grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls)
+
+    @cached_property
+    def _grammars(self) -> Any:
+        from .constrain import Grammars
+
+        return Grammars.of_llama(self.tokenizer.pointer, self.tokenizer.ends)
+
+    def chat_model(self) -> Any:
+        from .chat_model import LocalChatModel
+
+        return LocalChatModel(self)
+
+    def close(self) -> None:
+        with self._lock:
+            self._weights, self._idle = None, []
