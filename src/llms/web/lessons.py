@@ -34,9 +34,15 @@ class Who(Body):
     name: str = Field("Ada", min_length=1, max_length=40)
 
 
+async def _lesson(request: Request, name: str, **values: Any) -> HTMLResponse:
+    """A page that asks the model of new chats, unless another is named there."""
+    desk = request.app.state.desk
+    return page(request, name, model=desk.model, models=await desk.models(), **values)
+
+
 @router.get("/tokens", response_class=HTMLResponse)
 async def tokens(request: Request) -> HTMLResponse:
-    return page(request, "tokens.html", models=await request.app.state.desk.models())
+    return await _lesson(request, "tokens.html")
 
 
 @router.post("/api/tokens")
@@ -64,7 +70,7 @@ def _cut(text: str, one: token_verb.Cut) -> dict[str, Any]:
 
 @router.get("/next", response_class=HTMLResponse)
 async def next_page(request: Request) -> HTMLResponse:
-    return page(request, "next.html", models=await request.app.state.desk.models())
+    return await _lesson(request, "next.html")
 
 
 @router.post("/api/next")
@@ -76,7 +82,7 @@ async def next_tokens(request: Request, body: Next) -> list[dict[str, Any]]:
 @router.get("/stateless", response_class=HTMLResponse)
 async def stateless(request: Request) -> HTMLResponse:
     growth = [{"turns": row.turns, "sent": row.tokens} for row in stateless_verb.growth()]
-    return page(request, "stateless.html", models=await request.app.state.desk.models(), growth=growth)
+    return await _lesson(request, "stateless.html", growth=growth)
 
 
 @router.post("/api/stateless")

@@ -194,6 +194,7 @@ def _evaluate_all(
 ) -> Iterator[Progress | Report]:
     ledger = Ledger(None if options.budget is None else Decimal(str(options.budget)))
     source, benchmarks = choose(names, options, ledger, opened)
+    models = [load(name) for name in dict.fromkeys(systems)]
     for note in left_out(names, options, source, benchmarks):
         yield Progress("", "", 0, 0, note=note)
     for benchmark in benchmarks:
@@ -201,7 +202,6 @@ def _evaluate_all(
             yield Progress("", benchmark.name, 0, 0, note=f"{benchmark.name} is not run: {reason}")
     benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark, options)]
     sandbox = Sandbox(options.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
-    models = [load(name) for name in dict.fromkeys(systems)]
     for model in models:
         model.ledger = ledger
         model.check()

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..agents.shipped import find
-from ..agents.system import TeamSystem
-from ..agents.team import Role, Team
 from ..errors import UsageError
 from ..models.load import load as load_model
 from ..models.name import Name, parse
 from ..models.system import Model
-from .agent import Session, Settings
+
+if TYPE_CHECKING:
+    from ..agents.team import Team
 
 PROMPT = "You answer the user's request. Use your tools where they help, one call at a time; then give the answer."
 
@@ -22,11 +22,15 @@ def load(text: str, workers: int = 1) -> Model:
     """
     name = parse(text)
     if name.provider == "team":
+        from ..agents.shipped import find
+
         return _team(name, find(name.model), name.options.get("model"))
     options = dict(name.options)
     tools, prompt = options.pop("tools", ""), options.pop("system", "")
     if not tools and not prompt:
         return load_model(text, workers)
+    from ..agents.team import Role, Team
+
     bare = text.partition("?")[0] + (
         "?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else ""
     )
@@ -34,7 +38,10 @@ def load(text: str, workers: int = 1) -> Model:
     return _team(name, Team("agent", "a model with tools", "single", (role,), model=bare), bare)
 
 
-def _team(name: Name, team: Team, model: str | None) -> TeamSystem:
+def _team(name: Name, team: "Team", model: str | None) -> Model:
+    from ..agents.system import TeamSystem
+    from .agent import Session, Settings
+
     team = replace(team, model=model) if model else team
     session = Session(team, Settings(team.name, model, autonomy="approved"))
     inner = [session.model(name) for name in team.models]
