@@ -168,7 +168,6 @@ def test_the_page_shows_everything_and_needs_nothing(tmp_path):
     assert page.count('class="item ') == 40
     for outside in ("<script", "http://", "https://", "src="):
         assert outside not in page
-    CliRunner().invoke(cli, ["report", "last", "--html"])
 
 
 def test_a_bare_html_option_names_the_page_after_the_run(tmp_path, monkeypatch):
