@@ -57,6 +57,18 @@ def test_a_worker_that_is_killed_loses_nothing(tiny, monkeypatch):
         workers.close()
 
 
+class Killed:
+    """A build that the system ends, as it does when memory runs out."""
+
+    def __call__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_dies_while_it_loads_says_so():
+    with pytest.raises(WorkerDied, match="while it loaded"):
+        Workers(Killed(), 2)
+
+
 def test_when_all_are_gone_it_says_so(tiny):
     workers = Workers(build(tiny), 2)
     pids = [workers._process.pid, *forked(workers._process.pid)]

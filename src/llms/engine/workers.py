@@ -56,6 +56,12 @@ class Workers:
         self._workers[0].connection.send_bytes(pickle.dumps(build))
         try:
             self.verdict = self._receive(self._workers[0])
+        except (EOFError, ConnectionError) as error:
+            self.close()
+            raise WorkerDied(
+                "the process that computes ended while it loaded the model, probably killed for want of memory. "
+                "Free some memory, or use a smaller model or dtype, and run the same command again"
+            ) from error
         except BaseException:
             self.close()
             raise
