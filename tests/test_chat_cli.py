@@ -140,6 +140,7 @@ def test_conversations_are_listed_searched_exported_imported_and_deleted(server,
     assert "nothing was deleted" in llms("chats", "rm", "last", given="n\n")
     assert "deleted" in llms("chats", "rm", "last", "--yes")
     assert "no conversation is stored" in llms("chats")
+    assert "no conversation is stored yet" in llms("ask", "-c", "x", check=2)
     assert "would take 2 messages of “Bogs”" in llms("chats", "import", str(archive), "--dry-run")
     assert "took 2 messages of “Bogs”" in llms("chats", "import", str(archive))
     assert "1 already here" in llms("chats", "import", str(archive))
