@@ -3,11 +3,19 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
+from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+
+from llms import settings
+from llms.chat.conversation import Conversation, new_id
+from llms.chat.messages import user
+from llms.store.conversations import Conversations
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright (extra dev)")
@@ -21,8 +29,12 @@ PATIENCE = 60_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
-def server(tiny, tmp_path_factory):
-    home = tmp_path_factory.mktemp("web")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("web")
+
+
+@pytest.fixture(scope="module")
+def server(tiny, home):
     environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"hf:{tiny}", "--max-tokens", "24"]
     with subprocess.Popen(
@@ -168,6 +180,37 @@ def test_no_script_of_a_message_ever_runs(page):
     links = page.evaluate("[...document.querySelectorAll('#probe a')].map(a => [a.getAttribute('href'), a.rel])")
     assert links == [["https://example.com/?q=1", "noopener noreferrer nofollow"]]
     assert "example.com" in page.inner_text("#probe")
+
+
+def test_a_picture_that_a_tool_made_is_shown_in_its_card(page, server, home, monkeypatch):
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head, rows = struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0), zlib.compress((b"\0" + b"\x20\x80\xf0" * 3) * 2)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    monkeypatch.setenv("LLMS_HOME", str(home))
+    with Conversations(settings.database()) as store:
+        files = [
+            {"name": name, "media_type": kind, "kept": store.keep(data, kind)}
+            for name, kind, data in (
+                ("picture.png", "image/png", png),
+                ("drawing.svg", "image/svg+xml", b"<svg onload='top.hit=1'/>"),
+            )
+        ]
+        talk = Conversation(new_id()).append(user("draw"), "user")
+        talk = talk.append(ModelResponse(parts=[ToolCallPart("generate_image", {"prompt": "blue"}, "c1")]), "m")
+        made = ToolReturnPart("generate_image", "drawn", "c1", metadata={"files": files})
+        store.save(
+            talk.append(ModelRequest(parts=[made]), "tools").append(ModelResponse(parts=[TextPart("there")]), "m")
+        )
+    page.goto(f"{server}/c/{talk.id}")
+    page.wait_for_function("() => document.querySelector('.tool img')?.naturalWidth === 3")
+    assert page.inner_text(".tool h3").startswith("generate_image")  # and its result, also after a reload
+    assert "drawn" in page.inner_text(".tool details")
+    assert page.evaluate("document.querySelectorAll('.tool img').length") == 1
+    assert page.get_attribute(".tool a", "download") == "drawing.svg"
+    answer = page.request.get(server + page.get_attribute(".tool a", "href"))
+    assert answer.headers["content-type"] == "application/octet-stream"
 
 
 def test_files_are_attached_and_wrong_ones_named(page, tmp_path):

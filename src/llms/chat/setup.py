@@ -35,6 +35,7 @@ class Setup:
     """Who answers and under what rules. `name` signs the answers; `count` counts a payload for `window`.
 
     `toolset` asks `consent` before it calls; `cost` is what a request took, None if its price is not known.
+    `schema` is a JSON schema that every answer obeys, where the model can.
     `together` requests may run at once where a text is read in parts; with `confirmed` in as many as it takes.
     """
 
@@ -52,6 +53,7 @@ class Setup:
     cost: Callable[[RequestUsage], Decimal | None] = _as_reported
     calibration: Calibration = field(default_factory=Calibration)
     sizes: Sizes | None = None
+    schema: dict[str, Any] | None = None
     together: int = 1
     confirmed: bool = False
 

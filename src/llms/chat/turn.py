@@ -16,6 +16,7 @@ from pydantic_ai import Agent, CancellationToken, RunCancelled
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.exceptions import AgentRunError, UserError
 from pydantic_ai.messages import FunctionToolResultEvent, ModelMessage, ModelResponse, ToolReturnPart
+from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import DeferredToolRequests, ToolDenied
 from pydantic_ai.usage import UsageLimits
@@ -259,6 +260,10 @@ class Turn:
         )  # fmt: skip
 
     @property
+    def schema(self) -> dict[str, Any] | None:
+        return self._setup.schema
+
+    @property
     def asks(self) -> bool:
         return self._setup.consent.mode != "never"
 
@@ -295,6 +300,12 @@ class _Hooks(AbstractCapability[None]):
     async def prepare_model_request(self, ctx: Any, request_context: Any) -> Any:
         fitted = await self.turn.fitted(tuple(request_context.model_request_parameters.function_tools))
         request_context.messages = list(fitted.payload.messages)
+        if (schema := self.turn.schema) is not None:
+            request_context.model_request_parameters = replace(
+                request_context.model_request_parameters,
+                output_mode="native",
+                output_object=OutputObjectDefinition(json_schema=schema, name="answer"),
+            )
         return request_context
 
     async def prepare_tools(self, ctx: Any, tool_defs: list[Any]) -> list[Any]:

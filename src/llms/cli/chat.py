@@ -2,11 +2,9 @@
 
 import contextlib
 import json
-import secrets
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from ..errors import LlmsError, UsageError
+from . import given
 from .output import console
 
 COMMANDS = {
@@ -64,9 +63,10 @@ def _options(command: Any) -> Any:
     "-t", "--template", type=click.Path(exists=True, dir_okay=False), help="A file with {names}; -p gives their values."
 )
 @click.option("-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE")
+@click.option("--schema", help="A JSON schema that the answer obeys, or a file that holds one.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line.")
 @click.option("--explain", is_flag=True, help="Show what would be sent, and send nothing.")
-def ask(words, template, parameters, as_json, explain, **how) -> None:
+def ask(words, template, parameters, schema, as_json, explain, **how) -> None:
     """Ask once: WORDS, what comes in by standard input, or both. The answer goes to standard output as it comes.
 
     \b
@@ -76,12 +76,17 @@ def ask(words, template, parameters, as_json, explain, **how) -> None:
 
     Exit status: 0 answered, 1 the model failed, 2 wrong usage, 3 budget, 4 refused by the policy, 5 a tool needs approval.
     """
-    text = _question(words, template, parameters)
-    with _open(how) as chat:
+    text = given.question(words, template, parameters)
+    wanted = given.schema(schema) if schema else None
+    with _open({**how, "schema": wanted}) as chat:
         if explain:
             return _explain(chat, text, how["files"])
         events = chat.send(text, how["files"], confirmed=True)
-        sys.exit(_print_json(events) if as_json else _print(chat, events))
+        status = _print_json(events) if as_json else _print(chat, events)
+        if wanted and status == 0 and not _is_json(chat.answer):
+            click.echo("llms: the answer is no JSON: it was cut, or the model does not follow schemas", err=True)
+            status = 1
+        sys.exit(status)
 
 
 @click.command()
@@ -161,19 +166,20 @@ def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str
 def _open(how: dict[str, Any]) -> Any:
     from ..workbench.chat import Chat
 
-    given = "last" if how.get("last") else how.get("conversation")
+    stored = "last" if how.get("last") else how.get("conversation")
     prompt = how.get("system")
     return Chat(
-        how.get("model") or (None if given else "smollm2"),
+        how.get("model") or (None if stored else "smollm2"),
         tools=tuple(how.get("tools") or ()),
-        system=_file(prompt) if prompt else None,
-        id=given,
+        system=given.text_of(prompt) if prompt else None,
+        id=stored,
         policy=how.get("policy"),
         approve=how.get("approve") or "ask",
         max_tokens=how.get("max_tokens"),
         temperature=how.get("temperature"),
         seed=how.get("seed"),
-        budget=_money(how.get("budget")),
+        schema=how.get("schema"),
+        budget=given.money(how.get("budget")),
         ephemeral=bool(how.get("no_store")),
     )
 
@@ -322,47 +328,12 @@ def _saw(out: Console, talk: Any) -> None:
                 out.print(Text(f"[{part.kind}] ", style="dim") + Text(part.text))
 
 
-def _question(words: tuple[str, ...], template: str | None, parameters: tuple[str, ...]) -> str:
-    """The words, after a template, before what standard input brings, which is fenced as data."""
-    text = " ".join(words)
-    if template:
-        text = _filled(Path(template).read_text(encoding="utf-8"), parameters, text)
-    piped = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
-    if piped.strip():
-        marker = secrets.token_hex(4)
-        text = f"{text}\n\n<<{marker}\n{piped.rstrip()}\n{marker}>>" if text.strip() else piped
-    if not text.strip():
-        raise UsageError('ask something: llms ask "…", or send text by standard input')
-    return text
-
-
-def _filled(template: str, parameters: tuple[str, ...], words: str) -> str:
-    from string import Formatter
-
-    given = dict(one.partition("=")[::2] for one in parameters)
-    given.setdefault("input", words)
-    wanted = {name for _, name, _, _ in Formatter().parse(template) if name}
-    if missing := sorted(wanted - set(given)):
-        raise UsageError(f"the template needs {', '.join(missing)}; give -p {missing[0]}=…")
-    return template.format(**given)
-
-
-def _file(given: str) -> str:
-    if not given.startswith("@"):
-        return given
+def _is_json(text: str) -> bool:
     try:
-        return Path(given[1:]).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the system prompt {given[1:]}: {error.strerror}") from error
-
-
-def _money(given: str | None) -> Decimal | None:
-    if given is None:
-        return None
-    try:
-        return Decimal(given)
-    except InvalidOperation as error:
-        raise UsageError(f"--budget takes US dollars, as in 0.50; got {given!r}") from error
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read() -> str:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
     "chat": ("chat", "chat", "Talk to a model in the terminal."),
     "ask": ("chat", "ask", "Ask a model once, from the shell or a script."),
+    "chats": ("chats", "chats", "List, search, export, import and delete conversations."),
     "agent": ("agent", "agent", "Let a team of agents work on a goal; watch, replay and resume its runs."),
     "web": ("web", "web", "Chat, agents and lessons in the browser, on this machine only."),
     "calc": ("calc", "calc", "Work out an expression exactly, as the tool of a model does."),

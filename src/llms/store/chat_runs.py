@@ -202,7 +202,8 @@ def recover(store: Conversations) -> list[str]:
     found: list[str] = []
     if store.note:  # for reading only
         return found
-    rows = store.read("SELECT id, conversation, process, heartbeat FROM chat_runs WHERE state = 'running'")
+    under_way = "state IN ('running', 'waiting') AND state = 'running'"  # the first finds the small index
+    rows = store.read(f"SELECT id, conversation, process, heartbeat FROM chat_runs WHERE {under_way}")
     for run, conversation, process, heartbeat in rows:
         if not _gone(process, heartbeat):
             continue

@@ -89,6 +89,8 @@ class Conversations(Database):
         else:
             where = "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 5"
             ids = [id for (id,) in self.read(f"SELECT id FROM conversations {where}", (name,))] if name else []
+        if not ids and name == "last":
+            raise UsageError("no conversation is stored yet; begin one without -c, --conversation or `last`")
         if not ids:
             raise UnknownName("conversation", name, [*(listed.id for listed in self.all(limit=5)), "last"])
         if len(ids) > 1 and name not in ids:

@@ -53,7 +53,7 @@ class Chat:
 
     `model` is a name or a loaded model; a stored conversation remembers its own. `tools` are names, typed functions or
     a toolset of pydantic-ai; `approve` says what happens to tools that ask: "ask", "all" or "never". With `ephemeral`
-    nothing is written to disk. `budget` caps what hosted models may cost, in US dollars.
+    nothing is written to disk. Answers obey `schema`, a JSON schema. `budget` caps what hosted models may cost, in US dollars.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Chat:
         max_tokens: int | None = None,
         temperature: float | None = None,
         seed: int | None = None,
+        schema: dict[str, Any] | None = None,
         budget: Decimal | None = None,
         ephemeral: bool = False,
         limits: Limits | None = None,
@@ -76,7 +77,7 @@ class Chat:
     ):
         self._own_store, self._own_model = store is None, not isinstance(model, Model)
         self._tools, self._approve, self._limits, self._notes = tools, approve, limits, tuple(notes)
-        self._max_tokens = max_tokens
+        self._max_tokens, self._schema = max_tokens, schema
         chosen = {"temperature": temperature, "seed": seed}
         self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
         self._sizes: Sizes | None = None
@@ -270,6 +271,7 @@ class Chat:
             pinned=Pinned(self._notes), toolset=self._toolset(consent), consent=consent,
             limits=self._limits or limits, settings=self._settings, cost=self._cost,
             calibration=calibration, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
+            schema=self._schema,
         )  # fmt: skip
 
     @property

@@ -50,8 +50,7 @@ class Desk:
         self._teams: dict[str, asyncio.Task[None]] = {}
         self._decided: dict[str, dict[str, Decision]] = {}
         self._tools: dict[str, Sequence[str]] = {}  # what each conversation was last asked with
-        if not self.store.note:
-            chat_runs.recover(self.store)
+        chat_runs.recover(self.store)
 
     def warm_up(self) -> None:
         """Load the model of new chats, so that the first answer need not wait for it. What is wrong is said when asked."""
@@ -84,6 +83,7 @@ class Desk:
         return await _aside(self._conversation, id)
 
     def _conversation(self, id: str) -> dict[str, Any]:
+        chat_runs.recover(self.store)
         about, tree = self.store.about(id), self.store.open(id)
         runs = chat_runs.runs(self.store, id)
         busy = next((run.id for run in reversed(runs) if run.state in ("running", "waiting")), None)
@@ -285,6 +285,8 @@ class Desk:
             if state not in ("running", "waiting"):
                 yield after + 1, {"type": "run_finished", "run": run, "state": state, "reason": state, "text": ""}
                 return
+            if state == "running" and run not in self._turns and await _aside(chat_runs.recover, self.store):
+                continue
             await asyncio.sleep(LOOK_SECONDS)
 
     async def stop(self, run: str, seen: int) -> None:

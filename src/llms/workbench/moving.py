@@ -11,6 +11,7 @@ from ..chat.messages import index
 from ..errors import UsageError
 from ..store import transfer
 from ..store.conversations import Conversations
+from ..store.transfer import Taken
 
 UNTITLED = "New chat"
 
@@ -30,9 +31,13 @@ def take_in(store: Conversations, name: str, data: bytes, dry: bool) -> str:
     with tempfile.TemporaryDirectory(prefix="llms-import-") as folder:
         path = Path(folder, Path(name).name or "import")
         path.write_bytes(data)
-        taken = transfer.read(store, path, dry)
+        return report(transfer.read(store, path, dry), dry)
+
+
+def report(taken: Taken, dry: bool) -> str:
+    """What an import took, or would take, a line for each thing."""
     lines = [f"{'would take' if dry else 'took'} {count} messages of “{title}”" for title, count in taken.taken]
-    lines += [f"{taken.present} conversations were here already"] if taken.present else []
+    lines += [f"{taken.present} already here, as they are in the file"] if taken.present else []
     lines += [f"left out {what}: {reason}" for what, reason in taken.skipped]
     return "\n".join(lines) or "nothing was found in the file"
 

@@ -1,6 +1,7 @@
 """Conversations as pages show them: plain JSON values of messages, of what a model saw, of what was spent."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,6 +14,7 @@ from ..store.chat_runs import StoredCall
 from ..tools.catalogue import PLACES, TOOLS
 from ..tools.tool import ASKING
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 FATES = {
     "elided": "sent without its tool calls",
     "dropped": "not sent",
@@ -59,16 +61,31 @@ def _part(part: Part, returned: Mapping[str, ToolReturnPart]) -> Iterable[dict[s
             "url": f"/api/blobs/{part.blob}" if part.blob else "",
         }
     elif part.kind == "tool_call":
-        id = str(part.more.get("tool_call_id", ""))
+        id = str(part.more.get("id", ""))
         result = returned.get(id)
         yield {
             "type": "tool_call",
             "id": id,
-            "name": str(part.more.get("tool_name", "")),
+            "name": str(part.more.get("name", "")),
             "arguments": _readable(part.more.get("args")),
             "result": None if result is None else result.model_response_str(),
             "state": "called" if result is None else getattr(result, "outcome", "done"),
+            "files": [] if result is None else _made(result),
         }
+
+
+def _made(result: ToolReturnPart) -> list[dict[str, Any]]:
+    """Pictures, sounds and other files that came with a result and are kept; an import may say anything there."""
+    found = result.metadata.get("files") if isinstance(result.metadata, dict) else None
+    return [
+        {
+            "name": str(file.get("name") or "file"),
+            "type": str(file.get("media_type") or ""),
+            "url": f"/api/blobs/{file['kept']}",
+        }
+        for file in (found if isinstance(found, list) else [])
+        if isinstance(file, dict) and _DIGEST.fullmatch(str(file.get("kept")))
+    ]
 
 
 def _readable(args: Any) -> str:

@@ -64,7 +64,17 @@ export function toolCard(part) {
     make("h3", {}, `${part.name} `, make("span", { class: "soft" }, part.state || "")),
     make("pre", {}, part.arguments),
     part.result === undefined || part.result === null ? null : make("details", { open: part.result.length < 400 }, make("summary", {}, "Result"), make("pre", {}, part.result)),
+    ...(part.files ?? []).map(fileOf),
   );
+}
+
+/** What a tool made: shown or played where it can be, else to be saved. An SVG is a program, and never shown. */
+function fileOf(file) {
+  if (file.type.startsWith("image/") && file.type !== "image/svg+xml") {
+    return make("figure", {}, make("img", { src: file.url, alt: `${file.name}, made by the tool` }), make("figcaption", { class: "soft" }, file.name));
+  }
+  if (file.type.startsWith("audio/")) return make("audio", { controls: true, src: file.url, "aria-label": file.name });
+  return make("p", {}, make("a", { href: file.url, download: file.name }, file.name));
 }
 
 /** A card that asks: run this, with these arguments? `decide(approved, arguments, scope)`. */

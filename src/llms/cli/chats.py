@@ -1,0 +1,159 @@
+"""`llms chats`: the stored conversations: list, search, title, tag, export, import, delete."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.text import Text
+
+from .output import console, print_json, table
+
+_ID = click.argument("id")
+_JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
+MARK = ("\x02", "\x03")  # around what was found
+
+
+def _store() -> Any:
+    from .. import settings
+    from ..store.conversations import Conversations
+
+    return Conversations(settings.database())
+
+
+@click.group(invoke_without_command=True)
+@click.option("--tag", help="Only those with this tag.")
+@click.option("--archived", is_flag=True, help="The archived ones instead.")
+@_JSON
+@click.pass_context
+def chats(context: click.Context, tag: str | None, archived: bool, as_json: bool) -> None:
+    """List the stored conversations, the last used first. ID is a conversation's, a beginning of it, or `last`.
+
+    \b
+    llms chats search "word embeddings"
+    llms chats export last notes.md
+    llms chat --conversation ID
+    """
+    if context.invoked_subcommand:
+        return
+    with _store() as store:
+        found = store.all(tag=tag, archived=archived)
+    if as_json:
+        print_json({**asdict(one), "tags": list(one.tags)} for one in found)
+    elif not found:
+        click.echo("no conversation is stored" + (" with this tag" if tag else '; begin with: llms ask "…"'))
+    else:
+        rows = table("id", "title", "model", "messages", "used", "tags", right=("messages",))
+        for one in found:
+            when = one.updated[:16].replace("T", " ")
+            rows.add_row(one.id, Text(one.title), Text(one.model), str(one.messages), when, " ".join(one.tags))
+        console().print(rows)
+
+
+@chats.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+@_JSON
+def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """Find messages by their words.
+
+    All WORDS must occur; the last one may be a beginning. tag:, model:, before: and after: narrow it."""
+    from ..store.search import search as find
+
+    with _store() as store:
+        hits = find(store, " ".join(words), limit, ("", "") if as_json else MARK)
+    if as_json:
+        return print_json(asdict(hit) for hit in hits)
+    if not hits:
+        click.echo("nothing found")
+    out = console()
+    for hit in hits:
+        out.print(
+            Text(hit.conversation, style="bold") + Text(f"  {hit.created[:10]}  {hit.role or 'title'}  {hit.title}")
+        )
+        out.print(Text("  ") + _marked(" ".join(hit.snippet.split())))
+
+
+@chats.command()
+@_ID
+@click.argument("title")
+def rename(id: str, title: str) -> None:
+    """Give a conversation a title.
+
+    An empty one lets its first question give one again."""
+    with _store() as store:
+        store.rename(found := store.find(id), title)
+        click.echo(f"{found}: {store.about(found).title}")
+
+
+@chats.command()
+@_ID
+@click.argument("tags", nargs=-1)
+@click.option("--remove", multiple=True, metavar="TAG", help="Take this tag away; may be given again.")
+def tag(id: str, tags: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Add tags, take them away, show them."""
+    with _store() as store:
+        store.tag(found := store.find(id), tags, remove)
+        click.echo(f"{found}: {' '.join(store.about(found).tags) or 'no tags'}")
+
+
+@chats.command()
+@_ID
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+def export(id: str, file: Path | None) -> None:
+    """Write a conversation to a file.
+
+    The whole tree with its attachments as an archive, or the active path as Markdown.
+    FILE ending in .md is Markdown, any other an archive that `llms chats import` reads; without FILE, Markdown goes to
+    standard output.
+    """
+    from ..workbench import moving
+
+    plain = file is None or file.suffix.lower() in (".md", ".markdown")
+    with _store() as store:
+        _, _, data = moving.export(store, store.find(id), "markdown" if plain else "archive")
+    if file is None:
+        return click.echo(data.decode(), nl=not data.endswith(b"\n"))
+    file.write_bytes(data)
+    click.echo(f"wrote {file}", err=True)
+
+
+@chats.command("import")
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Say what would be taken, and take nothing.")
+def import_(file: Path, dry_run: bool) -> None:
+    """Take in conversations from a file.
+
+    FILE is an archive of `llms chats export`, or ChatGPT's export (the zip, its JSON, or the unpacked folder). Each message is taken once, and what is left out is said with the reason.
+    """
+    from ..store import transfer
+    from ..workbench import moving
+
+    with _store() as store:
+        click.echo(moving.report(transfer.read(store, file, dry_run), dry_run))
+
+
+@chats.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(ids: tuple[str, ...], yes: bool) -> None:
+    """Delete conversations for good.
+
+    With all branches, and attachments that no other one has; this cannot be undone."""
+    with _store() as store:
+        every = list(dict.fromkeys(store.find(id) for id in ids))
+        names = [f"{id} “{store.about(id).title or 'no title'}”" for id in every]
+        if not (yes or click.confirm(f"delete {', '.join(names)}?")):
+            return click.echo("nothing was deleted")
+        store.delete(*every)
+    click.echo(f"deleted {', '.join(names)}")
+
+
+def _marked(snippet: str) -> Text:
+    """What was found stands out."""
+    first, *rest = snippet.split(MARK[0])
+    line = Text(first)
+    for piece in rest:
+        found, _, after = piece.partition(MARK[1])
+        line.append(found, "bold yellow").append(after)
+    return line

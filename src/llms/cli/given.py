@@ -1,0 +1,79 @@
+"""What a command was given, as the values it needs: the question with its template and standard input, a schema, a sum."""
+
+import json
+import secrets
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+
+
+def question(words: tuple[str, ...], template: str | None, parameters: tuple[str, ...]) -> str:
+    """The words, after a template, before what standard input brings, which is fenced as data."""
+    text = " ".join(words)
+    if template:
+        text = _filled(_read(Path(template)), parameters, text)
+    piped = "" if sys.stdin is None or sys.stdin.isatty() else _read(None)
+    if piped.strip():
+        marker = secrets.token_hex(4)
+        text = f"{text}\n\n<<{marker}\n{piped.rstrip()}\n{marker}>>" if text.strip() else piped
+    if not text.strip():
+        raise UsageError('ask something: llms ask "…", or send text by standard input')
+    return text
+
+
+def _read(file: Path | None) -> str:
+    """A file's text, or standard input's."""
+    try:
+        return (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{file or 'standard input'} is no text in UTF-8 ({error.reason}); send a file by -a"
+        ) from error
+
+
+def _filled(template: str, parameters: tuple[str, ...], words: str) -> str:
+    from string import Formatter
+
+    given = dict(one.partition("=")[::2] for one in parameters)
+    given.setdefault("input", words)
+    wanted = {name for _, name, _, _ in Formatter().parse(template) if name}
+    if missing := sorted(wanted - set(given)):
+        raise UsageError(f"the template needs {', '.join(missing)}; give -p {missing[0]}=…")
+    return template.format(**given)
+
+
+def text_of(given: str) -> str:
+    if not given.startswith("@"):
+        return given
+    try:
+        return Path(given[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the system prompt {given[1:]}: {error.strerror}") from error
+
+
+def schema(given: str) -> dict[str, Any]:
+    text = given
+    if not given.lstrip().startswith("{"):
+        try:
+            text = Path(given).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the schema {given}: {getattr(error, 'strerror', None) or error}") from error
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--schema takes a JSON schema; {given} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f'--schema takes a JSON schema, an object as in {{"type": "object"}}; got {text.strip()[:80]}')
+    return found
+
+
+def money(given: str | None) -> Decimal | None:
+    if given is None:
+        return None
+    try:
+        return Decimal(given)
+    except InvalidOperation as error:
+        raise UsageError(f"--budget takes US dollars, as in 0.50; got {given!r}") from error
