@@ -158,8 +158,11 @@ def test_an_export_of_chatgpt_is_taken_with_a_report_of_what_was_left(tmp_path, 
         "a": node("q", [], "assistant", {"content_type": "text", "parts": ["wet land"]}),
     }
     file = tmp_path / "conversations.json"
-    file.write_text(json.dumps([{"id": "c1", "title": "Bogs", "mapping": mapping, "current_node": "a"}, {"id": "c2"}]))
+    file.write_text(
+        json.dumps([{"id": "c1", "title": "Bogs\x1b[31m", "mapping": mapping, "current_node": "a"}, {"id": "c2"}])
+    )
     said = llms("chats", "import", str(file))
-    assert "took 2 messages of “Bogs”" in said
+    assert "took 2 messages of “Bogs" in said
     assert "left out conversations.json, conversation 2" in said
     assert "wet land" in llms("chats", "export", "last")
+    assert "\x1b" not in said + llms("chats") + llms("chats", "search", "bog")

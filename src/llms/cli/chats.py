@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from .output import console, print_json, table
+from .output import console, print_json, table, visible
 
 _ID = click.argument("id")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
@@ -46,7 +46,8 @@ def chats(context: click.Context, tag: str | None, archived: bool, as_json: bool
         rows = table("id", "title", "model", "messages", "used", "tags", right=("messages",))
         for one in found:
             when = one.updated[:16].replace("T", " ")
-            rows.add_row(one.id, Text(one.title), Text(one.model), str(one.messages), when, " ".join(one.tags))
+            told = [Text(visible(text)) for text in (one.title, one.model, " ".join(one.tags))]
+            rows.add_row(one.id, told[0], told[1], str(one.messages), when, told[2])
         console().print(rows)
 
 
@@ -57,7 +58,8 @@ def chats(context: click.Context, tag: str | None, archived: bool, as_json: bool
 def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Find messages by their words.
 
-    All WORDS must occur; the last one may be a beginning. tag:, model:, before: and after: narrow it."""
+    All WORDS must occur; the last one may be a beginning. tag:, model:, before: and after: narrow it.
+    """
     from ..store.search import search as find
 
     with _store() as store:
@@ -69,7 +71,8 @@ def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
     out = console()
     for hit in hits:
         out.print(
-            Text(hit.conversation, style="bold") + Text(f"  {hit.created[:10]}  {hit.role or 'title'}  {hit.title}")
+            Text(hit.conversation, style="bold")
+            + Text(f"  {hit.created[:10]}  {hit.role or 'title'}  {visible(hit.title)}")
         )
         out.print(Text("  ") + _marked(" ".join(hit.snippet.split())))
 
@@ -83,7 +86,7 @@ def rename(id: str, title: str) -> None:
     An empty one lets its first question give one again."""
     with _store() as store:
         store.rename(found := store.find(id), title)
-        click.echo(f"{found}: {store.about(found).title}")
+        click.echo(f"{found}: {visible(store.about(found).title)}")
 
 
 @chats.command()
@@ -94,7 +97,7 @@ def tag(id: str, tags: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Add tags, take them away, show them."""
     with _store() as store:
         store.tag(found := store.find(id), tags, remove)
-        click.echo(f"{found}: {' '.join(store.about(found).tags) or 'no tags'}")
+        click.echo(f"{found}: {visible(' '.join(store.about(found).tags)) or 'no tags'}")
 
 
 @chats.command()
@@ -130,7 +133,8 @@ def import_(file: Path, dry_run: bool) -> None:
     from ..workbench import moving
 
     with _store() as store:
-        click.echo(moving.report(transfer.read(store, file, dry_run), dry_run))
+        for line in moving.report(transfer.read(store, file, dry_run), dry_run).splitlines():
+            click.echo(visible(line))
 
 
 @chats.command()
@@ -142,7 +146,7 @@ def rm(ids: tuple[str, ...], yes: bool) -> None:
     With all branches, and attachments that no other one has; this cannot be undone."""
     with _store() as store:
         every = list(dict.fromkeys(store.find(id) for id in ids))
-        names = [f"{id} “{store.about(id).title or 'no title'}”" for id in every]
+        names = [f"{id} “{visible(store.about(id).title) or 'no title'}”" for id in every]
         if not (yes or click.confirm(f"delete {', '.join(names)}?")):
             return click.echo("nothing was deleted")
         store.delete(*every)
@@ -152,8 +156,8 @@ def rm(ids: tuple[str, ...], yes: bool) -> None:
 def _marked(snippet: str) -> Text:
     """What was found stands out."""
     first, *rest = snippet.split(MARK[0])
-    line = Text(first)
+    line = Text(visible(first))
     for piece in rest:
         found, _, after = piece.partition(MARK[1])
-        line.append(found, "bold yellow").append(after)
+        line.append(visible(found), "bold yellow").append(visible(after))
     return line
