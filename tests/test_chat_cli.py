@@ -166,3 +166,34 @@ def test_an_export_of_chatgpt_is_taken_with_a_report_of_what_was_left(tmp_path, 
     assert "left out conversations.json, conversation 2" in said
     assert "wet land" in llms("chats", "export", "last")
     assert "\x1b" not in said + llms("chats") + llms("chats", "search", "bog")
+
+
+def test_what_is_remembered_is_shown_and_told_only_where_it_is_asked_for(server, llms):
+    model = ("-m", f"{server.url}#m")
+    server.answer = lambda body: "noted"
+    assert "remembered: I measure lengths in metres" in llms(
+        "memory", "add", "I measure lengths in metres", "--key", "user/length"
+    )
+    llms("memory", "add", "The cat is called Pixel")
+    assert "secrets are never remembered" in llms("memory", "add", "my password is hunter22", check=2)
+    llms("ask", *model, "Which unit for lengths?")
+    assert "metres" not in json.dumps(sent(server))
+    llms("ask", *model, "Which unit for lengths?", "--memory", "--no-store")
+    assert "metres" not in json.dumps(sent(server))
+    asked = [sys.executable, "-m", "llms", "ask", *model, "Which unit for lengths?", "--memory"]
+    result = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert "told from memory" in result.stderr
+    assert "metres" in result.stderr
+    assert "metres" in json.dumps(sent(server))
+    assert "Pixel" not in json.dumps(sent(server))
+    facts = {fact["text"]: fact for fact in map(json.loads, llms("memory", "--json").splitlines())}
+    assert [fact["uses"] for fact in facts.values()] == [0, 1]
+    assert "instead of" in llms("memory", "add", "I measure lengths in feet", "--key", "user/length")
+    assert "feet" in llms("memory", "search", "lengths")
+    assert "metres" not in llms("memory", "search", "lengths")
+    assert "feet" in llms("memory", "undo")
+    assert "metres" in llms("memory", "search", "lengths")
+    llms("memory", "rm", "--yes", *(fact["id"] for fact in facts.values()))
+    assert "nothing is remembered" in llms("memory")
+    assert "nothing to undo" in llms("memory", "undo", check=2)
+    assert "unknown memory" in llms("memory", "rm", "--yes", "m0", check=2)

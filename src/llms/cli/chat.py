@@ -49,6 +49,7 @@ def _options(command: Any) -> Any:
             click.option("--temperature", type=click.FloatRange(min=0)),
             click.option("--seed", type=int),
             click.option("--budget", help="At most so much money, in US dollars."),
+            click.option("--memory", is_flag=True, help="Tell the model the remembered facts that matter; they are shown first (llms memory)."),
             click.option("--no-store", is_flag=True, help="Keep nothing on disk."),
         )
     ):  # fmt: skip
@@ -81,6 +82,8 @@ def ask(words, template, parameters, schema, as_json, explain, **how) -> None:
     with _open({**how, "schema": wanted}) as chat:
         if explain:
             return _explain(chat, text, how["files"])
+        for one in chat.recalled(text):
+            click.echo(f"llms: told from memory ({one.fact.id}): {one.fact.text}", err=True)
         events = chat.send(text, how["files"], confirmed=True)
         status = _print_json(events) if as_json else _print(chat, events)
         if wanted and status == 0 and not _is_json(chat.answer):
@@ -116,6 +119,8 @@ def chat(**how) -> None:
                 if not going:
                     break
                 continue
+            for one in talk.recalled(text):
+                out.print(Text(f"told from memory ({one.fact.id}): {one.fact.text}", style="dim"))
             _answer(out, talk, talk.send(text, files, confirmed=True))
             files.clear()
     finally:
@@ -181,6 +186,7 @@ def _open(how: dict[str, Any]) -> Any:
         schema=how.get("schema"),
         budget=given.money(how.get("budget")),
         ephemeral=bool(how.get("no_store")),
+        memory=bool(how.get("memory")),
     )
 
 

@@ -10,6 +10,7 @@ other asynchronous callers use `begin` and its like, which may block (call them 
 the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(seen)`.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
 from .. import bridge, settings
+from ..agents.memory import Recalled, block
 from ..chat.consent import Decision, Mode
 from ..chat.conversation import Conversation, Node, new_id
 from ..chat.events import Event, TextDelta
@@ -42,6 +44,7 @@ from ..tools.tool import tool
 from ..values import Usage
 from .attachments import Attachment, attach
 from .counting import counter, window_for
+from .memory import open_memory, recalled, used
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
 REMOTE_TOGETHER = 4
@@ -53,7 +56,8 @@ class Chat:
 
     `model` is a name or a loaded model; a stored conversation remembers its own. `tools` are names, typed functions or
     a toolset of pydantic-ai; `approve` says what happens to tools that ask: "ask", "all" or "never". With `ephemeral`
-    nothing is written to disk. Answers obey `schema`, a JSON schema. `budget` caps what hosted models may cost, in US dollars.
+    nothing is written to disk. With `memory` the model is told the remembered facts that matter (`recalled`); an ephemeral
+    conversation reads none. Answers obey `schema`, a JSON schema. `budget` caps what hosted models may cost, in US dollars.
     """
 
     def __init__(
@@ -71,13 +75,15 @@ class Chat:
         schema: dict[str, Any] | None = None,
         budget: Decimal | None = None,
         ephemeral: bool = False,
+        memory: bool = False,
         limits: Limits | None = None,
         notes: Sequence[str] = (),
         store: Conversations | None = None,
     ):
         self._own_store, self._own_model = store is None, not isinstance(model, Model)
         self._tools, self._approve, self._limits, self._notes = tools, approve, limits, tuple(notes)
-        self._max_tokens, self._schema = max_tokens, schema
+        self._max_tokens, self._schema, self._memory = max_tokens, schema, memory and not ephemeral
+        self._marker = secrets.token_hex(4)
         chosen = {"temperature": temperature, "seed": seed}
         self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
         self._sizes: Sizes | None = None
@@ -220,8 +226,18 @@ class Chat:
         setup, past = self.setup(), self._past()
         return fit(
             talk.path(), setup.window, setup.count, setup.policy, past.cut,
-            pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+            pinned=Pinned(self._notes, self._told_of(text)), summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
+
+    def recalled(self, text: str | None = None) -> list[Recalled]:
+        """The remembered facts that the model is told when it answers `text`, or the last message of the user."""
+        if not self._memory:
+            return []
+        asked = (visible(node.message) for node in reversed(self.path) if node.role == "user")
+        query = next(asked, "") if text is None else text
+        scopes = (f"conversation:{self.id}",)
+        with open_memory() as memory:
+            return recalled(memory, query, scopes, window_for(self.model, "exact", self._max_tokens).budget)
 
     def spent(self) -> dict[str, Spending]:
         """What this conversation took so far, by purpose."""
@@ -268,11 +284,14 @@ class Chat:
         return Setup(
             self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served), count,
             endpoint=self.model.identity.weights if not local else "", policy=Policy(self.policy),
-            pinned=Pinned(self._notes), toolset=self._toolset(consent), consent=consent,
+            pinned=Pinned(self._notes, self._told_of()), toolset=self._toolset(consent), consent=consent,
             limits=self._limits or limits, settings=self._settings, cost=self._cost,
             calibration=calibration, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
             schema=self._schema,
         )  # fmt: skip
+
+    def _told_of(self, text: str | None = None) -> str:
+        return block(self.recalled(text), self._marker)
 
     @property
     def _name(self) -> str:
@@ -293,6 +312,9 @@ class Chat:
         question = next((node.id for node in reversed(path) if node.role == "user"), "")
         setup = self.setup(confirmed)
         journal = chat_runs.begin(self.store, self.id, question, self._name)
+        if found := self.recalled():
+            with open_memory() as memory:
+                used(memory, found, question)
         self.turn = Turn(path, setup, journal, self.id, self._past(), continues=continues)
         return self.turn
 

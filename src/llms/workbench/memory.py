@@ -1,0 +1,69 @@
+"""The verb `memory`: facts that outlive a conversation: kept with their source, recalled where they matter, undone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from .. import settings
+from ..agents.memory import Fact, Kind, Recalled, confirm, recall, remember
+from ..errors import UsageError
+from ..store.memory import Memory
+
+
+def open_memory() -> Memory:
+    return Memory(settings.database())
+
+
+def add(
+    store: Memory, text: str, scope: str = "global", kind: Kind = "preference", key: str = "", source: str = ""
+) -> str:
+    """Keep what the user asks to be kept; the notice of what that did. Raises UsageError for what must not be kept."""
+    change = remember(
+        text, store.facts(), source=source or "the command line", scope=scope, kind=kind, key=key, explicit=True
+    )
+    store.write(change.write)
+    return change.notice
+
+
+def accept(store: Memory, id: str) -> str:
+    """Make a proposal active."""
+    fact = store.fact(id)
+    if fact.state != "proposed":
+        raise UsageError(f"memory {fact.id} is {fact.state}, not proposed")
+    change = confirm(fact, store.facts())
+    store.write(change.write)
+    return change.notice
+
+
+def undo(store: Memory) -> str:
+    """Take back the fact that came last; what it had superseded is active again."""
+    facts = store.facts()
+    if not facts:
+        raise UsageError("nothing is remembered, so there is nothing to undo")
+    newest = facts[0]
+    _take_back(store, newest, facts)
+    return f"forgotten: {newest.text}"
+
+
+def forget(store: Memory, ids: Sequence[str]) -> list[str]:
+    """Delete facts for good; the notices."""
+    found = {fact.id: fact for fact in map(store.fact, ids)}
+    store.write(replace(fact, state="deleted") for fact in found.values())
+    return [f"forgotten: {fact.text}" for fact in found.values()]
+
+
+def recalled(store: Memory, query: str, scopes: Sequence[str] = (), budget_tokens: int = 3000) -> list[Recalled]:
+    """What a model would be told with `query`: the active facts that matter, the best first."""
+    return recall(query, store.facts(), scopes, budget_tokens)
+
+
+def used(store: Memory, found: Sequence[Recalled], where: str) -> None:
+    """Record that the call `where` was given these facts."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    store.write(replace(one.fact, uses=one.fact.uses + 1, last_used=now) for one in found)
+    store.used([one.fact.id for one in found], where)
+
+
+def _take_back(store: Memory, fact: Fact, facts: Sequence[Fact]) -> None:
+    old = [replace(other, state="active") for other in facts if other.id == fact.supersedes]
+    store.write([replace(fact, state="deleted"), *old])
