@@ -49,6 +49,18 @@ def test_a_missing_command_is_said(sandbox):
     assert "cannot run no-such-program: not found" in ran.stderr
 
 
+def test_what_is_visible_may_lie_in_tmp():
+    """As it does when the project was cloned there; the program's own /tmp hides nothing of it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        Path(folder, "there").write_text("seen")
+        program = f"print(open({folder + '/there'!r}).read()); open('/tmp/own', 'w'); open({folder + '/new'!r}, 'w')"
+        ran = python(Sandbox(visible=[folder]), program)
+        assert ran.stdout == "seen\n"
+        assert "Read-only file system" in ran.stderr
+        assert os.listdir(folder) == ["there"]
+
+
 @pytest.mark.parametrize("program", ["while True: pass", "import time; time.sleep(60)"])
 def test_an_endless_program_is_stopped(sandbox, program):
     started = time.monotonic()

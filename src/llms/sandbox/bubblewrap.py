@@ -27,12 +27,13 @@ def wrapped(config: Mapping[str, Any], enter: str) -> list[str]:
     """The command in front of the interpreter that runs enter.py at ENTER: what is visible, where, how large."""
     command = [bubblewrap() or "bwrap", "--unshare-all", "--unshare-user", *_further_namespaces(), "--die-with-parent"]
     command += ["--as-pid-1", "--cap-drop", "ALL", "--uid", "1000", "--gid", "1000"]
+    size = ["--size", str(config["disk_bytes"])]
+    command += [*size, "--tmpfs", "/tmp"]  # before what is visible, some of which may lie there
     for path in config["visible"]:
         if os.path.islink(path):
             command += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             command += ["--ro-bind", path, path]
-    size = ["--size", str(config["disk_bytes"])]
     command += ["--ro-bind", enter, ENTER, "--ro-bind", config["folder"] + "/files", FILES, "--proc", "/proc"]
     command += ["--dev", "/dev", *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    return [*command, *size, "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp", "--"]
+    return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--"]

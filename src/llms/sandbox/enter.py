@@ -90,6 +90,8 @@ def build_root(config: dict) -> None:
     root = config["folder"] + "/root"
     mount("none", "/", "", MS_REC | MS_PRIVATE)
     mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    os.mkdir(root + "/tmp")
+    mount("tmpfs", root + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"size={config['disk_bytes']},mode=1777")
     for path in config["visible"]:
         if os.path.islink(path):
             os.makedirs(os.path.dirname(root + path), exist_ok=True)
@@ -107,8 +109,6 @@ def build_root(config: dict) -> None:
         os.symlink(f"/proc/self/{target}", f"{root}/dev/{name}")
     os.mkdir(root + "/proc")
     mount("/proc", root + "/proc", "", MS_BIND | MS_REC)
-    os.mkdir(root + "/tmp")
-    mount("tmpfs", root + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"size={config['disk_bytes']},mode=1777")
     copy(config["folder"] + "/files", root + WORK, config["uid"])
     os.symlink("/tmp", root + "/dev/shm")
     os.mkdir(root + "/old")
