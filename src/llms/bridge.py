@@ -32,7 +32,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """What `coroutine` returns, or raises. An interrupt of the caller cancels it."""
-    future = asyncio.run_coroutine_threadsafe(coroutine, _loop())
+    loop = _loop()
+    if asyncio._get_running_loop() is loop:
+        coroutine.close()
+        raise RuntimeError(
+            "bridge.run was called on its own event loop, which would wait for itself; call it in a thread"
+        )
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()
     except BaseException:

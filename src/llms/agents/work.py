@@ -67,6 +67,7 @@ class Work:
     code what is wrong with an answer (None: nothing), in place of a critic.
 
     `ledger`, `board` and `plan` may be those of a run that was cut off: then it goes on from there.
+    `journal` is told each event as it happens, before what follows from it is begun.
     """
 
     def __init__(
@@ -80,12 +81,14 @@ class Work:
         plan: Plan | None = None,
         check: Check | None = None,
         cancel: CancellationToken | None = None,
+        journal: Callable[[Event], None] | None = None,
     ):
         self.team, self.goal = team, goal
         self.ledger = ledger or Ledger(team.limits)
         self.board = board or Board()
         self.plan = plan or Plan()
         self._worker, self._check, self._cancel = worker, check, cancel or CancellationToken()
+        self._journal = journal
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._reasons: list[StopReason] = []
         self._draft = ""  # the best answer so far, where a pattern has one
@@ -394,4 +397,6 @@ class Work:
         self._tell(Budget(self.ledger.used, limits.calls, limits.tool_calls, limits.tokens, limits.seconds))
 
     def _tell(self, event: Event) -> None:
+        if self._journal is not None:
+            self._journal(event)
         self._events.put_nowait(event)

@@ -184,6 +184,7 @@ def _text(given: str) -> str:
 def show_progress(events: Iterable[Step | Report]) -> list[Report]:
     """Run everything under a progress bar on standard error; the reports that came."""
     reports: list[Report] = []
+    said: set[str] = set()
     err = console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -200,7 +201,8 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
                 reports.append(event)
                 bar = None
                 continue
-            if event.note:
+            if event.note and event.note not in said:
+                said.add(event.note)
                 err.print(f"[dim]{event.note}[/dim]", soft_wrap=True)
             if not event.total:
                 continue

@@ -5,9 +5,10 @@ import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -167,16 +168,35 @@ def limits_of(team: Team, how: Settings) -> Limits:
     )
 
 
+@asynccontextmanager
+async def _open(team: Team, how: Settings, approve: Approve) -> AsyncIterator[tuple[Session, TeamRuns]]:
+    """A session and the store; the session is closed in a thread: models at an address close on the event loop, which must not wait for itself."""
+    session = Session(team, how, approve)
+    try:
+        with TeamRuns(settings.database()) as store:
+            yield session, store
+    finally:
+        await asyncio.to_thread(session.close)
+
+
 async def run(
     goal: str, how: Settings, approve: Approve = deny, resume: str | None = None
 ) -> AsyncIterator[tuple[str, Event]]:
-    """(run id, event) of a team at work; each event is in the store before it is yielded.
+    """(run id, event) of a team at work; each event is in the store before what follows from it is begun.
 
-    `resume` names a run that was cut off: its plan, board and what it used are taken up again.
+    `resume` names a run that was cut off: its team, files, plan, board and what it used are taken up again; of `how`
+    only the autonomy counts.
     """
+    if resume is not None:
+        with TeamRuns(settings.database()) as store:
+            stored = store.run(resume)
+        if stored.state == "finished":
+            raise UsageError(f"run {stored.id} has its answer already; see it again with --replay {stored.id}")
+        kept = Settings(**{**stored.settings, "files": tuple(stored.settings["files"])})
+        resume, how = stored.id, replace(kept, autonomy=how.autonomy)
     team = find(how.team)
     ledger, board, plan, before = Ledger(limits_of(team, how)), Board(), Plan(), 0
-    with Session(team, how, approve) as session, TeamRuns(settings.database()) as store:
+    async with _open(team, how, approve) as (session, store):
         if resume is None:
             id = f"t{secrets.token_hex(4)}"
             store.begin(id, team.name, goal, asdict(how), os.getpid())
@@ -185,20 +205,26 @@ async def run(
             events = [event for _, event in store.events(id)]
             ledger, board, plan, before = *restore(team, how, events), len(events)
             store.resume(id, os.getpid())
+        numbers = count(before + 1)
+        ended = False
+
+        def journal(event: Event) -> None:
+            nonlocal ended
+            store.tell(id, next(numbers), plain(event))
+            if isinstance(event, Finished):
+                store.end(id, "finished", event.answer)
+                ended = True
+
         work = Work(
-            team, session.goal(goal), session.worker, ledger=ledger, board=board, plan=plan, check=session.check
-        )
-        number = before
+            team, session.goal(goal), session.worker,
+            ledger=ledger, board=board, plan=plan, check=session.check, journal=journal,
+        )  # fmt: skip
         try:
             async for event in work.run():
-                number += 1
-                store.tell(id, number, plain(event))
-                if isinstance(event, Finished):
-                    store.end(id, "finished", event.answer)
                 yield id, event
-        except BaseException:
-            store.end(id, "interrupted", "")
-            raise
+        finally:
+            if not ended:
+                store.end(id, "interrupted", "")
 
 
 def restore(team: Team, how: Settings, events: Sequence[dict[str, Any]]) -> tuple[Ledger, Board, Plan]:

@@ -1,0 +1,136 @@
+"""`llms agent` as a process over an endpoint on loopback: watched, replayed, killed and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from endpoint import Endpoint
+
+PLAN = {
+    "tasks": [
+        {"title": "first", "goal": "look up the FIRST deadline", "owner": "reader", "accept": "a date"},
+        {"title": "second", "goal": "look up the SECOND deadline", "owner": "reader", "accept": "a date", "needs": [1]},
+    ]
+}
+
+
+def llms(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "llms", *arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def events(output: str) -> list[dict]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+class Research:
+    """Answers as the roles of the team research; the second look-up waits until `go` is set."""
+
+    def __init__(self):
+        self.go, self.waiting, self.asked = threading.Event(), threading.Event(), []
+
+    def __call__(self, body):
+        text = json.dumps(body["messages"])
+        task = text.rpartition("Your task")[2]
+        form = next(
+            (t["function"]["name"] for t in body.get("tools", []) if "final_result" in t["function"]["name"]), ""
+        )
+        if "You split a question" in text:
+            self.asked.append("planner")
+            if not form:
+                return json.dumps(PLAN)
+            call = {"id": "c1", "type": "function", "function": {"name": form, "arguments": json.dumps(PLAN)}}
+            return {
+                "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+                "finish_reason": "tool_calls",
+            }
+        if "You write the answer" in text:
+            self.asked.append("writer")
+            return "first in May, second in June"
+        name = "second" if "SECOND" in task else "first"
+        self.asked.append(name)
+        if name == "second":
+            self.waiting.set()
+            self.go.wait(60)
+        return f"the {name} one is known"
+
+
+def test_a_killed_run_is_resumed_and_nothing_that_was_done_is_asked_again(tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("The first deadline is in May. The second deadline is in June.")
+    research = Research()
+    with Endpoint(research, raw=False, window=16384) as server:
+        goal = ("agent", "When are the deadlines?", str(notes), "--team", "research", "-m", f"{server.url}#m", "--json")
+        process = subprocess.Popen([sys.executable, "-m", "llms", *goal], stdout=subprocess.DEVNULL)
+        assert research.waiting.wait(90), research.asked
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        research.go.set()
+        assert research.asked == ["planner", "first", "second"]
+        (run,) = events(llms("agent", "--runs", "--json").stdout)
+        done = llms("agent", "--resume", run["id"][:5], "--json")
+        assert done.returncode == 0, done.stderr
+        *_, last = events(done.stdout)
+        assert (last["type"], last["answer"]) == ("Finished", "first in May, second in June")
+        assert research.asked == ["planner", "first", "second", "second", "writer"]
+        assert last["used"]["calls"] >= 4
+        again = llms("agent", "--replay", "last")
+        assert "the first one is known" in again.stdout
+        assert "first in May, second in June" in again.stdout
+        refused = llms("agent", "--resume", "last")
+        assert refused.returncode == 2
+        assert "has its answer already" in refused.stderr
+
+
+def test_a_table_is_analysed_with_sql_and_explained(tmp_path):
+    table = tmp_path / "sales.csv"
+    table.write_text("region,sold\nnorth,3\nsouth,5\nnorth,4\n")
+    seen = []
+
+    def answer(body):
+        text = json.dumps(body["messages"])
+        if "You explain the analyst" in text:
+            return "The north sold most: 7."
+        results = [m["content"] for m in body["messages"] if m["role"] == "tool"]
+        if results:
+            seen.extend(results)
+            return "north 7, south 5"
+        arguments = {"query": "SELECT region, SUM(sold) FROM data GROUP BY region ORDER BY 2 DESC"}
+        call = {"id": "c1", "type": "function", "function": {"name": "sql_query", "arguments": json.dumps(arguments)}}
+        return {"message": {"role": "assistant", "content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
+
+    with Endpoint(answer, raw=False, window=16384) as server:
+        done = llms("agent", "Which region sold most?", str(table), "-m", f"{server.url}#m")
+    assert done.returncode == 0, done.stderr
+    assert "The north sold most: 7." in done.stdout
+    assert "7" in seen[0]
+    assert "replay: llms agent --replay" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("agent",), 2, "say what the team should do"),
+        (("agent", "x", "--team", "reserch"), 2, "did you mean research?"),
+        (("agent", "x", "none.csv"), 1, "none.csv does not exist"),
+        (("agent", "x", "-m", "openai:gpt-5-mini"), 1, "OPENAI_API_KEY"),
+        (("agent", "--replay", "t0"), 2, "unknown team run 't0'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(arguments, status, message, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    done = llms(*arguments)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == status
+
+
+def test_teams_are_listed():
+    found = {team["team"]: team for team in events(llms("agent", "--teams", "--json").stdout)}
+    assert found["data"]["pattern"] == "pipeline"
+    assert "sql" in found["data"]["tools"]
