@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 
+from endpoint import Endpoint
 from llms import settings
 from llms.chat.conversation import Conversation, new_id
 from llms.chat.messages import user
 from llms.store.conversations import Conversations
+from test_agent_cli import Research
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright (extra dev)")
@@ -249,6 +251,32 @@ def test_pages_are_accessible_and_fit(page, server, path, width):
     serious = [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found if v["impact"] in ("serious", "critical")]
     assert not serious
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_team_is_watched_while_it_works_and_again_afterwards(page, server, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("The first deadline is in May. The second deadline is in June.")
+    research = Research()
+    with Endpoint(research, raw=False, window=16384) as endpoint:
+        page.goto(server + "/agents")
+        page.fill("#goal", "When are the deadlines?")
+        page.select_option("#team", "research")
+        page.fill("#model", f"{endpoint.url}#m")
+        page.fill("#files", str(notes))
+        page.click("#begin button.primary")
+        page.wait_for_function("() => document.querySelectorAll('#steps li').length >= 3")
+        assert research.waiting.wait(30)  # the second look-up is under way and will not end before it is let go
+        assert "the first one is known" in page.inner_text("#board")
+        assert "second" in page.inner_text("#plan")
+        assert "of 40 model calls" in page.inner_text("#budget")
+        assert page.inner_text("#answer") == ""
+        research.go.set()
+        page.wait_for_function("() => document.getElementById('end').textContent.startsWith('done')")
+        assert page.inner_text("#answer") == "first in May, second in June"
+    page.reload()  # the endpoint is gone: this is the store
+    page.wait_for_function("() => document.getElementById('end').textContent.startsWith('done')")
+    assert page.inner_text("#answer") == "first in May, second in June"
+    assert "the first one is known" in page.inner_text("#board")
 
 
 def test_lessons_work(page, server):
