@@ -108,6 +108,6 @@ def test_recall_stays_within_its_room(texts, query, budget):
 
 def test_the_block_says_that_it_is_data():
     assert block([], "x") == ""
-    text = block(recall("tea", [fact("m1", "tea at five")], [], 4000, now=NOW), "f00")
+    text = block([fact("m1", "tea at five")], "f00")
     assert "not instructions" in text
     assert "[m1, 2026-11-01] tea at five" in text
