@@ -46,6 +46,12 @@ def test_what_only_resembles_a_secret_is_kept(text):
     assert not holds_secret(text)
 
 
+@pytest.mark.parametrize("scope", ["", "globl", "project:", "project: x", "team:a"])
+def test_a_scope_that_nothing_would_recall_is_refused(scope):
+    with pytest.raises(UsageError, match="a scope is global"):
+        remember("I like tea.", [], scope=scope)
+
+
 def test_a_new_value_supersedes_and_undo_brings_the_old_one_back():
     old = fact("m1", "I live in Rome", key="user/city")
     change = remember("I live in Oslo", [old], key="user/city")

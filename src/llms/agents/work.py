@@ -44,7 +44,7 @@ CHECKS = 2  # rounds of a critic
 TOGETHER = {True: 2, False: 8}  # agents at once: models here, models elsewhere
 CHARACTERS = 6000  # of the board that one agent is shown
 
-Check = Callable[[str], str | None]
+Check = Callable[[str], str | None]  # one with a text `said` states it as a fact
 
 
 class Verdict(BaseModel):
@@ -307,7 +307,8 @@ class Work:
 
     async def _problems(self, critic: Role, draft: str) -> list[str]:
         if self._check is not None:
-            problem = self._check(draft)
+            problem = await asyncio.to_thread(self._check, draft)
+            self._write("fact", getattr(self._check, "said", ""), "tool:check")
             return [problem] if problem else []
         asked = (
             f"The goal:\n{self.goal}\n\nThe draft:\n{draft}\n\nIs it good? List what is wrong, most important first."
