@@ -10,6 +10,8 @@ import threading
 import pytest
 
 from endpoint import Endpoint
+from llms.benchmarks.languages import missing
+from llms.cli.main import main
 
 PLAN = {
     "tasks": [
@@ -22,6 +24,40 @@ PLAN = {
 def llms(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "llms", *arguments]
     return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+@pytest.fixture
+def here(monkeypatch, capfd):
+    """The same entry in this process, which has the libraries loaded: standard output of a command that succeeds."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["llms", *arguments])
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code
+        out, err = capfd.readouterr()
+        assert status == 0, out + err
+        return out
+
+    return run
+
+
+def says(body: dict) -> str:
+    """What a request tells the model, its instructions included."""
+    return "\n".join(str(message["content"]) for message in body["messages"])
+
+
+def form(body: dict, value: dict) -> dict:
+    """`value` as structured output."""
+    name = next(t["function"]["name"] for t in body["tools"] if t["function"]["name"].startswith("final_result"))
+    return call(name, value)
+
+
+def call(name: str, arguments: dict) -> dict:
+    made = {"id": "c1", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return {"message": {"role": "assistant", "content": None, "tool_calls": [made]}, "finish_reason": "tool_calls"}
 
 
 def events(output: str) -> list[dict]:
@@ -134,3 +170,79 @@ def test_teams_are_listed():
     found = {team["team"]: team for team in events(llms("agent", "--teams", "--json").stdout)}
     assert found["data"]["pattern"] == "pipeline"
     assert "sql" in found["data"]["tools"]
+
+
+def single(body):
+    results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+    return f"It is {json.loads(results[0])['value']}." if results else call("calculator", {"expression": "37 * 48"})
+
+
+def code(body):
+    right = "the tests fail" in says(body)
+    return f"```python\ndef double(n):\n    return {'2 * n' if right else 'n'}\n```"
+
+
+def port(body):
+    right = "it prints something else" in says(body)
+    loop = f"for (long i = 0; i < {300000 if right else 3}; i++) sum += i * i % 7;"
+    return f'```cpp\n#include <cstdio>\nint main() {{ long sum = 0; {loop} printf("%ld\\n", sum); }}\n```'
+
+
+def panel(body):
+    if "You weigh the board" in says(body):
+        return "Leave at nine."
+    if "You look for what is wrong" in says(body):
+        return form(body, {"kind": "critique", "text": "nine is when the shop opens"})
+    done = "the shop opens" in says(body)
+    return form(
+        body,
+        {"kind": "decision" if done else "claim", "text": "leave at nine" if done else "leave at eight", "done": done},
+    )
+
+
+PYTHON = "print(sum(i * i % 7 for i in range(300000)))\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "answer", "board"),
+    [
+        (single, (), "It is 1776.", "fact by tool:calculator"),
+        (code, ("--team", "code", "--tests", "tests.py"), "return 2 * n", "critique by tester: the tests fail"),
+        (port, ("program.py", "--team", "port"), "i < 300000", "times as fast"),
+        (panel, ("--team", "panel"), "Leave at nine.", "critique by doubter: nine is when the shop opens"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_shipped_teams_come_to_a_useful_end(model, arguments, answer, board, here, tmp_path, monkeypatch):
+    if model is port and (reason := missing("cpp")):
+        pytest.skip(reason)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tests.py").write_text("assert double(4) == 8\n")
+    (tmp_path / "program.py").write_text(PYTHON)
+    with Endpoint(model, raw=False, window=16384) as server:
+        shown = here("agent", "the goal", *arguments, "-m", f"{server.url}#m")
+    assert answer in shown
+    assert board in shown
+    assert "done; " in shown
+    assert board in here("agent", "--replay", "last")
+
+
+def test_a_team_is_told_what_is_remembered_only_where_it_is_asked_for(here):
+    with Endpoint(lambda body: "two metres", raw=False, window=16384) as server:
+        goal = ("agent", "Which unit for the length of a table?", "-m", f"{server.url}#m")
+        for text, scope in (
+            ("Write length in metres", "global"),
+            ("Write length in ells", "project:x"),
+            ("Length first", "role:agent"),
+        ):
+            here("memory", "add", text, "--scope", scope)
+        here(*goal)
+        assert "metres" not in says(server.posts[-1][1])
+        told = here(*goal, "--memory")
+        assert told.index("told from memory") < told.index("agent …")
+        said = says(server.posts[-1][1])
+        assert "Write length in metres" in said
+        assert "Length first" in said
+        assert "not instructions" in said
+        assert "ells" not in said + told
+        assert [fact["uses"] for fact in events(here("memory", "--json"))] == [1, 0, 1]

@@ -22,6 +22,7 @@ from llms.agents.step import Worker
 from llms.agents.team import Role, Team
 from llms.agents.work import Work
 from llms.errors import UnknownName, UsageError
+from llms.workbench.agent import Settings, restore
 
 
 def scripted(*replies, seconds: float = 0.0) -> FunctionModel:
@@ -369,3 +370,75 @@ def test_shipped_teams_are_whole():
 def test_teams_that_do_not_suit_their_pattern_are_refused(pattern, roles):
     with pytest.raises(UsageError):
         Team("t", "", pattern, roles)
+
+
+# runs that were cut off
+
+
+def replies(role: str, prompt: str) -> str | dict:
+    """What a role says to a prompt, whenever it is asked."""
+    match role:
+        case "planner":
+            return PLANNED
+        case "critic":
+            return {"good": "second" in prompt, "problems": ["it must say second"]}
+        case "asker":
+            return {"kind": "question", "text": "and then?"}
+        case "knower":
+            done = "and then?" in prompt
+            return {"kind": "claim", "text": "then it ends" if done else "it is so", "done": done}
+        case "coder":
+            return "second" if "it must say second" in prompt else "first"
+    return f"{role} says so"
+
+
+CUT = [
+    Team("t", "", "single", (Role("a", "a", ("look",)),)),
+    Team("t", "", "pipeline", tuple(Role(name, name) for name in "abc")),
+    Team("t", "", "plan-and-parallel", FOUR),
+    Team("t", "", "write-and-check", (Role("coder", "c"), Role("critic", "k"))),
+    Team("t", "", "blackboard", (Role("knower", "k", interests=("question",)), Role("asker", "a", interests=("claim",)), Role("w", "w"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("team", CUT, ids=lambda team: team.pattern)
+def test_a_run_that_is_cut_off_anywhere_ends_the_same_and_asks_nothing_twice(team):
+    asked = []
+
+    def look() -> str:
+        """Look."""
+        asked.append("look")
+        return "seen"
+
+    def worker(role: Role) -> Worker:
+        def reply(messages, info: AgentInfo) -> ModelResponse:
+            if role.tools and len(messages) == 1:
+                return ModelResponse(parts=[ToolCallPart("look", {})])
+            asked.append(role.name)
+            said = replies(role.name, str(messages[0].parts))
+            if isinstance(said, dict):
+                return ModelResponse(parts=[ToolCallPart(info.output_tools[0].name, said)])
+            return ModelResponse(parts=[TextPart(said)])
+
+        return Worker(FunctionModel(reply), FunctionToolset([look]) if role.tools else None)
+
+    async def told(**state) -> list:
+        return [event async for event in Work(team, "g", worker, **state).run()]
+
+    whole = asyncio.run(told())
+    assert whole[-1].complete
+    everything, entries = asked[:], [event.entry for event in whole if isinstance(event, Written)]
+    stored = [json.loads(json.dumps(plain(event))) for event in whole]
+    for cut in range(1, len(stored)):
+        asked.clear()
+        ledger, board, plan, steps = restore(team, Settings("t"), stored[:cut])
+        rest = asyncio.run(told(ledger=ledger, board=board, plan=plan, steps=steps))
+        assert (rest[-1].answer, rest[-1].reason) == (whole[-1].answer, "done"), cut
+        assert asked == everything[len(everything) - len(asked) :], cut
+        done = sum(event["type"] == "StepEnded" for event in stored[:cut])
+        assert len([name for name in asked if name != "look"]) == len([n for n in everything if n != "look"]) - done, (
+            cut
+        )
+        again = [event.entry for event in rest if isinstance(event, Written)]
+        known = [event["entry"]["id"] for event in stored[:cut] if event["type"] == "Written"]
+        assert [*known, *(entry.id for entry in again)] == [entry.id for entry in entries] or team.roles[0].tools, cut

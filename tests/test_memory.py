@@ -46,6 +46,12 @@ def test_what_only_resembles_a_secret_is_kept(text):
     assert not holds_secret(text)
 
 
+@pytest.mark.parametrize("scope", ["", "globl", "project:", "project: x", "team:a"])
+def test_a_scope_that_nothing_would_recall_is_refused(scope):
+    with pytest.raises(UsageError, match="a scope is global"):
+        remember("I like tea.", [], scope=scope)
+
+
 def test_a_new_value_supersedes_and_undo_brings_the_old_one_back():
     old = fact("m1", "I live in Rome", key="user/city")
     change = remember("I live in Oslo", [old], key="user/city")
@@ -108,6 +114,6 @@ def test_recall_stays_within_its_room(texts, query, budget):
 
 def test_the_block_says_that_it_is_data():
     assert block([], "x") == ""
-    text = block(recall("tea", [fact("m1", "tea at five")], [], 4000, now=NOW), "f00")
+    text = block([fact("m1", "tea at five")], "f00")
     assert "not instructions" in text
     assert "[m1, 2026-11-01] tea at five" in text

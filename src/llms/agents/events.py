@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from .board import Entry
 from .ledger import Used
+from .memory import Fact
 from .plan import Task
+from .step import ToolUse
 
 StopReason = Literal[
     "stopped by the user", "a model failed", "done", "time", "cost", "tokens", "calls", "tool calls", "repeated state", "no progress"
@@ -21,6 +23,13 @@ class Began:
     team: str
     pattern: str
     goal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the agents are told from memory, before anything is asked."""
+
+    facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +54,15 @@ class StepBegan:
 
 @dataclass(frozen=True, slots=True)
 class StepEnded:
-    """`problem` empty: it went well."""
+    """`problem` empty: it went well. `value`, as JSON, and the tools `used` are what a resumed run goes on with."""
 
     role: str
     task: str | None
     seconds: float
     problem: str = ""
+    purpose: str = "work"
+    value: Any = None
+    used: tuple[ToolUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,7 @@ class Finished:
     open_tasks: tuple[str, ...] = ()
 
 
-Event = Began | Planned | TaskChanged | StepBegan | StepEnded | Written | Budget | Finished
+Event = Began | Remembered | Planned | TaskChanged | StepBegan | StepEnded | Written | Budget | Finished
 
 
 def plain(event: Event) -> dict[str, Any]:

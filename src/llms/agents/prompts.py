@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 
 from .board import Entry
+from .memory import Fact, block
 from .plan import MOST_TASKS, Plan, Task
 from .team import Role
 
@@ -16,6 +17,12 @@ def plan_prompt(goal: str, owners: Sequence[Role], entries: Sequence[Entry]) -> 
         "is done, and the numbers of the tasks it needs first. If one specialist can do it all in one step, give no tasks."
         + _board(entries)
     )
+
+
+def instructions(role: Role, facts: Sequence[Fact]) -> str:
+    """The role's prompt and what it is told from memory: all but the facts of another role's scope."""
+    own = [fact for fact in facts if not fact.scope.startswith("role:") or fact.scope == f"role:{role.name}"]
+    return "\n\n".join(filter(None, (role.prompt, block(own, secrets.token_hex(4)))))
 
 
 def task_prompt(goal: str, role: Role, before: str) -> str:

@@ -22,6 +22,7 @@ from .events import (
     Event,
     Finished,
     Planned,
+    Remembered,
     StepBegan,
     StepEnded,
     StopReason,
@@ -29,8 +30,10 @@ from .events import (
     Written,
 )
 from .ledger import Ledger, Share
+from .memory import Fact
 from .plan import BadPlan, Plan, PlanDraft, Task, validate
-from .prompts import answer_prompt, critic_prompt, plan_prompt, task_prompt, turn_prompt
+from .prompts import answer_prompt, critic_prompt, instructions, plan_prompt, task_prompt, turn_prompt
+from .resume import RESULT, Steps, ended
 from .step import Answer, Worker, act
 from .team import Role, Team
 
@@ -41,7 +44,7 @@ CHECKS = 2  # rounds of a critic
 TOGETHER = {True: 2, False: 8}  # agents at once: models here, models elsewhere
 CHARACTERS = 6000  # of the board that one agent is shown
 
-Check = Callable[[str], str | None]
+Check = Callable[[str], str | None]  # one with a text `said` states it as a fact
 
 
 class Verdict(BaseModel):
@@ -66,7 +69,8 @@ class Work:
     """One run of `team`. `worker(role)` gives a role its model and tools; `check(answer)`, where there is one, says in
     code what is wrong with an answer (None: nothing), in place of a critic.
 
-    `ledger`, `board` and `plan` may be those of a run that was cut off: then it goes on from there.
+    `ledger`, `board`, `plan` and the `steps` that ended may be those of a run that was cut off: then it goes on from there.
+    `memory` are facts that every role is told, those of a role's own scope that role alone.
     `journal` is told each event as it happens, before what follows from it is begun.
     """
 
@@ -79,14 +83,20 @@ class Work:
         ledger: Ledger | None = None,
         board: Board | None = None,
         plan: Plan | None = None,
+        steps: Sequence[StepEnded] = (),
+        memory: Sequence[Fact] = (),
         check: Check | None = None,
         cancel: CancellationToken | None = None,
         journal: Callable[[Event], None] | None = None,
     ):
         self.team, self.goal = team, goal
         self.ledger = ledger or Ledger(team.limits)
-        self.board = board or Board()
+        planned = team.pattern == "plan-and-parallel"
+        self.board = (board if planned else None) or Board()  # the other patterns write theirs again, from their steps
         self.plan = plan or Plan()
+        self._known = frozenset(board.entries() if board else ())
+        self._steps = Steps(steps, planned, bool(self.plan.tasks))
+        self._memory = tuple(memory)
         self._worker, self._check, self._cancel = worker, check, cancel or CancellationToken()
         self._journal = journal
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -115,6 +125,8 @@ class Work:
     async def _whole(self) -> None:
         try:
             self._tell(Began(self.team.name, self.team.pattern, self.goal))
+            if self._memory:
+                self._tell(Remembered(self._memory))
             patterns = {
                 "single": self._single,
                 "pipeline": self._pipeline,
@@ -156,7 +168,7 @@ class Work:
 
     async def _plan_and_parallel(self) -> StopReason:
         for attempt in range(REPLANS + 1):
-            if not self.plan.open():
+            if not self.plan.tasks:
                 note = await self._make_plan(f"r{attempt}t" if attempt else "t")
                 if note is not None:
                     return await self._solo(self.team.writer)
@@ -295,7 +307,8 @@ class Work:
 
     async def _problems(self, critic: Role, draft: str) -> list[str]:
         if self._check is not None:
-            problem = self._check(draft)
+            problem = await asyncio.to_thread(self._check, draft)
+            self._write("fact", getattr(self._check, "said", ""), "tool:check")
             return [problem] if problem else []
         asked = (
             f"The goal:\n{self.goal}\n\nThe draft:\n{draft}\n\nIs it good? List what is wrong, most important first."
@@ -318,16 +331,21 @@ class Work:
         task: str | None = None,
         tools: bool = True,
     ) -> Answer:
-        self._tell(StepBegan(role.name, task, purpose))
+        got = self._steps.take(role.name, task, purpose, output)
+        before = got is not None
         started = time.monotonic()
-        got = await act(
-            self._worker(role), role.prompt, prompt, ledger or self.ledger, purpose, output, self._cancel, tools
-        )
+        if got is None:
+            self._tell(StepBegan(role.name, task, purpose))
+            asked = (prompt, ledger or self.ledger, purpose, output, self._cancel, tools)
+            got = await act(self._worker(role), instructions(role, self._memory), *asked)
         for use in got.used:
-            self._write("fact", f"{use.name}: {use.result}"[:2000], f"tool:{use.name}", task=task, tainted=use.tainted)
+            self._write(
+                "fact", f"{use.name}: {use.result}"[:RESULT], f"tool:{use.name}", task=task, tainted=use.tainted
+            )
         self.problem = got.problem or self.problem
-        self._tell(StepEnded(role.name, task, time.monotonic() - started, got.problem))
-        self._budget()
+        if not before:
+            self._tell(ended(got, role.name, task, purpose, time.monotonic() - started))
+            self._budget()
         return got
 
     async def _finish(self) -> None:
@@ -338,7 +356,7 @@ class Work:
             writer = replace(self.team.writer, tools=())
             entries = self.board.current()
             got = await act(
-                self._worker(writer), writer.prompt, answer_prompt(self.goal, entries, self.plan, reason), self.ledger,
+                self._worker(writer), instructions(writer, self._memory), answer_prompt(self.goal, entries, self.plan, reason), self.ledger,
                 "answer", tools=False,
             )  # fmt: skip
             answer, complete = got.value or "", bool(got.value) and reason == "done"
@@ -373,7 +391,7 @@ class Work:
             return False
         tainted = tainted or any(use.tainted for use in (got.used if got else ()))
         entry, new = self.board.write(kind, text, author, sources=sources, task=task, tainted=tainted)
-        if new:
+        if new and entry not in self._known:
             self._tell(Written(entry))
         return new
 

@@ -8,7 +8,19 @@ from rich.console import Console
 from rich.prompt import Confirm
 from rich.text import Text
 
-from ..agents.events import Began, Budget, Event, Finished, Planned, StepBegan, StepEnded, TaskChanged, Written, plain
+from ..agents.events import (
+    Began,
+    Budget,
+    Event,
+    Finished,
+    Planned,
+    Remembered,
+    StepBegan,
+    StepEnded,
+    TaskChanged,
+    Written,
+    plain,
+)
 from ..agents.shipped import TEAMS
 from ..agents.step import Wish
 from ..agents.team import Team
@@ -35,13 +47,29 @@ from .output import console, print_json, table
 @click.option("--calls", type=click.IntRange(min=1), help="At most so many model calls.")
 @click.option("--budget", help="At most so much money, in US dollars.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="At most so much time.")
+@click.option("--memory", is_flag=True, help="Tell the team the remembered facts that matter; they are shown first (llms memory).")  # fmt: skip
 @click.option("--resume", metavar="RUN", help="Go on with a run that was cut off.")
 @click.option("--replay", metavar="RUN", help="Show a stored run again (or `last`).")
 @click.option("--runs", is_flag=True, help="List the stored runs.")
 @click.option("--teams", is_flag=True, help="List the teams.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line.")
 def agent(
-    goal, files, team, model, tests, language, autonomy, calls, budget, seconds, resume, replay, runs, teams, as_json
+    goal,
+    files,
+    team,
+    model,
+    tests,
+    language,
+    autonomy,
+    calls,
+    budget,
+    seconds,
+    memory,
+    resume,
+    replay,
+    runs,
+    teams,
+    as_json,
 ) -> None:
     """Let a team of agents work on GOAL, with FILES to look at. It always ends with an answer, within its budget.
 
@@ -63,7 +91,7 @@ def agent(
     if not goal and not resume:
         raise click.UsageError('say what the team should do: llms agent "goal"')
     how = verb.Settings(
-        team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds
+        team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds, memory
     )  # fmt: skip
     out = console()
     last: Event | None = None
@@ -93,6 +121,9 @@ def _show(out: Console, event: Event) -> None:
     match event:
         case Began():
             out.print(Text(f"{event.team} ({event.pattern})", style="bold"))
+        case Remembered(facts=facts):
+            for fact in facts:
+                out.print(Text(f"  told from memory ({fact.id}): {fact.text}", style="dim"))
         case Planned(tasks=tasks, note=note):
             for task in tasks:
                 needs = f", after {', '.join(task.needs)}" if task.needs else ""
@@ -129,6 +160,9 @@ def _tell_again(told: list[dict]) -> None:
         if kind == "Written":
             entry = rest["entry"]
             click.echo(f"[{entry['id']}] {entry['kind']} by {entry['author']}: {entry['text']}")
+        elif kind == "Remembered":
+            for fact in rest["facts"]:
+                click.echo(f"told from memory ({fact['id']}): {fact['text']}")
         elif kind == "Finished":
             click.echo(f"\n{rest['answer']}\n({rest['reason']}, {rest['used']['calls']} model calls)")
         elif kind in ("StepBegan", "StepEnded"):

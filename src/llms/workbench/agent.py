@@ -15,11 +15,12 @@ from typing import Any
 from .. import bridge, settings
 from ..agents.board import Board, Entry
 from ..agents.checks import PassesTests, RunsAlone, SaysTheSame
-from ..agents.events import Event, Finished, plain
+from ..agents.events import Event, Finished, StepEnded, plain
 from ..agents.ledger import Ledger, Limits
+from ..agents.memory import Fact
 from ..agents.plan import Plan, Task
 from ..agents.shipped import TEAMS, find
-from ..agents.step import Approve, Wish, Worker, deny
+from ..agents.step import Approve, ToolUse, Wish, Worker, deny
 from ..agents.team import Role, Team
 from ..agents.work import Work
 from ..errors import DataError, UsageError
@@ -28,6 +29,7 @@ from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.memory import TeamRuns
 from ..store.table import identifier, read_table
+from .memory import open_memory, recalled, used
 
 AUTONOMY = ("propose", "ask-always", "ask", "approved")  # levels 0 to 3
 
@@ -35,7 +37,8 @@ AUTONOMY = ("propose", "ask-always", "ask", "approved")  # levels 0 to 3
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a run is begun with. `autonomy`: propose (tools that act are never run), ask-always, ask (tools of kinds that
-    act, the default), approved (they run within the budget until text from outside has been read)."""
+    act, the default), approved (they run within the budget until text from outside has been read). With `memory` the team
+    is told the remembered facts that matter for its goal."""
 
     team: str
     model: str | None = None
@@ -46,6 +49,7 @@ class Settings:
     calls: int | None = None
     cost: str | None = None
     seconds: float | None = None
+    memory: bool = False
 
 
 def choose(files: Sequence[str]) -> str:
@@ -184,8 +188,8 @@ async def run(
 ) -> AsyncIterator[tuple[str, Event]]:
     """(run id, event) of a team at work; each event is in the store before what follows from it is begun.
 
-    `resume` names a run that was cut off: its team, files, plan, board and what it used are taken up again; of `how`
-    only the autonomy counts.
+    `resume` names a run that was cut off: its team, files, plan, board, finished steps, memory and what it used are taken
+    up again; of `how` only the autonomy counts.
     """
     if resume is not None:
         with TeamRuns(settings.database()) as store:
@@ -195,15 +199,18 @@ async def run(
         kept = Settings(**{**stored.settings, "files": tuple(stored.settings["files"])})
         resume, how = stored.id, replace(kept, autonomy=how.autonomy)
     team = find(how.team)
-    ledger, board, plan, before = Ledger(limits_of(team, how)), Board(), Plan(), 0
+    ledger, board, plan, steps = Ledger(limits_of(team, how)), Board(), Plan(), list[StepEnded]()
+    before = 0
     async with _open(team, how, approve) as (session, store):
         if resume is None:
             id = f"t{secrets.token_hex(4)}"
             store.begin(id, team.name, goal, asdict(how), os.getpid())
+            memory = _recalled(team, goal, id) if how.memory else []
         else:
             id, goal = resume, store.run(resume).goal
             events = [event for _, event in store.events(id)]
-            ledger, board, plan, before = *restore(team, how, events), len(events)
+            ledger, board, plan, steps = restore(team, how, events)
+            memory, before = _told(events), len(events)
             store.resume(id, os.getpid())
         numbers = count(before + 1)
         ended = False
@@ -217,7 +224,7 @@ async def run(
 
         work = Work(
             team, session.goal(goal), session.worker,
-            ledger=ledger, board=board, plan=plan, check=session.check, journal=journal,
+            ledger=ledger, board=board, plan=plan, steps=steps, memory=memory, check=session.check, journal=journal,
         )  # fmt: skip
         try:
             async for event in work.run():
@@ -227,8 +234,8 @@ async def run(
                 store.end(id, "interrupted", "")
 
 
-def restore(team: Team, how: Settings, events: Sequence[dict[str, Any]]) -> tuple[Ledger, Board, Plan]:
-    """Ledger, board and plan as the stored events leave them; a task that was running is open again."""
+def restore(team: Team, how: Settings, events: Sequence[dict[str, Any]]) -> tuple[Ledger, Board, Plan, list[StepEnded]]:
+    """Ledger, board, plan and steps as the stored events leave them; a task that was running is open again."""
     ledger, entries, tasks = Ledger(limits_of(team, how)), [], {}
     for event in events:
         if event["type"] == "Written":
@@ -239,9 +246,29 @@ def restore(team: Team, how: Settings, events: Sequence[dict[str, Any]]) -> tupl
             tasks[event["task"]["id"]] = event["task"]
     used = next((event["used"] for event in reversed(events) if event["type"] == "Budget"), None)
     if used is not None:
-        ledger.resume(used["calls"], used["tool_calls"], used["tokens"])
+        cost = None if used["cost"] is None else Decimal(str(used["cost"]))
+        ledger.resume(used["calls"], used["tool_calls"], used["tokens"], cost)
     rows = [Task(**{**task, "needs": tuple(task["needs"])}) for task in tasks.values()]
-    return ledger, Board(entries), Plan(tuple(replace(t, state="open") if t.state == "running" else t for t in rows))
+    plan = Plan(tuple(replace(t, state="open") if t.state == "running" else t for t in rows))
+    return ledger, Board(entries), plan, _steps(events)
+
+
+def _recalled(team: Team, goal: str, run: str) -> list[Fact]:
+    with open_memory() as memory:
+        found = recalled(memory, goal, [f"role:{role.name}" for role in team.roles])
+        used(memory, found, run)
+    return [one.fact for one in found]
+
+
+def _told(events: Sequence[dict[str, Any]]) -> list[Fact]:
+    """The facts that a run was told from memory, as they were then."""
+    found = next((event["facts"] for event in events if event["type"] == "Remembered"), ())
+    return [Fact(**fact) for fact in found]
+
+
+def _steps(events: Sequence[dict[str, Any]]) -> list[StepEnded]:
+    fields = [{k: v for k, v in event.items() if k != "type"} for event in events if event["type"] == "StepEnded"]
+    return [StepEnded(**{**each, "used": tuple(ToolUse(**use) for use in each.get("used", ()))}) for each in fields]
 
 
 def follow(

@@ -291,7 +291,7 @@ class Chat:
         )  # fmt: skip
 
     def _told_of(self, text: str | None = None) -> str:
-        return block(self.recalled(text), self._marker)
+        return block([one.fact for one in self.recalled(text)], self._marker)
 
     @property
     def _name(self) -> str:

@@ -30,6 +30,9 @@ function heard(event) {
     case "Began":
       $("run-title").textContent = `${event.team}: ${event.goal.split("\n")[0]}`;
       break;
+    case "Remembered":
+      $("steps").append(...event.facts.map((fact) => make("li", { class: "soft" }, `told from memory (${fact.id}): ${fact.text}`)));
+      break;
     case "Planned":
       $("plan").replaceChildren(...event.tasks.map(task));
       if (event.note) $("plan").append(make("li", { class: "soft" }, event.note));
