@@ -1,82 +1,130 @@
-"""What a team costs beside its models: time per step, and how much of the waiting for specialists is shared.
+"""What a team costs beside its models: time of a step, and eight specialists over an endpoint against the slowest.
 
-    python benchmarks/agents.py [--rounds 5]
+    python benchmarks/agents.py [--runs 40] [--rounds 5]
 
-Scripted models answer after a set time, so that everything else is ours. Medians over interleaved rounds.
+Steps are of a scripted model that answers at once, with the board, the ledger and the store on disk as in `llms agent`.
+The specialists ask an endpoint on loopback that sleeps. Prints one object a line.
 """
 
 import argparse
 import asyncio
 import json
 import statistics
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 
-from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.models.function import FunctionModel
 
+from llms.agents.events import Event, Finished, StepBegan, StepEnded, plain
 from llms.agents.ledger import Limits
-from llms.agents.plan import MOST_TASKS
+from llms.agents.plan import Plan, Task
 from llms.agents.step import Worker
 from llms.agents.team import Role, Team
 from llms.agents.work import Work
+from llms.store.memory import TeamRuns
+from llms.workbench.system import load
 
-STEPS = 12  # the most roles of a pipeline
-SECONDS = (0.8, 1.0)  # of the specialists' models: the others', the slowest one's
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from endpoint import Endpoint
 
-
-def model(said: str | dict, seconds: float = 0.0) -> FunctionModel:
-    async def reply(messages, info: AgentInfo) -> ModelResponse:
-        await asyncio.sleep(seconds)
-        if isinstance(said, dict):
-            return ModelResponse(parts=[ToolCallPart(info.output_tools[0].name, said)])
-        return ModelResponse(parts=[TextPart(said)])
-
-    return FunctionModel(reply)
+SPECIALISTS = 8
+SLEEPS = [1.0 + 0.2 * number / (SPECIALISTS - 1) for number in range(SPECIALISTS)]  # seconds
+LIMITS = Limits(calls=60)
 
 
-def seconds(team: Team, models: dict[str, FunctionModel], clock: Callable[[], float] = time.perf_counter) -> float:
-    async def whole() -> None:
-        async for _ in Work(team, "the goal", lambda role: Worker(models[role.name])).run():
-            pass
-
-    began = clock()
-    asyncio.run(whole())
-    return clock() - began
+async def told(work: Work) -> list[Event]:
+    return [event async for event in work.run()]
 
 
-def pipeline() -> float:
-    """CPU seconds a step of a pipeline whose models answer at once."""
-    roles = tuple(Role(f"r{i}", "You go on.") for i in range(STEPS))
-    team = Team("long", "", "pipeline", roles, limits=Limits(calls=2 * STEPS))
-    models = {role.name: model(f"text of {role.name}") for role in roles}
-    return seconds(team, models, time.process_time) / STEPS
+def overhead(runs: int) -> tuple[float, float, float]:
+    """Medians over runs: seconds of a step of a pipeline of twelve by the clock and on the processor, and processor
+    seconds of pydantic-ai's agent alone with the same model."""
+    roles = tuple(Role(f"role{number}", "You go on.") for number in range(12))
+    team = Team("chain", "", "pipeline", roles, limits=LIMITS)
+    said = count()
+    model = FunctionModel(lambda messages, info: ModelResponse([TextPart(f"words {next(said)} " * 50)]))
+    worker, agent = Worker(model), Agent(model, instructions="You go on.")
+
+    async def alone() -> None:
+        for _ in roles:
+            await agent.run("go")
+
+    walls, steps, bare = [], [], []
+    with tempfile.TemporaryDirectory() as folder, TeamRuns(Path(folder, "x.sqlite3")) as store:
+        for number in range(runs):
+            run, seq = f"t{number}", count(1)
+            store.begin(run, team.name, "go", {}, 0)
+
+            def journal(event: Event, run: str = run, seq: count = seq) -> None:
+                store.tell(run, next(seq), plain(event))
+
+            wall, begun = time.perf_counter(), time.process_time()
+            asyncio.run(told(Work(team, "go", lambda role: worker, journal=journal)))
+            steps.append((time.process_time() - begun) / len(roles))
+            walls.append((time.perf_counter() - wall) / len(roles))
+            begun = time.process_time()
+            asyncio.run(alone())
+            bare.append((time.process_time() - begun) / len(roles))
+    return statistics.median(walls), statistics.median(steps), statistics.median(bare)
 
 
-def specialists() -> float:
-    """Wall time of a plan of independent tasks over that of the slowest one."""
-    names = [f"s{i}" for i in range(MOST_TASKS)]
-    tasks = [{"title": name, "goal": name, "owner": name, "accept": "done"} for name in names]
-    models = {name: model(f"{name} says", SECONDS[i == 0]) for i, name in enumerate(names)}
-    models |= {"planner": model({"tasks": tasks}), "writer": model(json.dumps("all"))}
-    team = Team("wide", "", "plan-and-parallel", tuple(Role(n, "You work.") for n in ("planner", *names, "writer")), limits=Limits(calls=60))  # fmt: skip
-    return seconds(team, models) / max(SECONDS)
+def together() -> tuple[float, float, int]:
+    """(seconds from the first specialist's begin to the last one's end, seconds of the slowest answer, requests at once)."""
+    names = [f"s{number}" for number in range(SPECIALISTS)]
+    roles = (Role("planner", "p"), *(Role(name, f"You are {name}.") for name in names), Role("writer", "You write."))
+    team = Team("eight", "", "plan-and-parallel", roles, limits=LIMITS)
+    plan = Plan(tuple(Task(name, name, f"do {name}", name, "done") for name in names))
+    slept: list[float] = []
+
+    def answer(body: dict) -> str:
+        text = json.dumps(body["messages"])
+        number = next((at for at, name in enumerate(names) if f"You are {name}." in text), None)
+        if number is not None:
+            begun = time.perf_counter()
+            time.sleep(SLEEPS[number])
+            slept.append(time.perf_counter() - begun)
+        return f"answer {number}"
+
+    at: dict[str, list[float]] = {"began": [], "ended": []}
+
+    def journal(event: Event) -> None:
+        if isinstance(event, StepBegan | StepEnded) and event.task:
+            at["began" if isinstance(event, StepBegan) else "ended"].append(time.perf_counter())
+
+    with Endpoint(answer, raw=False, window=16384) as server, load(f"{server.url}#m") as model:
+        worker = Worker(model.chat_model())
+        last = asyncio.run(told(Work(team, "go", lambda role: worker, plan=plan, journal=journal)))[-1]
+        assert isinstance(last, Finished), last
+        assert last.complete, last
+    return max(at["ended"]) - min(at["began"]), max(slept), server.most
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=5)
-    rounds = options.parse_args().rounds
-    measured: dict[str, tuple[Callable[[], float], list[float]]] = {
-        "CPU milliseconds a step beside the model": (lambda: 1000 * pipeline(), []),
-        f"{MOST_TASKS} specialists: wall time over the slowest's": (specialists, []),
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    overhead(3)
+    wall, step, bare = (round(1000 * seconds, 2) for seconds in overhead(given.runs))
+    what = f"milliseconds of a step, median of {given.runs} runs of 12"
+    row = {
+        "by the clock": wall,
+        "processor": step,
+        "pydantic-ai alone": bare,
+        "ours": round(step - bare, 2),
+        "wanted": 5,
     }
-    pipeline()
-    for _ in range(rounds):
-        for measure, found in measured.values():
-            found.append(measure())
-    for name, (_, found) in measured.items():
-        print(f"{name}: {statistics.median(found):.2f} (of {', '.join(f'{value:.2f}' for value in sorted(found))})")
+    print(json.dumps({"what": what, **row}), flush=True)
+    found = [together() for _ in range(given.rounds)]
+    ratios = [wall / slowest for wall, slowest, _ in found]
+    row = {"ratio": round(statistics.median(ratios), 2), "worst": round(max(ratios), 2), "wanted": 1.5}
+    at_once = max(most for _, _, most in found)
+    print(json.dumps({"what": f"{SPECIALISTS} specialists against the slowest", **row, "requests at once": at_once}))
 
 
 if __name__ == "__main__":

@@ -61,8 +61,7 @@ class Endpoint:
         class Handler(_Handler):
             server_side = endpoint
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
         return self
@@ -86,6 +85,11 @@ class Endpoint:
     def _score(self, prompt: str):
         tokens = words(prompt)
         return tokens, [logprob(token) for token in tokens], [-0.5 for _ in tokens]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # with 5, one of many that come at once waits a second to be let in
 
 
 class _Handler(BaseHTTPRequestHandler):

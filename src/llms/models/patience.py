@@ -18,6 +18,6 @@ class Patience:
     rate_tries: int = 8
     backoff_seconds: float = 0.5  # doubles with each try
     longest_wait_seconds: float = 60
-    start: int = 4
+    start: int = 8  # as many agents as work at once
     most: int = 32
     silent: int = 8  # requests in a row that got no answer at all before a run is given up
