@@ -442,3 +442,8 @@ def test_a_run_that_is_cut_off_anywhere_ends_the_same_and_asks_nothing_twice(tea
         again = [event.entry for event in rest if isinstance(event, Written)]
         known = [event["entry"]["id"] for event in stored[:cut] if event["type"] == "Written"]
         assert [*known, *(entry.id for entry in again)] == [entry.id for entry in entries] or team.roles[0].tools, cut
+
+
+def test_steps_of_a_run_that_kept_no_results_are_asked_again():
+    old = {"type": "StepEnded", "role": "a", "task": None, "seconds": 1.0, "problem": ""}
+    assert restore(CUT[1], Settings("t"), [old])[-1] == []

@@ -267,8 +267,9 @@ def _told(events: Sequence[dict[str, Any]]) -> list[Fact]:
 
 
 def _steps(events: Sequence[dict[str, Any]]) -> list[StepEnded]:
+    """Steps of runs that kept no results are left out, and so are asked again."""
     fields = [{k: v for k, v in event.items() if k != "type"} for event in events if event["type"] == "StepEnded"]
-    return [StepEnded(**{**each, "used": tuple(ToolUse(**use) for use in each.get("used", ()))}) for each in fields]
+    return [StepEnded(**{**f, "used": tuple(ToolUse(**use) for use in f["used"])}) for f in fields if "value" in f]
 
 
 def follow(
