@@ -132,14 +132,17 @@ def test_another_answer_stands_beside_the_first(page):
 
 
 def test_stop_keeps_what_came(page):
-    ask(page, "x" * 30)
-    page.wait_for_selector("#stop:not(.hidden)")
-    page.keyboard.press("Escape")
-    page.wait_for_function("() => document.getElementById('log').getAttribute('aria-busy') === 'false'")
-    page.wait_for_selector("article.user")
-    ask(page, "and now")
-    page.wait_for_selector("article.user .body:has-text('and now')")
-    answered(page)
+    with Endpoint(lambda body: "word " * 40, raw=False, window=8192, seconds=0.5) as endpoint:
+        page.fill("#model", f"{endpoint.url}#m")
+        ask(page, "go on for long")
+        page.wait_for_selector("article.assistant .body:has-text('word word')")
+        page.keyboard.press("Escape")
+        answered(page)
+        assert 2 <= page.inner_text("article.assistant .body").count("word") < 40
+        endpoint.seconds = 0.0
+        ask(page, "and now")
+        page.wait_for_selector("article.user .body:has-text('and now')")
+        answered(page, 2)
 
 
 def test_what_the_model_saw_is_what_was_sent(page):
