@@ -16,6 +16,7 @@ from endpoint import Endpoint
 from llms import settings
 from llms.chat.conversation import Conversation, new_id
 from llms.chat.messages import user
+from llms.sandbox import probe
 from llms.store.conversations import Conversations
 from test_agent_cli import Research
 
@@ -143,6 +144,29 @@ def test_stop_keeps_what_came(page):
         ask(page, "and now")
         page.wait_for_selector("article.user .body:has-text('and now')")
         answered(page, 2)
+
+
+@pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
+def test_a_tool_that_acts_waits_for_a_person_who_may_change_what_it_does(page):
+    def answer(body):
+        if results := [m["content"] for m in body["messages"] if m["role"] == "tool"]:
+            return f"It printed {results[-1]}"
+        name = body["tools"][0]["function"]["name"]
+        call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": json.dumps({"code": "print(6 * 7)"})}}
+        return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
+
+    with Endpoint(answer, raw=False, window=8192) as endpoint:
+        page.fill("#model", f"{endpoint.url}#m")
+        page.click("#tools-open")
+        page.check("#tool-python")
+        page.keyboard.press("Escape")
+        ask(page, "run something")
+        page.wait_for_selector("[data-approval]")
+        assert sum("messages" in body for _, body in endpoint.posts) == 1  # nothing goes on before a person has decided
+        page.fill("[data-approval] textarea", json.dumps({"code": "print(6 * 9)"}))
+        page.click("[data-approval] button:has-text('Run once')")
+        page.wait_for_selector("article.assistant .body:has-text('It printed')")
+        assert "54" in page.inner_text("article.assistant:last-of-type")
 
 
 def test_what_the_model_saw_is_what_was_sent(page):
