@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 eval: $(READY)
-	.venv/bin/llms eval smollm2 'smollm2?quantize=nf4' -b arc_easy,arc_challenge,hellaswag,mmlu,truthfulqa_mc1,truthfulqa_mc2,winogrande,gsm8k --limit 20
+	.venv/bin/llms eval smollm2 'smollm2?quantize=nf4' -b arc_easy,hellaswag,truthfulqa_mc1,winogrande,gsm8k --limit 20
 
 test: $(READY)
 	.venv/bin/python -m pytest -n 2 --dist loadfile
