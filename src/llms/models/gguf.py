@@ -18,19 +18,16 @@ from typing import Any
 
 from ..engine.request import DecodeRequest, Event, Finish, Sampling
 from ..errors import ContextOverflow, MissingExtra, ModelError, UsageError
-from ..tokens.count import Count, exact
-from ..tokens.pair import Pair, encode_pairs, encode_texts, has_start
-from ..tokens.render import knows_tools, render
+from ..tokens.pair import Pair, encode_pairs
 from ..tokens.stop import StopText, cut_at_stop
-from ..tokens.views import Piece
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood
 from . import embedded
 from .digest import digest_files, digest_text
 from .llama import Context, Vocabulary, Weights, draw, generator, library, likelihood, log_softmax
 from .name import OF_CHECKPOINTS, Name
-from .reply import Reply, chance, read
-from .system import Capabilities, Generate, Model
-from .toolcalls import instructions, with_instructions
+from .open_model import OpenModel
+from .reply import Reply, chance
+from .system import Capabilities, Generate
 
 IDLE = 2  # contexts that are kept for requests which begin like an earlier one
 SMALLEST = 4096  # tokens a context has room for, at least, so that a chat's next turns fit
@@ -50,7 +47,7 @@ def open_gguf(name: Name, workers: int = 1) -> "GgufModel":
     return GgufModel(name, path.resolve(), workers)
 
 
-class GgufModel(Model):
+class GgufModel(OpenModel):
     """Each call computes in a context of its own, with `workers` threads, so that callers do not wait for each other."""
 
     def __init__(self, name: Name, path: Path, workers: int = 1):
@@ -80,13 +77,21 @@ class GgufModel(Model):
             name=self.name.text,
             weights=digest_files(self.path.parent, [self.path.name]),
             quantization=self.tokenizer.kind,
-            template=digest_text(self._template or ""),
+            template=digest_text(self.template or ""),
             extra={"llama-cpp-python": version("llama-cpp-python")},
         )
 
     @property
-    def _template(self) -> str | None:
+    def template(self) -> str | None:
         return self.tokenizer.metadata.get("tokenizer.chat_template")
+
+    @property
+    def special_tokens(self) -> Mapping[str, str]:
+        return self.tokenizer.special_tokens
+
+    @property
+    def ends(self) -> frozenset[int]:
+        return self.tokenizer.ends
 
     @property
     def context_window(self) -> int:
@@ -94,7 +99,7 @@ class GgufModel(Model):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(True, True, self._template is not None, self.context_window)
+        return Capabilities(True, True, self.template is not None, self.context_window)
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -126,27 +131,6 @@ class GgufModel(Model):
                 if self._weights is weights:
                     self._idle = [*self._idle[1 - IDLE :], context]
 
-    def count(self, prompt: str | Sequence[Message]) -> Count:
-        text = prompt if isinstance(prompt, str) else self.render(prompt)
-        return exact(len(encode_texts(self.tokenizer, [text])[0]))
-
-    def tokenize(self, text: str) -> list[Piece]:
-        return self.tokenizer.pieces(text, special=not has_start(self.tokenizer, text))
-
-    def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
-        ids = encode_texts(self.tokenizer, [prompt])[0] if isinstance(prompt, str) else prompt
-        kept = tuple(ids[-self.context_window :]) or (self.tokenizer.start,)
-        (event,) = self._events(DecodeRequest(0, kept, 1, top=top))
-        shown, ends = self.tokenizer.entry, self.tokenizer.ends
-        return [NextToken(id, shown(id).shown, logprob, id in ends) for id, logprob in event.top]
-
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        if self._template is None:
-            raise ModelError(f"{self.name.text} has no chat template; give it raw text")
-        if tools and not knows_tools(self._template):
-            messages, tools = with_instructions(messages, instructions(tools)), ()
-        return render(self._template, messages, self.tokenizer.special_tokens, tools=tools)
-
     def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result), neighbours in the alphabet of tokens one after the other, so that they share most."""
         encoded = encode_pairs(self.tokenizer, pairs, self.context_window)
@@ -170,7 +154,7 @@ class GgufModel(Model):
 
     def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         """(index, result), one after the other. A prompt keeps its right-hand end: the window less max_tokens."""
-        prompts = [read(request, self.render, self.tokenizer).ids for request in requests]
+        prompts = [self.read(request).ids for request in requests]
         for index, ids in sorted(enumerate(prompts), key=lambda entry: entry[1]):
             request = requests[index]
             if reason := self._no_room(request):
@@ -180,7 +164,7 @@ class GgufModel(Model):
             sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
             stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
             started = perf_counter()
-            events = list(self._events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
+            events = list(self.events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
             spent, new = perf_counter() - started, [event.token for event in events]
             text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
             yield index, Completion(text, len(new), finish, len(kept), len(ids) - len(kept), spent)
@@ -190,11 +174,11 @@ class GgufModel(Model):
         if reason := self._no_room(request):
             yield Delta(failure=Failure("infra", reason))
             return
-        prompt = read(request, self.render, self.tokenizer)
+        prompt = self.read(request)
         kept = prompt.ids[request.max_tokens - self.context_window :]
-        ends = self.tokenizer.ends | {self.tokenizer.start}
-        reply = Reply(request, replace(prompt, ids=kept), self.tokenizer, ends, self._constraint(request))
-        for event in self._events(reply.decode, cancel):
+        ends = self.ends | {self.tokenizer.start}
+        reply = Reply(request, replace(prompt, ids=kept), self.tokenizer, ends, self.constraint(request))
+        for event in self.events(reply.decode, cancel):
             if delta := reply.push(event, chance(event, self.tokenizer.with_special)):
                 yield delta
             if reply.ended:
@@ -206,8 +190,7 @@ class GgufModel(Model):
             return None
         return f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
 
-    def _events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
-        """What a decoder of the engine would tell, for one request."""
+    def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
         random = generator(request.sampling)
         tokens, new = list(request.tokens), list[int]()
         with self._context(tokens, len(tokens) + request.max_tokens) as context:
@@ -216,28 +199,17 @@ class GgufModel(Model):
                 token = draw(logits, request.sampling, random)
                 tokens.append(token)
                 new.append(token)
-                ended = token in self.tokenizer.ends or (request.stop is not None and request.stop(new))
+                ended = token in self.ends or (request.stop is not None and request.stop(new))
                 finish: Finish | None = "stop" if ended else "length" if len(new) == request.max_tokens else None
                 yield Event(request.id, token, finish, *likelihood(step[1], token, request.top))
                 if finish:
                     return
 
-    def _constraint(self, request: Generate) -> Any:
-        tools = request.tools if request.tool_choice != "none" else ()
-        if request.schema is None and not tools:
-            return None
-        return self._grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls)
-
     @cached_property
-    def _grammars(self) -> Any:
+    def grammars(self) -> Any:
         from .constrain import Grammars
 
-        return Grammars.of_llama(self.tokenizer.pointer, self.tokenizer.ends)
-
-    def chat_model(self) -> Any:
-        from .chat_model import LocalChatModel
-
-        return LocalChatModel(self)
+        return Grammars.of_llama(self.tokenizer.pointer, self.ends)
 
     def close(self) -> None:
         with self._lock:

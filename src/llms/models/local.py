@@ -7,21 +7,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..engine.request import DecodeRequest, Event
 from ..errors import ContextOverflow, MissingExtra, ModelError
-from ..tokens.count import Count, exact
 from ..tokens.json_tokenizer import JsonTokenizer, open_tokenizer, spread
-from ..tokens.pair import Pair, encode_pairs, encode_texts, has_start
-from ..tokens.render import knows_tools, render
+from ..tokens.pair import Pair, encode_pairs, encode_texts
 from ..tokens.stop import StopText, cut_at_stop
 from ..tokens.views import Piece, cut, entry
-from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken
+from ..values import Completion, Delta, Failure, Identity, LogLikelihood
 from .adapter import find_adapter
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
 from .name import Name
+from .open_model import OpenModel
 from .precision import Precision
-from .system import Capabilities, Generate, Model
-from .toolcalls import instructions, with_instructions
+from .system import Capabilities, Generate
 
 if TYPE_CHECKING:
     from .reply import Prompt, Reply
@@ -98,7 +97,7 @@ class CheckpointTokenizer:
         return backend
 
 
-class LocalModel(Model):
+class LocalModel(OpenModel):
     """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one).
 
     `chat`: bfloat16 is as good as float32, where the processor computes in it. `single`: who streams is one caller at
@@ -181,7 +180,7 @@ class LocalModel(Model):
             quantization=self.precision.method,
             adapter=self.adapter.digest if self.adapter is not None else "",
             tokenizer=self.checkpoint.tokenizer_digest,
-            template=digest_text(self.checkpoint.chat_template or ""),
+            template=digest_text(self.template or ""),
         )
 
     @property
@@ -190,7 +189,7 @@ class LocalModel(Model):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(True, True, self.checkpoint.chat_template is not None, self.context_window)
+        return Capabilities(True, True, self.template is not None, self.context_window)
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -243,6 +242,21 @@ class LocalModel(Model):
                 self._live = Live(self._engine)
             return self._live
 
+    @property
+    def ends(self) -> frozenset[int]:
+        return self.live.ends
+
+    def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
+        return self.live.events(request, cancel)
+
+    @property
+    def template(self) -> str | None:
+        return self.checkpoint.chat_template
+
+    @property
+    def special_tokens(self) -> Mapping[str, str]:
+        return self.checkpoint.special_tokens
+
     def prepare(self) -> None:
         """Load the weights now, if they are not."""
         _ = self.engine
@@ -263,30 +277,6 @@ class LocalModel(Model):
             self.checkpoint.text_config.get("dtype") or self.checkpoint.text_config.get("torch_dtype") or "float32"
         )
         return 4 if own == "float32" else 2
-
-    def count(self, prompt: str | Sequence[Message]) -> Count:
-        text = prompt if isinstance(prompt, str) else self.render(prompt)
-        return exact(len(encode_texts(self.tokenizer, [text])[0]))
-
-    def tokenize(self, text: str) -> list[Piece]:
-        return self.tokenizer.pieces(text, special=not has_start(self.tokenizer, text))
-
-    def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
-        from ..engine import DecodeRequest
-
-        ids = encode_texts(self.tokenizer, [prompt])[0] if isinstance(prompt, str) else prompt
-        kept = tuple(ids[-self.context_window :]) or (self.tokenizer.start,)
-        (event,) = self.live.events(DecodeRequest(0, kept, 1, top=top))
-        shown, end = self.tokenizer.entry, self._engine.end
-        return [NextToken(id, shown(id).shown, logprob, id in end) for id, logprob in event.top]
-
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
-        template = self.checkpoint.chat_template
-        if template is None:
-            raise ModelError(f"{self.name.text} has no chat template; give it raw text")
-        if tools and not knows_tools(template):
-            messages, tools = with_instructions(messages, instructions(tools)), ()
-        return render(template, messages, self.checkpoint.special_tokens, tools=tools)
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result) in order of completion; a pair that cannot be scored is a Failure at once."""
@@ -337,43 +327,26 @@ class LocalModel(Model):
             yield Delta(failure=Failure("infra", reason))
             return
         reply = self.reply(request, replace(prompt, ids=prompt.ids[-room:]))
-        for event in self.live.events(reply.decode, cancel):
+        for event in self.events(reply.decode, cancel):
             if delta := reply.push(event, chance(event, self.tokenizer.with_special)):
                 yield delta
             if reply.ended:
                 break
         yield replace(reply.last(), cut=max(0, len(prompt.ids) - room))
 
-    def read(self, request: Generate) -> "Prompt":
-        """The whole prompt of `request` as the model reads it."""
-        from .reply import read
-
-        return read(request, self.render, self.tokenizer)
-
     def reply(self, request: Generate, prompt: "Prompt") -> "Reply":
         """What answers `request`, whose prompt is `prompt`; loads the weights on first use."""
         from .reply import Reply
 
-        ends = self.live.ends | {self.tokenizer.start}
-        return Reply(request, prompt, self.tokenizer, ends, self._constraint(request))
-
-    def _constraint(self, request: Generate) -> Any:
-        tools = request.tools if request.tool_choice != "none" else ()
-        if request.schema is None and not tools:
-            return None
-        return self._grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls)
+        ends = self.ends | {self.tokenizer.start}
+        return Reply(request, prompt, self.tokenizer, ends, self.constraint(request))
 
     @cached_property
-    def _grammars(self) -> Any:
+    def grammars(self) -> Any:
         from .constrain import Grammars
 
         tokenizer = CheckpointTokenizer(str(self.checkpoint.folder), "remote-code" in self.checkpoint.allow)
         return Grammars(tokenizer.fast, self.live.vocabulary, self.live.ends)
-
-    def chat_model(self) -> Any:
-        from .chat_model import LocalChatModel
-
-        return LocalChatModel(self)
 
     def close(self) -> None:
         if self._live is not None:
