@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,6 +11,7 @@ from ..workbench.estimate import Estimate, estimate
 from ..workbench.evaluate import Options, evaluate_all
 from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
+from . import given
 from .leaderboard import show
 from .output import console, dollars, print_json, table
 
@@ -143,12 +143,12 @@ def evaluate(
         temperature=temperature,
         top_p=top_p,
         seed=seed,
-        system_prompt=_text(system_prompt),
+        system_prompt=given.text_of(system_prompt),
         thinking=thinking,
         sandbox=not no_sandbox,
         scorer=scorer,
         judge=judge,
-        rubric=_text(rubric),
+        rubric=given.text_of(rubric),
         budget=budget,
     )
     if dry_run:
@@ -169,16 +169,6 @@ def evaluate(
             click.echo(f"{where}: all {report.failed} items failed; llms samples {report.key.run} --failed", err=True)
     if not scored:
         sys.exit(1)
-
-
-def _text(given: str) -> str:
-    """A text, or what the file behind an @ holds."""
-    if not given.startswith("@"):
-        return given
-    try:
-        return Path(given[1:]).read_text(encoding="utf-8")
-    except OSError as error:
-        raise click.UsageError(f"cannot read the system prompt {given[1:]}: {error.strerror}") from error
 
 
 def show_progress(events: Iterable[Step | Report]) -> list[Report]:

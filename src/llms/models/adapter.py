@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtra, ModelError, UnsafeCheckpoint
+from .checkpoint import first_line
 from .digest import digest_files
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -44,8 +45,7 @@ class Adapter:
                 warnings.simplefilter("ignore", FutureWarning)  # of what PEFT asks transformers for
                 return PeftModel.from_pretrained(model, str(self.folder)).merge_and_unload(safe_merge=True)
         except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"the adapter {self.folder} cannot be merged: {reason}") from error
+            raise ModelError(f"the adapter {self.folder} cannot be merged: {first_line(error)}") from error
 
     def _fits(self, model: Any) -> None:
         """PEFT ignores what it finds no place for, so each matrix is looked up first."""

@@ -212,7 +212,7 @@ class Build:
                 **self._place,
             )
         except (OSError, ValueError, RuntimeError, KeyError, unsafe) as error:
-            raise ModelError(f"cannot load {self.folder}: {_first_line(error)}") from error
+            raise ModelError(f"cannot load {self.folder}: {first_line(error)}") from error
         model, loading = loaded
         missing = sorted(loading["missing_keys"])
         if missing:
@@ -235,5 +235,6 @@ class Build:
         )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of a library says first; its type if it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

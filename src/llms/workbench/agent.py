@@ -207,7 +207,7 @@ async def run(
             store.begin(id, team.name, goal, asdict(how), os.getpid())
             memory = _recalled(team, goal, id) if how.memory else []
         else:
-            id, goal = resume, store.run(resume).goal
+            id, goal = resume, stored.goal
             events = [event for _, event in store.events(id)]
             ledger, board, plan, steps = restore(team, how, events)
             memory, before = _told(events), len(events)

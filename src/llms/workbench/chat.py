@@ -223,10 +223,10 @@ class Chat:
         talk = self.conversation
         if text is not None:
             talk = talk.append(user(text, attach(attachments)), "user")
-        setup, past = self.setup(), self._past()
+        setup, past = self.setup(told=self.recalled(text)), self._past()
         return fit(
             talk.path(), setup.window, setup.count, setup.policy, past.cut,
-            pinned=Pinned(self._notes, self._told_of(text)), summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+            pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
 
     def recalled(self, text: str | None = None) -> list[Recalled]:
@@ -272,8 +272,9 @@ class Chat:
 
     # --- inside
 
-    def setup(self, confirmed: bool = False) -> Setup:
-        """Who answers and under what rules, as things stand."""
+    def setup(self, confirmed: bool = False, told: Sequence[Recalled] | None = None) -> Setup:
+        """Who answers and under what rules, as things stand; `told` is what was `recalled`, if it is known already."""
+        facts = [one.fact for one in (self.recalled() if told is None else told)]
         consent = chat_runs.consent(self.store, self.id, self._approve)
         served, calibration = chat_runs.window_of(self.store, self._name)
         count, grade = counter(self.model, calibration)
@@ -284,14 +285,11 @@ class Chat:
         return Setup(
             self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served), count,
             endpoint=self.model.identity.weights if not local else "", policy=Policy(self.policy),
-            pinned=Pinned(self._notes, self._told_of()), toolset=self._toolset(consent), consent=consent,
+            pinned=Pinned(self._notes, block(facts, self._marker)), toolset=self._toolset(consent), consent=consent,
             limits=self._limits or limits, settings=self._settings, cost=self._cost,
             calibration=calibration, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
             schema=self._schema,
         )  # fmt: skip
-
-    def _told_of(self, text: str | None = None) -> str:
-        return block([one.fact for one in self.recalled(text)], self._marker)
 
     @property
     def _name(self) -> str:
@@ -310,11 +308,12 @@ class Chat:
         talk = self.conversation
         path = talk.path(continues.parent) if continues is not None else talk.path()
         question = next((node.id for node in reversed(path) if node.role == "user"), "")
-        setup = self.setup(confirmed)
+        told = self.recalled()
+        setup = self.setup(confirmed, told)
         journal = chat_runs.begin(self.store, self.id, question, self._name)
-        if found := self.recalled():
+        if told:
             with open_memory() as memory:
-                used(memory, found, question)
+                used(memory, told, question)
         self.turn = Turn(path, setup, journal, self.id, self._past(), continues=continues)
         return self.turn
 

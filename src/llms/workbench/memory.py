@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from .. import settings
-from ..agents.memory import Fact, Kind, Recalled, confirm, recall, remember
+from ..agents.memory import Kind, Recalled, confirm, recall, remember
 from ..errors import UsageError
 from ..store.memory import Memory
 
@@ -14,13 +14,9 @@ def open_memory() -> Memory:
     return Memory(settings.database())
 
 
-def add(
-    store: Memory, text: str, scope: str = "global", kind: Kind = "preference", key: str = "", source: str = ""
-) -> str:
+def add(store: Memory, text: str, scope: str = "global", kind: Kind = "preference", key: str = "") -> str:
     """Keep what the user asks to be kept; the notice of what that did. Raises UsageError for what must not be kept."""
-    change = remember(
-        text, store.facts(), source=source or "the command line", scope=scope, kind=kind, key=key, explicit=True
-    )
+    change = remember(text, store.facts(), source="the command line", scope=scope, kind=kind, key=key, explicit=True)
     store.write(change.write)
     return change.notice
 
@@ -41,7 +37,8 @@ def undo(store: Memory) -> str:
     if not facts:
         raise UsageError("nothing is remembered, so there is nothing to undo")
     newest = facts[0]
-    _take_back(store, newest, facts)
+    old = [replace(other, state="active") for other in facts if other.id == newest.supersedes]
+    store.write([replace(newest, state="deleted"), *old])
     return f"forgotten: {newest.text}"
 
 
@@ -62,8 +59,3 @@ def used(store: Memory, found: Sequence[Recalled], where: str) -> None:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     store.write(replace(one.fact, uses=one.fact.uses + 1, last_used=now) for one in found)
     store.used([one.fact.id for one in found], where)
-
-
-def _take_back(store: Memory, fact: Fact, facts: Sequence[Fact]) -> None:
-    old = [replace(other, state="active") for other in facts if other.id == fact.supersedes]
-    store.write([replace(fact, state="deleted"), *old])
