@@ -369,7 +369,7 @@ def _history() -> None:
 
 
 def _keep_history(readline: Any, path: Path) -> None:
+    from .. import settings
+
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        readline.write_history_file(path)
-        path.chmod(0o600)
+        readline.write_history_file(settings.private(path))

@@ -57,7 +57,8 @@ def checkpoint() -> Path:
     if (target / "config.json").is_file():
         return target
     source = installed()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    settings.private_directory(settings.home())
+    target.parent.mkdir(exist_ok=True)
     if (free := shutil.disk_usage(target.parent).free) < SIZE:
         raise ModelError(
             f"the embedded model needs {SIZE >> 20} MB in {target.parent}; {free >> 20} MB are free. "
@@ -73,7 +74,6 @@ def checkpoint() -> Path:
         if result.returncode:
             last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.returncode}"]
             raise ModelError(f"converting {source.name} failed: {last[0]}. It needs 540 MB in {target.parent}")
-        os.chmod(draft, 0o755)
         try:
             os.rename(draft, target)
         except OSError:  # another process was faster; its result is as good

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from .. import settings
 from ..errors import StoreError
 from .conversation_schema import conversations
 from .team_schema import memory_and_teams
@@ -83,10 +84,10 @@ class Database:
         self.note: str | None = None
         with self._explained("open"):
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                settings.private(path)  # SQLite gives its other files the mode of this one
             except OSError as error:
                 raise StoreError(
-                    f"cannot make the folder of {path}: {error}; set LLMS_HOME to another folder"
+                    f"cannot make the database {path}: {error}; set LLMS_HOME to another folder"
                 ) from error
             self.connection = sqlite3.connect(
                 path, timeout=timeout_seconds, isolation_level=None, check_same_thread=self.one_thread
@@ -148,7 +149,7 @@ class Database:
         """Keep the file as it is before schema `version` is left, beside it."""
         copy = self.path.with_name(f"{self.path.name}.schema{version}")
         if version and self.path.is_file() and not copy.exists():
-            with closing(sqlite3.connect(copy)) as target:
+            with closing(sqlite3.connect(settings.private(copy))) as target:
                 self.connection.backup(target)
 
     def _version(self) -> int:

@@ -6,13 +6,14 @@ from typing import Any
 import uvicorn
 
 from .app import create_app
+from .secret import Secret
 
 MOST_CONNECTIONS = 500
 
 
-def serve(desk: Any, listening: socket.socket) -> None:
-    """Answer on `listening`; returns when an interrupt or a termination has been obeyed."""
+def serve(desk: Any, listening: socket.socket, secret: Secret) -> None:
+    """Answer on `listening` to whoever has the `secret`; returns when an interrupt or a termination has been obeyed."""
     config = uvicorn.Config(
-        create_app(desk), log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=MOST_CONNECTIONS
+        create_app(desk, secret), log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=MOST_CONNECTIONS
     )
     uvicorn.Server(config).run([listening])

@@ -21,6 +21,7 @@ from ..chat.messages import document
 from ..chat.turn import Turn
 from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from ..models.name import ENDPOINTS
+from ..models.system import Model
 from ..store import chat_runs, search
 from ..store.conversations import Conversations
 from ..tasks.speech import transcribe
@@ -29,6 +30,7 @@ from . import agent as agents
 from . import moving, shown, stateless
 from .chat import Chat
 from .loaded import Models
+from .reach import Reach
 
 DEFAULT_MODEL = "smollm2"
 POLICIES = ("truncate", "summarise", "strict")
@@ -37,12 +39,14 @@ NEW = "New chat"
 
 
 class Desk:
-    """Everything the pages may ask for. `model` is the one of new chats, `max_tokens` the most of an answer."""
+    """Everything the pages may ask for. `model` is the one of new chats, `max_tokens` the most of an answer; tools and
+    teams read in `folders` alone."""
 
     policies = POLICIES
 
-    def __init__(self, model: str | None = None, max_tokens: int | None = None):
+    def __init__(self, model: str | None = None, max_tokens: int | None = None, folders: Sequence[str] = ()):
         self.model, self.max_tokens = model or DEFAULT_MODEL, max_tokens
+        self.reach = Reach.of(folders, self.model)
         self.store = Conversations(settings.database())
         self.loaded = Models()
         self._turns: dict[str, Turn] = {}
@@ -58,6 +62,10 @@ class Desk:
             live = getattr(self.loaded.get(self.model), "live", None)
             if live is not None:
                 live.call(lambda: None)
+
+    def _model(self, name: str) -> Model:
+        """The model that a request names, loaded once. Raises UsageError for what may not be named over HTTP."""
+        return self.loaded.get(self.reach.check_model(name))
 
     def close(self) -> None:
         for turn in self._turns.values():
@@ -245,10 +253,10 @@ class Desk:
 
     async def _chat(self, id: str, model: str, tools: Sequence[str], policy: str = "") -> Chat:
         about = self.store.about(id)
-        opened = await _aside(self.loaded.get, model or about.model or self.model)
+        opened = await _aside(self._model, model or about.model or self.model)
         return Chat(
             opened,
-            tools=tools,
+            tools=self.reach.check_tools(tools),
             id=id,
             policy=policy or about.policy or POLICIES[0],  # type: ignore[arg-type]
             max_tokens=self.max_tokens,
@@ -333,8 +341,12 @@ class Desk:
     def _count(
         self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
     ) -> dict[str, Any]:
-        opened = self.loaded.get(model or self.model)
-        chosen: Any = {"tools": tools, "policy": policy or POLICIES[0], "max_tokens": self.max_tokens}
+        opened = self._model(model or self.model)
+        chosen: Any = {
+            "tools": self.reach.check_tools(tools),
+            "policy": policy or POLICIES[0],
+            "max_tokens": self.max_tokens,
+        }
         chat = Chat(opened, id=id, store=self.store, **chosen) if id else Chat(opened, ephemeral=True, **chosen)
         try:
             report = chat.explain(text or " ", [self._content(one) for one in attachments]).report
@@ -356,11 +368,11 @@ class Desk:
     # lessons and teams
 
     async def next_tokens(self, model: str, text: str, top: int) -> list[Any]:
-        return await _aside(lambda: self.loaded.get(model).next_tokens(text, top))
+        return await _aside(lambda: self._model(model).next_tokens(text, top))
 
     async def stateless(self, model: str, name: str) -> dict[str, Any]:
         """The three requests of the lesson, as JSON values."""
-        found = await _aside(lambda: list(stateless.lesson(self.loaded.get(model), name)))
+        found = await _aside(lambda: list(stateless.lesson(self._model(model), name)))
         return {
             "calls": [
                 {
@@ -381,6 +393,10 @@ class Desk:
         async def nobody(wish: Wish) -> bool:
             return False
 
+        for file in how.files:
+            self.reach.check_file(file)
+        if how.model:
+            self.reach.check_model(how.model)
         told = agents.run(goal, how, nobody)
         run, _ = await anext(told)
 
