@@ -16,7 +16,6 @@ from ..values import ChoicePrompt, Example, Identity, LogLikelihood, Prompt
 CORRUPT = (ValueError, KeyError, IndexError, TypeError, AttributeError)  # what a row of the wrong shape raises
 UNKNOWN = LogLikelihood(0.0, False, 1)
 NOBODY = Identity("", "")  # a plan's system until one is known: `Plan.of`
-SCORER = "1"  # raised when a change of the engine or of scoring/ may change a score
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +190,7 @@ def plan(
         window=window,
         decoding=_decoding(items[0].prompt, decoding, benchmark.kind),
         seed=seed,
-        scorer=SCORER,
+        scorer=benchmark.scorer,
         data=source.kind,
         revision=hashlib.sha256("\n".join(revisions).encode()).hexdigest()[:16],
         system_prompt=system_prompt,
