@@ -99,6 +99,7 @@ def chat(**how) -> None:
     out = console()
     files = list(how.pop("files"))
     talk = _open({**how, "files": ()})
+    talk.model.prepare()
     out.print(
         Text(f"{talk.model.name.text}, conversation {talk.id}; /help lists the commands, Ctrl-D ends", style="dim")
     )
@@ -144,6 +145,7 @@ def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str
                 opened = _open({**how, "files": (), "last": False, "conversation": None, **chosen})
                 talk.close()
                 talk = opened
+                talk.model.prepare()
                 out.print(Text(f"{talk.model.name.text}, conversation {talk.id}", style="dim"))
             case "/attach":
                 if not Path(rest).is_file():
