@@ -22,6 +22,7 @@ from ..values import Completion, Delta, Failure, Identity, LogLikelihood
 from . import embedded, llama_library
 from .digest import digest_files, digest_text
 from .llama import Context, Vocabulary, Weights, draw, generator, likelihood, log_softmax
+from .loading import loading
 from .name import OF_CHECKPOINTS, Name
 from .open_model import OpenModel
 from .reply import Reply, chance
@@ -121,7 +122,9 @@ class GgufModel(OpenModel):
     def prepare(self) -> None:
         """Map the weights now, if they are not."""
         with self._lock:
-            self._weights = self._weights or Weights(self.path, self.device, self.adapter)
+            if self._weights is None:
+                with loading("loading", self.name.text):
+                    self._weights = Weights(self.path, self.device, self.adapter)
 
     @contextmanager
     def _context(self, tokens: Sequence[int], room: int) -> Iterator[Context]:
