@@ -37,7 +37,7 @@ EXIT = {"budget": 3, "strict": 4, "waiting": 5}
 def _options(command: Any) -> Any:
     for option in reversed(
         (
-            click.option("-m", "--model", help="The model; a stored conversation remembers its own (default: smollm2)."),
+            click.option("-m", "--model", help="The model; a stored conversation remembers its own (default: gguf:smollm2, or smollm2 where there is no llama.cpp)."),
             click.option("-s", "--system", help="A system prompt, or @FILE."),
             click.option("-a", "--attach", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to send along; may be given again."),
             click.option("-c", "--continue", "last", is_flag=True, help="Go on with the last conversation."),
@@ -99,6 +99,7 @@ def chat(**how) -> None:
     out = console()
     files = list(how.pop("files"))
     talk = _open({**how, "files": ()})
+    talk.model.prepare()
     out.print(
         Text(f"{talk.model.name.text}, conversation {talk.id}; /help lists the commands, Ctrl-D ends", style="dim")
     )
@@ -144,6 +145,7 @@ def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str
                 opened = _open({**how, "files": (), "last": False, "conversation": None, **chosen})
                 talk.close()
                 talk = opened
+                talk.model.prepare()
                 out.print(Text(f"{talk.model.name.text}, conversation {talk.id}", style="dim"))
             case "/attach":
                 if not Path(rest).is_file():
@@ -169,12 +171,13 @@ def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str
 
 
 def _open(how: dict[str, Any]) -> Any:
+    from ..models.default import for_chats
     from ..workbench.chat import Chat
 
     stored = "last" if how.get("last") else how.get("conversation")
     prompt = how.get("system")
     return Chat(
-        how.get("model") or (None if stored else "smollm2"),
+        how.get("model") or (None if stored else for_chats()),
         tools=tuple(how.get("tools") or ()),
         system=given.text_of(prompt) if prompt else None,
         id=stored,

