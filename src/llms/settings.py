@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 DATABASE = "llms.sqlite3"
-OURS = (f"{DATABASE}*", "mcp*", "chat_history", "digests.json*", "web-*.html", "models")  # what lies in a home
+OURS = (f"{DATABASE}*", "mcp*", "chat_history", "digests.json*", "web-*.html", "blobs", "models")  # what lies in a home
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

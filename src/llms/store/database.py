@@ -70,6 +70,9 @@ _ADVICE = {
 }
 
 
+IN_MEMORY = ":memory:"  # SQLite's name of a database that leaves no file
+
+
 class Database:
     """One open, migrated SQLite file, for one thread; a context manager.
 
@@ -84,7 +87,8 @@ class Database:
         self.note: str | None = None
         with self._explained("open"):
             try:
-                settings.private(path)  # SQLite gives its other files the mode of this one
+                if str(path) != IN_MEMORY:
+                    settings.private(path)  # SQLite gives its other files the mode of this one
             except OSError as error:
                 raise StoreError(
                     f"cannot make the database {path}: {error}; set LLMS_HOME to another folder"
