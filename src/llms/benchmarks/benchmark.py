@@ -74,7 +74,8 @@ class Open:
 class Grade:
     """Metrics of one item, by name; `target` and `extracted` are for people to compare.
 
-    `pooled` metrics have several values in one item (IFEval's instructions); their mean is over all values.
+    `pooled` metrics have several values in one item (IFEval's instructions); their mean is over all values. `judge` is what a judge
+    said, word for word.
     """
 
     scores: Mapping[str, float]
@@ -82,6 +83,7 @@ class Grade:
     extracted: str | None
     status: Status = "ok"
     pooled: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    judge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
