@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
+from ..statistics import caution
 from ..values import ChoicePrompt, Outcome, Prompt, Scored
 from .runs import marks
 
@@ -68,7 +69,13 @@ def page(reports: Sequence[Report], items: Sequence[Shown] = ()) -> str:
     counts = Counter(item.kind for item in items)
     identities = [_identity(report) for report in reports]
     return template.render(
-        reports=reports, systems=systems, items=items, counts=counts, most=MOST_ITEMS, identities=identities
+        reports=reports,
+        systems=systems,
+        items=items,
+        counts=counts,
+        most=MOST_ITEMS,
+        identities=identities,
+        caution=caution,
     )
 
 
