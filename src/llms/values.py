@@ -277,12 +277,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric over n items with its 95 % interval; `method` names how the interval was made."""
+    """A metric over n items with its 95 % interval; `method` names how the interval was made.
+
+    `low`, `high` and `stderr` are all None where there is no interval (all items of one cluster); `method` says why.
+    """
 
     value: float
-    low: float
-    high: float
-    stderr: float
+    low: float | None
+    high: float | None
+    stderr: float | None
     n: int
     method: str
     clusters: int | None = None

@@ -13,7 +13,7 @@ from ..workbench.evaluate import Options, evaluate_all
 from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from . import given
-from .leaderboard import show
+from .leaderboard import failed, show
 from .output import console, dollars, percent, print_json, table
 
 NUMBERS = ("score", "95 % interval", "n")
@@ -193,8 +193,8 @@ def evaluate(
     for report in reports:
         if not report.score:
             where = f"{report.key.system.name} on {report.key.benchmark}"
-            click.echo(f"{where}: all {report.failed} items failed; llms samples {report.key.run} --failed", err=True)
-    if not scored:
+            click.echo(f"{where}: {failed(report)}; llms samples {report.key.run} --failed", err=True)
+    if len(scored) < len(reports):
         sys.exit(1)
 
 

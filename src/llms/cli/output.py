@@ -19,7 +19,7 @@ from ..models.loading import Loading
 def print_json(rows: Iterable[Any]) -> None:
     """One object a line."""
     for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False))
+        click.echo(json.dumps(row, ensure_ascii=False, allow_nan=False))
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
@@ -72,6 +72,11 @@ def say_loading(event: Loading) -> None:
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f}"
+
+
+def interval(low: float | None, high: float | None, sign: str = "") -> str:
+    """Two bounds in percent, `sign` as format knows it; empty where there is none."""
+    return "" if low is None or high is None else f"{100 * low:{sign}.1f} – {100 * high:{sign}.1f}"
 
 
 def size(count: int) -> str:

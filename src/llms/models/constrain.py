@@ -1,7 +1,6 @@
 """Answers that cannot break their form: JSON schemas and tool calls, by llguidance, as constraints on token ids."""
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
