@@ -23,6 +23,7 @@ from ..chat.events import Event, Reason, RunState, from_json, kind_of, to_json
 from ..chat.fitted import Cut, Summary
 from ..chat.journal import CallRecord, ToolRecord
 from ..chat.messages import dump, load, visible, with_parts
+from ..chat.served import Answered, Served
 from ..chat.window import Calibration
 from ..errors import UnknownName, UsageError
 from .conversations import Conversations
@@ -155,12 +156,13 @@ class StoredJournal:
                  self.model, tokens),
             )  # fmt: skip
 
-    def learned(self, window: int | None, calibration: Calibration) -> None:
+    def learned(self, shown: Answered | int) -> None:
         with self.store.transaction() as db:
+            known = served(self.store, self.model)  # as it is now: other turns learn, too
+            new = known.refused(shown) if isinstance(shown, int) else known.after(shown)
             db.execute(
-                "INSERT INTO windows VALUES (?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
-                "window = COALESCE(excluded.window, window), ratio = excluded.ratio, samples = excluded.samples",
-                (self.model, window, calibration.ratio, calibration.samples),
+                "INSERT OR REPLACE INTO windows (model, window, ratio, samples, most_output) VALUES (?, ?, ?, ?, ?)",
+                (self.model, new.window, new.calibration.ratio, new.calibration.samples, new.most_output),
             )
 
 
@@ -385,7 +387,8 @@ def summaries(store: Conversations, conversation: str) -> list[Summary]:
     return [Summary(id, tuple(json.loads(covers)), digest, text) for id, covers, digest, text in rows]
 
 
-def window_of(store: Conversations, model: str) -> tuple[int | None, Calibration]:
-    """What calls to this model and endpoint have shown: the window that is really served, how its counts differ."""
-    rows = store.read("SELECT window, ratio, samples FROM windows WHERE model = ?", (model,))
-    return next(((window, Calibration(ratio, samples)) for window, ratio, samples in rows), (None, Calibration()))
+def served(store: Conversations, model: str) -> Served:
+    """What calls to this model and endpoint have shown: the window, the cap on answers, how its counts differ."""
+    rows = store.read("SELECT window, most_output, ratio, samples FROM windows WHERE model = ?", (model,))
+    found = ((window, most, Calibration(ratio, samples)) for window, most, ratio, samples in rows)
+    return next((Served(*one) for one in found), Served())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .conversation_schema import conversations
+from .conversation_schema import conversations, served_windows
 from .team_schema import memory_and_teams
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -55,6 +55,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _endpoints,
     conversations,
     memory_and_teams,
+    served_windows,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {
