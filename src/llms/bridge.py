@@ -1,6 +1,6 @@
 """The one place where synchronous and asynchronous code meet. Knows neither models nor pages.
 
-run         a coroutine's result, for synchronous callers
+run         a coroutine's result, for synchronous callers; `start` does not wait for it
 iterate     an async generator as an ordinary one
 in_thread   an ordinary generator as an async one, worked off in a thread
 posted      what other threads call back with, as an async generator
@@ -14,6 +14,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -44,6 +45,11 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    """`coroutine` on the bridge's loop, while the caller goes on; `cancel` of what is returned cancels it."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop())
 
 
 def iterate(stream: AsyncIterator[T]) -> Iterator[T]:

@@ -97,6 +97,10 @@ class Turn:
         return self._branch.path
 
     @property
+    def run(self) -> str:
+        return self._journal.run
+
+    @property
     def ended(self) -> bool:
         """Whether no event follows: it is over, or waits for a person."""
         return self.feed.closed

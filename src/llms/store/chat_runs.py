@@ -170,19 +170,21 @@ def begin(store: Conversations, conversation: str, node: str, model: str = "", k
     """A new run. Raises UsageError while another one answers in this conversation."""
     run = new_id()
     with store.transaction() as db:
-        busy = db.execute(
-            "SELECT id, state FROM chat_runs WHERE conversation = ? AND state IN ('running', 'waiting')",
-            (conversation,),
-        ).fetchone()
-        if busy:
-            doing = "is being answered" if busy[1] == "running" else "waits for an approval"
-            raise UsageError(f"a message of this conversation {doing} (run {busy[0]}); wait for it or stop it first")
+        refuse_busy(store, conversation)
         db.execute(
             "INSERT INTO chat_runs (id, conversation, node, kind, state, started, heartbeat, process) "
             "VALUES (?, ?, ?, ?, 'running', ?, ?, ?)",
             (run, conversation, node, kind, now(), now(), _this_process()),
         )
     return StoredJournal(store, run, conversation, model)
+
+
+def refuse_busy(store: Conversations, conversation: str) -> None:
+    """Raises UsageError while a run answers in this conversation, or waits for a person."""
+    where = "conversation = ? AND state IN ('running', 'waiting')"
+    for run, state in store.read(f"SELECT id, state FROM chat_runs WHERE {where}", (conversation,)):
+        doing = "is being answered" if state == "running" else "waits for an approval"
+        raise UsageError(f"a message of this conversation {doing} (run {run}); wait for it or stop it first")
 
 
 def resume(store: Conversations, run: str, model: str = "") -> StoredJournal:
@@ -271,6 +273,23 @@ def abandon(store: Conversations, conversation: str) -> None:
             "WHERE conversation = ? AND state = 'waiting'",
             (now(), conversation),
         )
+
+
+def state_of(store: Conversations, run: str) -> RunState:
+    """Raises UnknownName."""
+    return _of(store, run, "state")  # type: ignore[return-value]
+
+
+def conversation_of(store: Conversations, run: str) -> str:
+    """Raises UnknownName."""
+    return _of(store, run, "conversation")
+
+
+def _of(store: Conversations, run: str, column: str) -> str:
+    found = next((value for (value,) in store.read(f"SELECT {column} FROM chat_runs WHERE id = ?", (run,))), None)
+    if found is None:
+        raise UnknownName("run", run, [])
+    return found
 
 
 def runs(store: Conversations, conversation: str) -> list[StoredRun]:

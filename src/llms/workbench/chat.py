@@ -259,7 +259,8 @@ class Chat:
 
     def switch(self, node: str) -> None:
         """Make the branch of `node` the active one."""
-        before = self._ready()
+        chat_runs.abandon(self.store, self.id)
+        before = self.conversation
         self._save(before.switch(node), before)
 
     def fork(self, node: str | None = None) -> "Chat":
@@ -297,8 +298,10 @@ class Chat:
         return self.model.name.text
 
     def _ready(self) -> Conversation:
-        """The tree, with nothing waiting for an approval any more: whoever goes on has not given it."""
+        """The tree, with nothing waiting for an approval any more: whoever goes on has not given it. Raises UsageError
+        while an answer is being written."""
         chat_runs.abandon(self.store, self.id)
+        chat_runs.refuse_busy(self.store, self.id)
         return self.conversation
 
     def _save(self, after: Conversation, before: Conversation) -> None:
