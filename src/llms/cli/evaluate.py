@@ -14,7 +14,7 @@ from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from . import given
 from .leaderboard import failed, show
-from .output import console, dollars, percent, print_json, table
+from .output import console, dollars, interval, percent, print_json, table
 
 NUMBERS = ("score", "95 % interval", "n")
 
@@ -236,9 +236,7 @@ def show_groups(reports: list[Report]) -> None:
             rows = table(f"{report.key.system.name}, by {column}", "score", "95 % interval", "n", right=NUMBERS)
             for value, scores in values.items():
                 score = scores[report.headline]
-                rows.add_row(
-                    Text(value), percent(score.value), f"{percent(score.low)} – {percent(score.high)}", str(score.n)
-                )
+                rows.add_row(Text(value), percent(score.value), interval(score.low, score.high), str(score.n))
             console().print(rows)
 
 

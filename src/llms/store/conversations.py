@@ -219,6 +219,13 @@ class Conversations(Database):
                 raise StoreError(f"the attachment {digest} cannot be read: {error}") from error
         raise StoreError(f"the attachment {digest} is not in {self.path}")
 
+    def media_type(self, digest: str) -> str:
+        """Of attached bytes. Raises UnknownName."""
+        found = next((kind for (kind,) in self.read("SELECT media_type FROM blobs WHERE digest = ?", (digest,))), None)
+        if found is None:
+            raise UnknownName("attachment", digest, [])
+        return found
+
     def _file(self, digest: str) -> Path:
         return self.path.parent / "blobs" / digest[:2] / digest
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import settings
 from ..errors import StoreError
-from .conversation_schema import conversations
+from .conversation_schema import conversations, served_windows
 from .team_schema import memory_and_teams
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -62,6 +62,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     conversations,
     memory_and_teams,
     _grading,
+    served_windows,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +12,9 @@ from starlette.exceptions import HTTPException
 
 from ..errors import LlmsError, UnknownName, UsageError
 from .secret import Secret
+
+if TYPE_CHECKING:
+    from ..workbench.desk import Desk
 
 HERE = Path(__file__).parent
 PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),
@@ -32,7 +35,7 @@ HEADERS = {
 }
 
 
-def create_app(desk: Any, secret: Secret, hosts: frozenset[str] = frozenset()) -> FastAPI:
+def create_app(desk: "Desk", secret: Secret, hosts: frozenset[str] = frozenset()) -> FastAPI:
     """The application over `desk` (workbench/desk.py), for whoever has the `secret`. `hosts` are the names it may be
     called by besides loopback's; a request under another name, or from another site's page, is refused (DNS rebinding,
     cross-site requests)."""
