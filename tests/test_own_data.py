@@ -67,6 +67,13 @@ def test_several_accepted_answers_are_a_list_or_separated_by_bars(tmp_path):
     assert llms.evaluate(system, [], data=str(tmp_path / "own.csv"), limit=1).scores["own"]["exact_match"].value == 1
 
 
+def test_a_bar_in_a_single_answer_is_part_of_it_and_said(tmp_path):
+    table = own(tmp_path, "question,answer\nq,a|b\nq,c\n")
+    assert table.content.rows[0]["answers"] == ("a|b",)
+    (said,) = table.notices
+    assert "row 1: answer 'a|b' is read as one text; several accepted ones go into a column answers" in said
+
+
 def test_choices_may_be_numbers_and_a_text_comes_before_a_letter_or_an_index(tmp_path):
     rows = [{"question": "q", "choices": [1, 2, 3], "answer": 2}, {"question": "q", "choices": ["x", "y"], "answer": 1}]
     table = own(tmp_path, json.dumps(rows), "own.json")

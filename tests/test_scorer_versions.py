@@ -7,8 +7,11 @@ import pytest
 import llms
 from llms import settings
 from llms.benchmarks.benchmark import Benchmark, Grade, Open, Part, View, reply
+from llms.benchmarks.own import Scorer, declare
 from llms.data import Dataset
-from llms.evaluation.plan import RunKey
+from llms.data.own import read
+from llms.evaluation.plan import RunKey, plan
+from llms.scoring.open import VERSIONS
 from llms.store.runs import Runs
 from llms.values import Identity
 from scripted_system import Scripted
@@ -34,6 +37,34 @@ GOLDEN = {
 @pytest.mark.parametrize("name", GOLDEN)
 def test_the_name_of_a_run_whose_key_is_unchanged_stays_what_it_was(name):
     assert GOLDEN[name].run == name
+
+
+OWN = {
+    "choices": ("own", "question,choices,answer\nq,red|blue,blue\n", "1233dc9b0f"),
+    "regex": ("free", "question,answer\nq,blue\n", "29f572d2a3"),
+}
+
+
+def name_of(folder, name: str, text: str, scorer: Scorer) -> str:
+    (folder / f"{name}.csv").write_text(text)
+    table = read(folder / f"{name}.csv")
+    benchmark = declare(table, scorer)
+    return plan(benchmark, "default", benchmark.views["default"], table, Identity("smollm2", "w")).key.run
+
+
+@pytest.mark.parametrize("scorer", OWN)
+def test_runs_of_ones_own_data_keep_their_names_where_their_scorer_did_not_change(tmp_path, scorer):
+    name, text, run = OWN[scorer]
+    assert name_of(tmp_path, name, text, Scorer("exact" if scorer == "choices" else scorer)) == run
+
+
+@pytest.mark.parametrize("scorer", ["exact", "contains", "numeric", "judge"])
+def test_a_raised_version_alone_begins_a_new_run_of_ones_own_data(tmp_path, monkeypatch, scorer):
+    text, how = "question,answer\nq,7\n", Scorer(scorer, judge_name="smollm2")
+    present = name_of(tmp_path, "free", text, how)
+    assert int(VERSIONS[scorer]) >= 2
+    monkeypatch.setitem(VERSIONS, scorer, "1")
+    assert name_of(tmp_path, "free", text, how) != present
 
 
 def echo(scorer: str) -> Benchmark:

@@ -1,6 +1,8 @@
 """What is stored comes back; failures never replace scores; newer, broken and locked files are errors."""
 
+import json
 import sqlite3
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -180,6 +182,32 @@ def test_every_migration_runs_from_an_empty_file(tmp_path, monkeypatch):
     with Runs(path) as store:
         assert next(store.read("PRAGMA user_version")) == (len(database.MIGRATIONS),)
         assert [outcome for _, outcome in store.outcomes(key().run)] == [scored()]
+
+
+@pytest.mark.parametrize("schema", [1, 5])
+def test_runs_of_an_older_schema_were_asked_and_can_be_graded(tmp_path, monkeypatch, schema):
+    path = tmp_path / "x.sqlite3"
+    monkeypatch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:schema])
+    database.Database(path).close()
+    with sqlite3.connect(path) as db:
+        fields = (key().run, json.dumps(asdict(key())), "then", "then")
+        db.execute("INSERT INTO runs (run, key, created, updated) VALUES (?, ?, ?, ?)", fields)
+    db.close()
+    monkeypatch.undo()
+    with Runs(path) as store:
+        store.begin(key("n"), graded_from=key().run)
+        assert {run.run: run.graded_from for run in store.all()} == {key().run: "", key("n").run: key().run}
+        store.begin(key("n"))
+        assert store.graded_from(key("n").run) == key().run, "going on with a run forgets nothing"
+
+
+def test_what_a_judge_said_and_what_it_left_open_come_back(store):
+    texts = (Completion("a", 1, "stop"), Completion("b", 1, "stop"))
+    judged = Scored("s/0", "s", "c", "ok", {"judge": 0.5}, "t", "a", texts, {}, ("Answer: A", "\ud800 B"))
+    left = Failed("s/1", "s", "c", "infra", "no verdict", texts, "t")
+    for place, outcome in enumerate((judged, left)):
+        store.add(key().run, store.begin(key()), place, PROMPT, outcome, 1.0)
+    assert [outcome for _, outcome in store.outcomes(key().run)] == [judged, left]
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):

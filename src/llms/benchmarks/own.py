@@ -220,5 +220,5 @@ def _judged(scorer: Scorer, row: Row, text: str) -> tuple[bool, str]:
         said = (
             f"its reply names neither A nor B: {verdict.reply!r:.200}" if verdict.reply.strip() else "it said nothing"
         )
-        raise JudgeFailed(f"the judge {scorer.judge_name} gave no verdict: {said}")
+        raise JudgeFailed(f"the judge {scorer.judge_name} gave no verdict: {said}; llms grade asks the judge again")
     return verdict.right, verdict.reply

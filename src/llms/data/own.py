@@ -159,6 +159,10 @@ def _row(row: Row, first: Row, columns: Sequence[str], place: str, readings: _Re
         return {**further, "question": question, "answer": answers[0], "answers": answers}
     answer = _scalar(row["answer"], "answer", place)
     if "choices" not in columns:
+        if "|" in answer:
+            readings.notices.append(
+                f"{place}: answer {answer!r:.60} is read as one text; several accepted ones go into a column answers"
+            )
         return {**further, "question": question, "answer": answer, "answers": (answer,)}
     options = _listed(row["choices"], "choices", place, 2)
     for option, times in Counter(options).items():

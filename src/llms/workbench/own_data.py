@@ -71,7 +71,7 @@ def scorer_of(name: str, judge: str, rubric: str, load: Load, ledger: Ledger | N
         try:
             return model.generate([asked], max_tokens=256)[0].text
         except ModelError as error:
-            raise JudgeFailed(f"the judge {judge} gave no answer: {error}") from error
+            raise JudgeFailed(f"the judge {judge} gave no answer: {error}; llms grade asks the judge again") from error
 
     return Scorer("judge", answer, judge, rubric or RUBRIC)
 
