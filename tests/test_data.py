@@ -117,7 +117,7 @@ OWN = "question,choices,answer\n"
         (OWN + "q,a|b,a\nq,only,only\n", "row 2: column 'choices' is 'only'; expected at least two"),
         (OWN + "q,a|b\n", "line 2: the row and the header have different numbers of fields"),
         ("question,choice,answer\nq,a|b,a\n", "unknown column 'choice'; did you mean choices"),
-        ("frage,answer\nq,a\n", "row 1: unknown column 'frage'; expected question, choices"),
+        ("frage,answer\nq,a\n", "no column 'question'; found frage, answer; expected question, and answer"),
     ],
 )
 def test_a_bad_file_of_ones_own_is_named(tmp_path, text, message):

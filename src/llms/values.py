@@ -194,7 +194,8 @@ class Failure:
 class Scored:
     """What a system got for one item. `answers` has one LogLikelihood per choice, or one Completion per sample.
 
-    `scores` of several samples are their means. `pooled` metrics have several values in one item.
+    `scores` of several samples are their means. `pooled` metrics have several values in one item. `judge` has what a
+    judge said of each sample, if one was asked.
     """
 
     item: str
@@ -206,6 +207,7 @@ class Scored:
     extracted: str | None
     answers: tuple[LogLikelihood, ...] | tuple[Completion, ...]
     pooled: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    judge: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -241,13 +243,19 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An item without an answer; left out of every mean, counted, and repeated by --retry-failed."""
+    """An item without a score; left out of every mean, counted, and repeated by --retry-failed.
+
+    `answers`, and the `target`, are there where only the grading failed, so that it can be graded again without being
+    asked again.
+    """
 
     item: str
     subset: str
     cluster: str
     kind: FailureKind
     reason: str
+    answers: tuple[LogLikelihood, ...] | tuple[Completion, ...] = ()
+    target: str = ""
 
 
 Outcome = Scored | Failed

@@ -1,7 +1,8 @@
 """What a benchmark is: a declaration of where its rows are, what is asked, and how an answer is graded.
 
 A benchmark knows no model. It turns an Example and its few-shot examples into a Prompt, and the answers to
-that prompt into a Grade. Changing anything that reaches a prompt or a grade changes `version`.
+that prompt into a Grade. Changing anything that reaches a prompt changes `version`; anything that makes another score of
+the same answer changes `scorer`. Either begins new runs: a run is never continued under another.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +74,8 @@ class Open:
 class Grade:
     """Metrics of one item, by name; `target` and `extracted` are for people to compare.
 
-    `pooled` metrics have several values in one item (IFEval's instructions); their mean is over all values.
+    `pooled` metrics have several values in one item (IFEval's instructions); their mean is over all values. `judge` is what a judge
+    said, word for word.
     """
 
     scores: Mapping[str, float]
@@ -81,6 +83,7 @@ class Grade:
     extracted: str | None
     status: Status = "ok"
     pooled: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    judge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ class Benchmark:
     `ask` makes the question of a row, `shot` the text of a solved example (without the blank line behind it),
     `grade` the metrics. `kind` is what a system must be able to do: score choices, or generate; for `code`, `program`
     makes what is run of a row and a completion, in `language`. `description` takes the subset and the few-shot rows.
-    `chat` is what is asked under a chat template, if not the same.
+    `chat` is what is asked under a chat template, if not the same. `scorer` counts how often the meaning of an answer
+    has changed: raise it with every change of extraction, comparison or engine that may change a score.
     """
 
     name: str
@@ -139,6 +143,7 @@ class Benchmark:
     program: Callable[[Row, str], Program] | None = None
     language: str = "python"
     chat: Callable[[Row], Open] | None = None
+    scorer: str = "1"
 
     def prompt(self, example: Example, shots: Sequence[Row], view: View) -> Prompt:
         """The prompt of one item, byte for byte; `shots` come already drawn, in order."""

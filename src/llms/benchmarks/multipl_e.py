@@ -61,6 +61,7 @@ def declare(language: str) -> Benchmark:
         program=program,
         cluster=lambda example: example.row["name"],
         kind="code",
+        scorer="2",
         language=language,
     )
 

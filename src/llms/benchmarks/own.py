@@ -1,13 +1,24 @@
 """A benchmark of the user's own rows, declared on the fly."""
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import Formatter
+from typing import Any
 
 from ..data.dataset import Dataset, Row
 from ..data.own import OwnTable
+from ..errors import DataError, JudgeFailed, UsageError
+from ..scoring.canonical import canonical
 from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
-from ..scoring.open import RUBRIC, SCORERS, Judge, judged
+from ..scoring.number import numbers
+from ..scoring.open import RUBRIC, SCORERS, VERSIONS, Judge, judged
+from ..values import Status
 from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
+
+_ASKED = ", asked "
+_ANYTHING = "\0"  # in no reply that a pattern means
 
 
 @dataclass(frozen=True)
@@ -24,46 +35,156 @@ class Scorer:
         """Part of the benchmark's version, which reports show: another scorer is another benchmark."""
         return self.name if self.name != "judge" else f"judged by {self.judge_name}: {self.rubric.strip()}"
 
+    @property
+    def metric(self) -> str:
+        return "judge" if self.name == "judge" else f"{self.name}_match"
 
-def declare(table: OwnTable, scorer: Scorer | None = None) -> Benchmark:
-    """`Question: …\\nAnswer:`; choices are scored by their text, open answers end at the first line break."""
-    rows = len(table.content.rows)
-    scorer = scorer or Scorer()
-    metrics = ("acc", "acc_norm") if table.choices else (f"{scorer.name}_match" if scorer.name != "judge" else "judge",)
-    chance = sum(1 / len(r["choices"]) for r in table.content.rows) / rows if table.choices else 0.0
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How rows are asked, where not as usual: a template with `{column}` fields, where an answer ends, and after how many
+    tokens at the latest. What is set is part of the benchmark's version."""
+
+    prompt: str | None = None
+    stop: tuple[str, ...] | None = None
+    max_tokens: int | None = None
+
+    @property
+    def identity(self) -> str:
+        given = {"prompt": self.prompt, "stop": self.stop, "max_tokens": self.max_tokens}
+        given = {name: value for name, value in given.items() if value is not None}
+        return _ASKED + json.dumps(given, ensure_ascii=False) if given else ""
+
+    def text(self, row: Row) -> str:
+        """The template filled with a row; empty where there is none."""
+        parts = Formatter().parse(self.prompt or "")
+        return "".join(literal + (str(row[name]) if name is not None else "") for literal, name, _, _ in parts)
+
+    def check(self, table: OwnTable) -> None:
+        """Raise UsageError for a template that names what the table lacks, or gives the answer away."""
+        columns = ("question", *table.metadata)
+        try:
+            fields = [part[1:] for part in Formatter().parse(self.prompt or "") if part[1] is not None]
+        except ValueError as error:
+            raise UsageError(f"the prompt {self.prompt!r} is no template: {error}; write {{{{ for a brace") from error
+        for name, spec, conversion in fields:
+            if name not in columns or spec or conversion:
+                shown = f"{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}"
+                raise UsageError(
+                    f"the prompt asks for {{{shown}}}; expected fields of {', '.join(f'{{{c}}}' for c in columns)}, or {{{{ for a brace"
+                )
+        if self.prompt is not None and not fields:
+            raise UsageError(
+                f"the prompt {self.prompt!r} has no field, so that all rows would be the same; add {{question}}"
+            )
+        if table.choices and (self.stop is not None or self.max_tokens is not None):
+            raise UsageError(
+                f"{table.name} has choices, which are scored as they stand; --stop and --max-tokens are for open answers"
+            )
+
+
+def declare(table: OwnTable, scorer: Scorer | None = None, asking: Asking | None = None) -> Benchmark:
+    """`Question: …\\nAnswer:`, or as `asking` says; choices are scored by their text, open answers end at the first line
+    break. Raises DataError for answers that the scorer cannot use, UsageError for a template that does not fit."""
+    asking = asking or Asking()
+    asking.check(table)
+    if not table.choices:
+        scorer = scorer or Scorer()
+        for number, row in enumerate(table.content.rows, 1):
+            check_answers(row["answers"], scorer.name, f"{table.content.origin}, row {number}")
+        return open_benchmark(table.name, table.content.revision, len(table.content.rows), scorer, asking)
+    rows = table.content.rows
     return Benchmark(
-        name=table.name,
-        title=table.name,
-        version="1" if table.choices else f"1, {scorer.identity}",
-        licence="the user's own",
-        items=rows,
-        chance=chance,
-        dataset=Dataset(table.name, table.content.revision, table.name, {}),
-        parts=(Part(table.name, "", "", None),),
-        metrics=metrics,
-        views={"default": View(0, "fixed", metrics[-1])},
-        ask=_ask_choices if table.choices else _ask_open,
-        chat=None if table.choices else _ask_in_chat,
-        shot=lambda row: "",
-        grade=_grade_choices if table.choices else _grader(scorer, metrics[0]),
-        kind="choice" if table.choices else "generation",
+        **_declared(table.name, table.content.revision, len(rows)),
+        version=f"1{asking.identity}",
+        chance=sum(1 / len(row["choices"]) for row in rows) / len(rows),
+        metrics=("acc", "acc_norm"),
+        views={"default": View(0, "fixed", "acc_norm")},
+        ask=lambda row: Choices((_text(row, asking),), tuple(f" {choice}" for choice in row["choices"])),
+        grade=_grade_choices,
+        kind="choice",
+        scorer="2" if table.reread else "1",
     )
 
 
-def _text(row: Row) -> str:
-    return f"Question: {row['question']}\nAnswer:"
+def open_benchmark(name: str, revision: str, items: int, scorer: Scorer, asking: Asking) -> Benchmark:
+    """Rows with `question`, `answer` and `answers`, answered by a text."""
+    stop, most = asking.stop, asking.max_tokens
+    return Benchmark(
+        **_declared(name, revision, items),
+        version=f"1{asking.identity}, {scorer.identity}",
+        chance=0.0,
+        metrics=(scorer.metric,),
+        views={"default": View(0, "fixed", scorer.metric)},
+        ask=lambda row: Open(_text(row, asking), ("\n",) if stop is None else stop, most or 64),
+        chat=lambda row: Open(asking.text(row) or row["question"], stop or (), most or 256),
+        grade=_grader(scorer),
+        kind="generation",
+        scorer=VERSIONS[scorer.name],
+    )
 
 
-def _ask_choices(row: Row) -> Choices:
-    return Choices((_text(row),), tuple(f" {choice}" for choice in row["choices"]))
+def of_version(version: str) -> tuple[Asking, str]:
+    """How rows were asked, and the identity of the scorer, as the version of a benchmark says."""
+    given: dict[str, Any] = {}
+    end = 1
+    if version.startswith(_ASKED, 1):
+        given, end = json.JSONDecoder().raw_decode(version, 1 + len(_ASKED))
+    stop = given.get("stop")
+    asking = Asking(given.get("prompt"), None if stop is None else tuple(stop), given.get("max_tokens"))
+    return asking, version[end + 2 :]
 
 
-def _ask_open(row: Row) -> Open:
-    return Open(_text(row), ("\n",), 64)
+def check_answers(answers: Sequence[str], scorer: str, place: str) -> None:
+    """Raise DataError for an accepted answer that `scorer` cannot compare with anything, or finds in everything."""
+    for answer in answers:
+        if not canonical(answer):
+            raise DataError(f"{place}: column 'answer' is {answer!r}, of which nothing is seen; expected a text")
+        if scorer == "regex":
+            _check_pattern(answer, place)
+        elif scorer == "numeric" and len(found := numbers(answer)) != 1:
+            what = f"{len(found)} numbers ({', '.join(n.written for n in found)})" if found else "no number"
+            raise DataError(
+                f"{place}: answer {answer!r} holds {what}; --scorer numeric compares one. Use exact or contains"
+            )
 
 
-def _ask_in_chat(row: Row) -> Open:
-    return Open(row["question"], (), 256)
+def _check_pattern(answer: str, place: str) -> None:
+    try:
+        pattern = re.compile(answer)
+    except re.error as error:
+        raise DataError(f"{place}: answer {answer!r} is no regular expression: {error}") from error
+    if pattern.search("") and pattern.search(_ANYTHING):
+        raise DataError(f"{place}: answer {answer!r} matches every reply; expected a pattern that some replies lack")
+
+
+def ambiguous(table: OwnTable, scorer: str) -> list[str]:
+    """How numbers that could be read in two ways are read, where they are compared as numbers."""
+    if table.choices or scorer != "numeric":
+        return []
+    return [
+        f"{table.content.origin}, row {number}: answer {answer!r} is read as {found[0].value:f}, not as {found[0].other:f}: before "
+        f"three digits a comma sets thousands apart, a point is a decimal point"
+        for number, row in enumerate(table.content.rows, 1)
+        for answer in row["answers"]
+        if (found := numbers(answer)) and found[0].other is not None
+    ]
+
+
+def _declared(name: str, revision: str, items: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": name,
+        "licence": "the user's own",
+        "items": items,
+        "dataset": Dataset(name, revision, name, {}),
+        "parts": (Part(name, "", "", None),),
+        "shot": lambda row: "",
+    }
+
+
+def _text(row: Row, asking: Asking) -> str:
+    return asking.text(row) or f"Question: {row['question']}\nAnswer:"
 
 
 def _grade_choices(row: Row, answers: Answers) -> Grade:
@@ -72,19 +193,32 @@ def _grade_choices(row: Row, answers: Answers) -> Grade:
     return Grade(scores, options[gold], options[best_normalized(got, options)])
 
 
-def _grader(scorer: Scorer, metric: str) -> Callable[[Row, Answers], Grade]:
+def _grader(scorer: Scorer) -> Callable[[Row, Answers], Grade]:
     def grade(row: Row, answers: Answers) -> Grade:
-        text = reply(answers).text.strip()
-        if scorer.name == "judge":
-            assert scorer.judge
-            right = judged(scorer.judge, scorer.rubric, row["question"], row["answer"], text) if text else False
+        text, accepted, said = reply(answers).text.strip(), row["answers"], ""
+        if not text:
+            right = False
+        elif scorer.name == "judge":
+            try:
+                right, said = _judged(scorer, row, text)
+            except JudgeFailed as error:
+                error.target = " | ".join(accepted)
+                raise
         else:
-            right = SCORERS[scorer.name](text, row["answer"])
-        return Grade(
-            {metric: float(right or False)},
-            row["answer"],
-            text or None,
-            "ok" if text and right is not None else "unparsed",
-        )
+            right = any(SCORERS[scorer.name](text, answer) for answer in accepted)
+        status: Status = "ok" if text else "unparsed"
+        return Grade({scorer.metric: float(right)}, " | ".join(accepted), text or None, status, judge=said)
 
     return grade
+
+
+def _judged(scorer: Scorer, row: Row, text: str) -> tuple[bool, str]:
+    """Whether the judge finds the answer right, and its words. Raises JudgeFailed where it does not say."""
+    assert scorer.judge
+    verdict = judged(scorer.judge, scorer.rubric, row["question"], " or ".join(row["answers"]), text)
+    if verdict.right is None:
+        said = (
+            f"its reply names neither A nor B: {verdict.reply!r:.200}" if verdict.reply.strip() else "it said nothing"
+        )
+        raise JudgeFailed(f"the judge {scorer.judge_name} gave no verdict: {said}")
+    return verdict.right, verdict.reply

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from ..evaluation.report import Report
 from ..workbench.estimate import Estimate, estimate
@@ -13,7 +14,9 @@ from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from . import given
 from .leaderboard import show
-from .output import console, dollars, print_json, table
+from .output import console, dollars, percent, print_json, table
+
+NUMBERS = ("score", "95 % interval", "n")
 
 
 def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -42,7 +45,8 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     help="The same examples for all items, or drawn as the reference harness does.",
 )
 @click.option(
-    "--data", help="sample (default), hub, fresh[:SEED], a folder of benchmarks, or a .csv or .jsonl of your own."
+    "--data",
+    help="sample (default), hub, fresh[:SEED], a folder of benchmarks, or a file of your own: .csv, .tsv, .json, .jsonl.",
 )
 @click.option(
     "--chat-template",
@@ -85,6 +89,15 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option("--judge", default="", help="The model that judges, with --scorer judge.")
 @click.option("--rubric", default="", help="What the judge asks for, or @FILE.")
 @click.option(
+    "--prompt",
+    help="How rows of your own file are asked: a template with {column} fields and \\n, or @FILE as it stands.",
+)
+@click.option(
+    "--stop", multiple=True, help="Where an answer to your own file ends; '' for nowhere. May be given again."
+)
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of an answer to your own file at most.")
+@click.option("--by", multiple=True, metavar="COLUMN", help="Group scores of your own file by a column of it.")
+@click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
     help="US dollars that requests may cost in all; a hard cap.",
@@ -114,6 +127,10 @@ def evaluate(
     scorer,
     judge,
     rubric,
+    prompt,
+    stop,
+    max_tokens,
+    by,
     budget,
     dry_run,
     as_json,
@@ -125,6 +142,11 @@ def evaluate(
     llms eval smollm2 'smollm2?dtype=bfloat16' -b all
     llms eval hf:./my-checkpoint -b arc_challenge --view v1 --data hub
     llms eval openai:gpt-5-mini -b gsm8k,arc_easy:letter --limit 50 --budget 0.50
+    llms eval smollm2 --data mine.csv --scorer contains --by region --prompt 'Q: {question}\nA:'
+
+    A file of your own has the columns question and answer (a text or a number), answers (several accepted ones: a list, or
+    texts separated by |) or choices with answer (a choice's text, its letter or, from 0, its index), and perhaps id; further
+    columns are metadata. What was understood of it is said first.
 
     The same command continues where a killed one stopped.
     """
@@ -150,6 +172,10 @@ def evaluate(
         judge=judge,
         rubric=given.text_of(rubric),
         budget=budget,
+        prompt=None if prompt is None else given.template_of(prompt),
+        stop=tuple(given.unescaped(one) for one in stop if one) if stop else None,
+        max_tokens=max_tokens,
+        by=by,
     )
     if dry_run:
         _show_estimates(list(estimate(systems, benchmarks, options)), as_json)
@@ -162,6 +188,7 @@ def evaluate(
         print_json(report.to_json() for report in reports)
     elif scored:
         show(build(scored[::-1]))
+        show_groups(scored)
         click.echo(f"\nlook closer: llms samples {scored[-1].key.run} --wrong")
     for report in reports:
         if not report.score:
@@ -193,7 +220,7 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
                 continue
             if event.note and event.note not in said:
                 said.add(event.note)
-                err.print(f"[dim]{event.note}[/dim]", soft_wrap=True)
+                err.print(Text(event.note, style="dim"), soft_wrap=True)
             if not event.total:
                 continue
             if bar is None:
@@ -202,11 +229,26 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
     return reports
 
 
+def show_groups(reports: list[Report]) -> None:
+    """A block per system and column: each value of it with its score, interval and n."""
+    for report in reports:
+        for column, values in report.groups.items():
+            rows = table(f"{report.key.system.name}, by {column}", "score", "95 % interval", "n", right=NUMBERS)
+            for value, scores in values.items():
+                score = scores[report.headline]
+                rows.add_row(
+                    Text(value), percent(score.value), f"{percent(score.low)} – {percent(score.high)}", str(score.n)
+                )
+            console().print(rows)
+
+
 def _title(step: Step) -> str:
     return f"{step.benchmark}  {step.system}" + (f"  ({step.resumed} stored before)" if step.resumed else "")
 
 
 def _show_estimates(estimates: list[Estimate], as_json: bool) -> None:
+    for note in dict.fromkeys(note for e in estimates for note in e.notes):
+        click.echo(note, err=True)
     if as_json:
         print_json(
             {

@@ -1,6 +1,7 @@
 """What a command was given, as the values it needs: the question with its template and standard input, a schema, a sum."""
 
 import json
+import re
 import secrets
 import sys
 from decimal import Decimal, InvalidOperation
@@ -46,12 +47,24 @@ def _filled(template: str, parameters: tuple[str, ...], words: str) -> str:
 
 
 def text_of(given: str) -> str:
+    """The text itself, or of @FILE what stands in it."""
     if not given.startswith("@"):
         return given
     try:
-        return Path(given[1:]).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the system prompt {given[1:]}: {error.strerror}") from error
+        return Path(given[1:]).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or f"no text in UTF-8 ({error})"
+        raise UsageError(f"cannot read {given[1:]}: {why}") from error
+
+
+def template_of(given: str) -> str:
+    """A template as it was typed, `\\n` and `\\t` in it read as line break and tab; one from @FILE as it stands."""
+    return text_of(given).removesuffix("\n") if given.startswith("@") else unescaped(given)
+
+
+def unescaped(typed: str) -> str:
+    """What shells do not: `\\n`, `\\t` and `\\\\` as line break, tab and backslash."""
+    return re.sub(r"\\([nt\\])", lambda found: {"n": "\n", "t": "\t"}.get(found[1], "\\"), typed)
 
 
 def schema(given: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "leaderboard": ("leaderboard", "leaderboard", "Show what was measured, side by side."),
     "compare": ("compare", "compare", "Compare two systems, or two runs: better, worse, or not to be told apart."),
     "samples": ("samples", "samples", "Show the items of a run: prompt, answers, what was extracted."),
+    "grade": ("grade", "command", "Grade the answers of a run again, by another scorer or judge."),
     "report": ("report", "report", "Write a run as one HTML page."),
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),

@@ -24,6 +24,7 @@ def runs(context: click.Context, as_json: bool) -> None:
                 "created": run.created,
                 "attempts": run.attempts,
                 "outcomes": run.outcomes,
+                "graded_from": run.graded_from,
                 "report": run.report.to_json() if run.report else None,
             }
             for run in stored

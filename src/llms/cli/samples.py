@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from ..values import ChoicePrompt, Outcome, Prompt, Scored
+from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
 from ..workbench import runs as verbs
 from .output import console, print_json
 
@@ -72,8 +72,11 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
                 out.print(Text(f"     {text}"))
     else:
         out.print(Text(prompt.text))
-        for completion in outcome.completions if isinstance(outcome, Scored) else ():
-            out.print(Text(completion.text, style="cyan"))
+        for answer in outcome.answers:
+            if isinstance(answer, Completion):
+                out.print(Text(answer.text, style="cyan"))
+    for said in outcome.judge if isinstance(outcome, Scored) else ():
+        out.print(Text(f"the judge: {said.strip()}", style="magenta"))
     if isinstance(outcome, Scored):
         out.print(Text(f"extracted {outcome.extracted!r}, target {outcome.target!r}", style="dim"))
     else:

@@ -29,12 +29,13 @@ class Dataset:
 @dataclass(frozen=True, slots=True)
 class Table:
     """All rows of one split, in order. `origin` names the file for people, `revision` its content; `places` say where
-    in the file each row stands, if that is known."""
+    in the file each row stands, if that is known; `form` is what the file turned out to be, in words."""
 
     rows: Sequence[Row]
     origin: str
     revision: str
     places: Sequence[str] = ()
+    form: str = ""
 
     def place(self, index: int) -> str:
         """Where a row comes from: the file, and the line or row in it."""

@@ -16,7 +16,6 @@ from ..values import ChoicePrompt, Example, Identity, LogLikelihood, Prompt
 CORRUPT = (ValueError, KeyError, IndexError, TypeError, AttributeError)  # what a row of the wrong shape raises
 UNKNOWN = LogLikelihood(0.0, False, 1)
 NOBODY = Identity("", "")  # a plan's system until one is known: `Plan.of`
-SCORER = "1"  # raised when a change of the engine or of scoring/ may change a score
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ GREEDY = Decoding()
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A run to do. `available` counts the rows that the data holds, `complete` tells whether it holds every subset,
-    `notes` are said to the user."""
+    `notes` are said to the user, `groups` (column -> item -> value) have scores of their own in the report."""
 
     key: RunKey
     items: tuple[Item, ...]
@@ -103,6 +102,7 @@ class Plan:
     decoding: Decoding = GREEDY
     withheld: bool = False
     notes: tuple[str, ...] = ()
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def of(self, system: Identity) -> "Plan":
         """The same questions to another system."""
@@ -191,9 +191,9 @@ def plan(
         window=window,
         decoding=_decoding(items[0].prompt, decoding, benchmark.kind),
         seed=seed,
-        scorer=SCORER,
+        scorer=benchmark.scorer,
         data=source.kind,
-        revision=hashlib.sha256("\n".join(revisions).encode()).hexdigest()[:16],
+        revision=revision_of(revisions),
         system_prompt=system_prompt,
         thinking=thinking,
         sandbox=sandbox if benchmark.kind == "code" else "",
@@ -215,6 +215,11 @@ def plan(
         withheld=benchmark.dataset.withheld,
         notes=tuple(notes),
     )
+
+
+def revision_of(revisions: Sequence[str]) -> str:
+    """One revision of those of all tables that were read, in their order."""
+    return hashlib.sha256("\n".join(revisions).encode()).hexdigest()[:16]
 
 
 def _kept(table: Table, part: Part) -> Table:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -20,7 +20,8 @@ class Report:
 
     `scores` are means over items, or over `subsets` if the view averages so (`average`); `subsets` is empty for a
     benchmark of one. `partial`: `n` is less than the benchmark holds. `cut` prompts lost `cut_tokens` tokens on
-    the left. `thought` items were answered with thinking, of `thinking_tokens` tokens in all.
+    the left. `thought` items were answered with thinking, of `thinking_tokens` tokens in all. `groups` are the scores by
+    column and value of the user's own data; `graded_from` is the run whose answers were graded here, if none were asked.
     """
 
     key: RunKey
@@ -39,6 +40,8 @@ class Report:
     cut_tokens: int = 0
     thought: int = 0
     thinking_tokens: int = 0
+    groups: Mapping[str, Mapping[str, Mapping[str, Score]]] = field(default_factory=dict)
+    graded_from: str = ""
 
     @property
     def score(self) -> Score | None:
@@ -86,6 +89,11 @@ class Report:
             "chance": self.chance,
             "scores": _plain(self.scores),
             "subsets": {subset: _plain(scores) for subset, scores in self.subsets.items()},
+            "groups": {
+                column: {value: _plain(scores) for value, scores in values.items()}
+                for column, values in self.groups.items()
+            },
+            "graded_from": self.graded_from,
             "seconds": usage.seconds,
             "tokens": usage.tokens,
             "tokens_per_second": usage.tokens_per_second,
@@ -105,12 +113,16 @@ class Report:
             "key": RunKey.from_dict(fields["key"]),
             "scores": _scores_from(fields["scores"]),
             "subsets": {subset: _scores_from(scores) for subset, scores in fields["subsets"].items()},
+            "groups": {
+                column: {value: _scores_from(scores) for value, scores in values.items()}
+                for column, values in fields.get("groups", {}).items()
+            },
             "usage": Spent(**{**fields["usage"], "billed": Billed(**billed) if billed else None}),
         }
         return cls(**{**fields, **made})
 
 
-def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent) -> Report:
+def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: str = "") -> Report:
     """The Report of a plan's outcomes, in whatever order they come, one per item."""
     every = sorted(outcomes, key=lambda outcome: outcome.item)
     scored = [outcome for outcome in every if isinstance(outcome, Scored)]
@@ -145,7 +157,17 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent) -> Report:
         cut_tokens=sum(outcome.cut for outcome in scored),
         thought=sum(outcome.thinking_tokens > 0 for outcome in scored),
         thinking_tokens=sum(outcome.thinking_tokens for outcome in scored),
+        groups={column: _grouped(scored, values) for column, values in plan.groups.items()},
+        graded_from=graded_from,
     )
+
+
+def _grouped(outcomes: Sequence[Scored], values: Mapping[str, str]) -> dict[str, dict[str, Score]]:
+    """value -> metric -> score; values in alphabetical order."""
+    groups: dict[str, list[Scored]] = {}
+    for outcome in outcomes:
+        groups.setdefault(values[outcome.item], []).append(outcome)
+    return {value: _means(group) for value, group in sorted(groups.items())}
 
 
 def _means(outcomes: Sequence[Scored]) -> dict[str, Score]:

@@ -12,7 +12,7 @@ from functools import partial
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
 from ..benchmarks.languages import passes, said
-from ..errors import UsageError
+from ..errors import JudgeFailed, UsageError
 from ..models.system import Generate, System
 from ..sandbox import Sandbox
 from ..scoring.repeated import pass_at_k
@@ -170,7 +170,11 @@ def _outcome(plan: Plan, benchmark: Benchmark, item: Item, prompt: Prompt, answe
     if isinstance(prompt, ChoicePrompt):
         return _scored(item, answers, [benchmark.grade(item.example.row, answers)])
     texts = [_answer_of(plan, prompt, answer) for answer in answers if isinstance(answer, Completion)]
-    return _scored(item, answers, [_or_refused(benchmark.grade(item.example.row, (text,)), text) for text in texts])
+    try:
+        grades = [_or_refused(benchmark.grade(item.example.row, (text,)), text) for text in texts]
+    except JudgeFailed as error:
+        return Failed(item.name, item.example.subset, item.cluster, "infra", str(error), answers, error.target)
+    return _scored(item, answers, grades)
 
 
 def _failed(plan: Plan, item: Item, answers: Answers | Failure) -> Failed | None:
@@ -207,6 +211,7 @@ def _scored(item: Item, answers: Answers, grades: list[Grade]) -> Scored:
         extracted=first.extracted,
         answers=answers,
         pooled={metric: sum((grade.pooled[metric] for grade in grades), ()) for metric in first.pooled},
+        judge=tuple(grade.judge for grade in grades if grade.judge),
     )
 
 

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from .canonical import bare, folded
 from .letter import chosen_letter
-from .match import exact_match
+from .number import numbers
+from .thinking import split_thinking
 
 Judge = Callable[[str], str]  # a prompt in, a reply out
 JUDGE_PROMPT = """You grade an answer to a question.
@@ -19,15 +22,39 @@ Does the answer meet the rubric? A. yes  B. no
 Reply with the letter, in the form: Answer: X"""
 RUBRIC = "The answer says the same as the reference answer. Wording, length and politeness do not matter."
 
+# scripts that set no blanks between words, or join particles to them: Thai, Lao, Tibetan, Burmese, Khmer, kana, Han, Hangul
+_UNSPACED = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_LETTER = rf"[^\W{_UNSPACED}]"
+_SPACED = re.compile(_LETTER)
+
 
 def exact(reply: str, answer: str) -> bool:
-    """Equal but for case, punctuation and outer white space."""
-    return exact_match(reply.strip(), answer.strip(), ignore_case=True, ignore_punctuation=True)
+    """The same text but for case, spelling in Unicode, blanks, the kind of quotation marks, and what encloses all of it."""
+    return bare(folded(reply)) == bare(folded(answer))
 
 
 def contains(reply: str, answer: str) -> bool:
-    """The answer's words stand in the reply, whatever the case."""
-    return re.search(rf"(?<!\w){re.escape(answer.strip())}(?!\w)", reply, re.IGNORECASE) is not None
+    """The answer stands in the reply, whatever the case; as a word or number of its own, where its script has words."""
+    wanted = folded(answer)
+    return re.search(f"{_before(wanted)}{re.escape(wanted)}{_behind(wanted)}", folded(reply)) is not None
+
+
+def _before(wanted: str) -> str:
+    """What must not stand before: more of the word, of the number, of the operator."""
+    if re.match(r"[-+]?\.?\d", wanted):
+        signless = "" if wanted[0] in "-+" else r"(?<![^\w)]-)(?<!\A-)"
+        return rf"(?<!{_LETTER})(?<!\d[.,]){signless}"
+    return rf"(?<!{_LETTER})" if _SPACED.match(wanted) else r"(?<![<>=!])" if wanted[0] in "<>=!" else ""
+
+
+def _behind(wanted: str) -> str:
+    last = wanted[-1]
+    if last.isdigit():
+        return rf"(?!{_LETTER}|[.,]\d)"
+    return rf"(?!{_LETTER}|\+\+|#)" if _SPACED.match(last) else r"(?![<>=+])" if last in "<>=+" else ""
 
 
 def pattern(reply: str, answer: str) -> bool:
@@ -35,16 +62,10 @@ def pattern(reply: str, answer: str) -> bool:
     return re.search(answer, reply) is not None
 
 
-def number(text: str) -> float | None:
-    """The last number in a text; thousands may be set apart by commas."""
-    found = re.findall(r"-?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|-?\.\d+", text)
-    return float(found[-1].replace(",", "")) if found else None
-
-
 def numeric(reply: str, answer: str) -> bool:
-    """The last number of the reply equals that of the answer, to one part in a million."""
-    got, expected = number(reply), number(answer)
-    return got is not None and expected is not None and abs(got - expected) <= 1e-6 * max(1.0, abs(expected))
+    """The last number of the reply equals that of the answer: integers exactly, others to one part in a million."""
+    got, expected = numbers(reply), numbers(answer)
+    return bool(got and expected) and got[-1].equals(expected[-1])
 
 
 SCORERS: Mapping[str, Callable[[str, str], bool]] = {
@@ -53,10 +74,20 @@ SCORERS: Mapping[str, Callable[[str, str], bool]] = {
     "regex": pattern,
     "numeric": numeric,
 }
+# raised with every change that may give another score to the same reply; each begins new runs
+VERSIONS: Mapping[str, str] = {"exact": "2", "contains": "2", "regex": "1", "numeric": "2", "judge": "2"}
 
 
-def judged(judge: Judge, rubric: str, question: str, reference: str, answer: str) -> bool | None:
-    """What the judge says; None if its reply names no letter."""
-    prompt = JUDGE_PROMPT.format(question=question, reference=reference, answer=answer, rubric=rubric)
-    letter = chosen_letter(judge(prompt), "AB")
-    return None if letter is None else letter == "A"
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a judge said. `right` is None where its reply settles nothing: that is the judge's failure, not the system's."""
+
+    right: bool | None
+    reply: str
+
+
+def judged(judge: Judge, rubric: str, question: str, reference: str, answer: str) -> Judgement:
+    """Ask the judge; its thinking is not read for a verdict."""
+    said = judge(JUDGE_PROMPT.format(question=question, reference=reference, answer=answer, rubric=rubric))
+    letter = chosen_letter(split_thinking(said)[1], "AB")
+    return Judgement(None if letter is None else letter == "A", said)

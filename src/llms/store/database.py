@@ -49,12 +49,18 @@ def _endpoints(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE endpoints (name TEXT PRIMARY KEY, probed TEXT NOT NULL, facts TEXT NOT NULL)")
 
 
+def _grading(db: sqlite3.Connection) -> None:
+    """The run whose answers a run took over, to grade them in another way (NULL: its own were asked)."""
+    db.execute("ALTER TABLE runs ADD COLUMN graded_from TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _runs,
     _spending,
     _endpoints,
     conversations,
     memory_and_teams,
+    _grading,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {

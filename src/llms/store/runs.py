@@ -5,7 +5,7 @@ Everything that came from outside (texts, targets, answers) is kept as ASCII JSO
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -35,6 +35,7 @@ FREE, NOTHING = Decimal(0), Billed()
 @dataclass(frozen=True, slots=True)
 class StoredRun:
     """A run as listed. `outcomes` are stored; `report` covers those of the last attempt that ended (None: none did).
+    `graded_from` is the run whose answers were graded again here.
 
     Times are ISO 8601, UTC.
     """
@@ -46,6 +47,7 @@ class StoredRun:
     attempts: int
     outcomes: int
     report: Report | None
+    graded_from: str = ""
 
     @property
     def unfinished(self) -> bool:
@@ -65,19 +67,28 @@ class Attempt:
 class Runs(Database):
     """The runs of one database file: `Runs(settings.database())`, a context manager."""
 
-    def begin(self, key: RunKey, fresh: bool = False) -> int:
-        """Start an attempt at the run of `key`, made if need be (`fresh`: what it had is deleted); its number."""
+    def begin(self, key: RunKey, fresh: bool = False, graded_from: str | None = None) -> int:
+        """Start an attempt at the run of `key`, made if need be (`fresh`: what it had is deleted); its number.
+
+        `graded_from` names the run whose answers a new run takes over.
+        """
         now = _now()
         with self.transaction() as db:
             if fresh:
                 self._remove(key.run)
             db.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, NULL) ON CONFLICT (run) DO UPDATE SET updated = excluded.updated",
-                (key.run, json.dumps(asdict(key)), now, now),
+                "INSERT INTO runs (run, key, created, updated, graded_from) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (run) DO UPDATE SET updated = excluded.updated",
+                (key.run, json.dumps(asdict(key)), now, now, graded_from),
             )
             return db.execute(
                 "INSERT INTO attempts (run, started) VALUES (?, ?) RETURNING id", (key.run, now)
             ).fetchone()[0]
+
+    def graded_from(self, run: str) -> str:
+        """The run whose answers were graded again as `run`; empty for one that was asked."""
+        found = [name for (name,) in self.read("SELECT graded_from FROM runs WHERE run = ?", (run,))]
+        return (found[0] if found else None) or ""
 
     def known(self, run: str) -> dict[str, bool]:
         """Item name -> whether it is Scored, for every stored outcome of a run."""
@@ -94,14 +105,17 @@ class Runs(Database):
         seconds: float,
         cost: Decimal | None = FREE,
         billed: Billed = NOTHING,
+        asked: bool = True,
     ) -> None:
         """Store one outcome, durable on return, and the attempt's running totals of seconds, cost and billed tokens.
 
-        `position` is the item's place among those asked; samples come in the order of subsets that it tells.
+        `position` is the item's place among those asked; samples come in the order of subsets that it tells. Tokens of
+        answers that were not asked for in this attempt are not counted.
         """
         header = json.dumps([prompt.description, prompt.header])
         digest = hashlib.sha256(header.encode()).hexdigest()
         status, tokens = (outcome.status, outcome.tokens) if isinstance(outcome, Scored) else (outcome.kind, 0)
+        tokens = tokens if asked else 0
         with self.transaction() as db:
             db.execute("INSERT INTO headers (digest, text) VALUES (?, ?) ON CONFLICT DO NOTHING", (digest, header))
             db.execute(
@@ -220,7 +234,7 @@ class Runs(Database):
     def _list(self, where: str, *values: str) -> list[StoredRun]:
         rows = self.read(
             "SELECT run, key, created, updated, (SELECT COUNT(*) FROM attempts a WHERE a.run = r.run), "
-            "(SELECT COUNT(*) FROM outcomes o WHERE o.run = r.run), report "
+            "(SELECT COUNT(*) FROM outcomes o WHERE o.run = r.run), report, graded_from "
             f"FROM runs r {where} ORDER BY updated DESC, rowid DESC",
             values,
         )
@@ -233,8 +247,9 @@ class Runs(Database):
                 attempts,
                 outcomes,
                 Report.from_dict(json.loads(report)) if report else None,
+                graded_from or "",
             )
-            for run, key, created, updated, attempts, outcomes, report in rows
+            for run, key, created, updated, attempts, outcomes, report, graded_from in rows
         ]
 
 
@@ -293,17 +308,25 @@ def _load_prompt(header: str, fields: Mapping[str, Any]) -> Prompt:
 def _dump_outcome(outcome: Outcome) -> str:
     """The fields by name; answers by position, as their dataclass orders them."""
     if isinstance(outcome, Failed):
-        return json.dumps({"failed": astuple(outcome)})
-    *fields, answers, pooled = astuple(outcome)
-    kind = "completion" if outcome.completions else "choices"
-    return json.dumps({"scored": fields, kind: answers, **({"pooled": pooled} if pooled else {})})
+        *fields, answers, target = astuple(outcome)
+        kept = {_kind(outcome.answers): answers, "target": target} if answers else {}
+        return json.dumps({"failed": fields, **kept})
+    *fields, answers, pooled, judge = astuple(outcome)
+    further = {name: value for name, value in (("pooled", pooled), ("judge", judge)) if value}
+    return json.dumps({"scored": fields, _kind(outcome.answers): answers, **further})
+
+
+def _kind(answers: Sequence[LogLikelihood | Completion]) -> str:
+    return "completion" if isinstance(answers[0], Completion) else "choices"
 
 
 def _load_outcome(fields: Mapping[str, Any]) -> Outcome:
-    if "failed" in fields:
-        return Failed(*fields["failed"])
-    item, subset, cluster, status, scores, target, extracted = fields["scored"]
     texts = tuple(Completion(*answer) for answer in fields.get("completion", ()))
     choices = tuple(LogLikelihood(*answer) for answer in fields.get("choices", ()))
+    if "failed" in fields:
+        item, subset, cluster, kind, reason = fields["failed"]
+        return Failed(item, subset, cluster, kind, reason, texts or choices, fields.get("target", ""))
+    item, subset, cluster, status, scores, target, extracted = fields["scored"]
     pooled = {metric: tuple(values) for metric, values in fields.get("pooled", {}).items()}
-    return Scored(item, subset, cluster, status, scores, target, extracted, texts or choices, pooled)
+    judge = tuple(fields.get("judge", ()))
+    return Scored(item, subset, cluster, status, scores, target, extracted, texts or choices, pooled, judge)

@@ -13,13 +13,14 @@ from ..models.system import Model
 from ..store.runs import Runs
 from .cost import about
 from .evaluate import Options, choose, make_plan, not_run, suited
+from .own_data import understood
 from .system import load
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run will take: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
-    (None: unknown). `how` the system will answer; `problem` is why it cannot be asked."""
+    (None: unknown). `how` the system will answer; `problem` is why it cannot be asked; `notes` say what was understood."""
 
     plan: Plan
     items: int
@@ -29,6 +30,7 @@ class Estimate:
     cost: float | None = 0.0
     how: str = ""
     problem: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Estimate]:
@@ -45,7 +47,10 @@ def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> 
                     seconds = expected.tokens / speed if speed else None
                     cost = None if expected.cost is None else float(expected.cost)
                     how, problem = _how(benchmark, options), _problem(model, benchmark, made)
-                    yield Estimate(made, len(todo), expected.tokens, seconds, speed is not None, cost, how, problem)
+                    notes = tuple(understood(source, benchmark, made))
+                    yield Estimate(
+                        made, len(todo), expected.tokens, seconds, speed is not None, cost, how, problem, notes
+                    )
 
 
 def _how(benchmark: Benchmark, options: Options) -> str:

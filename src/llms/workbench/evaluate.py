@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from .. import settings
-from ..benchmarks.benchmark import Benchmark, Draw
+from ..benchmarks.benchmark import Benchmark
 from ..benchmarks.catalogue import CATALOGUE, find, find_view
 from ..benchmarks.fresh import Fresh, is_fresh
 from ..benchmarks.languages import missing, unusable
-from ..benchmarks.own import Scorer, declare
 from ..benchmarks.twin import twin
 from ..data import Source, open_source
-from ..data.own import is_file, read
+from ..data.own import is_file
 from ..errors import BudgetExceeded, UnknownName, UsageError
 from ..evaluation.plan import GREEDY, NOBODY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
@@ -25,42 +23,12 @@ from ..evaluation.run import check, run
 from ..models.ledger import Ledger
 from ..models.system import Model
 from ..sandbox import Sandbox
-from ..scoring.open import RUBRIC
 from ..store.runs import Runs
-from ..values import ChoicePrompt, Message, Outcome, Prompt, Score, Scored
+from ..values import ChoicePrompt, Outcome, Prompt, Score, Scored
 from .cost import about
+from .options import Options
+from .own_data import choose_own, groups_of, refuse_own_options, understood
 from .system import load
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to evaluate. None leaves a choice to the view, the settings, the machine or the system.
-
-    `chat_template` None: off, but for systems that are reached through chat only. `budget` in US dollars is for all
-    systems and benchmarks together, a judge included.
-    """
-
-    view: str = "default"
-    limit: int | None = None
-    shots: int | None = None
-    draw: Draw | None = None
-    data: str | None = None
-    chat_template: bool | None = None
-    window: Literal["cut", "strict"] = "cut"
-    fresh: bool = False
-    retry_failed: bool = False
-    workers: int | None = None
-    samples: int = 1
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    system_prompt: str = ""
-    thinking: int = 0
-    sandbox: bool = True
-    scorer: str = "exact"
-    judge: str = ""
-    rubric: str = ""
-    budget: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +52,9 @@ def choose(
     """
     data = options.data or settings.data()
     if data and is_file(data):
-        table = read(Path(data), patterns=options.scorer == "regex")
-        if [name for name in names if name not in ("all", table.name)]:
-            raise UsageError(f"--data {data} is a benchmark of its own; leave out -b")
-        if table.choices and options.scorer != "exact":
-            raise UsageError(
-                f"{data} has choices, of which one is right; --scorer {options.scorer} is for open answers"
-            )
-        return table, [declare(table, _scorer(options, ledger, opened))]
-    if options.scorer != "exact":
-        raise UsageError("--scorer is for a file of your own (--data FILE); benchmarks have their own scorers")
+        table, benchmark = choose_own(data, names, options, load, ledger, opened or ExitStack())
+        return table, [benchmark]
+    refuse_own_options(options)
     source: Source = Fresh(data) if data and is_fresh(data) else open_source(data)
     of_view = [b for b in CATALOGUE.values() if options.view in b.views]
     if not of_view:
@@ -105,26 +66,6 @@ def choose(
     for benchmark in chosen:
         find_view(benchmark, options.view)
     return source, chosen
-
-
-def _scorer(options: Options, ledger: Ledger | None, opened: ExitStack | None) -> Scorer:
-    """The user's scorer; a judge is a model, loaded when the first answer is graded."""
-    if options.scorer != "judge":
-        if options.judge or options.rubric:
-            raise UsageError("--judge and --rubric go with --scorer judge")
-        return Scorer(options.scorer)
-    if not options.judge:
-        raise UsageError("--scorer judge needs a model to judge: --judge NAME")
-    judge = load(options.judge)
-    judge.ledger = ledger or judge.ledger
-    if opened:
-        opened.callback(judge.close)
-
-    def answer(prompt: str) -> str:
-        asked = [Message("user", prompt)] if judge.capabilities.chat else prompt
-        return judge.generate([asked], max_tokens=256)[0].text
-
-    return Scorer("judge", answer, options.judge, options.rubric or RUBRIC)
 
 
 def _has_rows(benchmark: Benchmark, source: Source, options: Options) -> bool:
@@ -177,7 +118,7 @@ def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Optio
         thinking=options.thinking,
         sandbox="isolated" if options.sandbox else "none",
     )
-    return questions.of(model.identity)
+    return replace(questions.of(model.identity), groups=groups_of(source, options.by))
 
 
 def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Progress | Report]:
@@ -207,6 +148,9 @@ def _evaluate_all(
         model.check()
         opened.callback(model.close)
     plans = [[(b, make_plan(model, b, source, options)) for b in suited(model, benchmarks, names)] for model in models]
+    for benchmark, made in (each for mine in plans for each in mine):
+        for note in understood(source, benchmark, made):
+            yield Progress("", benchmark.name, 0, 0, note=note)
     with Runs(settings.database()) as store:
         for model, mine in zip(models, plans, strict=True):
             for benchmark, made in mine:
@@ -233,6 +177,7 @@ def evaluate_plan(
     """Ask what is not stored yet, store each outcome; progress after each, the Report of all that is stored at the end."""
     key = made.key
     attempt = store.begin(key, options.fresh)
+    graded_from = store.graded_from(key.run)
     known = store.known(key.run)
     todo = [
         item
@@ -269,7 +214,7 @@ def evaluate_plan(
         store.end(attempt, seconds, model.peak_memory_bytes, used.total, used.billed)
         if model.note != said:
             yield Progress(key.system.name, key.benchmark, done, total, resumed, model.note)
-    summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run))
+    summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), graded_from)
     store.save_report(summary)
     yield summary
     if stopped:
@@ -367,10 +312,15 @@ def evaluate(
     judge: str = "",
     rubric: str = "",
     budget: float | None = None,
+    prompt: str | None = None,
+    stop: Sequence[str] | None = None,
+    max_tokens: int | None = None,
+    by: Sequence[str] = (),
 ) -> Evaluation:
     """Run `benchmarks` on a model (or the name of one) and keep the results; what is stored already is not asked again.
 
-    A benchmark of your own is a Benchmark (see llms.benchmarks.benchmark), its rows in the folder `data`.
+    A benchmark of your own is a Benchmark (see llms.benchmarks.benchmark), its rows in the folder `data`. Of a file of your
+    own, `prompt` is a template with `{column}` fields, and scores are grouped `by` its metadata columns.
     `budget` caps what requests may cost, in US dollars. Raises BudgetExceeded when it is used up; what was scored is kept.
     """
     options = Options(
@@ -389,6 +339,10 @@ def evaluate(
         judge=judge,
         rubric=rubric,
         budget=budget,
+        prompt=prompt,
+        stop=None if stop is None else tuple(stop),
+        max_tokens=max_tokens,
+        by=tuple(by),
     )
     if isinstance(benchmarks, str):
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")

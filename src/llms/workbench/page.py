@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
-from ..values import ChoicePrompt, Outcome, Prompt, Scored
+from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
 from .runs import marks
 
 MOST_ITEMS = 1000
@@ -17,7 +17,7 @@ MOST_ITEMS = 1000
 @dataclass(frozen=True, slots=True)
 class Shown:
     """One item on the page. `kind` is right, wrong, unparsed or failed; `choices` are (mark, log-probability, text): > what
-    was picked, = what is right; `texts` are (thinking, answer)."""
+    was picked, = what is right; `texts` are (thinking, answer); `judge` is what a judge said of each."""
 
     item: str
     kind: str
@@ -28,6 +28,7 @@ class Shown:
     extracted: str
     target: str
     scores: str
+    judge: tuple[str, ...] = ()
 
 
 def run_page(report: Report, outcomes: Iterable[tuple[Prompt, Outcome]]) -> str:
@@ -45,7 +46,8 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> Shown:
     else:
         text, continuations = prompt.text, []
     if not isinstance(outcome, Scored):
-        return Shown(outcome.item, "failed", header, text, (), (), outcome.reason, "", "")
+        texts = tuple(split_thinking(answer.text) for answer in outcome.answers if isinstance(answer, Completion))
+        return Shown(outcome.item, "failed", header, text, (), texts, outcome.reason, outcome.target, "")
     right = outcome.scores.get(report.headline, 0.0) >= 1
     kind = "unparsed" if outcome.status in ("unparsed", "truncated") else "right" if right else "wrong"
     scores = ", ".join(f"{name} {value:.3g}" for name, value in outcome.scores.items())
@@ -54,7 +56,8 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> Shown:
         found = zip(marks(prompt, outcome), outcome.choices, continuations, strict=True)
         choices = tuple((">" * picked + "=" * right, answer.logprob, text) for (picked, right), answer, text in found)
     texts = tuple(split_thinking(completion.text) for completion in outcome.completions)
-    return Shown(outcome.item, kind, header, text, choices, texts, outcome.extracted or "", outcome.target, scores)
+    extracted = outcome.extracted or ""
+    return Shown(outcome.item, kind, header, text, choices, texts, extracted, outcome.target, scores, outcome.judge)
 
 
 def page(reports: Sequence[Report], items: Sequence[Shown] = ()) -> str:
@@ -67,8 +70,22 @@ def page(reports: Sequence[Report], items: Sequence[Shown] = ()) -> str:
     systems = list(dict.fromkeys(report.key.system.name for report in reports))
     counts = Counter(item.kind for item in items)
     identities = [_identity(report) for report in reports]
+    groups = [
+        [
+            (f"{column} = {value}", scores)
+            for column, values in report.groups.items()
+            for value, scores in values.items()
+        ]
+        for report in reports
+    ]
     return template.render(
-        reports=reports, systems=systems, items=items, counts=counts, most=MOST_ITEMS, identities=identities
+        reports=reports,
+        systems=systems,
+        items=items,
+        counts=counts,
+        most=MOST_ITEMS,
+        identities=identities,
+        groups=groups,
     )
 
 
@@ -76,5 +93,5 @@ def _identity(report: Report) -> list[tuple[str, str]]:
     """Everything that may change an answer or its score, by name; what is empty is left out."""
     key = asdict(report.key)
     system = {f"system, {name}": value for name, value in key.pop("system").items()}
-    named = {"run": report.key.run, **system, **key, "average": report.average}
+    named = {"run": report.key.run, **system, **key, "average": report.average, "graded from": report.graded_from}
     return [(name.replace("_", " "), str(value)) for name, value in named.items() if value not in ("", {}, None)]

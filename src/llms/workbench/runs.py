@@ -12,7 +12,7 @@ from ..data import open_source
 from ..errors import UsageError
 from ..evaluation.plan import plan
 from ..store.runs import Runs, StoredRun
-from ..values import ChoicePrompt, Outcome, Prompt, Scored
+from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
 
 
 def all_runs() -> list[StoredRun]:
@@ -78,11 +78,15 @@ def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
         shown = [{"context": prompt.context}]
     row: dict[str, Any] = {"item": outcome.item, "subset": outcome.subset}
     if not isinstance(outcome, Scored):
-        return {**row, "status": outcome.kind, "prompt": shown, "reason": outcome.reason}
+        texts = [answer.text for answer in outcome.answers if isinstance(answer, Completion)]
+        kept = {"text": texts[0]} if texts else {}
+        return {**row, "status": outcome.kind, "prompt": shown, "reason": outcome.reason, **kept}
     if outcome.completions:
         answers: dict[str, Any] = {"text": outcome.completions[0].text, "thinking_tokens": outcome.thinking_tokens}
         if len(outcome.completions) > 1:
             answers["texts"] = [completion.text for completion in outcome.completions]
+        if outcome.judge:
+            answers["judge"] = list(outcome.judge)
     else:
         answers = {"logprob": [a.logprob for a in outcome.choices], "greedy": [a.greedy for a in outcome.choices]}
     return {

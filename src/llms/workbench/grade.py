@@ -1,0 +1,216 @@
+"""The verb `grade`: the answers of a stored run under another scorer, or the present one; the model is not asked."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal, cast
+
+from .. import settings
+from ..benchmarks.benchmark import Benchmark
+from ..benchmarks.catalogue import find
+from ..benchmarks.fresh import Fresh, is_fresh
+from ..benchmarks.own import Asking, Scorer, check_answers, declare, of_version, open_benchmark
+from ..benchmarks.twin import SUFFIX, twin
+from ..data import Source, open_source
+from ..data.own import OwnTable, read
+from ..errors import BudgetExceeded, UsageError
+from ..evaluation.plan import Decoding, Item, Plan, plan
+from ..evaluation.replay import Replay
+from ..evaluation.report import Report, report
+from ..evaluation.run import run as graded
+from ..models.ledger import Ledger
+from ..sandbox import Sandbox
+from ..store.runs import Runs, StoredRun
+from ..values import Example, Failed, GenerationPrompt, Outcome, Prompt, Scored
+from .evaluate import Progress, withhold
+from .own_data import groups_of, scorer_of
+from .system import load
+
+Stored = dict[str, tuple[Prompt, Outcome]]
+USUAL = ("Question: ", "\nAnswer:")  # what stands around a question that is asked as usual
+
+
+@dataclass(frozen=True, slots=True)
+class Regrade:
+    """How to grade again. `data` is where the rows lie, if the run cannot tell; no `scorer`: the run's own."""
+
+    scorer: str = ""
+    judge: str = ""
+    rubric: str = ""
+    data: str = ""
+    budget: float | None = None
+    by: tuple[str, ...] = ()
+
+
+def grade(name: str, how: Regrade) -> Iterator[Progress | Report]:
+    """Grade the run `name` again: progress, then the Report of a new run that differs in the scorer only.
+
+    Where the scorer is the one that the run has, only what it could not grade (a judge's failures) is graded again, in
+    place. Raises UsageError where the rows are needed and not those of the run, or its texts were withheld.
+    """
+    with ExitStack() as opened:
+        store = opened.enter_context(Runs(settings.database()))
+        yield from _grade(store, store.find(name), how, opened)
+
+
+def _grade(store: Runs, run: StoredRun, how: Regrade, opened: ExitStack) -> Iterator[Progress | Report]:
+    ledger = Ledger(None if how.budget is None else Decimal(str(how.budget)))
+    stored: Stored = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(run.run)}
+    if not stored:
+        raise UsageError(f"run {run.run} has no outcome to grade; finish it with the llms eval command that began it")
+    made, benchmark = (_own if run.key.data == "file" else _public)(run, stored, how, ledger, opened)
+    made, key = replace(made, available=run.report.available if run.report else made.available), made.key
+    if made.withheld and benchmark.kind != "choice":
+        raise UsageError(f"run {run.run} cannot be graded again: the texts of {benchmark.name} are not stored")
+    same = key == run.key
+    known = {} if same else store.known(key.run)
+    items = [item for item in made.items if item.name in stored and not known.get(item.name, False)]
+    todo = [item for item in items if _gradable(stored[item.name][1], same)]
+    if same and not todo:
+        raise UsageError(
+            f"run {run.run} is graded by this scorer already ({key.version}, scorer {key.scorer}); nothing to do"
+        )
+    attempt = store.begin(key, graded_from=None if same else run.run)
+    source = store.graded_from(key.run)
+    places = {item.name: place for place, item in enumerate(made.items)}
+    done, seconds, stopped, started = len(made.items) - len(todo), 0.0, None, time.perf_counter()
+    for item in items:
+        prompt, outcome = stored[item.name]
+        if isinstance(outcome, Failed) and not outcome.answers and not same:
+            store.add(key.run, attempt, places[item.name], prompt, outcome, 0.0)
+    replay = Replay(key.system, (_answers(stored[item.name][1]) for item in todo))
+    box = Sandbox(key.sandbox == "isolated") if benchmark.kind == "code" else None
+    try:
+        for item, _, outcome in graded(made, benchmark, replay, todo, box):
+            prompt, seconds, used = stored[item.name][0], time.perf_counter() - started, ledger.tally
+            if made.withheld:
+                _, outcome = withhold(item, prompt, outcome)
+            store.add(
+                key.run, attempt, places[item.name], prompt, outcome, seconds, used.total, used.billed, asked=False
+            )
+            done += 1
+            yield Progress(key.system.name, key.benchmark, done, len(made.items))
+    except BudgetExceeded as error:
+        stopped = error
+    store.end(attempt, seconds, 0, ledger.tally.total, ledger.tally.billed)
+    summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), source)
+    store.save_report(summary)
+    yield summary
+    if stopped:
+        raise stopped
+
+
+def _answers(outcome: Outcome):
+    return outcome.answers
+
+
+def _gradable(outcome: Outcome, same: bool) -> bool:
+    """Whether there are answers to grade; where the scorer stays, such as have no grade."""
+    return bool(outcome.answers) and not (same and isinstance(outcome, Scored))
+
+
+def _own(run: StoredRun, stored: Stored, how: Regrade, ledger: Ledger, opened: ExitStack) -> tuple[Plan, Benchmark]:
+    """A run of one's own file: by its rows if `data` is given, else by the answers that were stored as right."""
+    key = run.key
+    table = read(Path(how.data)) if how.data else None
+    letters = key.benchmark.endswith(SUFFIX)
+    if letters or key.decoding == "loglikelihood":
+        if how.scorer:
+            raise UsageError(f"run {run.run} has choices, of which one is right; --scorer is for open answers")
+        if table is None:
+            raise UsageError(f"run {run.run} has choices, which are not stored with their key; add --data FILE")
+        benchmark = declare(table, None, of_version(key.version)[0])
+        benchmark = twin(benchmark) if letters else benchmark
+        return _planned(run, table, benchmark, how), benchmark
+    asking, before = of_version(key.version)
+    scorer = _scorer(before, how, ledger, opened)
+    if table:
+        benchmark = declare(table, scorer, asking)
+        return _planned(run, table, benchmark, how), benchmark
+    if how.by:
+        raise UsageError("--by needs the columns of the file; add --data FILE")
+    benchmark = open_benchmark(key.benchmark, "", len(stored), scorer, asking)
+    items = tuple(_item(run, prompt, outcome, scorer, asking) for prompt, outcome in stored.values())
+    new = replace(key, version=benchmark.version, scorer=benchmark.scorer)
+    return Plan(new, items, len(items), scorer.metric, "micro", 0.0, decoding=_decoding(run)), benchmark
+
+
+def _scorer(before: str, how: Regrade, ledger: Ledger, opened: ExitStack) -> Scorer:
+    """The scorer asked for, or the run's own."""
+    judged = before.startswith("judged by ")
+    judge, rubric = how.judge, how.rubric
+    name = how.scorer or ("judge" if judged or judge else before)
+    if name == "judge" and judged:
+        model, _, words = before.removeprefix("judged by ").partition(": ")
+        judge, rubric = judge or model, rubric or words
+    return scorer_of(name, judge, rubric, load, ledger, opened)
+
+
+def _item(run: StoredRun, prompt: Prompt, outcome: Outcome, scorer: Scorer, asking: Asking) -> Item:
+    """An item as far as its outcome tells."""
+    assert isinstance(prompt, GenerationPrompt)
+    question, answers = prompt.context, tuple(outcome.target.split(" | "))
+    if scorer.name == "judge":
+        before, behind = USUAL
+        if asking.prompt is not None or not (question.startswith(before) and question.endswith(behind)):
+            raise UsageError(f"a judge needs the questions of run {run.run} as they stand in the file; add --data FILE")
+        question = question.removeprefix(before).removesuffix(behind)
+    if outcome.answers:
+        check_answers(answers, scorer.name, f"run {run.run}, {outcome.item}")
+    index = int(outcome.item.rpartition("/")[2])
+    row = {"question": question, "answer": answers[0], "answers": answers}
+    return Item(Example(outcome.subset, index, row), prompt, outcome.cluster)
+
+
+def _public(run: StoredRun, stored: Stored, how: Regrade, ledger: Ledger, opened: ExitStack) -> tuple[Plan, Benchmark]:
+    """A run of a benchmark: by its rows, under the version that its scorer has now."""
+    if how.scorer or how.judge or how.rubric or how.by:
+        raise UsageError(
+            f"{run.key.benchmark} has its own scorer; --scorer, --judge and --by are for runs of a file of your own"
+        )
+    data = how.data or {"sample": "sample", "hub": "hub"}.get(run.key.data, "")
+    if not data:
+        raise UsageError(f"run {run.run} was made of a {run.key.data}; say which: --data")
+    benchmark = find(run.key.benchmark)
+    source: Source = Fresh(data) if is_fresh(data) else open_source(data)
+    return _planned(run, source, benchmark, how), benchmark
+
+
+def _planned(run: StoredRun, source: Source, benchmark: Benchmark, how: Regrade) -> Plan:
+    """The plan of the run, made again. Raises UsageError if it is not the same but for the scorer."""
+    key = run.key
+    made = plan(
+        benchmark,
+        key.view,
+        benchmark.views[key.view],
+        source,
+        key.system,
+        shots=key.shots,
+        draw_how="harness" if key.draw == "harness" else "fixed",
+        chat_template=key.chat_template,
+        window=cast(Literal["cut", "strict"], key.window),
+        seed=key.seed,
+        decoding=_decoding(run),
+        system_prompt=key.system_prompt,
+        thinking=key.thinking,
+        sandbox=key.sandbox,
+    )
+    version = made.key.version if isinstance(source, OwnTable) else key.version
+    if (made.key.data, made.key.revision) != (key.data, key.revision):
+        raise UsageError(
+            f"run {run.run} was made of other rows than {how.data or source.kind} holds; name its own by --data"
+        )
+    if made.key != replace(key, version=version, scorer=made.key.scorer):
+        raise UsageError(f"run {run.run} was asked otherwise than {benchmark.name} asks now; ask again with llms eval")
+    return replace(made, groups=groups_of(source, how.by))
+
+
+def _decoding(run: StoredRun) -> Decoding:
+    if run.key.decoding == "loglikelihood":
+        return Decoding()
+    fields = json.loads(run.key.decoding)
+    return Decoding(fields["samples"], fields["temperature"], fields["top_p"])

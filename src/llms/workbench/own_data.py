@@ -1,0 +1,125 @@
+"""The user's own file as a benchmark: its scorer, its groups, and what was understood of it, said before anything is asked."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from ..benchmarks.benchmark import Benchmark
+from ..benchmarks.own import Asking, Scorer, ambiguous, declare, of_version
+from ..data import Source
+from ..data.own import OwnTable, read
+from ..errors import JudgeFailed, ModelError, UsageError
+from ..evaluation.plan import Plan
+from ..models.ledger import Ledger
+from ..models.system import Model
+from ..scoring.open import RUBRIC
+from ..values import ChoicePrompt, Message
+from .options import Options
+
+Load = Callable[[str], Model]
+SHOWN = 400  # characters of a text that is shown
+NOTICES = 3  # ambiguous rows that are named one by one
+OWN_ONLY = {
+    "scorer": "exact",
+    "prompt": None,
+    "stop": None,
+    "max_tokens": None,
+    "by": (),
+}  # what is for one's own file only
+
+
+def choose_own(
+    data: str, names: Sequence[str | Benchmark], options: Options, load: Load, ledger: Ledger | None, opened: ExitStack
+) -> tuple[OwnTable, Benchmark]:
+    """The file and the benchmark it is. A judge is loaded by `load`, paid from `ledger` and closed with `opened`."""
+    table = read(Path(data))
+    if [name for name in names if name not in ("all", table.name)]:
+        raise UsageError(f"--data {data} is a benchmark of its own; leave out -b")
+    if table.choices and options.scorer != "exact":
+        raise UsageError(f"{data} has choices, of which one is right; --scorer {options.scorer} is for open answers")
+    for column in options.by:
+        if column not in table.metadata:
+            known = f"its metadata: {', '.join(table.metadata)}" if table.metadata else "it has no further columns"
+            raise UsageError(f"{data} has no column {column!r} to group by; {known}")
+    scorer = scorer_of(options.scorer, options.judge, options.rubric, load, ledger, opened)
+    return table, declare(table, scorer, Asking(options.prompt, options.stop, options.max_tokens))
+
+
+def refuse_own_options(options: Options) -> None:
+    """Raise UsageError where an option for one's own file is given without one."""
+    for name, usual in OWN_ONLY.items():
+        if getattr(options, name) != usual:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is for a file of your own (--data FILE); benchmarks have their own ways")
+
+
+def scorer_of(name: str, judge: str, rubric: str, load: Load, ledger: Ledger | None, opened: ExitStack) -> Scorer:
+    """The user's scorer; a judge is a model, checked now and loaded when the first answer is graded."""
+    if name != "judge":
+        if judge or rubric:
+            raise UsageError("--judge and --rubric go with --scorer judge")
+        return Scorer(name)
+    if not judge:
+        raise UsageError("--scorer judge needs a model to judge: --judge NAME")
+    model = load(judge)
+    model.ledger = ledger or model.ledger
+    model.check()
+    opened.callback(model.close)
+
+    def answer(prompt: str) -> str:
+        asked = [Message("user", prompt)] if model.capabilities.chat else prompt
+        try:
+            return model.generate([asked], max_tokens=256)[0].text
+        except ModelError as error:
+            raise JudgeFailed(f"the judge {judge} gave no answer: {error}") from error
+
+    return Scorer("judge", answer, judge, rubric or RUBRIC)
+
+
+def groups_of(source: Source, by: Sequence[str]) -> dict[str, dict[str, str]]:
+    """column -> item -> the item's value there, of one's own file."""
+    if not isinstance(source, OwnTable):
+        return {}
+    rows = source.content.rows
+    return {column: {f"{source.name}/{i}": _value(row[column]) for i, row in enumerate(rows)} for column in by}
+
+
+def _value(cell: object) -> str:
+    return str(cell).strip() or "(none)"
+
+
+def understood(source: Source, benchmark: Benchmark, made: Plan) -> list[str]:
+    """What was made of one's own file: its form, row 1 with what is right, the prompt as sent, how ambiguous cells were read."""
+    if not isinstance(source, OwnTable):
+        return []
+    scorer = "" if source.choices else of_version(made.key.version)[1]
+    row, prompt = made.items[0].example.row, made.items[0].prompt
+    if isinstance(prompt, ChoicePrompt):
+        text, ends = prompt.contexts[0], "then each choice is scored"
+    else:
+        asked = benchmark.chat(row) if made.key.chat_template and benchmark.chat else prompt
+        text, ends = asked.text, f"then at most {asked.max_tokens} tokens{_until(asked.stop)}"
+    if source.choices:
+        right = "".join(f"\n  {'=' if i == row['answer'] else ' '} {choice}" for i, choice in enumerate(row["choices"]))
+    else:
+        right = " " + " | ".join(row["answers"])
+    graded = "" if source.choices else f"; scored by {scorer}"
+    named = f"; metadata: {', '.join(source.metadata)}" if source.metadata else ""
+    lines = (
+        f"{source.content.origin}: {len(source.content.rows)} rows, {source.content.form}{graded}{named}",
+        f"row 1, question: {_cut(row['question'])}",
+        f"row 1, {'choices, = is right' if source.choices else 'right'}:{_cut(right)}",
+        f"row 1, sent{' under the chat template' * made.key.chat_template} ({ends}):",
+        *(f"  {line}" for line in _cut(text).splitlines()),
+    )
+    notices = [*source.notices, *ambiguous(source, scorer)]
+    more = [f"… and {len(notices) - NOTICES} more rows so"] if len(notices) > NOTICES else []
+    return ["\n".join(lines), *notices[:NOTICES], *more]
+
+
+def _until(stop: Sequence[str]) -> str:
+    return f", until {' or '.join(repr(one) for one in stop)}" if stop else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"
