@@ -4,6 +4,7 @@ An event is told once it is stored; only deltas are told before that, unless an 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -21,7 +22,7 @@ Delta = type[TextDelta] | type[ReasoningDelta] | type[ToolArgsDelta]
 
 
 class Feed:
-    """Belongs to one event loop. Texts come out between grapheme clusters, the first piece at once."""
+    """Belongs to one event loop; readers may be on others. Texts come out between grapheme clusters, the first piece at once."""
 
     def __init__(self, journal: Journal):
         self._journal, self.writes = journal, WriteQueue()
@@ -34,7 +35,7 @@ class Feed:
         self._fields: dict[str, Any] = {}
         self._held = ""
         self._timer: asyncio.TimerHandle | None = None
-        self._readers: set[asyncio.Event] = set()
+        self._readers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self.closed = False
 
     def emit(self, kind: type[Event], **fields: Any) -> None:
@@ -75,24 +76,27 @@ class Feed:
 
     def close(self) -> None:
         """No event follows; readers come to their end."""
-        self.closed, self._told = True, len(self._log)
+        self._told = len(self._log)
+        self.closed = True
         self._wake()
 
     async def read(self, after: int = 0) -> AsyncIterator[Event]:
         """The events of this feed with numbers above `after`, then those to come, to the end."""
         place, woken = max(0, after - self._first + 1), asyncio.Event()
-        self._readers.add(woken)
+        reader = asyncio.get_running_loop(), woken
+        self._readers.add(reader)
         try:
             while True:
+                last = self.closed
                 while place < self._told:
                     place += 1
                     yield self._log[place - 1]
-                if self.closed:
+                if last:
                     return
                 woken.clear()
                 await woken.wait()
         finally:
-            self._readers.discard(woken)
+            self._readers.discard(reader)
 
     def _show(self, all: bool = False) -> None:
         if self._timer is not None:
@@ -122,5 +126,6 @@ class Feed:
         self._wake()
 
     def _wake(self) -> None:
-        for woken in self._readers:
-            woken.set()
+        for loop, woken in tuple(self._readers):
+            with contextlib.suppress(RuntimeError):  # that loop was closed, and nobody reads there any more
+                loop.call_soon_threadsafe(woken.set)

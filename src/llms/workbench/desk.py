@@ -8,12 +8,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from pydantic_ai.messages import BinaryContent
 
-from .. import settings
+from .. import bridge, settings
 from ..chat.consent import Decision
 from ..chat.conversation import Conversation, new_id
 from ..chat.events import kind_of, to_json
@@ -55,7 +55,7 @@ class Desk:
         self.ending = False  # readers of what waits are let go
         self._slow = ThreadPoolExecutor(MOST_AT_ONCE, "llms-desk")  # models load and count here, and hold up no page
         self._beginning: dict[str, asyncio.Lock] = {}
-        self._turns: dict[str, Turn] = {}
+        self._turns: dict[str, tuple[Turn, Future[None]]] = {}  # with their ends
         self._attached: dict[str, Any] = {}
         self._decided: dict[str, dict[str, Decision]] = {}
         self._tools: dict[str, Sequence[str]] = {}  # what each conversation was last asked with
@@ -79,9 +79,10 @@ class Desk:
         """Stop what is being answered and let it keep what came: the server is about to end."""
         self.ending = True
         turns = list(self._turns.values())
-        for turn in turns:
+        for turn, _ in turns:
             turn.stop()
-        await asyncio.gather(*(turn.wait() for turn in turns), self.teams.quiet(), return_exceptions=True)
+        ends = (asyncio.wrap_future(ended) for _, ended in turns)
+        await asyncio.gather(*ends, self.teams.quiet(), return_exceptions=True)
 
     def close(self) -> None:
         self._slow.shutdown(wait=False, cancel_futures=True)
@@ -276,24 +277,23 @@ class Desk:
         )
 
     async def _start(self, id: str, begin: Callable[[], Turn]) -> str:
-        """Begin a turn on this loop; it goes on whoever reads, and whether or not the one who asked is still there."""
+        """Begin a turn, where all clients of models are: on the bridge's loop. It goes on whoever reads, and whether or not
+        the one who asked is still there."""
         return await asyncio.shield(asyncio.ensure_future(self._begin(id, begin)))
 
     async def _begin(self, id: str, begin: Callable[[], Turn]) -> str:
         async with self._beginning.setdefault(id, asyncio.Lock()):  # one after the other; the second is refused
-            turn = (await self._slowly(begin)).start()
-            run = turn.run
-            self._turns[run] = turn
-        task = asyncio.ensure_future(turn.wait())
-        task.add_done_callback(lambda done: (self._turns.pop(run, None), done.cancelled() or done.exception()))
-        return run
+            turn = await self._slowly(begin)
+            ended = bridge.start(_answer(turn))
+            self._turns[turn.run] = turn, ended
+            ended.add_done_callback(lambda _: self._turns.pop(turn.run, None))
+        return turn.run
 
     async def events(self, run: str, after: int) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """(number, event) of a run from behind `after` to its end, live or from the store; also while it waits."""
         while not self.ending:
-            turn = self._turns.get(run)
-            if turn is not None:
-                async for event in turn.events(after):
+            if found := self._turns.get(run):
+                async for event in found[0].events(after):
                     after = event.seq
                     yield after, json.loads(to_json(event))
                     if kind_of(event) == "run_finished":
@@ -314,9 +314,9 @@ class Desk:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def stop(self, run: str, seen: int) -> None:
-        turn = self._turns.get(run)
-        if turn is not None:
-            turn.stop(seen)
+        found = self._turns.get(run)
+        if found is not None:
+            found[0].stop(seen)
             return
         await _aside(self._give_up, run)
 
@@ -327,9 +327,9 @@ class Desk:
 
     async def _quiet(self, conversation: str) -> None:
         for run in await _aside(chat_runs.runs, self.store, conversation):
-            if turn := self._turns.get(run.id):
-                turn.stop()
-                await turn.wait()
+            if found := self._turns.get(run.id):
+                found[0].stop()
+                await asyncio.wrap_future(found[1])
 
     async def approve(self, run: str, call: str, approved: bool, arguments: str, scope: str) -> None:
         """Record the decision; when every call that waits is decided, the run goes on."""
@@ -423,6 +423,10 @@ class Desk:
 
     async def _slowly(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._slow, function, *arguments)
+
+
+async def _answer(turn: Turn) -> None:
+    await turn.start().wait()
 
 
 async def _aside(function: Callable[..., T], *arguments: Any) -> T:
