@@ -11,7 +11,6 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.prompt import Prompt
 from rich.text import Text
 
@@ -204,6 +203,8 @@ def _answer(out: Console, talk: Any, events: Iterator[Any]) -> None:
 
 def _show(out: Console, events: Iterator[Any]) -> list[Any]:
     """The calls that wait for a decision; none once the answer is whole."""
+    from rich.markdown import Markdown
+
     from ..chat.events import (
         ApprovalNeeded,
         Notice,

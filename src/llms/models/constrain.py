@@ -1,7 +1,6 @@
 """Answers that cannot break their form: JSON schemas and tool calls, by llguidance, as constraints on token ids."""
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ class Grammars:
         from llguidance import LLTokenizer
 
         grammars = cls.__new__(cls)
+        grammars._vocabulary = vocabulary  # llguidance holds its address only
         grammars._read(
             LLTokenizer.from_llamacpp(
                 tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],
