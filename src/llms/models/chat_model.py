@@ -39,13 +39,14 @@ class LocalChatModel(PydanticModel):
     """Sends pydantic-ai's messages through `model.stream`. Settings have the same names as for every provider."""
 
     def __init__(self, model: Model):
-        self._model = model
-        super().__init__(
-            profile=ModelProfile(
-                supports_json_schema_output=True,
-                default_structured_output_mode="native",
-                native_output_requires_schema_in_instructions=True,
-            )
+        self._model, self._settings = model, None
+        # not by PydanticModel.__init__, which also reads the prices of all providers, in a quarter of a second; and the
+        # window is given, since it is looked up among them otherwise
+        self._profile = ModelProfile(
+            context_window=model.context_window,
+            supports_json_schema_output=True,
+            default_structured_output_mode="native",
+            native_output_requires_schema_in_instructions=True,
         )
 
     @property

@@ -24,6 +24,7 @@ class Grammars:
         from llguidance import LLTokenizer
 
         grammars = cls.__new__(cls)
+        grammars._vocabulary = vocabulary  # llguidance holds its address only
         grammars._read(
             LLTokenizer.from_llamacpp(
                 tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],

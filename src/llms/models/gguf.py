@@ -32,8 +32,11 @@ IDLE = 2  # contexts that are kept for requests which begin like an earlier one
 SMALLEST = 4096  # tokens a context has room for, at least, so that a chat's next turns fit
 
 
-def open_gguf(name: Name, workers: int = 1) -> "GgufModel":
-    """The model of a GGUF file, or of the embedded one's. Raises UsageError, MissingExtra or ModelError."""
+def open_gguf(name: Name, workers: int = 1, chat: bool = False) -> "GgufModel":
+    """The model of a GGUF file, or of the embedded one's. Raises UsageError, MissingExtra or ModelError.
+
+    For `chat` the weights are loaded with the tokenizer, since an answer follows; else when they are needed.
+    """
     for option in (OF_CHECKPOINTS - {"device", "adapter"}) & set(name.options):
         raise UsageError(f"{name.text!r}: {option} is for checkpoints; a GGUF file's weights are used as they are")
     if error := llama_library.missing():
@@ -43,7 +46,7 @@ def open_gguf(name: Name, workers: int = 1) -> "GgufModel":
         path = embedded.installed()
     if not path.is_file():
         raise ModelError(f"the GGUF file {path} does not exist; expected a file, or smollm2 for the embedded model")
-    return GgufModel(name, path.resolve(), workers, _adapter(name))
+    return GgufModel(name, path.resolve(), workers, _adapter(name), chat)
 
 
 def _adapter(name: Name) -> Path | None:
@@ -62,15 +65,18 @@ def _adapter(name: Name) -> Path | None:
 class GgufModel(OpenModel):
     """Each call computes in a context of its own, with `workers` threads, so that callers do not wait for each other."""
 
-    def __init__(self, name: Name, path: Path, workers: int = 1, adapter: Path | None = None):
-        self.name, self.path, self.workers, self.adapter = name, path, workers, adapter
+    def __init__(self, name: Name, path: Path, workers: int = 1, adapter: Path | None = None, chat: bool = False):
+        self.name, self.path, self.workers, self.adapter, self._chat = name, path, workers, adapter, chat
         self._weights: Weights | None = None
         self._idle: list[Context] = []  # the most recent last
         self._lock = threading.Lock()
 
     @cached_property
     def tokenizer(self) -> Vocabulary:
-        return Vocabulary(self.path)
+        if self._chat:
+            self.prepare()
+        with self._lock:
+            return Vocabulary(self.path, self._weights)
 
     @cached_property
     def device(self) -> str:
@@ -230,3 +236,5 @@ class GgufModel(OpenModel):
     def close(self) -> None:
         with self._lock:
             self._weights, self._idle = None, []
+            for part in ("tokenizer", "grammars"):  # they may hold the weights
+                self.__dict__.pop(part, None)
