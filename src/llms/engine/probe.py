@@ -7,6 +7,7 @@ from token to token. They fail silently, so nothing is assumed: a small tree is 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import Any
 
 import torch
@@ -25,7 +26,8 @@ WINDOW = 24  # sliding windows are shortened to this while probing, so that a sh
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the model follows layouts; `error` is the largest difference per token in nats, or what was raised."""
+    """Whether the model follows layouts; `error` is the largest difference per token in nats, or what was raised; NaN
+    where the model gives no numbers at all."""
 
     follows: bool
     error: float | str
@@ -39,6 +41,8 @@ def probe(network: Network) -> Verdict:
     with _short_windows(network.model):
         try:
             expected = [_score_alone(network, request) for request in requests]
+            if not all(map(isfinite, expected)):  # says nothing about layouts
+                return Verdict(False, nan)
             network.follow_layouts()
             scores = dict(Scorer(network, chunk_tokens=50).score(requests))
             error = max(abs(scores[i].logprob - expected[i]) / request.scored for i, request in enumerate(requests))

@@ -211,10 +211,13 @@ class ApiModel(Model):
         return completion(data, request.stop, done.usage, done.seconds)
 
     async def _score(self, pair: tuple[str, str]) -> LogLikelihood | Failure:
-        from .received import NoEcho
+        from ..values import Failure
+        from .received import NoEcho, NoNumber
 
         try:
             return await self.likelihood(pair)
+        except NoNumber as error:
+            return Failure("infra", f"{self.endpoint.name}: {error}")
         except NoEcho as error:
             raise ModelError(f"{self.name.text} gives no log-probabilities of a given text: {error}") from error
 

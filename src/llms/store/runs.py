@@ -158,7 +158,7 @@ class Runs(Database):
     def save_report(self, report: Report) -> None:
         """Keep a run's report, so that a leaderboard need not read outcomes."""
         with self.transaction() as db:
-            fields = (json.dumps(report.to_dict()), _now(), report.key.run)
+            fields = (json.dumps(report.to_dict(), allow_nan=False), _now(), report.key.run)
             db.execute("UPDATE runs SET report = ?, updated = ? WHERE run = ?", fields)
 
     def reports(self) -> list[Report]:
@@ -293,10 +293,10 @@ def _load_prompt(header: str, fields: Mapping[str, Any]) -> Prompt:
 def _dump_outcome(outcome: Outcome) -> str:
     """The fields by name; answers by position, as their dataclass orders them."""
     if isinstance(outcome, Failed):
-        return json.dumps({"failed": astuple(outcome)})
+        return json.dumps({"failed": astuple(outcome)}, allow_nan=False)
     *fields, answers, pooled = astuple(outcome)
     kind = "completion" if outcome.completions else "choices"
-    return json.dumps({"scored": fields, kind: answers, **({"pooled": pooled} if pooled else {})})
+    return json.dumps({"scored": fields, kind: answers, **({"pooled": pooled} if pooled else {})}, allow_nan=False)
 
 
 def _load_outcome(fields: Mapping[str, Any]) -> Outcome:
