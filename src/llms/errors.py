@@ -67,6 +67,10 @@ class ModelError(LlmsError):
     """A model cannot be loaded, or cannot do what is asked of it."""
 
 
+class NotNumbers(ModelError):
+    """A model computed what is no finite number: its weights are damaged, or its dtype is too narrow."""
+
+
 class UnsafeCheckpoint(ModelError):
     """The checkpoint would run code of its author; a named option allows it."""
 

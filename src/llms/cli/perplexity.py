@@ -36,5 +36,14 @@ def perplexity(system: str, file: Path, window: int | None, as_json: bool) -> No
         )
         return
     click.echo(f"bits per byte        {found.bits_per_byte:.4f}")
-    click.echo(f"perplexity per token {found.token_perplexity:.2f} ({found.tokens} tokens, {found.windows} windows)")
-    click.echo(f"perplexity per word  {found.word_perplexity:.2f} ({found.words} words, {found.bytes} bytes)")
+    click.echo(
+        f"perplexity per token {_shown(found.token_perplexity)} ({found.tokens} tokens, {found.windows} windows)"
+    )
+    click.echo(f"perplexity per word  {_shown(found.word_perplexity)} ({found.words} words, {found.bytes} bytes)")
+
+
+def _shown(perplexity: float | None) -> str:
+    """At most six digits before a power of ten."""
+    if perplexity is None:
+        return "more than 1e308"
+    return f"{perplexity:.2f}" if perplexity < 1e6 else f"{perplexity:.2e}"

@@ -321,9 +321,14 @@ class Decoder:
         if not rows:
             return []
         events = []
-        best = logits.argmax(-1).tolist()
+        best = logits.argmax(-1).tolist()  # NaN counts as the largest, so that it is seen where it stands anywhere
+        finite = logits[range(len(rows)), best].isfinite().tolist()
         for place, row in enumerate(rows):
             request, here = row.request, logits[place]
+            if not finite[place]:
+                row.new.append(best[place])
+                events.append(Event(request.id, best[place], "nan"))
+                continue
             if request.constrain is not None:
                 here = request.constrain(row.new, here)
                 best[place] = int(here.argmax())
@@ -334,7 +339,8 @@ class Decoder:
             events.append(Event(request.id, token, finish, *likelihood(logits[place], token, request.top)))
         for event in events:
             if event.finish:
-                self._leave(next(i for i, row in enumerate(self._rows) if row.request.id == event.id))
+                index = next(i for i, row in enumerate(self._rows) if row.request.id == event.id)
+                (self._remove if event.finish == "nan" else self._leave)(index)
         return events
 
     def _leave(self, index: int) -> None:

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from ..errors import NotNumbers
 from .door import Engine
-from .request import Constrain, DecodeRequest, Event
+from .request import NOT_NUMBERS, Constrain, DecodeRequest, Event
 
 T = TypeVar("T")
 Sink = Callable[[Event | BaseException], None]
@@ -173,7 +174,7 @@ class Live:
         if event.finish:
             self._sinks.pop(event.id, None)
         if sink is not None:
-            sink(event)
+            sink(NotNumbers(NOT_NUMBERS) if event.finish == "nan" else event)
 
     def _fail(self, error: BaseException) -> None:
         sinks, self._sinks = self._sinks, {}

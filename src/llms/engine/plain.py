@@ -107,6 +107,9 @@ class PlainDecoder:
         if not self._new:
             self._random = generator(request.sampling)
         logits = self._next_logits(request)
+        if not logits.max().isfinite():
+            self._finish()
+            return [Event(request.id, 0, "nan")]
         here = logits if request.constrain is None else request.constrain(self._new, logits)
         token = int(here.argmax()) if self._random is None else sample(here, request.sampling, self._random)
         self._new.append(token)

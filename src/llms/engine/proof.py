@@ -71,7 +71,7 @@ def prove_llama(sizes: Sizes, config: Mapping[str, Any]) -> Proof:
         try:
             small = shrink(kind.config_class.from_dict(dict(config)))
             twin = make_twin(kind, small)
-            weights = {name: tensor for name, tensor in twin.state_dict().items()}
+            weights = dict(twin.state_dict())
             if sizes.tied:
                 del weights["lm_head.weight"]
             verdict = probe(LlamaNetwork(Llama(_small(small), weights)), Network(twin))

@@ -4,9 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+NOT_NUMBERS = (
+    "the model computes values that are not finite numbers (NaN): damaged weights, or a dtype too narrow for them; "
+    "try dtype=float32"
+)
 Stop = Callable[[Sequence[int]], bool]
 Constrain = Callable[[Sequence[int], Any], Any]
-Finish = Literal["stop", "length"]
+Finish = Literal["stop", "length", "nan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class DecodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Request `id` got `token`; with `finish` it got no more (`stop`: end of sequence or stop rule).
+    """Request `id` got `token`; with `finish` it got no more (`stop`: end of sequence or stop rule; `nan`: the logits were
+    not finite numbers, and the token means nothing).
 
     `logprob` (nats) and `top`, pairs of (token, log-probability), are there if the request asked for them.
     """

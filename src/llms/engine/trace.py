@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import torch
 
+from ..errors import NotNumbers
 from .layout import Block, Keep, Layout, Piece, Tree
 from .network import Network
 from .prefix import common_prefix
+from .request import NOT_NUMBERS
 
 CHUNK_TOKENS = 256  # bounds the logits that exist at once
 _ROWS = 64  # rows of logits that are normalised at a time: they fit the cache
@@ -73,11 +75,13 @@ class Tracer:
 
 @torch.inference_mode()
 def _read(logits: torch.Tensor, tokens: Sequence[int], top: int) -> list[Traced]:
-    """logits (n, V) of the places at which `tokens` came."""
+    """logits (n, V) of the places at which `tokens` came. Raises NotNumbers."""
     read = []
     for first in range(0, len(tokens), _ROWS):
         block = logits[first : first + _ROWS].float().log_softmax(-1)
         here = tokens[first : first + len(block)]
+        if block.isnan().any():
+            raise NotNumbers(NOT_NUMBERS)
         best = block.topk(min(top, block.shape[-1]))
         chosen = block[range(len(here)), list(here)].tolist()
         for logprob, ids, values in zip(chosen, best.indices.tolist(), best.values.tolist(), strict=True):

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
+LARGEST = 709.0  # nats; the exponential of more is no double
+
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
@@ -24,12 +26,17 @@ class Perplexity:
         return -self.logprob / (self.bytes * log(2))
 
     @property
-    def token_perplexity(self) -> float:
-        return exp(-self.logprob / self.tokens)
+    def token_perplexity(self) -> float | None:
+        return _exp(-self.logprob / self.tokens)
 
     @property
-    def word_perplexity(self) -> float:
-        return exp(min(700.0, -self.logprob / max(1, self.words)))
+    def word_perplexity(self) -> float | None:
+        """None where it is more than numbers hold: a long text without a space is one word."""
+        return _exp(-self.logprob / max(1, self.words))
+
+
+def _exp(nats: float) -> float | None:
+    return exp(nats) if nats < LARGEST else None
 
 
 def windows(ids: Sequence[int], start: int, size: int) -> Iterator[tuple[tuple[int, ...], int]]:

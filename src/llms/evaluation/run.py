@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from functools import partial
+from math import isfinite
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
 from ..benchmarks.languages import passes, said
@@ -181,6 +182,9 @@ def _failed(plan: Plan, item: Item, answers: Answers | Failure) -> Failed | None
     what = partial(Failed, item.name, item.example.subset, item.cluster)
     if isinstance(answers, Failure):
         return what(answers.kind, answers.reason)
+    if wrong := [a.logprob for a in answers if isinstance(a, LogLikelihood) and not isfinite(a.logprob)]:
+        reason = f"a log-probability is {wrong[0]}, no finite number; try dtype=float32, or other weights"
+        return what("infra", reason)
     cut = max(answer.cut for answer in answers)
     if cut and plan.key.window == "strict":
         reason = f"the prompt is {cut} tokens longer than the context window; --window cut would drop them on the left"
@@ -198,9 +202,14 @@ def _or_refused(grade: Grade, answer: Completion) -> Grade:
     return replace(grade, status="refused") if answer.finish == "refused" else grade
 
 
-def _scored(item: Item, answers: Answers, grades: list[Grade]) -> Scored:
-    """The mean over samples; what is shown is the first one's."""
+def _scored(item: Item, answers: Answers, grades: list[Grade]) -> Outcome:
+    """The mean over samples; what is shown is the first one's. A score that is no finite number is a failure."""
     first = grades[0]
+    for grade in grades:
+        for metric, values in (*((m, (s,)) for m, s in grade.scores.items()), *grade.pooled.items()):
+            if not all(map(isfinite, values)):
+                reason = f"the scorer gave {values} for {metric}; expected finite numbers"
+                return Failed(item.name, item.example.subset, item.cluster, "infra", reason)
     return Scored(
         item=item.name,
         subset=item.example.subset,

@@ -191,10 +191,13 @@ class ApiModel(Model):
         return replace(found, text=self.endpoint.redactor.clean(found.text))
 
     async def _score(self, pair: tuple[str, str]) -> LogLikelihood | Failure:
-        from .received import NoEcho
+        from ..values import Failure
+        from .received import NoEcho, NoNumber
 
         try:
             return await self.likelihood(pair)
+        except NoNumber as error:
+            return Failure("infra", f"{self.endpoint.name}: {error}")
         except NoEcho as error:
             raise ModelError(f"{self.name.text} gives no log-probabilities of a given text: {error}") from error
 

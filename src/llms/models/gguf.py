@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from ..engine.request import DecodeRequest, Event, Finish, Sampling
-from ..errors import ContextOverflow, ModelError, UsageError
+from ..errors import ContextOverflow, ModelError, NotNumbers, UsageError
 from ..tokens.pair import Pair, encode_pairs
 from ..tokens.stop import StopText, cut_at_stop
 from ..values import Completion, Delta, Failure, Identity, LogLikelihood
@@ -172,6 +173,9 @@ class GgufModel(OpenModel):
                     logprob += float(chances[ids[position + 1]])
                     greedy = greedy and int(chances.argmax()) == ids[position + 1]
                 spent = perf_counter() - started
+                if not isfinite(logprob):
+                    yield index, Failure("infra", self._not_numbers)
+                    continue
                 yield index, LogLikelihood(logprob, greedy, pair.scored, first + 1, pair.cut, spent)
 
     def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
@@ -186,9 +190,14 @@ class GgufModel(OpenModel):
             sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
             stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
             started = perf_counter()
-            events = list(self.events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
+            try:
+                events = list(self.events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
+            except NotNumbers as error:
+                yield index, Failure("infra", str(error))
+                continue
             spent, new = perf_counter() - started, [event.token for event in events]
             text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
+            assert finish != "nan"  # is raised instead
             yield index, Completion(text, len(new), finish, len(kept), len(ids) - len(kept), spent)
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
@@ -207,6 +216,10 @@ class GgufModel(OpenModel):
                 break
         yield replace(reply.last(), cut=len(prompt.ids) - len(kept))
 
+    @property
+    def _not_numbers(self) -> str:
+        return f"what {self.name.text} computes are not finite numbers (NaN): the file is damaged; get it anew"
+
     def _no_room(self, request: Generate) -> str | None:
         if 0 < request.max_tokens < self.context_window:
             return None
@@ -217,6 +230,8 @@ class GgufModel(OpenModel):
         tokens, new = list(request.tokens), list[int]()
         with self._context(tokens, len(tokens) + request.max_tokens) as context:
             while step := next(context.logits(tokens, len(tokens) - 1, cancel), None):  # None if cancelled
+                if not isfinite(step[1].max()):
+                    raise NotNumbers(self._not_numbers)
                 logits = step[1] if request.constrain is None else request.constrain(new, step[1])
                 token = draw(logits, request.sampling, random)
                 tokens.append(token)

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..engine.request import DecodeRequest, Event
-from ..errors import ContextOverflow, MissingExtra, ModelError
+from ..errors import ContextOverflow, MissingExtra, ModelError, NotNumbers
 from ..tokens.json_tokenizer import JsonTokenizer, open_tokenizer, spread
 from ..tokens.pair import Pair, encode_pairs, encode_texts
 from ..tokens.stop import StopText, cut_at_stop
@@ -16,6 +17,7 @@ from ..tokens.views import Piece, cut, entry
 from ..values import Completion, Delta, Failure, Identity, LogLikelihood
 from .adapter import find_adapter
 from .checkpoint import Build, Checkpoint
+from .damage import why_not_numbers
 from .digest import digest_text
 from .loading import loading
 from .name import Name
@@ -201,12 +203,19 @@ class LocalModel(OpenModel):
         """Said once to the user when this machine, or the model, cannot use a fast way."""
         verdict = self._engine.verdict if self._engine is not None else None
         if verdict is not None and not verdict.finite:
-            hint = "" if self.dtype == "float32" else "; try dtype=float32"
-            return f"{self.name.text}: the weights give no numbers (NaN or infinite) in {self.dtype}{hint}"
+            return self.why_not_numbers
         if verdict is None or verdict.follows:
             return self.precision.note
         why = verdict.error if isinstance(verdict.error, str) else f"off by {verdict.error:.2g} nats a token"
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({why}); using plain batches"
+
+    @cached_property
+    def why_not_numbers(self) -> str:
+        """What to say where it computes NaN; reads the weights anew to know."""
+        files = [self.checkpoint.folder / name for name in self.checkpoint.weight_files]
+        if self.adapter is not None:
+            files += sorted(self.adapter.folder.glob("*.safetensors"))
+        return why_not_numbers(self.name.text, self.dtype, files)
 
     @property
     def build(self) -> Build:
@@ -256,7 +265,10 @@ class LocalModel(OpenModel):
         return self.live.ends
 
     def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
-        return self.live.events(request, cancel)
+        try:
+            yield from self.live.events(request, cancel)
+        except NotNumbers as error:
+            raise NotNumbers(self.why_not_numbers) from error
 
     @property
     def template(self) -> str | None:
@@ -288,7 +300,10 @@ class LocalModel(OpenModel):
         return 4 if own == "float32" else 2
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
-        """(index, result) in order of completion; a pair that cannot be scored is a Failure at once."""
+        """(index, result) in order of completion; a pair that cannot be scored is a Failure at once.
+
+        So is a log-probability of -inf: the model rules a token out, and nothing can be compared with that.
+        """
         from ..engine import ScoreRequest
 
         encoded = encode_pairs(self.tokenizer, pairs, self.context_window)
@@ -299,6 +314,9 @@ class LocalModel(OpenModel):
         for place, score in self.engine.score([ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
             index, pair = good[place]
             context = len(pair.ids) - pair.scored
+            if not isfinite(score.logprob):
+                yield index, Failure("infra", self.why_not_numbers)
+                continue
             yield index, LogLikelihood(score.logprob, score.greedy, pair.scored, context, pair.cut, score.seconds)
 
     def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
@@ -321,6 +339,9 @@ class LocalModel(OpenModel):
             )
         for place, got in self.engine.complete([request for _, request, _ in prepared]):
             index, request, cut = prepared[place]
+            if got.finish == "nan":
+                yield index, Failure("infra", self.why_not_numbers)
+                continue
             text = cut_at_stop(self.tokenizer.decode(got.tokens), requests[index].stop)
             yield index, Completion(text, len(got.tokens), got.finish, len(request.tokens), cut, got.seconds)
 

@@ -61,10 +61,13 @@ def _chances(given: Any) -> Iterator[TokenChance]:
         if given and given.get("content"):
             for token in given["content"]:
                 top = [(other["token"], other["logprob"]) for other in token.get("top_logprobs") or ()]
-                yield TokenChance(token["token"], token["logprob"], tuple(top))
+                if _is_logprob(token["logprob"]):
+                    yield TokenChance(token["token"], token["logprob"], tuple(t for t in top if _is_logprob(t[1])))
         elif given and given.get("tokens"):
             for text, value, tops in zip(given["tokens"], given["token_logprobs"], given["top_logprobs"], strict=True):
-                yield TokenChance(text, value, tuple(sorted((tops or {}).items(), key=lambda pair: -pair[1])))
+                known = [pair for pair in (tops or {}).items() if _is_logprob(pair[1])]
+                if _is_logprob(value):
+                    yield TokenChance(text, value, tuple(sorted(known, key=lambda pair: -pair[1])))
     except (KeyError, TypeError, AttributeError, ValueError):
         return
 
@@ -99,6 +102,10 @@ class NoEcho(ModelError):
     """The server does not score the text it is given, so nothing can be said about choices."""
 
 
+class NoNumber(NoEcho):
+    """What it gives as log-probability of this text is null, NaN, a string or positive."""
+
+
 def likelihood(data: Any, context: str, continuation: str, seconds: float) -> LogLikelihood:
     """log P(continuation | context) from an answer to `context + continuation` with echo and logprobs.
 
@@ -117,15 +124,23 @@ def likelihood(data: Any, context: str, continuation: str, seconds: float) -> Lo
         raise NoEcho("it gives no log-probabilities of the prompt's tokens")
     places = _places(tokens, given.get("text_offset"), context, continuation)
     logprobs = [values[place] for place in places]
-    if not logprobs or not all(
-        isinstance(value, int | float) and isfinite(value) and value < 1e-6 for value in logprobs
-    ):
-        raise NoEcho(f"it gives no log-probability of {continuation[:40]!r} behind its context")
-    best = [max(top.values()) if isinstance(top, Mapping) and top else None for top in (tops[p] for p in places)]
+    wrong = [value for value in logprobs if not _is_logprob(value)]
+    if wrong or not logprobs:
+        what = f", but {wrong[0]!r}" if wrong else ""
+        raise NoNumber(f"it gives no log-probability of {continuation[:40]!r} behind its context{what}")
+    best = [
+        max(filter(_is_logprob, top.values()), default=None) if isinstance(top, Mapping) else None
+        for top in (tops[p] for p in places)
+    ]
     if None in best:
         raise NoEcho("it gives no top_logprobs")
-    greedy = all(value >= top for value, top in zip(logprobs, best, strict=True))
+    greedy = all(top is not None and value >= top for value, top in zip(logprobs, best, strict=True))
     return LogLikelihood(float(sum(logprobs)), greedy, len(places), places[0], 0, seconds)
+
+
+def _is_logprob(value: Any) -> bool:
+    """Whether it is a finite number, not positive but for rounding."""
+    return isinstance(value, int | float) and isfinite(value) and value < 1e-6
 
 
 def _places(tokens: list[Any], offsets: Any, context: str, continuation: str) -> range:

@@ -78,6 +78,7 @@ class Reply:
 
     def push(self, event: Event, chance: TokenChance | None = None) -> Delta | None:
         """What `event` adds; None if nothing may be shown yet."""
+        assert event.finish != "nan"  # is raised before it comes here
         end = event.token in self._ends
         self._tokens += 1
         self.begins = self._read

@@ -1,11 +1,13 @@
 """Metrics of a multiple-choice item from the log-probabilities of its choices. Pure functions of numbers."""
 
 from collections.abc import Sequence
-from math import exp
+from math import exp, isfinite
 
 
 def best(values: Sequence[float]) -> int:
-    """Index of the largest value; of equals the first."""
+    """Index of the largest value; of equals the first. Raises ValueError if one is not a finite number."""
+    if not all(map(isfinite, values)):
+        raise ValueError(f"log-probabilities are not finite numbers: {list(values)}")
     return max(range(len(values)), key=lambda i: (values[i], -i))
 
 
@@ -29,6 +31,6 @@ def best_normalized(logprobs: Sequence[float], choices: Sequence[str]) -> int:
 
 def true_mass(logprobs: Sequence[float], labels: Sequence[int]) -> float:
     """Share of probability on the choices labelled 1 (TruthfulQA mc2, Lin et al. 2022)."""
-    highest = max(logprobs)
+    highest = logprobs[best(logprobs)]
     masses = [exp(lp - highest) for lp in logprobs]
     return sum(m for m, label in zip(masses, labels, strict=True) if label == 1) / sum(masses)

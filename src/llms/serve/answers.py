@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from .. import bridge
 from ..engine import Event, Live
+from ..errors import NotNumbers
 from ..models.reply import Reply
 from ..values import Delta
 from .refusal import Refused
@@ -94,12 +95,14 @@ STREAM_HEADERS = [
 
 
 def _event(item: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + json.dumps(item, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n\n"
 
 
 def _refused(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
+    if isinstance(error, NotNumbers):
+        return Refused(str(error), status=500)
     log.error("a request failed", exc_info=error)
     return Refused("the server failed to answer; its log says why", status=500)
 

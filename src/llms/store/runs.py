@@ -172,7 +172,7 @@ class Runs(Database):
     def save_report(self, report: Report) -> None:
         """Keep a run's report, so that a leaderboard need not read outcomes."""
         with self.transaction() as db:
-            fields = (json.dumps(report.to_dict()), _now(), report.key.run)
+            fields = (json.dumps(report.to_dict(), allow_nan=False), _now(), report.key.run)
             db.execute("UPDATE runs SET report = ?, updated = ? WHERE run = ?", fields)
 
     def reports(self) -> list[Report]:
@@ -310,10 +310,10 @@ def _dump_outcome(outcome: Outcome) -> str:
     if isinstance(outcome, Failed):
         *fields, answers, target = astuple(outcome)
         kept = {_kind(outcome.answers): answers, "target": target} if answers else {}
-        return json.dumps({"failed": fields, **kept})
+        return json.dumps({"failed": fields, **kept}, allow_nan=False)
     *fields, answers, pooled, judge = astuple(outcome)
     further = {name: value for name, value in (("pooled", pooled), ("judge", judge)) if value}
-    return json.dumps({"scored": fields, _kind(outcome.answers): answers, **further})
+    return json.dumps({"scored": fields, _kind(outcome.answers): answers, **further}, allow_nan=False)
 
 
 def _kind(answers: Sequence[LogLikelihood | Completion]) -> str:

@@ -31,5 +31,5 @@ def _environment() -> Environment:
 
 def to_json(value: Any) -> Markup:
     """JSON that can stand in a script element: nothing in it can close the element."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

@@ -1,11 +1,13 @@
 """The verb `perplexity`: a model on the user's own text."""
 
 import time
+from math import isfinite
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, ModelError, NotNumbers
 from ..evaluation.perplexity import Perplexity, windows
 from ..models.load import load
+from ..models.local import LocalModel
 
 
 def measure(system: str, path: Path, window: int | None = None) -> Perplexity:
@@ -21,6 +23,8 @@ def measure(system: str, path: Path, window: int | None = None) -> Perplexity:
     from ..engine import ScoreRequest
 
     with load(system) as model:
+        if not isinstance(model, LocalModel):
+            raise ModelError(f"{system} does not show the log-probability of each token; perplexity needs a checkpoint")
         size = min(window or model.context_window, model.context_window)
         ids = model.tokenizer.encode([text], special=False)[0]
         requests = [ScoreRequest(tokens, count) for tokens, count in windows(ids, model.tokenizer.start, size)]
@@ -28,4 +32,6 @@ def measure(system: str, path: Path, window: int | None = None) -> Perplexity:
         started = time.perf_counter()
         logprob = sum(score.logprob for _, score in model.engine.score(requests))
         seconds = time.perf_counter() - started
+        if not isfinite(logprob):
+            raise NotNumbers(model.why_not_numbers)
     return Perplexity(logprob, len(ids), len(text.split()), len(text.encode()), len(requests), seconds)
