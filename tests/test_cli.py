@@ -38,7 +38,7 @@ def home(measured, monkeypatch):
 
 REPORT = {
     "run", "system", "benchmark", "version", "view", "shots", "draw", "chat_template", "system_prompt", "samples", "thinking",
-    "sandbox", "data", "revision", "n", "available", "partial", "unparsed", "truncated", "refused", "failed", "cut", "thought",
+    "sandbox", "data", "revision", "n", "available", "partial", "unparsed", "truncated", "refused", "failed", "failures", "cut", "thought",
     "thinking_tokens", "headline", "average", "chance", "scores", "subsets", "seconds", "tokens", "tokens_per_second",
     "peak_memory_bytes", "cost", "billed", "groups", "graded_from",
 }  # fmt: skip
@@ -150,12 +150,14 @@ def test_long_prompts_are_cut_on_the_left_counted_and_said(tmp_path, monkeypatch
     assert row["n"] == 4
     assert "4 prompts were cut by" in llms("leaderboard").stdout
     strict = ("eval", f"hf:{folder}", "-b", "arc_easy", "--limit", "4", "--workers", "1", "--window", "strict")
+    assert "none of 4 items fits the context window" in llms(*strict, check=2).stderr
+    strict = (*strict, "--chat-template", "on")  # rendered prompts are not counted before
     row = json.loads(llms(*strict, "--json", check=1).stdout)
     assert row["failed"] == 4
     assert row["scores"] == {}
     failed = lines("samples", row["run"], "--failed")
     assert "longer than the context window" in failed[0]["reason"]
-    assert "on arc_easy: all 4 items failed; llms samples" in llms(*strict, check=1).stderr
+    assert "on arc_easy: 4 of 4 items failed: the prompt is " in llms(*strict, check=1).stderr
 
 
 def test_perplexity_of_a_text(tiny, tmp_path):

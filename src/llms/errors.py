@@ -7,6 +7,7 @@
       MissingExtra           an optional dependency is not installed
       ModelError             a model cannot be loaded or cannot do what is asked
         UnsafeCheckpoint     pickled weights or remote code, without the user's consent
+        NotNumbers           a model computes NaN: damaged weights, or a dtype too narrow
         ContextOverflow      a prompt is longer than the context window
         MissingKey           an endpoint needs a key that is not set; says which variable, and where one gets it
         JudgeFailed          a judge gave no verdict on an answer

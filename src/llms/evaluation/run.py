@@ -32,6 +32,7 @@ from ..values import (
     Scored,
 )
 from .plan import Item, Plan
+from .room import no_room, without_room
 
 BLOCK = 512  # items whose prompts are tokenized and handed to the system together
 PASS_AT = (1, 2, 5, 10, 20, 50, 100)
@@ -55,6 +56,8 @@ def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
         raise UsageError("a system prompt is a message; give --chat-template on with --system")
     if plan.decoding.samples > 1 and plan.decoding.temperature == 0:
         raise UsageError("several samples at temperature 0 are all the same; give --temperature as well")
+    if no_room(plan, system) == len(plan.items):
+        raise UsageError(f"{without_room(plan, system)}. Use a model with a longer one, or leave the benchmark out")
 
 
 def run(

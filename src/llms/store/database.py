@@ -55,6 +55,14 @@ def _grading(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN graded_from TEXT")
 
 
+def _only_numbers(db: sqlite3.Connection) -> None:
+    """Outcomes that older versions stored with NaN or infinity count as failed, and their runs have no result until they
+    are continued. SQLite's json_valid is strict: NaN is no JSON."""
+    broken = "json_valid(outcome) = 0"
+    db.execute(f"UPDATE runs SET report = NULL WHERE run IN (SELECT run FROM outcomes WHERE {broken})")
+    db.execute(f"UPDATE outcomes SET status = 'infra' WHERE {broken}")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _runs,
     _spending,
@@ -63,6 +71,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     memory_and_teams,
     _grading,
     served_windows,
+    _only_numbers,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {

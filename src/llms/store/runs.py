@@ -216,7 +216,7 @@ class Runs(Database):
                 "SELECT text, prompt, outcome FROM outcomes JOIN headers ON headers.id = header WHERE outcomes.id = ?",
                 row,
             ):
-                yield _load_prompt(header, json.loads(prompt)), _load_outcome(json.loads(outcome))
+                yield _load_prompt(header, json.loads(prompt)), _load_outcome(outcome)
 
     def delete(self, run: str) -> None:
         """Remove a run, its outcomes, and headers that nothing uses any more; the file shrinks."""
@@ -320,7 +320,14 @@ def _kind(answers: Sequence[LogLikelihood | Completion]) -> str:
     return "completion" if isinstance(answers[0], Completion) else "choices"
 
 
-def _load_outcome(fields: Mapping[str, Any]) -> Outcome:
+def _load_outcome(text: str) -> Outcome:
+    """An outcome as it was stored; one that holds NaN or infinity, of an older version, has failed."""
+    wrong: list[str] = []
+    fields = json.loads(text, parse_constant=wrong.append)
+    if wrong:
+        item, subset, cluster = fields["scored"][:3]
+        reason = f"a number that was stored of it is {wrong[0]}; ask it again with --retry-failed"
+        return Failed(item, subset, cluster, "infra", reason)
     texts = tuple(Completion(*answer) for answer in fields.get("completion", ()))
     choices = tuple(LogLikelihood(*answer) for answer in fields.get("choices", ()))
     if "failed" in fields:

@@ -19,6 +19,7 @@ from ..data.own import is_file
 from ..errors import BudgetExceeded, UnknownName, UsageError
 from ..evaluation.plan import GREEDY, NOBODY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
+from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run
 from ..models.ledger import Ledger
 from ..models.system import Model
@@ -148,6 +149,10 @@ def _evaluate_all(
         model.check()
         opened.callback(model.close)
     plans = [[(b, make_plan(model, b, source, options)) for b in suited(model, benchmarks, names)] for model in models]
+    if not names or "all" in names:
+        for place, model in enumerate(models):
+            plans[place], notes = with_room(plans[place], model)
+            yield from (Progress("", "", 0, 0, note=note) for note in notes)
     for benchmark, made in (each for mine in plans for each in mine):
         for note in understood(source, benchmark, made):
             yield Progress("", benchmark.name, 0, 0, note=note)
@@ -188,8 +193,8 @@ def evaluate_plan(
     resumed = done = total - len(todo)
     ledger, stopped = model.ledger, None
     before = ledger.tally
-    for note in (*made.notes, *_few_rows(made, options), *_price(model, made, todo)):
-        yield Progress(key.system.name, key.benchmark, done, total, resumed, note)
+    for note in (*made.notes, *_few_rows(made, options), without_room(made, model), *_price(model, made, todo)):
+        yield Progress(key.system.name, key.benchmark, done, total, resumed, note or None)
     yield Progress(key.system.name, key.benchmark, done, total, resumed)
     places = {item.name: place for place, item in enumerate(made.items)}
     seconds = 0.0

@@ -1,0 +1,59 @@
+"""Before a run: which items a context window has no room for, so that asking them can only fail.
+
+Without `--window strict` a prompt that is too long is cut on the left and asked all the same; only an answer that needs
+the whole window, or more, cannot be. With it, prompts are counted as well.
+"""
+
+from collections.abc import Sequence
+
+from ..benchmarks.benchmark import Benchmark
+from ..models.system import System
+from ..values import GenerationPrompt, Prompt
+from .plan import Plan
+
+MOST_COUNTED = 1000  # prompts; more are not tokenized twice
+
+
+def no_room(plan: Plan, system: System) -> int:
+    """How many items of the plan cannot fit. 0 for systems behind an endpoint, whose windows are not known for sure."""
+    able = system.capabilities
+    if not able.renders:
+        return 0
+    strict = plan.key.window == "strict" and not plan.key.chat_template and len(plan.items) <= MOST_COUNTED
+    return sum(_too_long(plan, item.prompt, able.context_window, system, strict) for item in plan.items)
+
+
+def _too_long(plan: Plan, prompt: Prompt, window: int, system: System, strict: bool) -> bool:
+    if isinstance(prompt, GenerationPrompt):
+        room = window - prompt.max_tokens - plan.key.thinking
+        return room < 1 or (strict and system.count_tokens(prompt.context) > room)
+    longest = max((context + continuation for context, continuation in prompt.pairs), key=len)
+    return strict and system.count_tokens(longest) > window + 1  # the last token is scored and not read
+
+
+def with_room(
+    plans: Sequence[tuple[Benchmark, Plan]], system: System
+) -> tuple[list[tuple[Benchmark, Plan]], list[str]]:
+    """The plans of which an item fits, and what to say of the others."""
+    kept, notes = [], []
+    for benchmark, made in plans:
+        if no_room(made, system) < len(made.items):
+            kept.append((benchmark, made))
+        else:
+            notes.append(f"left out: {without_room(made, system)}")
+    return kept, notes
+
+
+def without_room(plan: Plan, system: System) -> str:
+    """What to say where items cannot fit; empty if all can."""
+    count, window = no_room(plan, system), system.capabilities.context_window
+    if not count:
+        return ""
+    answers = [item.prompt.max_tokens for item in plan.items if isinstance(item.prompt, GenerationPrompt)]
+    wanted = f"answers of up to {max(answers) + plan.key.thinking} tokens" if answers else "whole prompts"
+    which = (
+        f"none of {len(plan.items)} items fits"
+        if count == len(plan.items)
+        else f"{count} of {len(plan.items)} items do not fit"
+    )
+    return f"{plan.key.benchmark} wants {wanted}; {which} the context window of {plan.key.system.name}, {window} tokens"
