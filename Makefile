@@ -1,5 +1,6 @@
 # make eval        set up .venv, evaluate the embedded model on the embedded sample, show the leaderboard
-# make test        set up .venv if need be, run every test
+# make test        set up .venv if need be, run every test but the slow ones; prints the 20 slowest
+# make test-all    the slow ones as well
 # make check       lint, types, layout
 # make notebooks   run every notebook
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
@@ -11,7 +12,7 @@ DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test gguf proof lint types layout check notebooks sample bench clean
+.PHONY: setup eval test test-all gguf proof lint types layout check notebooks sample bench clean
 
 setup: $(READY)
 
@@ -31,6 +32,9 @@ eval: $(READY)
 
 test: $(READY)
 	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+test-all: test
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m slow
 
 gguf: $(READY)
 	$(PIP) install -q -c constraints.txt -e '.[gguf]'

@@ -11,7 +11,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -20,7 +19,7 @@ import torch
 import transformers
 
 import llms
-from llms.models import embedded
+from llms.models import embedded, llama_library
 from llms.models.system import Generate
 
 PROMPT = "The history of the city begins with a small harbour at the mouth of the river, where"
@@ -66,7 +65,7 @@ def main() -> None:
         "smollm2?quantize=int8": ours("smollm2?quantize=int8", given.tokens),
         "smollm2?quantize=nf4": ours("smollm2?quantize=nf4", given.tokens),
     }
-    if find_spec("llama_cpp"):
+    if llama_library.missing() is None:
         sides["gguf:smollm2"] = ours("gguf:smollm2", given.tokens)
     for run in sides.values():
         run()

@@ -38,7 +38,8 @@ def versus(model: str, names: list[str], options: Options) -> None:
 
 def row(found: Comparison, seconds: float) -> dict:
     paired = found.paired
-    interval = [round(paired.low, 3), round(paired.high, 3)] if paired else None
+    bounds = (paired.low, paired.high) if paired else (None, None)
+    interval = None if None in bounds else [round(bound, 3) for bound in bounds]
     return {
         "benchmark": found.benchmark,
         "metric": found.metric,

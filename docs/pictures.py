@@ -130,7 +130,7 @@ def take_pages(environment: dict[str, str]) -> None:
         page.fill("#text", "Does it work for an empty string?")  # the meter says what sending this would take
         page.wait_for_function("() => document.getElementById('meter').textContent.includes('exact')")
         page.screenshot(path=DOCS / "chat.png")
-        page.goto(f"{address}/leaderboard")
+        page.goto(f"{address.partition('/?')[0]}/leaderboard")
         page.screenshot(path=DOCS / "leaderboard.png", full_page=True)
         chromium.close()
 

@@ -4,26 +4,56 @@ Every row was written for this project; none comes from a benchmark. Run it afte
 
     python sample/make.py
 
-The rows have the shapes of the benchmarks' own data sets on the hub. Where the right answer stands is shuffled by
-a seed, each place equally often. The word problems' answers are computed.
+The rows have the shapes of the benchmarks' own data sets on the hub. Neither where the right answer stands nor how long
+it is among its choices tells which one it is (`balance.py`). The word problems' answers are computed.
 """
 
+import ast
 import json
-from collections.abc import Iterator
-from itertools import islice
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import combinations, islice, product
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import passages
 import tasks
+from balance import SEARCHED, Rows, Showing, characters, chosen, evenly, ordered, places, showings, wordings
+from tokenizers import Tokenizer
 
+from llms.benchmarks.bbh import CHOICES
 from llms.benchmarks.fresh import bbh, gsm8k, mathematics
+from llms.models import embedded
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src" / "llms" / "data" / "sample"
 FEW_SHOT = 10
-Rows = list[dict[str, Any]]
+Set = tuple[tuple[str, ...], tuple[int, ...]]
+
+
+@cache
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_file(str(embedded.checkpoint() / "tokenizer.json"))
+
+
+def tokens(choices: Sequence[str]) -> list[int]:
+    """How many tokens of the embedded model each choice is behind a prompt."""
+    return [token_count(choice) for choice in choices]
+
+
+@cache
+def token_count(choice: str) -> int:
+    return len(tokenizer().encode(f" {choice}").ids)
+
+
+def positions(choices: Sequence[str]) -> list[int]:
+    """Measures where a choice stands as if it were a length, the first as the longest."""
+    return list(range(len(choices), 0, -1))
+
+
+MEASURES = (characters, tokens)
 
 
 def lines(name: str) -> list[list[str]]:
@@ -32,85 +62,124 @@ def lines(name: str) -> list[list[str]]:
     return [[part.strip() for part in line.split("|")] for line in text.splitlines() if line and line[0] != "#"]
 
 
-def places(count: int, options: int, seed: str) -> list[int]:
-    """Where the right answer stands in each of `count` questions: every place equally often, in random order."""
-    order = [index % options for index in range(count)]
-    Random(seed).shuffle(order)
-    return order
-
-
-def choices(right: str, wrong: list[str], place: int) -> list[str]:
+def placed(choices: Sequence[str], place: int) -> list[str]:
+    """The first of `choices` moved to `place`."""
+    right, *wrong = choices
     return [*wrong[:place], right, *wrong[place:]]
 
 
-def arc(name: str) -> Iterator[tuple[str, Rows]]:
+def shown(questions: list[list[Showing]], few_shot: int) -> Iterator[tuple[int, Showing]]:
+    """The few-shot questions, then the others in their order; each with its number and what is shown of it."""
+    yield from enumerate(chosen(questions[:few_shot], MEASURES))
+    rest = chosen(questions[few_shot:], MEASURES)
+    for index in ordered(rest, MEASURES):
+        yield few_shot + index, rest[index]
+
+
+def four_choices(name: str, right: int) -> Iterator[tuple[list[str], list[str], int]]:
+    """(what stands before field `right`, four choices, where the right one stands) of each line."""
     found = lines(name)
-    rows = []
-    for number, ((question, right, *wrong), place) in enumerate(
-        zip(found, places(len(found), 4, name), strict=True), 1
-    ):
-        options = {"text": choices(right, wrong, place), "label": list("ABCD")}
-        rows.append({"id": f"{name}-{number}", "question": question, "choices": options, "answerKey": "ABCD"[place]})
+    questions = [showings(fields[right], fields[right + 1 :], 3, name) for fields in found]
+    for (index, showing), place in zip(shown(questions, FEW_SHOT), places(len(found), 4, name), strict=True):
+        yield found[index][:right], placed(showing.sets[0][0], place), place
+
+
+def arc(name: str) -> Iterator[tuple[str, Rows]]:
+    rows = [
+        {
+            "id": f"{name}-{number}",
+            "question": question,
+            "choices": {"text": choices, "label": list("ABCD")},
+            "answerKey": "ABCD"[place],
+        }
+        for number, ((question,), choices, place) in enumerate(four_choices(name, 1), 1)
+    ]
     config = {"arc_easy": "ARC-Easy", "arc_challenge": "ARC-Challenge"}[name]
     yield f"arc/{config}/train", rows[:FEW_SHOT]
     yield f"arc/{config}/test", rows[FEW_SHOT:]
 
 
 def hellaswag() -> Iterator[tuple[str, Rows]]:
-    found = lines("hellaswag")
-    rows = []
-    for number, (fields, place) in enumerate(zip(found, places(len(found), 4, "hellaswag"), strict=True)):
-        activity, first, second, right, *wrong = fields
-        rows.append(
-            {
-                "ind": number,
-                "activity_label": activity,
-                "ctx_a": first,
-                "ctx_b": second,
-                "ctx": f"{first} {second}",
-                "endings": choices(right, wrong, place),
-                "source_id": f"llms~{number}",
-                "split": "train" if number < FEW_SHOT else "val",
-                "split_type": "indomain",
-                "label": str(place),
-            }
-        )
+    rows = [
+        {
+            "ind": number,
+            "activity_label": activity,
+            "ctx_a": first,
+            "ctx_b": second,
+            "ctx": f"{first} {second}",
+            "endings": choices,
+            "source_id": f"llms~{number}",
+            "split": "train" if number < FEW_SHOT else "val",
+            "split_type": "indomain",
+            "label": str(place),
+        }
+        for number, ((activity, first, second), choices, place) in enumerate(four_choices("hellaswag", 3))
+    ]
     yield "hellaswag/default/train", rows[:FEW_SHOT]
     yield "hellaswag/default/validation", rows[FEW_SHOT:]
 
 
-def mmlu() -> Iterator[tuple[str, Rows]]:
-    subjects: dict[str, list[list[str]]] = {}
+def subjects() -> dict[str, list[list[str]]]:
+    """The lines of MMLU's text by subject; the first five of each are its few-shot rows."""
+    found: dict[str, list[list[str]]] = {}
     for fields in lines("mmlu"):
         if len(fields) == 1:
             subject = fields[0].strip("[]")
         else:
-            subjects.setdefault(subject, []).append(fields)
-    for subject, found in subjects.items():
-        rows = [
-            {"question": question, "subject": subject, "choices": choices(right, wrong, place), "answer": place}
-            for (question, right, *wrong), place in zip(found, places(len(found), 4, subject), strict=True)
-        ]
-        yield f"mmlu/{subject}/dev", rows[:5]
-        yield f"mmlu/{subject}/test", rows[5:]
+            found.setdefault(subject, []).append(fields)
+    return found
+
+
+def mmlu() -> Iterator[tuple[str, Rows]]:
+    for split, part in (("dev", slice(0, 5)), ("test", slice(5, None))):
+        asked = [(subject, fields) for subject, found in subjects().items() for fields in found[part]]
+        taken = chosen([showings(right, wrong, 3, question) for _, (question, right, *wrong) in asked], MEASURES)
+        tables: dict[str, Rows] = {}
+        for (subject, (question, *_)), showing, place in zip(
+            asked, taken, places(len(asked), 4, f"mmlu {split}"), strict=True
+        ):
+            choices = placed(showing.sets[0][0], place)
+            row = {"question": question, "subject": subject, "choices": choices, "answer": place}
+            tables.setdefault(f"mmlu/{subject}/{split}", []).append(row)
+        yield from tables.items()
+
+
+def truthful(answers: list[str], false_shown: int) -> list[Showing]:
+    """Ways to ask for the best answer of a question (mc1) and for all true ones (mc2), in the same words."""
+    true = [answer[2:] for answer in answers if answer.startswith("+ ")]
+    false = [answer[2:] for answer in answers if answer.startswith("- ")]
+    ways = []
+    for few in combinations(false, false_shown):
+        for best, *others in product(*map(wordings, (*true, *few))):
+            every = (best, *others)
+            for first in range(len(true) if len(set(every)) == len(every) else 0):
+                rights = (every[first], *every[:first], *every[first + 1 : len(true)])
+                wrongs = every[len(true) :]
+                one: Set = ((rights[0], *wrongs), (1,) + (0,) * len(wrongs))
+                ways.append(Showing((one, ((*rights, *wrongs), (1,) * len(rights) + (0,) * len(wrongs)))))
+    return Random(answers[0]).sample(ways, min(2 * SEARCHED, len(ways)))
 
 
 def truthfulqa() -> Iterator[tuple[str, Rows]]:
+    """46 of 100 questions have three false answers, the others four: chance is the benchmark's own, 22.3 and 46."""
+    found = lines("truthfulqa")
+    fewer = Random("llms sample truthfulqa").sample(range(len(found)), 46)
+    questions = [truthful(answers, 3 if index in fewer else 4) for index, (_, *answers) in enumerate(found)]
     rows, written = [], []
-    for question, *answers in lines("truthfulqa"):
-        true = [answer[2:] for answer in answers if answer.startswith("+ ")]
-        false = [answer[2:] for answer in answers if answer.startswith("- ")]
-        one = {"choices": [true[0], *false], "labels": [1] + [0] * len(false)}
-        every = {"choices": true + false, "labels": [1] * len(true) + [0] * len(false)}
-        rows.append({"question": question, "mc1_targets": one, "mc2_targets": every})
+    for index, showing in shown(questions, 0):
+        (one, one_labels), (every, labels) = showing.sets
+        question, right = found[index][0], sum(labels)
+        one_targets = {"choices": list(one), "labels": list(one_labels)}
+        every_targets = {"choices": list(every), "labels": list(labels)}
+        rows.append({"question": question, "mc1_targets": one_targets, "mc2_targets": every_targets})
         written.append(
             {
                 "type": "sample",
                 "category": "sample",
                 "question": question,
-                "best_answer": true[0],
-                "correct_answers": true,
-                "incorrect_answers": false,
+                "best_answer": one[0],
+                "correct_answers": list(every[:right]),
+                "incorrect_answers": list(every[right:]),
                 "source": "",
             }
         )
@@ -118,27 +187,41 @@ def truthfulqa() -> Iterator[tuple[str, Rows]]:
     yield "truthfulqa/generation/validation", written
 
 
+def twins(sentence: str, one: str, other: str) -> Iterator[tuple[str, str, str]]:
+    """(sentence, right, wrong) with each of the words in {braces}; what is right of the one is wrong of the other."""
+    before, words, after = re.split("[{}]", sentence)
+    for word, right, wrong in zip(words.split("/"), (one, other), (other, one), strict=True):
+        yield f"{before}{word}{after}", right, wrong
+
+
 def winogrande() -> Iterator[tuple[str, Rows]]:
-    found = lines("winogrande")
+    found = [twin for fields in lines("winogrande") for twin in twins(*fields)]
     rows = []
     for (sentence, right, wrong), place in zip(found, places(len(found), 2, "winogrande"), strict=True):
-        first, second = choices(right, [wrong], place)
+        first, second = placed((right, wrong), place)
         rows.append({"sentence": sentence, "option1": first, "option2": second, "answer": str(place + 1)})
     yield "winogrande/winogrande_xl/train", rows[:FEW_SHOT]
     yield "winogrande/winogrande_xl/validation", rows[FEW_SHOT:]
 
 
 def word_problems() -> Iterator[tuple[str, Rows]]:
-    rows = list(islice(gsm8k.rows(Random("llms sample gsm8k")), FEW_SHOT + 40))
+    rows = list(islice(gsm8k.rows(Random("llms sample gsm8k")), FEW_SHOT + 100))
     yield "gsm8k/main/train", rows[:FEW_SHOT]
     yield "gsm8k/main/test", rows[FEW_SHOT:]
 
 
 def big_bench_hard() -> Iterator[tuple[str, Rows]]:
+    """Every choice is right equally often; of the counts, those of two digits in half of the rows."""
     for task in bbh.TASKS:
-        rows = list(islice(bbh.rows(task)(Random(f"llms sample {task}")), 3 + 6))
-        yield f"bbh/{task}/fewshot", rows[:3]
-        yield f"bbh/{task}/test", [{"input": row["input"], "target": row["target"]} for row in rows[3:]]
+        stream = bbh.rows(task)(Random(f"llms sample {task}"))
+        yield f"bbh/{task}/fewshot", list(islice(stream, 3))
+        if task == "object_counting":
+            rows = evenly(stream, 6, lambda row: len(row["target"]), 2)
+        elif task in CHOICES:
+            rows = evenly(stream, 6, lambda row: row["target"], len(CHOICES[task]))
+        else:
+            rows = list(islice(stream, 6))
+        yield f"bbh/{task}/test", [{"input": row["input"], "target": row["target"]} for row in rows]
 
 
 CATEGORIES = {
@@ -151,38 +234,52 @@ CATEGORIES = {
 }
 
 
+def many_choices(fields: list[str], neighbors: list[list[str]], options: int) -> list[Showing]:
+    """Ways to show a question of MMLU's beside wrong answers of its own and right ones of its neighbors."""
+    question, right, *wrong = fields
+    random, others = Random(question), [other[1] for other in neighbors if other[1] != right and other[1] not in wrong]
+    ways = []
+    for _ in range(SEARCHED):
+        taken = random.sample(wrong, 3) + random.sample(others, options - 4)
+        choices = tuple(random.choice(wordings(choice)) for choice in (right, *taken))
+        if len(set(choices)) == options:
+            ways.append(Showing(((choices, (1,) + (0,) * (options - 1)),)))
+    return ways
+
+
 def mmlu_pro() -> Iterator[tuple[str, Rows]]:
-    """MMLU's questions of ours with more wrong options, which are right answers of its neighbors."""
-    rows: Rows = []
-    test: Rows = []
-    subjects: dict[str, list[list[str]]] = {}
-    for fields in lines("mmlu"):
-        if len(fields) == 1:
-            subject = fields[0].strip("[]")
-        else:
-            subjects.setdefault(subject, []).append(fields)
-    for subject, found in subjects.items():
-        for number, (question, right, *wrong) in enumerate(found):
-            random = Random(f"{subject} {number}")
-            others = [other[1] for other in found if other[1] != right and other[1] not in wrong]
-            options = [right, *wrong, *random.sample(others, 4)]
-            random.shuffle(options)
-            letter = "ABCDEFGH"[options.index(right)]
-            made = {
-                "question_id": len(rows) + len(test),
-                "question": question,
-                "options": options,
-                "answer": letter,
-                "answer_index": options.index(right),
-                "cot_content": f"A: Let's think step by step. Of the options, {right} fits the question. The answer is ({letter})."
-                if number < 5
-                else "",
-                "category": CATEGORIES[subject],
-                "src": "sample",
-            }
-            (rows if number < 5 else test).append(made)
-    yield "mmlu_pro/default/validation", rows
-    yield "mmlu_pro/default/test", test
+    """MMLU's questions of ours with eight or ten options, in such a mix that chance is the benchmark's own, 11.1."""
+    number = 0
+    for split, part in (("validation", slice(0, 5)), ("test", slice(5, None))):
+        asked = [(subject, fields) for subject, found in subjects().items() for fields in found[part]]
+        sizes = [8 if index % 7 in (1, 3, 5) else 10 for index in range(len(asked))]
+        questions = [
+            many_choices(fields, subjects()[subject], size)
+            for (subject, fields), size in zip(asked, sizes, strict=True)
+        ]
+        place = {size: iter(places(len(asked), size, f"mmlu_pro {split} {size}")) for size in set(sizes)}
+        rows = []
+        for (subject, (question, *_)), showing, size in zip(asked, chosen(questions, MEASURES), sizes, strict=True):
+            index = next(place[size])
+            options = placed(showing.sets[0][0], index)
+            letter, right = "ABCDEFGHIJ"[index], options[index]
+            reasoning = (
+                f"A: Let's think step by step. Of the options, {right} fits the question. The answer is ({letter})."
+            )
+            rows.append(
+                {
+                    "question_id": number,
+                    "question": question,
+                    "options": options,
+                    "answer": letter,
+                    "answer_index": index,
+                    "cot_content": reasoning if split == "validation" else "",
+                    "category": CATEGORIES[subject],
+                    "src": "sample",
+                }
+            )
+            number += 1
+        yield f"mmlu_pro/default/{split}", rows
 
 
 def reading() -> Iterator[tuple[str, Rows]]:
@@ -191,7 +288,14 @@ def reading() -> Iterator[tuple[str, Rows]]:
     yield "drop/default/validation", rows[FEW_SHOT:]
     for domain, make in passages.MUSR.items():
         random = Random(f"llms sample {domain}")
-        yield f"musr/default/{domain}", [make(random) for _ in range(12)]
+        drafts = [{_showing(row): row for row in (make(random) for _ in range(24))} for _ in range(12)]
+        taken = chosen([list(rows) for rows in drafts], (*MEASURES, positions))
+        yield f"musr/default/{domain}", [rows[showing] for rows, showing in zip(drafts, taken, strict=True)]
+
+
+def _showing(row: dict[str, Any]) -> Showing:
+    choices = tuple(ast.literal_eval(row["choices"]))
+    return Showing(((choices, tuple(int(index == row["answer_index"]) for index in range(len(choices)))),))
 
 
 def doing() -> Iterator[tuple[str, Rows]]:

@@ -65,7 +65,7 @@ def murder(r: Random) -> dict[str, Any]:
 
 def objects(r: Random) -> dict[str, Any]:
     mover, looker = r.sample(PEOPLE, 2)
-    thing, places = r.choice(OBJECTS), r.sample(PLACES, 4)
+    thing, places = r.choice(OBJECTS), r.sample(PLACES, 5)
     seen = r.random() < 0.5
     told = (
         f"{looker} stood in the doorway and watched every move."
@@ -75,7 +75,8 @@ def objects(r: Random) -> dict[str, Any]:
     narrative = (
         f"{mover} and {looker} share a small studio in {r.choice(TOWNS)}. In the morning both saw the {thing} on the {places[0]}. "
         f"Toward noon {mover} took the {thing} and put it on the {places[1]}, to make room for the lamps. {told} In the afternoon "
-        f"a courier came, and the two signed for a crate that was set beside the {places[2]}; nobody went near the {places[3]}."
+        f"a courier came, and the two signed for a crate that was set beside the {places[2]}; nobody went near the {places[3]} or the "
+        f"{places[4]}."
     )
     choices = sorted(places)
     answer = places[1] if seen else places[0]

@@ -29,6 +29,7 @@ pytestmark = [
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 PATIENCE = 60_000  # milliseconds
+TOKEN = "of-the-tests"
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +38,17 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tiny, home):
-    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+def server(tiny, home, tmp_path_factory):
+    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
     command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"hf:{tiny}", "--max-tokens", "24"]
+    command += ["--folder", str(tmp_path_factory.getbasetemp())]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
         line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
+        found = re.search(rf"(http://\S+)/\?token={TOKEN} ", line)
         assert found, line + process.stdout.read()
-        yield found[0]
+        yield found[1]
         process.terminate()
 
 
@@ -70,7 +72,8 @@ def page(browser, server):
         "request",
         lambda r: None if r.url.startswith((server, "data:", "blob:")) else problems.append(f"request to {r.url}"),
     )
-    opened.goto(server)
+    opened.goto(f"{server}/?token={TOKEN}")
+    assert opened.url == f"{server}/"
     yield opened
     context.close()
     assert not problems
@@ -304,6 +307,17 @@ def test_a_team_is_watched_while_it_works_and_again_afterwards(page, server, tmp
     page.wait_for_function("() => document.getElementById('end').textContent.startsWith('done')")
     assert page.inner_text("#answer") == "first in May, second in June"
     assert "the first one is known" in page.inner_text("#board")
+
+
+def test_without_the_token_a_page_says_how_to_come_in_and_takes_it(browser, server):
+    context = browser.new_context()
+    opened = context.new_page()
+    assert opened.goto(server + "/leaderboard").status == 401
+    assert "llms web" in opened.inner_text("body")
+    opened.fill("input", TOKEN)
+    opened.press("input", "Enter")
+    opened.wait_for_selector("#text")
+    context.close()
 
 
 def test_lessons_work(page, server):

@@ -20,6 +20,7 @@ from llms.chat.events import kind_of
 from llms.chat.fit import Policy
 from llms.chat.layout import lay_out
 from llms.chat.messages import calls, document, index, results, user, visible
+from llms.chat.served import Served
 from llms.chat.setup import Limits, Past
 from llms.chat.window import Calibration, Payload, Window
 from llms.errors import BudgetExceeded, UsageError
@@ -576,13 +577,13 @@ def test_a_server_that_cuts_silently_is_named():
     notice = next(e for e in of(events, told.Notice) if e.code == "server_truncated")
     assert notice.more == {"sent": 504, "read": 50, "window": 51}
     assert "read 50 of 504 tokens" in notice.text
-    assert chat_runs.window_of(talk.store, "scripted")[0] == 51
+    assert chat_runs.served(talk.store, "scripted").window == 51
 
 
 def test_counts_that_err_are_calibrated():
     talk = Talk()
     talk.ask("w " * 36, answers("hm"), window=Window(1000, 100, "calibrated"))
-    assert chat_runs.window_of(talk.store, "scripted") == (None, Calibration(1.25, 1))
+    assert chat_runs.served(talk.store, "scripted") == Served(None, None, Calibration(1.25, 1))
 
 
 def test_costs_are_exact_sums_by_purpose_and_unknown_is_never_nothing():

@@ -1,5 +1,6 @@
 """Two systems: fixed values, error rates by simulation, refusals, and looking at every step."""
 
+import itertools
 import json
 
 import numpy as np
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llms.statistics.paired import compare, holm, mcnemar, sign_flip
-from llms.statistics.power import SIGMA2, detectable, needed
+from llms.statistics.power import SIGMA2, detectable, needed, variance
 from llms.statistics.sequential import GRID, ConfidenceSequence
 from test_cli import lines, llms
+from test_statistics import spread_clusters
 
 pytest.importorskip("scipy")
 S = [1, 1, 0, 1, 0, 0, 0, 1, 1, 1, 0, 1]
@@ -27,7 +29,94 @@ def test_paired_fixtures():
     assert found.test == "exact McNemar"
     assert mcnemar(25, 10) == pytest.approx(0.0166738478)
     assert mcnemar(0, 0) == 1.0
-    assert compare(S, B, CLUSTERS).method == "cluster bootstrap"
+    # scipy.stats.ttest_1samp(S - B, 0).confidence_interval
+    assert (found.low, found.high) == pytest.approx((-0.20016419334860644, 0.5334975266819397), abs=1e-10)
+    assert found.inner == pytest.approx((-0.13264746978400735, 0.46598080311734047), abs=1e-10)
+    assert found.method == "t"
+
+
+def test_paired_fixtures_of_few_clusters():
+    """CR2 and Satterthwaite's df by numpy's full matrices."""
+    found = compare(S, B, CLUSTERS)
+    assert found.stderr == pytest.approx(0.16854996561581054, abs=1e-12)
+    assert (found.low, found.high) == pytest.approx((-0.4457522333361901, 0.7790855666695233), abs=1e-9)
+    assert found.inner == pytest.approx((-0.26958585062727236, 0.6029191839606056), abs=1e-9)
+    assert found.method == "clustered t (CR2, 2.4 df)"
+    assert "with 4 clusters p cannot be less than 0.12" in found.note()
+
+
+def test_paired_fixtures_of_many_clusters():
+    """OLS(y - z, 1).fit(cov_type="cluster", use_t=True) of statsmodels 0.14; the naive error would be 0.0379."""
+    scores, clusters = spread_clusters()
+    others = [(i * i * 13 + c * c * 5) % 89 / 88 for i, c in enumerate(clusters)]
+    found = compare(scores, others, clusters)
+    assert found.stderr == pytest.approx(0.04175811, abs=1e-8)
+    assert (found.low, found.high) == pytest.approx((-0.00031603, 0.16861148), abs=1e-8)
+    assert found.inner == pytest.approx((0.01379052, 0.15450493), abs=1e-8)
+    assert (found.method, found.test) == ("clustered t", "sign flip of clusters")
+
+
+def test_equivalence_is_two_one_sided_tests_by_the_90_percent_interval():
+    differences = [0.02, -0.02, 0.01, -0.01, 0.015, -0.015, 0.0, 0.0]
+    found = compare([0.5 + d for d in differences], [0.5] * 8)
+    assert found.inner[1] < 0.0105 < found.high  # a margin between the two tells them apart
+    assert found.verdict(0.0105) == "equivalent"
+    assert found.verdict(0.009) == "no detectable difference"
+
+
+def test_one_cluster_is_never_better_or_worse():
+    found = compare([1] * 30, [0] * 30, ["passage"] * 30)
+    assert (found.difference, found.p) == (1.0, 1.0)
+    assert (found.low, found.high, found.stderr, found.inner) == (None, None, None, None)
+    assert found.verdict(0.01) == "no detectable difference"
+    assert found.method == "no interval: one cluster"
+
+
+@pytest.mark.parametrize("n", [2, 5, 30, 300])
+def test_where_all_differences_are_one_the_interval_holds_what_could_be_missed(n):
+    """A share q of others gives n differences of 1 with chance (1 - q)^n, which is 5 % where the interval ends."""
+    found = compare([1] * n, [0] * n)
+    share = (1 - found.low) / 2
+    assert (1 - share) ** n == pytest.approx(0.05)
+    assert found.high == 1.0
+    assert found.low < found.inner[0]
+    assert compare([0] * n, [1] * n).low == -1.0
+
+
+def test_clusters_of_equal_means_do_not_make_an_interval_of_no_width():
+    found = compare([1, 0, 1, 0, 1, 0], [0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2])
+    assert found.high - found.low > 1
+    assert compare([0.75] * 4, [0.25] * 4).low < 0.5 < compare([0.75] * 4, [0.25] * 4).high
+
+
+def test_p_decides_and_a_note_says_where_the_interval_disagrees():
+    few = compare([1] * 5 + [0] * 15, [0] * 20)  # McNemar 0.0625, t leaves out 0
+    assert few.low > 0
+    assert few.p > 0.05
+    assert few.verdict(0.01) == "no detectable difference"
+    assert "leaves out 0" in few.note()
+    assert "exact McNemar" in few.note()
+    clear = compare([1] * 12 + [0] * 8, [0] * 20)
+    assert (clear.verdict(0.01), clear.note()) == ("better", "")
+    assert "adjusted for several" in clear.note(p=0.2)
+
+
+def test_verdicts_follow_p_whatever_the_pairs():
+    random = np.random.default_rng(8)
+    disagree = 0
+    for _ in range(200):
+        a, b = (random.random(30) < 0.7).astype(int).tolist(), (random.random(30) < 0.45).astype(int).tolist()
+        found = compare(a, b)
+        assert (found.verdict(0.01) in ("better", "worse")) == (found.p < 0.05)
+        outside = not found.low <= 0 <= found.high
+        assert bool(found.note()) == (outside != (found.p < 0.05))
+        disagree += bool(found.note())
+    assert disagree > 0
+
+
+def test_scores_that_are_not_numbers_are_not_compared():
+    with pytest.raises(ValueError, match="not all finite"):
+        compare([1.0, float("nan")], [0.0, 0.0])
 
 
 def test_power_fixtures():
@@ -35,6 +124,13 @@ def test_power_fixtures():
     assert needed(0.03, sigma2_a=SIGMA2, sigma2_b=SIGMA2) == pytest.approx(3875.99, abs=1e-2)
     assert detectable(198, sigma2_a=SIGMA2, sigma2_b=SIGMA2) == pytest.approx(0.13273, abs=1e-5)
     assert detectable(198, sigma2_a=SIGMA2, sigma2_b=SIGMA2, k=10) == pytest.approx(0.07567, abs=1e-5)
+
+
+def test_a_variance_from_a_pilot_is_never_too_small():
+    assert variance([0.0] * 10) == 3 / 10
+    assert variance([1.0, -1.0] * 10) == pytest.approx(20 / 19)
+    with pytest.raises(ValueError, match="1 differences; a variance needs at least two"):
+        variance([0.5])
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=30))
@@ -55,6 +151,20 @@ def test_sign_flips_are_exact_for_few_and_near_for_many():
     from scipy import stats
 
     assert sign_flip(values, list(range(60))) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.03)
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=9))
+def test_sign_flips_count_every_pattern_of_signs(values):
+    seen = abs(sum(values))
+    patterns = list(itertools.product((-1, 1), repeat=len(values)))
+    extreme = sum(abs(sum(s * v for s, v in zip(signs, values, strict=True))) >= seen for signs in patterns)
+    assert sign_flip([float(v) for v in values], range(len(values))) == extreme / len(patterns)
+
+
+def test_sign_flips_of_twenty_units_are_exact_and_of_more_are_seeded():
+    assert sign_flip([1.0] * 20, range(20)) == 2 / 2**20
+    values = list(np.random.default_rng(3).normal(0.1, 1, 50))
+    assert sign_flip(values, range(50)) == sign_flip(values, range(50))
 
 
 def test_no_difference_seen_is_not_no_difference():

@@ -16,7 +16,7 @@ from llms.models.load import load
 from llms.models.system import Generate
 from llms.values import Message
 
-pytest.importorskip("llama_cpp", reason="needs llama.cpp: pip install 'llm-engineering[gguf]'")
+pytest.importorskip("xllamacpp", reason="llama.cpp is not here")
 TEXT = "The capital of France is"
 PAIRS = [
     (TEXT, " Paris"),
@@ -199,7 +199,7 @@ def test_names_that_cannot_be_opened_say_why(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load .*: .*GGUF version"):
         _ = load(f"gguf:{tmp_path}/cut.gguf").context_window
     monkeypatch.setattr(gguf, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"llm-engineering\[gguf\]"):
+    with pytest.raises(MissingExtra, match=r"llm-engineering\[local\]"):
         load("gguf:smollm2")
 
 

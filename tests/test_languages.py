@@ -1,4 +1,4 @@
-"""In each language that can run here: a right program passes, a wrong one fails, an endless one is stopped."""
+"""In each language that can run here: a right program passes; a wrong one and one that ends early fail; an endless one is stopped."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -6,57 +6,91 @@ from dataclasses import replace
 import pytest
 
 from llms.benchmarks import languages
+from llms.benchmarks.benchmark import Program
 from llms.benchmarks.catalogue import CATALOGUE
 from llms.benchmarks.humaneval import program
-from llms.benchmarks.languages import RUNNERS, execute, missing, unusable
+from llms.benchmarks.languages import RUNNERS, missing, passes, unusable
 from llms.data import open_source
 from llms.sandbox import Sandbox, probe
 from shared import ROWS, needs_rows
 
 pytestmark = pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
-# (right with {} for the expected sum of 1 + 1, endless)
+# (a program with a function f whose body is to come, tests that f gives 2, then bodies: right, wrong, endless, ends early)
 PROGRAMS = {
-    "python": ("assert 1 + 1 == {}", "while True: pass"),
+    "python": ("def f():\n    %s", "assert f() == 2", "return 2", "return 3", "while True: pass", "exit()"),
     "cpp": (
-        "#include <cassert>\nint main() {{ assert(1 + 1 == {}); }}",
-        "int main() {{ for (volatile int i = 0;; i++); }}",
+        "#include <cassert>\n#include <cstdlib>\nint f() { %s", "}\nint main() {\n    assert(f() == 2);\n}\n",
+        "return 2;", "return 3;", "for (volatile int i = 0;; i++);", "std::exit(0);",
     ),
     "cs": (
-        "using System.Diagnostics;\nclass P {{ static void Main() {{ Debug.Assert(1 + 1 == {}); }} }}",
-        "class P {{ static void Main() {{ while (true) {{}} }} }}",
+        "using System;\nusing System.Diagnostics;\nclass Problem {\n    public static int F() { %s",
+        "}\n    public static void Main(string[] args) {\n    Debug.Assert(F() == 2);\n    }\n\n}\n",
+        "return 2;", "return 3;", "while (true) {}", "Environment.Exit(0); return 2;",
     ),
-    "d": ("unittest {{ assert(1 + 1 == {}); }}\nvoid main(){{}}", "unittest {{ while (true) {{}} }}\nvoid main(){{}}"),
+    "d": (
+        "import core.stdc.stdlib;\nint f() { %s }", "unittest\n{\n    assert(f() == 2);\n}\nvoid main(){}",
+        "return 2;", "return 3;", "while (true) {}", "exit(0); return 2;",
+    ),
     "go": (
-        'package p_test\nimport "testing"\nfunc TestP(t *testing.T) {{ if 1+1 != {} {{ t.Errorf("no") }} }}',
-        'package p_test\nimport "testing"\nfunc TestP(t *testing.T) {{ for {{ }} }}',
+        'package f_test\n\nimport (\n    "testing"\n    "os"\n)\nvar _ = os.Exit\nfunc f() int { %s',
+        '}\nfunc TestF(t *testing.T) {\n  if f() != 2 {\n    t.Errorf("no")\n  }\n}\n',
+        "return 2", "return 3", "for {}", "os.Exit(0); return 2",
     ),
     "java": (
-        "import org.javatuples.*;\nclass Problem {{ public static void main(String[] a) {{ assert 1 + 1 == {}; }} }}",
-        "class Problem {{ public static void main(String[] a) {{ while (true) {{}} }} }}",
+        "import org.javatuples.*;\nclass Problem {\n    public static int f() { %s",
+        "}\n    public static void main(String[] args) {\n    assert(f() == 2);\n    }\n\n}\n",
+        "return 2;", "return 3;", "while (true) {}", "System.exit(0); return 2;",
     ),
-    "jl": ("using Test\n@testset begin @test(1 + 1 == {}) end", "while true end"),
-    "js": ("require('node:assert').deepEqual(1 + 1, {})", "while (true) {{}}"),
-    "lua": ("lu = require('luaunit')\nlu.assertEquals(1 + 1, {})", "while true do end"),
-    "php": ("<?php\nif (1 + 1 !== {}) {{ throw new Exception('no'); }}", "<?php\nwhile (true) {{}}"),
-    "pl": ("use Test::Deep;\nexit 1 unless eq_deeply(1 + 1, {});", "while (1) {{}}"),
-    "r": ("stopifnot(isTRUE(all.equal(1 + 1, {})))", "while (TRUE) {{}}"),
+    "jl": (
+        "function f()\n%s\nend", "using Test\n\n@testset begin\n\t@test(f() == 2)\nend\n",
+        "return 2", "return 3", "while true end", "exit()",
+    ),
+    "js": (
+        "function f() { %s", "}\nconst assert = require('node:assert');\nfunction test() { assert.deepEqual(f(), 2); }\ntest();",
+        "return 2;", "return 3;", "while (true) {}", "process.exit(0);",
+    ),
+    "lua": (
+        "local function f()\n%s\nend",
+        "lu = require('luaunit')\nfunction test_f()\n    lu.assertEquals(f(), 2)\nend\nos.exit(lu.LuaUnit.run())",
+        "return 2", "return 3", "while true do end", "return 2 end os.exit(0) do",
+    ),
+    "php": (
+        "<?php\nfunction f() { %s", "}\nif (f() !== 2) { throw new Exception('no'); }\n",
+        "return 2;", "return 3;", "while (true) {}", "exit(0);",
+    ),
+    "pl": (
+        "sub f { %s", "}\nuse Test::Deep;\nif(eq_deeply(f(), 2)) {\n    print \"ok!\" }else{\n    exit 1;\n}\n",
+        "return 2;", "return 3;", "while (1) {}", "exit 0;",
+    ),
+    "r": ("f <- function() { %s", "}\nstopifnot(isTRUE(all.equal(f(), 2)))", "2", "3", "while (TRUE) {}", "quit(status = 0)"),
     "rb": (
-        "require 'test/unit'\nclass T < Test::Unit::TestCase\n  def test_it\n    assert_equal({}, 1 + 1)\n  end\nend",
-        "while true do end",
+        "def f()\n%s\nend", "require 'test/unit'\nclass T < Test::Unit::TestCase\n  def test_f\n    assert_equal(2, f())\n  end\nend\n",
+        "2", "3", "while true do end", "exit(0)",
     ),
-    "rkt": ("#lang racket\n(require rackunit)\n(unless (= (+ 1 1) {}) (exit 1))", "#lang racket\n(let loop () (loop))"),
-    "rs": ("fn main() {{ assert_eq!(1 + 1, {}); }}", "fn main() {{ loop {{}} }}"),
+    "rkt": (
+        "#lang racket\n(define (f) %s", ")\n(require rackunit)\n(check-within (f) 2 0.001)", "2", "3", "(let loop () (loop))", "(exit 0)",
+    ),
+    "rs": (
+        "fn f() -> i32 { %s", "}\n\nfn main() {\n    assert_eq!(f(), 2);\n}\n",
+        "2", "3", "loop {}", "std::process::exit(0)",
+    ),
     "scala": (
-        "object Problem {{ def main(args: Array[String]) = {{ assert(1 + 1 == {}) }} }}",
-        "object Problem {{ def main(args: Array[String]) = {{ while (true) {{}} }} }}",
+        "object Problem {\n    def f() : Int = { %s", "}\n    def main(args: Array[String]) = {\n    assert(f() == 2);\n    }\n\n}\n",
+        "2", "3", "while (true) {}; 2", "sys.exit(0)",
     ),
-    "sh": ("set -e\n[[ $((1 + 1)) = {} ]]", "while true; do :; done"),
-    "swift": ("assert(1 + 1 == {})", "while true {{}}"),
+    "sh": (
+        "#!/bin/bash\nf() { %s", "}\nset -e\nrun_test() {\n    f\n    [[ $answer = 2 ]]\n}\nrun_test",
+        "answer=2;", "answer=3;", "while true; do :; done;", "exit 0;",
+    ),
+    "swift": (
+        "import Foundation\nfunc f() -> Int { %s", "}\nassert(f() == 2)", "return 2", "return 3", "while true {}", "exit(0)",
+    ),
     "ts": (
-        "declare var require: any;\nconst n: number = {};\nrequire('node:assert').deepEqual(1 + 1, n)",
-        "while (true) {{}}",
+        "declare var process: any;\nfunction f(): number { %s",
+        "}\ndeclare var require: any;\nconst assert = require('node:assert');\nassert.deepEqual(f(), 2);",
+        "return 2;", "return 3;", "while (true) {}", "process.exit(0); return 2;",
     ),
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +105,25 @@ def test_every_language_of_the_catalogue_has_a_runner_and_a_test():
 
 
 @pytest.mark.parametrize("language", RUNNERS)
-def test_right_passes_wrong_fails_endless_is_stopped(language, sandbox, monkeypatch):
+def test_right_passes_wrong_and_early_ends_fail_endless_is_stopped(language, sandbox, monkeypatch):
+    """An early end exits with status 0 in every language, and is no success in any."""
     if reason := unusable(language):
         pytest.skip(reason)
-    right, endless = PROGRAMS[language]
+    source, tests, *bodies = PROGRAMS[language]
     runner = RUNNERS[language]
-    last = replace(runner.limits[-1], wall_seconds=3)
-    short = replace(runner, limits=(*runner.limits[:-1], last))
-    monkeypatch.setattr(languages, "RUNNERS", {**RUNNERS, "short": short})
+    last = replace(runner.limits[-1], wall_seconds=20, cpu_seconds=2)
+    monkeypatch.setattr(
+        languages, "RUNNERS", {**RUNNERS, language: replace(runner, limits=(*runner.limits[:-1], last))}
+    )
     nonsense = ("<?php " if language == "php" else "") + "this is ( no program"
-    asked = [
-        (language, right.format(2)),
-        (language, right.format(3)),
-        (language, nonsense),
-        ("short", endless.format()),
-    ]
+    programs = [Program(language, source % body, tests) for body in bodies] + [Program(language, nonsense, tests)]
     with ThreadPoolExecutor(2) as pool:
-        good, wrong, broken, stopped = pool.map(lambda pair: execute(sandbox, *pair), asked)
-    assert good.ok, good
+        right, wrong, endless, early, broken = pool.map(lambda one: passes(sandbox, one), programs)
+    assert right.ok, right
     assert wrong.end in ("error", "killed"), wrong
+    assert endless.end == "timeout", endless
+    assert early.end == "error", early
     assert broken.end == "error", broken
-    assert stopped.end == "timeout", stopped
 
 
 def test_a_language_that_is_not_there_is_named_with_its_package(monkeypatch):
@@ -114,9 +146,7 @@ def test_a_compiler_that_is_there_and_does_not_work_makes_its_language_unusable(
 def solutions(rows):
     with ThreadPoolExecutor(2) as pool:
         sandbox = Sandbox()
-        return list(
-            pool.map(lambda row: execute(sandbox, "python", program(row, row["canonical_solution"]).source), rows)
-        )
+        return list(pool.map(lambda row: passes(sandbox, program(row, row["canonical_solution"])), rows))
 
 
 def test_the_samples_solutions_pass_and_empty_ones_do_not():

@@ -1,6 +1,6 @@
 """The one place where synchronous and asynchronous code meet. Knows neither models nor pages.
 
-run         a coroutine's result, for synchronous callers
+run         a coroutine's result, for synchronous callers; `start` does not wait for it
 iterate     an async generator as an ordinary one
 in_thread   an ordinary generator as an async one, worked off in a thread
 posted      what other threads call back with, as an async generator
@@ -14,9 +14,10 @@ import queue
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 _END = object()
@@ -46,22 +47,46 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    """`coroutine` on the bridge's loop, while the caller goes on; `cancel` of what is returned cancels it."""
+    return asyncio.run_coroutine_threadsafe(coroutine, _loop())
+
+
 def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
-    """The items of `stream`; closing this generator closes `stream` at once."""
+    """The items of `stream`; closing this generator closes `stream` at once.
+
+    An interrupt of the caller, at whatever moment, cancels what `stream` is doing; what that does on being cancelled
+    (to keep what came) has ended when the interrupt goes on to the caller.
+    """
+    reading = _Reading(stream)
     try:
         while True:
             try:
-                yield run(_next(stream))
+                yield run(reading.next())
             except StopAsyncIteration:
                 return
     finally:
-        close = getattr(stream, "aclose", None)
+        run(reading.close())
+
+
+class _Reading(Generic[T]):
+    """Of one stream, on the bridge's loop: a stream is closed only when nothing reads it any more."""
+
+    def __init__(self, stream: AsyncIterator[T]):
+        self._stream = stream
+        self._asking: asyncio.Task[Any] | None = None
+
+    async def next(self) -> T:
+        self._asking = asyncio.current_task()
+        return await anext(self._stream)
+
+    async def close(self) -> None:
+        if self._asking is not None and not self._asking.done():
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
+        close = getattr(self._stream, "aclose", None)
         if close is not None:
-            run(close())
-
-
-async def _next(stream: AsyncIterator[T]) -> T:
-    return await anext(stream)
+            await close()
 
 
 async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGenerator[T, None]:
@@ -82,7 +107,8 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
                 items.put((kind, value), timeout=0.1)
             except queue.Full:
                 continue
-            loop.call_soon_threadsafe(ready.set)
+            with suppress(RuntimeError):  # the loop was closed, and nobody reads any more
+                loop.call_soon_threadsafe(ready.set)
             return
 
     def produce() -> None:

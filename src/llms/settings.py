@@ -3,6 +3,7 @@
 LLMS_HOME   database and caches of llms (default: ~/.cache/llms)
 LLMS_DATA   a benchmark data root, as `--data DIR`
 LLMS_SERVE_KEY  what callers of `llms serve` must send; needed for any address but loopback
+LLMS_WEB_TOKEN  the token in the address of `llms web` (default: a new one at each start)
 LLMS_WORKERS  processes that score in parallel (default: as many as cores and free memory hold)
 OPENAI_API_KEY, ANTHROPIC_API_KEY …  keys of endpoints; `models.endpoints` says which
 LLMS_API_KEY  the key of an endpoint that is named by its URL
@@ -10,11 +11,16 @@ OPENAI_BASE_URL, ANTHROPIC_BASE_URL …  where a named endpoint is reached inste
 """
 
 import os
+import stat
+import sys
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+DATABASE = "llms.sqlite3"
+OURS = (f"{DATABASE}*", "mcp*", "chat_history", "digests.json*", "web-*.html", "blobs", "models")  # what lies in a home
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -67,7 +73,43 @@ def home() -> Path:
 
 
 def database() -> Path:
-    return home() / "llms.sqlite3"
+    return home() / DATABASE
+
+
+def private(path: Path) -> Path:
+    """`path`, a file that is there and that its owner alone can read, as are its directory and what else of ours lies there.
+
+    Raises OSError where it cannot be made.
+    """
+    private_directory(path.parent)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    _narrow(path)
+    return path
+
+
+def private_directory(path: Path) -> Path:
+    """`path`, a directory that is there. It is closed to others unless it holds what is not ours."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = os.listdir(path)
+    ours = [name for name in names if any(fnmatch(name, pattern) for pattern in OURS)]
+    if DATABASE in names or len(ours) == len(names):
+        _narrow(path)
+    for name in ours:
+        _narrow(path / name)
+    return path
+
+
+def _narrow(path: Path) -> None:
+    """Take from others what they may do with a file or directory that is ours; what others own, or share, stays."""
+    if sys.platform == "win32":
+        return  # no such modes there; a home lies in the user's profile
+    try:
+        found = path.lstat()
+    except FileNotFoundError:  # another process was faster
+        return
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and mode & 0o077 and not mode & stat.S_ISVTX:
+        path.chmod(mode & 0o700)
 
 
 def models() -> Path:

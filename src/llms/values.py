@@ -25,21 +25,41 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model's wish to have a tool called. `arguments` is JSON text as the model wrote it, perhaps broken."""
+    """A model's wish to have a tool called. `arguments` is JSON text as the model wrote it, perhaps broken. `extra` are
+    fields that its endpoint wrote beside it and wants back."""
 
     id: str
     name: str
     arguments: str
+    extra: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A picture, a sound or a document in a message: its bytes, or where they are fetched from. `options` are its
+    endpoint's own, such as the detail in which a picture is looked at."""
+
+    media_type: str
+    data: bytes = b""
+    url: str = ""
+    name: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat prompt. A tool's result has role tool and the id of the call it answers."""
+    """One message of a chat prompt. A tool's result has role tool and the id of the call it answers.
+
+    `parts` is all it says, in order, where that is more than text; `content` is then its text alone. `extra` are fields
+    that its endpoint wrote and wants back.
+    """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    parts: tuple[str | Media, ...] = ()
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,12 +297,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric over n items with its 95 % interval; `method` names how the interval was made."""
+    """A metric over n items with its 95 % interval; `method` names how the interval was made.
+
+    `low`, `high` and `stderr` are all None where there is no interval (all items of one cluster); `method` says why.
+    """
 
     value: float
-    low: float
-    high: float
-    stderr: float
+    low: float | None
+    high: float | None
+    stderr: float | None
     n: int
     method: str
     clusters: int | None = None

@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..benchmarks.languages import RUNNERS, execute, missing
+from ..benchmarks.benchmark import Program
+from ..benchmarks.languages import RUNNERS, execute, missing, passes
 from ..errors import UsageError
 from ..sandbox import Ran, Sandbox
 
@@ -26,19 +27,19 @@ def code_of(text: str) -> str:
 
 @dataclass
 class PassesTests:
-    """The draft's Python program, followed by `tests` (assertions), ends without an error."""
+    """`tests` (assertions over its names) hold for the draft's Python program, which runs in a process apart from theirs."""
 
     sandbox: Sandbox
     tests: str
 
     def __call__(self, draft: str) -> str | None:
-        ran = execute(self.sandbox, "python", f"{code_of(draft)}\n\n{self.tests}\n")
+        ran = passes(self.sandbox, Program("python", code_of(draft), self.tests))
         return None if ran.ok else f"the tests fail: {last_words(ran)}"
 
 
 @dataclass
 class RunsAlone:
-    """The draft's Python program ends without an error."""
+    """The draft's Python program ends without an error. There are no tests to come to an end: it may end itself anywhere."""
 
     sandbox: Sandbox
 
@@ -63,7 +64,7 @@ class Measured:
 class SaysTheSame:
     """The draft's program in `language` compiles and prints what the Python program `original` prints.
 
-    Three ends are told apart: it does not compile, it prints something else, it is equal and takes so long. `measured`
+    What it prints is the test, so it may end itself where it likes. Three ends are told apart: it does not compile, it prints something else, it is equal and takes so long. `measured`
     holds the times of the last draft that was equal.
     """
 

@@ -88,10 +88,16 @@ class Grade:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program to run: `language` is a row of the table of runners, `source` the whole text."""
+    """A program to test: `language` is a row of the table of runners, `source` what was written, `tests` what decides over it.
+
+    In Python `entry` names the function that the tests call; besides it they see what `given` defines and nothing else.
+    """
 
     language: str
     source: str
+    tests: str
+    given: str = ""
+    entry: str = ""
 
 
 def logprobs(answers: Answers) -> list[float]:

@@ -27,7 +27,10 @@ def chat(row: Row) -> Open:
 
 
 def program(row: Row, completion: str) -> Program:
-    """The prompt, the completion, the tests. A code block that defines the whole function stands for both."""
+    """The prompt with the completion, and the tests; a code block that defines the whole function stands for both.
+
+    The tests use functions that some prompts define (HumanEval/32, 38): the prompt is given to them, its own text.
+    """
     block = re.search(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", completion, re.DOTALL)
     body = row["prompt"] + completion
     if block and f"def {row['entry_point']}" in block[1]:
@@ -35,7 +38,8 @@ def program(row: Row, completion: str) -> Program:
         body = before + block[1]
     elif block:
         body = row["prompt"] + block[1]
-    return Program("python", f"{body}\n{row['test']}\ncheck({row['entry_point']})\n")
+    entry = row["entry_point"]
+    return Program("python", body, f"{row['test']}\ncheck({entry})\n", row["prompt"], entry)
 
 
 HUMANEVAL = Benchmark(
@@ -54,4 +58,5 @@ HUMANEVAL = Benchmark(
     shot=lambda row: row["prompt"] + row["canonical_solution"],
     program=program,
     kind="code",
+    scorer="2",
 )

@@ -1,6 +1,7 @@
-"""How a program is compiled and run, a row a language; what must be installed, and which package brings it.
+"""How a program is compiled, run and tested, a row a language; what must be installed, and which package brings it.
 
-Commands follow MultiPL-E's runner (bigcode-evaluation-harness, multipl_e); a program passes if the last command exits with 0.
+Commands follow MultiPL-E's runner (bigcode-evaluation-harness, multipl_e). A program that only runs is right if the last command
+exits with 0; one that is tested passes if its tests came to their end as well, which it cannot say for them.
 """
 
 import os
@@ -9,8 +10,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
+from secrets import token_hex
 
-from ..sandbox import Limits, Ran, Sandbox
+from ..sandbox import Limits, Ran, Sandbox, tester
+from .benchmark import Program
+from .marks import marked
 
 MB = 1 << 20
 # CPU time is what a program is given; wall time is there for those that wait, and generous, so that no score depends on
@@ -75,7 +80,7 @@ RUNNERS: Mapping[str, Runner] = {
     "pl": Runner("main.pl", ("perl main.pl",), (SMALL,), ("perl",), "libtest-deep-perl", "use Test::Deep;"),
     "r": Runner("main.r", ("Rscript main.r",), (MACHINE,), ("Rscript",), "r-base-core", "stopifnot(TRUE)"),
     "rb": Runner("main.rb", ("ruby main.rb",), (SMALL,), ("ruby",), "ruby ruby-test-unit", "require 'test/unit'"),
-    "rkt": Runner("main.rkt", ("racket main.rkt",), (MACHINE,), ("racket",), "racket", "#lang racket\n(require rackunit)"),
+    "rkt": Runner("main.rkt", ("racket main.rkt",), (MACHINE,), ("racket",), "racket", "#lang racket\n(require rackunit)", failure="FAILURE"),
     "rs": Runner("main.rs", ("rustc main.rs -o main", "./main"), (COMPILER, SMALL), ("rustc",), "rustc", "fn main() {}"),
     "scala": Runner(
         "main.scala", ("scalac -d . main.scala", "scala -cp . Problem"), (COMPILER, MACHINE), ("scalac", "scala"), "scala",
@@ -107,8 +112,31 @@ def unusable(language: str, isolate: bool = True) -> str | None:
     return None if ran.ok else f"a right program in {language} fails here ({said(ran)}); install {runner.package}"
 
 
+def passes(sandbox: Sandbox, program: Program) -> Ran:
+    """Compile one program and run its tests; it is `ok` if they all ran and none failed.
+
+    In Python the tests run in a process of their own, and what the program does decides nothing. In other languages they run in
+    the program's process, and a mark that they print behind the last of them tells their end from the program's.
+    """
+    if program.language == "python":
+        job = tester.job(program.source, program.tests, program.given, program.entry)
+        limits = RUNNERS["python"].limits
+        return sandbox.run(_tester_files(), [tester.COMMAND], limits, path=_python_path(), stdin=job)
+    mark = token_hex(16)
+    ran = execute(sandbox, program.language, f"{program.source}\n{marked(program.language, program.tests, mark)}")
+    if not ran.ok or mark in ran.stdout.splitlines() + ran.stderr.splitlines():
+        return ran
+    return replace(ran, end="error", stderr=f"{ran.stderr}\nthe program ended itself before its tests were done")
+
+
+@cache
+def _tester_files() -> dict[str, str]:
+    folder = Path(tester.__file__).parent
+    return {name: (folder / name).read_text(encoding="utf-8") for name in tester.FILES}
+
+
 def execute(sandbox: Sandbox, language: str, source: str) -> Ran:
-    """Compile and run one program; it is `ok` if it passed."""
+    """Compile and run one program that has no tests; it is `ok` if it ended without an error, as it may at any point."""
     runner = RUNNERS[language]
     commands = [command.split() for command in runner.commands]
     ran = sandbox.run({runner.file: source}, commands, runner.limits, path=_python_path())

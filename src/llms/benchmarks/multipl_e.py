@@ -32,7 +32,7 @@ def chat(row: Row) -> Open:
 
 
 def program(row: Row, completion: str) -> Program:
-    """The prompt, the completion, the tests; of a reply with a code block, the block, without the prompt if it repeats it."""
+    """The prompt with the completion, and the tests; of a reply with a code block, the block, without the prompt if it repeats it."""
     block = re.search(r"```[a-zA-Z+#]*[ \t]*\n(.*?)(?:\n```|\Z)", completion, re.DOTALL)
     text = block[1] if block else completion
     signature = row["prompt"].rstrip().splitlines()[-1].strip()
@@ -40,7 +40,7 @@ def program(row: Row, completion: str) -> Program:
         text = text[text.index(signature) + len(signature) :]
     for stop in row["stop_tokens"] if block else ():
         text = text.split(stop)[0]
-    return Program(row["language"], f"{row['prompt']}{text}\n{row['tests']}")
+    return Program(row["language"], f"{row['prompt']}{text}", row["tests"])
 
 
 def declare(language: str) -> Benchmark:
@@ -61,6 +61,7 @@ def declare(language: str) -> Benchmark:
         program=program,
         cluster=lambda example: example.row["name"],
         kind="code",
+        scorer="2",
         language=language,
     )
 

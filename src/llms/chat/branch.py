@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ToolCallPart
@@ -20,6 +21,7 @@ class Branch:
 
     def __init__(self, path: Sequence[Node], journal: Journal, feed: Feed, consent: Consent, edits: Mapping[str, Any]):
         self.path, self.journal, self.feed, self._consent, self._edits = list(path), journal, feed, consent, edits
+        self._begun: dict[str, Node] = {}
         self._question = max((at for at, node in enumerate(path) if node.role == "user"), default=-1)
         if self._question < 0:
             raise UsageError("there is no message of the user to answer")
@@ -53,12 +55,14 @@ class Branch:
             new_id(), parent, role_of(message), "", lambda: message, "streaming", now(), author,
             beside.id if beside else None, used,
         )  # fmt: skip
-        self.journal.add(node)
+        self._begun[node.id] = node
+        self.feed.writes.put(partial(self.journal.add, node))
         return node
 
     def finish(self, node: str, message: ModelMessage, state: State) -> Node:
         """Give a begun message its final form."""
-        done = self.journal.finish(node, message, state)
+        done = self._begun.pop(node).finished(message, state, self.path[-1].digest)
+        self.feed.writes.put(partial(self.journal.finish, node, message, state))
         self.path.append(done)
         self._consent.read(done)
         return done

@@ -53,9 +53,16 @@ class Node:
     used: int = 0
     imported: bool = False
 
-    @cached_property
+    @property
     def message(self) -> ModelMessage:
-        return self.read()
+        """The same object each time. No lock is held while it is read: readers may wait for the store, whose lock another
+        thread may hold that wants a message."""
+        found = self.__dict__.get("_message")
+        return found if found is not None else self.__dict__.setdefault("_message", self.read())
+
+    def finished(self, message: ModelMessage, state: State, above: str) -> "Node":
+        """This message in its final form; `above` is its parent's digest."""
+        return replace(self, digest=digest(message, above), state=state, read=lambda: message)
 
 
 @dataclass(frozen=True)

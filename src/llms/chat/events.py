@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .messages import Role
 
@@ -29,7 +29,7 @@ Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "erro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Told:
     """`seq` counts from 1 within the run; `time` is ISO 8601, UTC."""
 
     run: str
@@ -38,7 +38,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted(Event):
+class RunStarted(Told):
     """`node` is the message that is being answered."""
 
     conversation: str
@@ -47,7 +47,7 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallStarted(Event):
+class CallStarted(Told):
     """`tokens` of at most `budget` are sent, counted with `grade`; `fates` says for each message that was not sent
     as it is what became of it."""
 
@@ -61,32 +61,32 @@ class CallStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextDelta(Event):
+class TextDelta(Told):
     node: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReasoningDelta(Event):
+class ReasoningDelta(Told):
     node: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallStarted(Event):
+class ToolCallStarted(Told):
     node: str
     tool_call: str
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolArgsDelta(Event):
+class ToolArgsDelta(Told):
     tool_call: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallReady(Event):
+class ToolCallReady(Told):
     node: str
     tool_call: str
     name: str
@@ -94,7 +94,7 @@ class ToolCallReady(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalNeeded(Event):
+class ApprovalNeeded(Told):
     """`sources` are the untrusted texts that the model has read in this run."""
 
     tool_call: str
@@ -106,20 +106,20 @@ class ApprovalNeeded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolStarted(Event):
+class ToolStarted(Told):
     tool_call: str
     name: str
     args: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolProgress(Event):
+class ToolProgress(Told):
     tool_call: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFinished(Event):
+class ToolFinished(Told):
     """`outcome` is success, failed, denied, or interrupted."""
 
     tool_call: str
@@ -130,7 +130,7 @@ class ToolFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageReported(Event):
+class UsageReported(Told):
     """`cost` is a decimal number as text, None where the price is not known. `source` is who counted."""
 
     call: str
@@ -145,7 +145,7 @@ class UsageReported(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(Event):
+class Notice(Told):
     """`code` names what happened, `text` says it to a person, `more` has the numbers."""
 
     code: str
@@ -154,14 +154,14 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCommitted(Event):
+class NodeCommitted(Told):
     node: str
     role: Role
     state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished(Event):
+class RunFinished(Told):
     """`node` ends the path that this run made."""
 
     state: RunState
@@ -170,13 +170,32 @@ class RunFinished(Event):
     text: str = ""
 
 
+Event = (
+    RunStarted
+    | CallStarted
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallStarted
+    | ToolArgsDelta
+    | ToolCallReady
+    | ApprovalNeeded
+    | ToolStarted
+    | ToolProgress
+    | ToolFinished
+    | UsageReported
+    | Notice
+    | NodeCommitted
+    | RunFinished
+)  # all there are: whoever translates events names every one of them
+
+
 def kind_of(event: Event | type[Event]) -> str:
     """`text_delta` for TextDelta: the name of an event in JSON and in server-sent events."""
     name = (event if isinstance(event, type) else type(event)).__name__
     return "usage" if name == "UsageReported" else re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-KINDS: dict[str, type[Event]] = {kind_of(event): event for event in Event.__subclasses__()}
+KINDS: dict[str, type[Event]] = {kind_of(event): event for event in get_args(Event)}
 
 
 def to_json(event: Event) -> str:

@@ -1,14 +1,20 @@
-"""The events of a running turn: to every reader at once, and in batches to the journal. No reader holds it up."""
+"""The events of a running turn: to every reader at once, and in batches to the journal. No reader holds it up.
+
+An event is told once it is stored; only deltas are told before that, unless an event before them is still being stored.
+"""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from .conversation import now
 from .events import Event, ReasoningDelta, TextDelta, ToolArgsDelta
 from .graphemes import whole
 from .journal import Journal
+from .write_queue import WriteQueue
 
 SHOWN_SECONDS = 0.04  # deltas closer together become one: 25 a second are as many as anybody sees
 STORED_SECONDS, STORED_BYTES = 0.2, 2048  # at most so much is lost when the process dies
@@ -16,27 +22,28 @@ Delta = type[TextDelta] | type[ReasoningDelta] | type[ToolArgsDelta]
 
 
 class Feed:
-    """Belongs to one event loop. Texts come out between grapheme clusters, the first piece at once."""
+    """Belongs to one event loop; readers may be on others. Texts come out between grapheme clusters, the first piece at once."""
 
     def __init__(self, journal: Journal):
-        self._journal = journal
+        self._journal, self.writes = journal, WriteQueue()
         self._first = journal.seq + 1
         self._log: list[Event] = []
-        self._stored = self._bytes = 0  # events in the journal; size of the others
+        self._stored = self._bytes = 0  # events on their way to the journal; size of the others
+        self._told = self._pending = 0  # events that readers may have; those that are told only when they are stored
         self._stored_at = self._shown_at = 0.0
         self._kind: Delta = TextDelta
         self._fields: dict[str, Any] = {}
         self._held = ""
         self._timer: asyncio.TimerHandle | None = None
-        self._readers: set[asyncio.Event] = set()
+        self._readers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self.closed = False
-        self.shown = 0  # characters of answers that readers have got
 
     def emit(self, kind: type[Event], **fields: Any) -> None:
-        """One more event, stored before this returns."""
+        """One more event, told when it is stored."""
         self.settle()
+        self._pending += 1
         self._append(kind, **fields)
-        self.flush()
+        self.flush(partial(self._is_stored, len(self._log)))
 
     def delta(self, kind: Delta, text: str, **fields: Any) -> None:
         """More text of `kind`; several become one event where they come fast."""
@@ -56,11 +63,11 @@ class Feed:
         """Nothing follows what is held back, so it is whole."""
         self._show(all=True)
 
-    def flush(self) -> None:
+    def flush(self, then: Callable[[], object] | None = None) -> None:
         """Store what is not stored yet."""
         events = self._log[self._stored :]
         if events:
-            self._journal.events(events)
+            self.writes.put(partial(self._journal.events, events), then)
         self._stored, self._bytes, self._stored_at = len(self._log), 0, time.monotonic()
 
     def lose(self, kind: type[Event], **fields: Any) -> None:
@@ -69,24 +76,27 @@ class Feed:
 
     def close(self) -> None:
         """No event follows; readers come to their end."""
+        self._told = len(self._log)
         self.closed = True
         self._wake()
 
     async def read(self, after: int = 0) -> AsyncIterator[Event]:
         """The events of this feed with numbers above `after`, then those to come, to the end."""
         place, woken = max(0, after - self._first + 1), asyncio.Event()
-        self._readers.add(woken)
+        reader = asyncio.get_running_loop(), woken
+        self._readers.add(reader)
         try:
             while True:
-                while place < len(self._log):
+                last = self.closed
+                while place < self._told:
                     place += 1
                     yield self._log[place - 1]
-                if self.closed:
+                if last:
                     return
                 woken.clear()
                 await woken.wait()
         finally:
-            self._readers.discard(woken)
+            self._readers.discard(reader)
 
     def _show(self, all: bool = False) -> None:
         if self._timer is not None:
@@ -103,9 +113,19 @@ class Feed:
         self._log.append(event)
         text = getattr(event, "text", "")
         self._bytes += len(text) + 100
-        self.shown += len(text) if kind is TextDelta else 0
+        self._tell()
+
+    def _is_stored(self, count: int) -> None:
+        self._pending -= 1
+        self._told = max(self._told, count)
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._pending:
+            self._told = len(self._log)
         self._wake()
 
     def _wake(self) -> None:
-        for woken in self._readers:
-            woken.set()
+        for loop, woken in tuple(self._readers):
+            with contextlib.suppress(RuntimeError):  # that loop was closed, and nobody reads there any more
+                loop.call_soon_threadsafe(woken.set)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pydantic_ai.direct import model_request_stream
@@ -93,7 +94,7 @@ class Aside:
             self._branch.feed.emit(Notice, code="summary_failed", text=text)
             return None
         summary = Summary(new_id(), tuple(node.id for node in covered), digest_of(covered), made.text)
-        self._branch.journal.summary(summary, made.tokens)
+        self._branch.feed.writes.put(partial(self._branch.journal.summary, summary, made.tokens))
         text = f"{len(covered)} older messages are sent as a summary"
         self._branch.feed.emit(Notice, code="summarised", text=text, more={"summary": summary.id})
         return summary

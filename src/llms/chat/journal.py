@@ -10,7 +10,8 @@ from pydantic_ai.messages import ModelMessage
 from .conversation import Node, State
 from .events import Event, Purpose, Reason, RunState
 from .fitted import FitReport, Summary
-from .window import Calibration, Grade, Payload
+from .served import Answered
+from .window import Grade, Payload
 
 ToolState = Literal["waiting", "done", "failed", "denied", "cancelled", "not executed"]
 
@@ -64,7 +65,8 @@ class ToolRecord:
 
 
 class Journal(Protocol):
-    """One run's; every method is durable when it returns, and raises StoreError if it cannot be."""
+    """One run's; every method is durable when it returns, and raises StoreError if it cannot be. They may wait for the
+    disk: no event loop calls them, a WriteQueue does."""
 
     run: str
     seq: int  # of the last event that is stored
@@ -96,5 +98,5 @@ class Journal(Protocol):
     def summary(self, summary: Summary, tokens: int) -> None:
         """A summary that was accepted."""
 
-    def learned(self, window: int | None, calibration: Calibration) -> None:
-        """What the server's reports show of its window and of our counts."""
+    def learned(self, shown: Answered | int) -> None:
+        """What an answer shows of the server, or the window that an error of the server named."""

@@ -268,7 +268,7 @@ class Reader:
 
     async def _asked(self, purpose, form: str, fields: dict[str, Any], text: str, max_tokens: int, schema=None) -> str:
         key = self._key(purpose, form, fields, text, max_tokens)
-        known = self.cache.get(key)
+        known = await asyncio.to_thread(self.cache.get, key)  # it may lie on the disk
         if known is not None:
             return known
         marker = self.marker()

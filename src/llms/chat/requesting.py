@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pydantic_ai.messages import (
@@ -35,8 +36,9 @@ from .events import (
 from .fitted import Fitted
 from .journal import CallRecord
 from .messages import arguments, visible, with_parts
+from .served import Answered, named_limit
 from .setup import Setup
-from .window import estimate_text, was_truncated
+from .window import estimate_text
 
 WRITTEN_SECONDS = 3.0  # how often the text so far is written into its message
 
@@ -126,13 +128,14 @@ class Requesting:
                 args = arguments(part)
                 self._feed.emit(ToolCallReady, node=node, tool_call=part.tool_call_id, name=part.tool_name, args=args)
         self.write()
+        self._feed.writes.check()
 
     def write(self) -> None:
         """Keep the text so far, now and then."""
         call = self.call
         if call is not None and time.monotonic() - call.written >= WRITTEN_SECONDS:
             call.written = time.monotonic()
-            self._branch.journal.write(call.node.id, call.message())
+            self._feed.writes.put(partial(self._branch.journal.write, call.node.id, call.message()))
 
     def finish(self, message: ModelResponse, state: State, error: str | None = None) -> None:
         """Store an answer, what it took, and say so."""
@@ -164,11 +167,18 @@ class Requesting:
         )  # fmt: skip
         self.tell(record)
         if reported and error is None:
-            self._compare(used, fitted, message.finish_reason)
+            cut = message.finish_reason == "length"
+            self._compare(
+                Answered(report.count, report.grade, used.input_tokens, used.output_tokens, report.reserve, cut)
+            )
+        elif error is not None and (limit := named_limit(error)) is not None and limit < setup.window.tokens:
+            self._learn(limit)
+            text = f"the server takes {limit} tokens, which is its window from now on; send again to fit it"
+            self._feed.emit(Notice, code="window_named", text=text, more={"window": limit})
 
     def tell(self, record: CallRecord) -> None:
         """Keep what a request took."""
-        self._branch.journal.call(record)
+        self._feed.writes.put(partial(self._branch.journal.call, record))
         self._feed.emit(
             UsageReported, call=record.id, prompt_tokens=record.prompt_tokens, cached_tokens=record.cached_tokens,
             tokens=record.tokens, reasoning_tokens=record.reasoning_tokens, source=record.source,
@@ -176,24 +186,29 @@ class Requesting:
             seconds=record.seconds,
         )  # fmt: skip
 
-    def _compare(self, used: RequestUsage, fitted: Fitted, finish: str | None) -> None:
-        """Learn from what the server says it read; tell the user if it read less than was sent."""
-        report, known, journal = fitted.report, self._setup.calibration, self._branch.journal
-        total = used.input_tokens + used.output_tokens
-        short = finish == "length" and used.output_tokens < report.reserve
-        if was_truncated(used.input_tokens, report.count, report.grade, known.samples):
+    def _compare(self, answer: Answered) -> None:
+        """Learn from what the server says it read and wrote; tell the user what it did to the conversation."""
+        known = self._setup.served
+        after = known.after(answer)
+        if known.truncated(answer):
             text = (
-                f"the server read {used.input_tokens} of {report.count} tokens: it cut the conversation without saying so, "
-                f"and this answer is not reliable. Its window is taken to be {total} tokens from now on; send again to fit it"
+                f"the server read {answer.read} of {answer.counted} tokens: it cut the conversation without saying so, "
+                f"and this answer is not reliable. Its window is taken to be {after.window} tokens from now on; send again "
+                "to fit it"
             )
-            more = {"sent": report.count, "read": used.input_tokens, "window": total}
+            more = {"sent": answer.counted, "read": answer.read, "window": after.window}
             self._feed.emit(Notice, code="server_truncated", text=text, more=more)
-            journal.learned(total, known)
-        elif report.grade != "exact":
-            own = round(report.count / known.ratio)
-            journal.learned(total if short else None, known.learn(used.input_tokens, own))
-        elif short:
-            journal.learned(total, known)
+        elif known.most_output is None and after.most_output is not None:
+            text = (
+                f"the server ended this answer after {answer.wrote} of {answer.reserve} tokens: a limit of its own on "
+                "answers, not of the conversation. Continue (/more) goes on"
+            )
+            self._feed.emit(Notice, code="output_limit", text=text, more={"tokens": answer.wrote})
+        if after != known:
+            self._learn(answer)
+
+    def _learn(self, shown: Answered | int) -> None:
+        self._feed.writes.put(partial(self._branch.journal.learned, shown))
 
     def _expect(self, call: Call, seconds: float) -> None:
         call.clock.reschedule(asyncio.get_running_loop().time() + seconds)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydantic_ai.exceptions import ApprovalRequired, ToolFailed
@@ -68,7 +69,7 @@ class Rounds:
             state = "not executed"
         by = "user" if decision else None
         record = ToolRecord(part.tool_call_id, node, part.tool_name, args, state, edited, by, text, seconds)
-        self._branch.journal.tool(record)
+        self._branch.feed.writes.put(partial(self._branch.journal.tool, record))
         self._branch.feed.emit(
             ToolFinished,
             tool_call=part.tool_call_id,
@@ -92,7 +93,8 @@ class Rounds:
                 continue
             args = arguments(call)
             kind = str(requests.metadata.get(call.tool_call_id, {}).get("kind", "external"))
-            self._branch.journal.tool(ToolRecord(call.tool_call_id, node, call.tool_name, args, "waiting"))
+            record = ToolRecord(call.tool_call_id, node, call.tool_name, args, "waiting")
+            self._branch.feed.writes.put(partial(self._branch.journal.tool, record))
             why = "the model has read what others wrote" if sources else f"a tool of kind {kind} asks first"
             self._branch.feed.emit(
                 ApprovalNeeded, tool_call=call.tool_call_id, name=call.tool_name, args=args, tool_kind=kind, why=why,

@@ -12,7 +12,8 @@ from pydantic_ai.usage import RequestUsage
 
 from .consent import Consent
 from .fitted import Cut, Pinned, Policy, Summary
-from .window import Calibration, Count, Sizes, Window
+from .served import Served
+from .window import Count, Sizes, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Setup:
     """Who answers and under what rules. `name` signs the answers; `count` counts a payload for `window`.
 
     `toolset` asks `consent` before it calls; `cost` is what a request took, None if its price is not known.
+    `served` is what earlier answers have shown of the server.
     `schema` is a JSON schema that every answer obeys, where the model can.
     `together` requests may run at once where a text is read in parts; with `confirmed` in as many as it takes.
     """
@@ -51,7 +53,7 @@ class Setup:
     limits: Limits = field(default_factory=Limits)
     settings: ModelSettings = field(default_factory=ModelSettings)
     cost: Callable[[RequestUsage], Decimal | None] = _as_reported
-    calibration: Calibration = field(default_factory=Calibration)
+    served: Served = field(default_factory=Served)
     sizes: Sizes | None = None
     schema: dict[str, Any] | None = None
     together: int = 1

@@ -6,10 +6,10 @@ stored. However a turn ends, the path it leaves may be sent again.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydantic_ai import Agent, CancellationToken, RunCancelled
@@ -21,7 +21,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import DeferredToolRequests, ToolDenied
 from pydantic_ai.usage import UsageLimits
 
-from ..errors import BudgetExceeded, LlmsError, StoreError
+from ..errors import BudgetExceeded, LlmsError
 from .branch import Branch
 from .consent import Decision
 from .conversation import Node, now
@@ -53,7 +53,8 @@ class _TooLarge(Exception):
 
 
 class Turn:
-    """Answers the last message of `path`. `start` it on a running loop; it goes on whether or not anybody reads.
+    """Answers the last message of `path`. Make it in a thread, for the path is read from the store; `start` it on a running
+    loop, where it goes on whether or not anybody reads.
 
     `decisions` resumes a turn that waited: what a person said to each tool call, by id. `continues` is an answer that
     was cut short, beside `path`; the new one becomes its sibling and begins with its text.
@@ -80,6 +81,8 @@ class Turn:
         self._requesting = Requesting(self._branch, setup)
         self._aside = Aside(self._branch, self._requesting, setup)
         self._continues, self._resumed = continues, bool(decisions)
+        if continues is not None:
+            _ = continues.message  # read here: what runs on the event loop reads nothing from the disk
         self._token = CancellationToken()
         self._task: asyncio.Task[None] | None = None
         self._stopping, self._outside = False, False
@@ -92,6 +95,15 @@ class Turn:
     def path(self) -> list[Node]:
         """What is stored, the question and its answers at the end."""
         return self._branch.path
+
+    @property
+    def run(self) -> str:
+        return self._journal.run
+
+    @property
+    def ended(self) -> bool:
+        """Whether no event follows: it is over, or waits for a person."""
+        return self.feed.closed
 
     def start(self) -> "Turn":
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"turn-{self._journal.run}")
@@ -136,27 +148,30 @@ class Turn:
             self._reason = "timeout" if isinstance(error, TimeoutError) else "error"
             self._reason = "budget" if isinstance(error, BudgetExceeded) else self._reason
             text = str(error) or type(error).__name__
-            with contextlib.suppress(StoreError):
-                self._close_off("failed", text)
-                self.feed.emit(Notice, code="error", text=text, more={"class": type(error).__name__})
+            self._close_off("failed", text)
+            self.feed.emit(Notice, code="error", text=text, more={"class": type(error).__name__})
             if not isinstance(error, _EXPECTED):
                 raise
         finally:
             ticking.cancel()
-            self._end(state, text)
+            await self._end(state, text)
 
-    def _end(self, state: RunState, text: str) -> None:
+    async def _end(self, state: RunState, text: str) -> None:
         """Store the run's end, then say it; readers come to theirs even if nothing can be stored any more."""
+        writes = self.feed.writes
         try:
             self.feed.settle()
             self.feed.flush()
-            self._journal.end(state, self._reason, self._seen)
+            writes.put(partial(self._journal.end, state, self._reason, self._seen))
+            await writes.settled()
             if state != "waiting":
                 self.feed.emit(RunFinished, state=state, reason=self._reason, node=self.path[-1].id, text=text)
-        except StoreError:
+                await writes.settled()
+        except LlmsError:
             self.feed.lose(RunFinished, state="failed", reason="error", node=self.path[-1].id, text=text)
         finally:
             self.feed.close()
+            writes.close()
 
     async def _answer(self) -> RunState:
         output: Any = None
@@ -232,6 +247,7 @@ class Turn:
         elif response.finish_reason == "length" and not calls(response):
             self._reason = "length"
         self._requesting.finish(prefixed(response, call.prefix) if call.prefix else response, "complete")
+        await self.feed.writes.settled()  # before anything is done because of it
         return self.finalising
 
     async def fitted(self, tools: Sequence[Any]) -> Fitted:
@@ -247,6 +263,7 @@ class Turn:
             raise _TooLarge(fitted)
         self._cut = fitted.report.cut or self._cut
         self._requesting.sending(fitted)
+        await self.feed.writes.settled()
         return fitted
 
     async def _fit(self, tools: Sequence[Any]) -> Fitted:
@@ -283,12 +300,11 @@ class Turn:
         beat = time.monotonic()
         while True:
             await asyncio.sleep(STORED_SECONDS)
-            with contextlib.suppress(StoreError):  # the turn itself will meet it
-                self.feed.flush()
-                self._requesting.write()
-                if time.monotonic() - beat >= BEAT_SECONDS:
-                    beat = time.monotonic()
-                    self._journal.beat()
+            self.feed.flush()
+            self._requesting.write()
+            if time.monotonic() - beat >= BEAT_SECONDS:
+                beat = time.monotonic()
+                self.feed.writes.put(self._journal.beat)
 
 
 @dataclass

@@ -2,22 +2,23 @@
 
 import contextlib
 import json
-import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.live import Live
-from rich.markdown import Markdown
 from rich.prompt import Prompt
 from rich.text import Text
 
 from ..errors import LlmsError, UsageError
 from . import given
+from .answering import INTERRUPTED, answer, print_json, print_plain
 from .output import console
+
+if TYPE_CHECKING:
+    from ..workbench.chat import Chat
 
 COMMANDS = {
     "/help": "this list",
@@ -31,13 +32,12 @@ COMMANDS = {
     "/list": "conversations; /open ID goes on with one",
     "/quit": "end (Ctrl-D, too)",
 }
-EXIT = {"budget": 3, "strict": 4, "waiting": 5}
 
 
 def _options(command: Any) -> Any:
     for option in reversed(
         (
-            click.option("-m", "--model", help="The model; a stored conversation remembers its own (default: smollm2)."),
+            click.option("-m", "--model", help="The model; a stored conversation remembers its own (default: gguf:smollm2, or smollm2 where there is no llama.cpp)."),
             click.option("-s", "--system", help="A system prompt, or @FILE."),
             click.option("-a", "--attach", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to send along; may be given again."),
             click.option("-c", "--continue", "last", is_flag=True, help="Go on with the last conversation."),
@@ -75,7 +75,8 @@ def ask(words, template, parameters, schema, as_json, explain, **how) -> None:
     cat notes.txt | llms ask "Summarise this in two sentences" -m openai:gpt-5-mini
     llms ask -c "And in French?"
 
-    Exit status: 0 answered, 1 the model failed, 2 wrong usage, 3 budget, 4 refused by the policy, 5 a tool needs approval.
+    Ctrl-C stops the answer and keeps what came. Exit status: 0 answered, 1 the model failed, 2 wrong usage, 3 budget,
+    4 refused by the policy, 5 a tool needs approval, 130 stopped.
     """
     text = given.question(words, template, parameters)
     wanted = given.schema(schema) if schema else None
@@ -85,7 +86,11 @@ def ask(words, template, parameters, schema, as_json, explain, **how) -> None:
         for one in chat.recalled(text):
             click.echo(f"llms: told from memory ({one.fact.id}): {one.fact.text}", err=True)
         events = chat.send(text, how["files"], confirmed=True)
-        status = _print_json(events) if as_json else _print(chat, events)
+        try:
+            status = print_json(chat, events) if as_json else print_plain(chat, events)
+        except KeyboardInterrupt:
+            click.echo("\nllms: interrupted; what came is kept", err=True)
+            status = INTERRUPTED
         if wanted and status == 0 and not _is_json(chat.answer):
             click.echo("llms: the answer is no JSON: it was cut, or the model does not follow schemas", err=True)
             status = 1
@@ -99,6 +104,7 @@ def chat(**how) -> None:
     out = console()
     files = list(how.pop("files"))
     talk = _open({**how, "files": ()})
+    talk.model.prepare()
     out.print(
         Text(f"{talk.model.name.text}, conversation {talk.id}; /help lists the commands, Ctrl-D ends", style="dim")
     )
@@ -119,15 +125,18 @@ def chat(**how) -> None:
                 if not going:
                     break
                 continue
-            for one in talk.recalled(text):
-                out.print(Text(f"told from memory ({one.fact.id}): {one.fact.text}", style="dim"))
-            _answer(out, talk, talk.send(text, files, confirmed=True))
-            files.clear()
+            try:
+                for one in talk.recalled(text):
+                    out.print(Text(f"told from memory ({one.fact.id}): {one.fact.text}", style="dim"))
+                answer(out, talk, talk.send(text, files, confirmed=True))
+                files.clear()
+            except LlmsError as error:
+                out.print(Text(str(error), style="red"))
     finally:
         talk.close()
 
 
-def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str, Any]) -> tuple[Any, bool]:
+def _command(out: Console, talk: "Chat", text: str, files: list[str], how: dict[str, Any]) -> tuple["Chat", bool]:
     """(the conversation to go on with, whether to go on)."""
     name, _, rest = text.strip().partition(" ")
     try:
@@ -144,6 +153,7 @@ def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str
                 opened = _open({**how, "files": (), "last": False, "conversation": None, **chosen})
                 talk.close()
                 talk = opened
+                talk.model.prepare()
                 out.print(Text(f"{talk.model.name.text}, conversation {talk.id}", style="dim"))
             case "/attach":
                 if not Path(rest).is_file():
@@ -153,11 +163,11 @@ def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str
                 last = next((n for n in reversed(talk.path) if n.role == "user"), None)
                 if last is None:
                     raise UsageError("nothing has been said yet")
-                _answer(out, talk, talk.edit(last.id, rest or Prompt.ask("new wording", console=out)))
+                answer(out, talk, talk.edit(last.id, rest or Prompt.ask("new wording", console=out)))
             case "/again":
-                _answer(out, talk, talk.regenerate())
+                answer(out, talk, talk.regenerate())
             case "/more":
-                _answer(out, talk, talk.carry_on())
+                answer(out, talk, talk.carry_on())
             case "/saw":
                 _saw(out, talk)
             case "/list":
@@ -168,13 +178,14 @@ def _command(out: Console, talk: Any, text: str, files: list[str], how: dict[str
     return talk, True
 
 
-def _open(how: dict[str, Any]) -> Any:
+def _open(how: dict[str, Any]) -> "Chat":
+    from ..models.default import for_chats
     from ..workbench.chat import Chat
 
     stored = "last" if how.get("last") else how.get("conversation")
     prompt = how.get("system")
     return Chat(
-        how.get("model") or (None if stored else "smollm2"),
+        how.get("model") or (None if stored else for_chats()),
         tools=tuple(how.get("tools") or ()),
         system=given.text_of(prompt) if prompt else None,
         id=stored,
@@ -190,125 +201,7 @@ def _open(how: dict[str, Any]) -> Any:
     )
 
 
-def _answer(out: Console, talk: Any, events: Iterator[Any]) -> None:
-    """Show an answer while it comes; Ctrl-C stops it and keeps what came. Tools that act are asked about."""
-    while True:
-        waiting = _show(out, events)
-        if not waiting:
-            return
-        events = talk.decide({event.tool_call: _decide(out, event) for event in waiting})
-
-
-def _show(out: Console, events: Iterator[Any]) -> list[Any]:
-    """The calls that wait for a decision; none once the answer is whole."""
-    from ..chat.events import (
-        ApprovalNeeded,
-        Notice,
-        ReasoningDelta,
-        RunFinished,
-        TextDelta,
-        ToolCallReady,
-        ToolFinished,
-    )
-
-    waiting: list[Any] = []
-    text = ""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        with Live(console=out, refresh_per_second=12, vertical_overflow="visible", transient=False) as live:
-            for event in events:
-                match event:
-                    case TextDelta():
-                        text += event.text
-                        live.update(Markdown(text))
-                    case ReasoningDelta():
-                        pass
-                    case ToolCallReady():
-                        live.console.print(
-                            Text(f"{event.name} {json.dumps(event.args, ensure_ascii=False)}", style="cyan")
-                        )
-                    case ToolFinished():
-                        live.console.print(Text(f"  {event.outcome}: {event.text[:300]}", style="dim"))
-                    case ApprovalNeeded():
-                        waiting.append(event)
-                    case Notice():
-                        live.console.print(Text(event.text, style="yellow"))
-                    case RunFinished() if event.state == "failed":
-                        live.console.print(Text(event.text or "the answer failed", style="red"))
-    except KeyboardInterrupt:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
-        out.print(Text("stopped; what came is kept", style="dim"))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return waiting
-
-
-def _decide(out: Console, event: Any) -> Any:
-    from ..chat.consent import Decision
-
-    if not sys.stdin.isatty():
-        return Decision(False, reason="nobody is there to ask")
-    if event.sources:
-        out.print(Text(f"untrusted text was read: {', '.join(event.sources)}", style="yellow"))
-    out.print(Text(f"{event.name} ({event.kind}) {json.dumps(event.args, ensure_ascii=False)}", style="bold"))
-    said = Prompt.ask(
-        "run it? (y)es, (c)onversation, (e)dit, (n)o", choices=["y", "c", "e", "n"], default="n", console=out
-    )
-    if said == "n":
-        return Decision(False)
-    args = None
-    if said == "e":
-        try:
-            args = json.loads(Prompt.ask("arguments as JSON", console=out))
-        except ValueError as error:
-            out.print(Text(f"no JSON: {error}; denied", style="red"))
-            return Decision(False)
-    return Decision(True, "conversation" if said == "c" else "once", args)
-
-
-def _print(chat: Any, events: Iterable[Any]) -> int:
-    """Plain text as it comes, thinking and notices to standard error; the exit status."""
-    from ..chat.events import ApprovalNeeded, Notice, ReasoningDelta, RunFinished, TextDelta
-
-    status, ended = 1, False
-    for event in events:
-        match event:
-            case TextDelta():
-                click.echo(event.text, nl=False)
-                ended = event.text.endswith("\n")
-            case ReasoningDelta():
-                click.echo(event.text, nl=False, err=True)
-            case Notice():
-                click.echo(f"llms: {event.text}", err=True)
-            case ApprovalNeeded():
-                args = json.dumps(event.args, ensure_ascii=False)
-                click.echo(f"llms: {event.name} {args} needs approval; give --approve all, or use llms chat", err=True)
-                status = EXIT["waiting"]
-            case RunFinished():
-                status = 0 if event.state == "finished" else EXIT.get(event.reason, 1)
-                if event.state == "failed" and event.text:
-                    click.echo(f"llms: {event.text}", err=True)
-    if not ended:
-        click.echo()
-    return status
-
-
-def _print_json(events: Iterable[Any]) -> int:
-    from ..chat.events import ApprovalNeeded, RunFinished, to_json
-
-    status = 1
-    for event in events:
-        click.echo(to_json(event))
-        if isinstance(event, ApprovalNeeded):
-            status = EXIT["waiting"]
-        elif isinstance(event, RunFinished):
-            status = 0 if event.state == "finished" else EXIT.get(event.reason, 1)
-    return status
-
-
-def _explain(chat: Any, text: str, files: Iterable[str]) -> None:
+def _explain(chat: "Chat", text: str, files: Iterable[str]) -> None:
     from ..chat.messages import index
 
     fitted = chat.explain(text, list(files))
@@ -322,7 +215,7 @@ def _explain(chat: Any, text: str, files: Iterable[str]) -> None:
             click.echo(f"{fate.what}: message {fate.node}, {fate.tokens} tokens {fate.why}".rstrip())
 
 
-def _saw(out: Console, talk: Any) -> None:
+def _saw(out: Console, talk: "Chat") -> None:
     from ..chat.messages import index
     from ..store import chat_runs
 
@@ -369,7 +262,7 @@ def _history() -> None:
 
 
 def _keep_history(readline: Any, path: Path) -> None:
+    from .. import settings
+
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        readline.write_history_file(path)
-        path.chmod(0o600)
+        readline.write_history_file(settings.private(path))

@@ -8,7 +8,7 @@ from rich.text import Text
 from ..workbench.compare import Comparison, compare_all
 from ..workbench.evaluate import Options, Progress
 from .evaluate import names, show_progress
-from .output import console, percent, print_json, table
+from .output import console, interval, percent, print_json, table
 
 
 @click.command()
@@ -69,6 +69,8 @@ def compare(a, b, benchmarks, view, limit, shots, data, chat_template, samples, 
     bad = {"worse": ("worse",), "not better": ("worse", "no detectable difference", "equivalent", "not comparable")}
     if fail_if and any(comparison.verdict in bad[fail_if] for comparison in found):
         sys.exit(1)
+    if any(comparison.paired is None for comparison in found):
+        sys.exit(1)
 
 
 def _show(found: list[Comparison]) -> None:
@@ -98,14 +100,13 @@ def _show(found: list[Comparison]) -> None:
 def _cells(c: Comparison) -> list[str]:
     if c.paired is None or c.score_a is None or c.score_b is None:
         return ["", "", "", "", "", ""]
-    low, high = c.sequence or (c.paired.low, c.paired.high)
     p = "" if c.p is None else "< 0.001" if c.p < 0.001 else f"{c.p:.3f}"
-    interval = f"{100 * low:+.1f} – {100 * high:+.1f}"
-    return [percent(c.score_a), percent(c.score_b), f"{100 * c.paired.difference:+.1f}", interval, p, str(c.paired.n)]
+    difference, bounds = f"{100 * c.paired.difference:+.1f}", interval(*c.bounds, "+")
+    return [percent(c.score_a), percent(c.score_b), difference, bounds, p, str(c.paired.n)]
 
 
 def _notes(c: Comparison) -> list[str]:
-    notes = [f"{c.benchmark}: {c.reason}"] if c.reason else []
+    notes = [f"{c.benchmark}: {said}" for said in (c.reason, c.note) if said]
     if c.left_out:
         notes.append(f"{c.benchmark}: {c.left_out} items failed on one side and were left out of both")
     if c.paired is not None:

@@ -13,8 +13,8 @@ from ..workbench.evaluate import Options, evaluate_all
 from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from . import given
-from .leaderboard import show
-from .output import console, dollars, percent, print_json, table
+from .leaderboard import failed, show
+from .output import console, dollars, interval, percent, print_json, table
 
 NUMBERS = ("score", "95 % interval", "n")
 
@@ -193,8 +193,8 @@ def evaluate(
     for report in reports:
         if not report.score:
             where = f"{report.key.system.name} on {report.key.benchmark}"
-            click.echo(f"{where}: all {report.failed} items failed; llms samples {report.key.run} --failed", err=True)
-    if not scored:
+            click.echo(f"{where}: {failed(report)}; llms samples {report.key.run} --failed", err=True)
+    if len(scored) < len(reports):
         sys.exit(1)
 
 
@@ -236,9 +236,7 @@ def show_groups(reports: list[Report]) -> None:
             rows = table(f"{report.key.system.name}, by {column}", "score", "95 % interval", "n", right=NUMBERS)
             for value, scores in values.items():
                 score = scores[report.headline]
-                rows.add_row(
-                    Text(value), percent(score.value), f"{percent(score.low)} – {percent(score.high)}", str(score.n)
-                )
+                rows.add_row(Text(value), percent(score.value), interval(score.low, score.high), str(score.n))
             console().print(rows)
 
 

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from ..arena.leaderboard import Leaderboard
 from ..evaluation.report import Report
-from ..statistics import few_clusters
+from ..statistics import caution
 from ..workbench.leaderboard import read, write_page
-from .output import console, dollars, percent, print_json, size
+from .output import console, dollars, interval, percent, print_json, size
 
 
 @click.command()
@@ -81,7 +81,7 @@ def _cells(report: Report) -> list[str]:
     score, usage = report.scores[report.shown], report.usage
     return [
         percent(score.value) + ("*" if report.partial else "") + ("!" if _said_of(report) else ""),
-        f"{percent(score.low)} – {percent(score.high)}",
+        interval(score.low, score.high),
         str(report.n),
         f"{usage.tokens_per_second:.0f}",
         f"{usage.seconds:.1f}",
@@ -101,12 +101,18 @@ def _notes(reports: list[Report]) -> Iterator[str]:
 
 def _said_of(report: Report) -> list[str]:
     """What a reader must know of a score."""
-    said = [f"{report.failed} items failed"] if report.failed else []
+    said = [failed(report)] if report.failed else []
     if report.unreadable:
         share = 100 * report.unreadable / report.n
         said.append(f"in {report.unreadable} answers ({share:.0f} %) nothing could be read, which counts as wrong")
     if report.cut:
         said.append(f"{report.cut} prompts were cut by {report.cut_tokens} tokens on the left")
-    if (score := report.score) and few_clusters(score):
-        said.append(f"only {score.clusters} groups of items, so that the interval may be too narrow")
+    if (score := report.score) and (careful := caution(score.clusters)):
+        said.append(careful)
     return said
+
+
+def failed(report: Report) -> str:
+    """How many items failed, and why most of them did."""
+    why = "; ".join(f"{reason} ({count}×)" for reason, count in report.failures.items())
+    return f"{report.failed} of {report.n + report.failed} items failed" + (f": {why}" if why else "")

@@ -10,6 +10,7 @@ import click
 
 from .. import __version__
 from ..errors import LlmsError
+from ..models import loading
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("evaluate", "evaluate", "Evaluate systems on benchmarks."),
@@ -81,6 +82,7 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Run a command; exit with 0, 1 (failed), 2 (wrong usage), 3 (budget used up) or 130 (interrupted)."""
     debug = "--debug" in sys.argv[1:]
+    loading.listen(_say_loading)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -101,6 +103,12 @@ def main() -> None:
         if debug or error.errno not in ADVICE:
             raise
         sys.exit(_say(f"{error.filename or 'writing'}: {error.strerror}. {ADVICE[error.errno]}", 1))
+
+
+def _say_loading(event: loading.Loading) -> None:
+    from .output import say_loading
+
+    say_loading(event)
 
 
 def _say(message: str, status: int) -> int:

@@ -1,19 +1,25 @@
 """Tables for people, JSON Lines for scripts."""
 
+import atexit
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
+
+from ..models.loading import Loading
 
 
 def print_json(rows: Iterable[Any]) -> None:
     """One object a line."""
     for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False))
+        click.echo(json.dumps(row, ensure_ascii=False, allow_nan=False))
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
@@ -27,14 +33,50 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 def console(stderr: bool = False) -> Console:
     """Plain text of whatever width is needed when the output is no terminal."""
+    return _errors() if stderr else _console()
+
+
+@cache
+def _errors() -> Console:
+    """One for all, so that a spinner and a bar that are shown at once know of one another."""
+    return _console(stderr=True)
+
+
+def _console(stderr: bool = False) -> Console:
     made = Console(stderr=stderr, highlight=False)
     if not made.is_terminal:
         made.width = max(made.width, 120)
     return made
 
 
+_shown: dict[tuple[str, str], Status] = {}
+
+
+def say_loading(event: Loading) -> None:
+    """What is converted or loaded, on standard error: a spinner while it lasts on a terminal, else a line each."""
+    err, which = console(stderr=True), (event.stage, event.model)
+    text = f"{event.stage} {event.model}{' (once)' if event.stage == 'converting' else ''} …"
+    if event.seconds is None and err.is_terminal:
+        _shown[which] = err.status(escape(text))
+        _shown[which].start()
+        atexit.register(_shown[which].stop)  # an interrupt may leave it running, and the cursor hidden
+    elif event.seconds is None:
+        click.echo(f"llms: {text}", err=True)
+    elif which in _shown:
+        status = _shown.pop(which)
+        status.stop()
+        atexit.unregister(status.stop)
+    elif event.stage == "loading" and not event.failed:
+        click.echo(f"llms: {event.model} is ready in {event.seconds:.1f} s", err=True)
+
+
 def percent(value: float) -> str:
     return f"{100 * value:.1f}"
+
+
+def interval(low: float | None, high: float | None, sign: str = "") -> str:
+    """Two bounds in percent, `sign` as format knows it; empty where there is none."""
+    return "" if low is None or high is None else f"{100 * low:{sign}.1f} – {100 * high:{sign}.1f}"
 
 
 def size(count: int) -> str:

@@ -33,7 +33,8 @@ def runs(context: click.Context, as_json: bool) -> None:
     rows = table("run", "benchmark", "system", "view", "items", "score", "when", right=("items", "score"))
     for run in stored:
         report = run.report
-        score = percent(report.score.value) if report and report.score else "open"
+        nothing = "failed" if report and report.failed else "open"
+        score = percent(report.score.value) if report and report.score else nothing
         items = f"{run.outcomes}/{report.available}" if report else str(run.outcomes)
         when = run.created[:16].replace("T", " ")
         rows.add_row(run.run, run.key.benchmark, run.key.system.name, run.key.view, items, score, when)
@@ -66,10 +67,10 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
 def export(name: str, form: str, output: Path | None) -> None:
     """Write a run: every item as JSON Lines, or its scores as lm-evaluation-harness writes them."""
     if form == "harness":
-        lines = iter([json.dumps(verbs.harness_results(name), indent=2, ensure_ascii=False)])
+        lines = iter([json.dumps(verbs.harness_results(name), indent=2, ensure_ascii=False, allow_nan=False)])
     else:
         lines = (
-            json.dumps(verbs.sample_json(prompt, outcome), ensure_ascii=False)
+            json.dumps(verbs.sample_json(prompt, outcome), ensure_ascii=False, allow_nan=False)
             for _, prompt, outcome in verbs.samples(name)
         )
     with click.open_file(str(output) if output else "-", "w", encoding="utf-8") as file:

@@ -44,15 +44,12 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
     key = api_key or settings.get("LLMS_SERVE_KEY")
     bound = bind(host, port, key)
     limits = Limits(waiting=max_waiting)
-    err = console(stderr=True)
     if not models and not embeddings:
         models = ("smollm2",)
-    with err.status("loading") as status:
-        loading = open_models(models, embeddings, lambda name: status.update(f"loading {name}"))
-        shelf = Shelf(*loading, limits.waiting)
+    shelf = Shelf(*open_models(models, embeddings), limits.waiting)
     for served in shelf.generating.values():
         if served.model.note:
-            err.print(f"[dim]{served.model.note}[/dim]", soft_wrap=True)
+            console(stderr=True).print(f"[dim]{served.model.note}[/dim]", soft_wrap=True)
 
     def ready() -> None:
         click.echo(f"ready: {address(bound)}  serving {', '.join([*shelf.generating, *shelf.embedding])}")

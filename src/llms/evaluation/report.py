@@ -1,5 +1,6 @@
 """From outcomes to a Report: every number with its n and interval, failures counted apart and never in a mean."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from ..values import Billed, Failed, Outcome, Score, Scored, Spent
 from .plan import Plan, RunKey
 
 NORMALIZED = "normalized"
+MOST_REASONS = 3  # of failures that a report tells
 STATUSES = ("ok", "unparsed", "truncated", "refused", "infra", "timeout")
 
 
@@ -21,7 +23,8 @@ class Report:
     `scores` are means over items, or over `subsets` if the view averages so (`average`); `subsets` is empty for a
     benchmark of one. `partial`: `n` is less than the benchmark holds. `cut` prompts lost `cut_tokens` tokens on
     the left. `thought` items were answered with thinking, of `thinking_tokens` tokens in all. `groups` are the scores by
-    column and value of the user's own data; `graded_from` is the run whose answers were graded here, if none were asked.
+    column and value of the user's own data; `graded_from` is the run whose answers were graded here, none being asked.
+    `failures` are the most frequent reasons of failed items, with counts.
     """
 
     key: RunKey
@@ -42,6 +45,7 @@ class Report:
     thinking_tokens: int = 0
     groups: Mapping[str, Mapping[str, Mapping[str, Score]]] = field(default_factory=dict)
     graded_from: str = ""
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def score(self) -> Score | None:
@@ -81,6 +85,7 @@ class Report:
             "partial": self.partial,
             **{status: self.counts.get(status, 0) for status in ("unparsed", "truncated", "refused")},
             "failed": self.failed,
+            "failures": [{"reason": reason, "count": count} for reason, count in self.failures.items()],
             "cut": self.cut,
             "thought": self.thought,
             "thinking_tokens": self.thinking_tokens,
@@ -122,6 +127,10 @@ class Report:
         return cls(**{**fields, **made})
 
 
+def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+    return {metric: asdict(score) for metric, score in scores.items()}
+
+
 def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: str = "") -> Report:
     """The Report of a plan's outcomes, in whatever order they come, one per item."""
     every = sorted(outcomes, key=lambda outcome: outcome.item)
@@ -159,6 +168,7 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: s
         thinking_tokens=sum(outcome.thinking_tokens for outcome in scored),
         groups={column: _grouped(scored, values) for column, values in plan.groups.items()},
         graded_from=graded_from,
+        failures=failure_reasons(every),
     )
 
 
@@ -168,6 +178,16 @@ def _grouped(outcomes: Sequence[Scored], values: Mapping[str, str]) -> dict[str,
     for outcome in outcomes:
         groups.setdefault(values[outcome.item], []).append(outcome)
     return {value: _means(group) for value, group in sorted(groups.items())}
+
+
+def failure_reasons(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """The most frequent reasons of failed items and their counts; those that differ in numbers only count as the first."""
+    kinds: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            kinds.setdefault(re.sub(r"\d+", "0", outcome.reason), []).append(outcome.reason)
+    most = sorted(kinds.values(), key=len, reverse=True)[:MOST_REASONS]
+    return {alike[0]: len(alike) for alike in most}
 
 
 def _means(outcomes: Sequence[Scored]) -> dict[str, Score]:
@@ -190,22 +210,29 @@ def _above_chance(means: Mapping[str, Score], metrics: Sequence[str], chance: fl
     """
     found = [means[metric] for metric in metrics]
 
-    def scale(values: Sequence[float]) -> float:
-        return max(0.0, (sum(values) / len(values) - chance) / (1 - chance))
+    def scale(values: Sequence[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return max(0.0, (sum(known) / len(known) - chance) / (1 - chance)) if len(known) == len(found) else None
 
-    value, low, high = (scale([getattr(score, name) for score in found]) for name in ("value", "low", "high"))
-    error = sum(score.stderr for score in found) / len(found) / (1 - chance)
+    value = scale([score.value for score in found])
+    assert value is not None
+    low, high = scale([score.low for score in found]), scale([score.high for score in found])
+    errors = [score.stderr for score in found if score.stderr is not None]
+    error = sum(errors) / len(found) / (1 - chance) if len(errors) == len(found) else None
     return Score(value, low, high, error, found[0].n, f"{found[0].method}, above chance", found[0].clusters)
 
 
-def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
-    """Scores as JSON values; a bound that nothing is known about is null."""
-    return {metric: {k: _finite(v) for k, v in asdict(score).items()} for metric, score in scores.items()}
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not isfinite(value) else value
-
-
 def _scores_from(fields: Mapping[str, Any]) -> dict[str, Score]:
-    return {metric: Score(**values) for metric, values in fields.items()}
+    """Scores as they were stored. Older versions kept infinite bounds where nothing was known, and values that are not
+    numbers: those are no scores."""
+    scores = {}
+    for metric, values in fields.items():
+        known: dict[str, Any] = {
+            name: None if isinstance(v, float) and not isfinite(v) else v for name, v in values.items()
+        }
+        if known["value"] is None:
+            continue
+        if None in (known["low"], known["high"], known["stderr"]):
+            known |= {"low": None, "high": None, "stderr": None}
+        scores[metric] = Score(**known)
+    return scores

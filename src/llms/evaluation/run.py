@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
-from ..benchmarks.languages import execute, said
+from ..benchmarks.languages import passes, said
 from ..errors import JudgeFailed, UsageError
 from ..models.system import Generate, System
 from ..sandbox import Sandbox
@@ -242,7 +242,7 @@ def _judge(
     for answer in answers:
         assert isinstance(answer, Completion)
         program = benchmark.program(item.example.row, _answer_of(plan, prompt, answer).text)
-        ran = execute(sandbox, benchmark.language, program.source)
+        ran = passes(sandbox, program)
         ends.append((ran.ok, "passed" if ran.ok else said(ran)))
     right = sum(good for good, _ in ends)
     chances = {k: pass_at_k(len(ends), right, k) for k in PASS_AT}

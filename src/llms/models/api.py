@@ -1,13 +1,13 @@
 """Models behind an endpoint that speaks OpenAI's protocol: hosted, or served on one's own machines.
 
-No connection is made, and neither openai nor pydantic imported, before the first request.
+No connection is made, and no client of HTTP imported, before the first request.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,15 +19,14 @@ from .system import Capabilities, Generate, Model
 
 if TYPE_CHECKING:
     from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
+    from .connection import Connection, Events
     from .contact import Contact
+    from .dialect import Dialect
+    from .faults import EndpointError
+    from .wire import Exchange
 
 ASSUMED_WINDOW = 8192  # where neither the server nor the table of prices says
 POLL_SECONDS = 0.02  # how often a stream looks whether it is cancelled
-# what a server may refuse without harm: it is left out from then on, and said
-OPTIONAL = ("temperature", "top_p", "top_k", "seed", "stop", "stream_options")
-NOT_TAKEN = re.compile(
-    r"support|unknown|unrecogni[sz]ed|unexpected|extra (field|input)|not (permitted|allowed)", re.IGNORECASE
-)
 END = object()
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +42,6 @@ class ApiModel(Model):
 
     def __init__(self, name: Name, endpoint: Endpoint, patience: Patience):
         self.name, self.endpoint, self.patience = name, endpoint, patience
-        self._refused: set[str] = set()  # parameters that the server does not take
 
     @property
     def identity(self) -> Identity:
@@ -68,7 +66,7 @@ class ApiModel(Model):
         from ..bridge import run
         from .contact import first_contact
 
-        _ = self.client  # imported here rather than while the event loop waits
+        _ = self.connection  # imported here rather than while the event loop waits
         return run(first_contact(self))
 
     @cached_property
@@ -79,9 +77,10 @@ class ApiModel(Model):
 
     @property
     def note(self) -> str | None:
-        if not self._refused:
+        if not self.dialect.refused:
             return None
-        return f"{self.name.text} does not take {', '.join(sorted(self._refused))}; left to the server's own settings"
+        left = ", ".join(sorted(self.dialect.refused - {"stream_options"}))
+        return f"{self.name.text} does not take {left}; left to the server's own settings" if left else None
 
     def check(self) -> None:
         _ = self.endpoint.key
@@ -96,38 +95,30 @@ class ApiModel(Model):
         return Wire(self.patience, lambda usage: self.price(usage), lambda: self.ledger)
 
     @cached_property
-    def client(self):
-        """The AsyncOpenAI client; its own retries are off, `wire` has the only ones. Raises MissingKey."""
-        import httpx2
-        import openai
+    def connection(self) -> Connection:
+        """Raises MissingKey."""
+        from .connection import Connection
 
-        omit = openai.Omit()
-        other = {"OpenAI-Organization": omit, "OpenAI-Project": omit} if self.endpoint.name != "openai" else {}
-        return openai.AsyncOpenAI(
-            api_key=self.endpoint.key or "none",
-            base_url=self.endpoint.base_url,
-            max_retries=0,
-            timeout=None,
-            default_headers=other,  # type: ignore[arg-type]
-            http_client=httpx2.AsyncClient(transport=self.wire, timeout=None, follow_redirects=False),
-        )
+        return Connection(self.endpoint, self.wire)
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the server takes, as far as it has said."""
+        from .dialect import dialect
+
+        return dialect(self.endpoint.base_url, self.name.model, self.endpoint.max_tokens)
 
     def chat_model(self):
-        from pydantic_ai.models.openai import OpenAIChatModel
-        from pydantic_ai.providers import infer_provider_class
-        from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+        from .api_chat_model import ApiChatModel
 
-        if self.endpoint.runtime:
-            provider: Any = infer_provider_class(self.endpoint.runtime)(openai_client=self.client)  # type: ignore[call-arg]
-        else:
-            provider = OpenAICompatibleProvider(self.endpoint.name, openai_client=self.client)
-        return OpenAIChatModel(self.name.model, provider=provider)
+        _ = self.connection
+        return ApiChatModel(self)
 
     def render(self, messages: Sequence[Message]) -> str:
         raise ModelError(f"{self.name.text} keeps its chat template to itself; give it messages instead of raw text")
 
     def prepare(self) -> None:
-        _ = self.client
+        _ = self.connection
         if self.endpoint.raw is None:
             _ = self.contact
 
@@ -149,7 +140,7 @@ class ApiModel(Model):
         """Cancelling, or closing this generator, closes the connection; what came until then is billed."""
         from ..bridge import iterate
 
-        _ = self.client
+        _ = self.connection
         if isinstance(request.prompt, str):
             _ = self.capabilities
         yield from iterate(self._stream(request, cancel or threading.Event()))
@@ -157,9 +148,10 @@ class ApiModel(Model):
     def close(self) -> None:
         from ..bridge import run
 
-        if "client" in self.__dict__:
-            run(self.client.close())
-            del self.__dict__["client"], self.__dict__["wire"]
+        if "wire" in self.__dict__:
+            run(self.wire.aclose())
+            del self.__dict__["wire"]
+            self.__dict__.pop("connection", None)
 
     # ---- requests
 
@@ -171,32 +163,17 @@ class ApiModel(Model):
         return body(request, self.name.model, self.endpoint)
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
-        """The answer's JSON. Raises what openai raises, and ValueError if it is no JSON."""
-        import httpx2
+        """The answer's JSON, keys hidden. Raises EndpointError, BudgetExceeded or UsageError."""
+        return await self.dialect.carried(body, lambda spoken: self.connection.post(path, spoken))
 
-        response = await self._taken(body, lambda kept: self.client.post(path, cast_to=httpx2.Response, body=kept))
-        return response.json()
-
-    async def _taken(self, body: dict[str, Any], send: Callable[[dict[str, Any]], Awaitable[R]]) -> R:
-        """What `send` returns; once more without a parameter that the server refuses, if it can do without."""
-        import openai
-
-        while True:
-            kept = {key: value for key, value in body.items() if key not in self._refused}
-            try:
-                return await send(kept)
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                said = f"{error.param} {error.body}"
-                named = next((key for key in OPTIONAL if key in kept and re.search(rf"\b{key}\b", said)), None)
-                if named is None or not NOT_TAKEN.search(said):
-                    raise
-                self._refused.add(named)
+    async def open(self, path: str, body: dict[str, Any], exchange: Exchange, stream: bool = True) -> Events:
+        """The events of an answer; `exchange` is told what it took. Raises as `post`."""
+        more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+        return await self.dialect.carried(body | more, lambda spoken: self.connection.open(path, spoken, exchange))
 
     async def _complete(self, request: Generate) -> Completion | Failure:
-        import openai
-
-        from ..values import Completion
-        from .faults import refused
+        from ..values import Completion, Failure
+        from .faults import StatusError, refused
         from .received import completion
         from .wire import EXCHANGE
 
@@ -204,11 +181,14 @@ class ApiModel(Model):
         assert done
         try:
             data = await self.post(*self.body(request))
-        except openai.APIStatusError as error:
+        except StatusError as error:
             if refused(error):
                 return Completion("", 0, "refused", seconds=done.seconds)
             raise
-        return completion(data, request.stop, done.usage, done.seconds)
+        found = completion(data, request.stop, done.usage, done.seconds)
+        if isinstance(found, Failure):
+            return Failure(found.kind, f"{self.endpoint.name}: {self.endpoint.scrub(found.reason)}")
+        return replace(found, text=self.endpoint.redactor.clean(found.text))
 
     async def _score(self, pair: tuple[str, str]) -> LogLikelihood | Failure:
         from .received import NoEcho
@@ -233,7 +213,7 @@ class ApiModel(Model):
     def _each(self, asked: Sequence[T], work: Callable[[T], Awaitable[R]]) -> Iterator[tuple[int, R | Failure]]:
         from ..bridge import iterate
 
-        _ = self.client
+        _ = self.connection
         yield from iterate(self._all(asked, work))
 
     async def _all(
@@ -273,17 +253,16 @@ class ApiModel(Model):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _one(self, item: T, work: Callable[[T], Awaitable[R]], exchange: Any) -> R | Failure:
-        import openai
-
+        from .faults import EndpointError
         from .wire import EXCHANGE
 
         EXCHANGE.set(exchange)
         try:
             return await work(item)
-        except (openai.APIError, ValueError) as error:
+        except EndpointError as error:
             return self.fault(error)
 
-    def fault(self, error: Exception) -> Failure:
+    def fault(self, error: EndpointError) -> Failure:
         """The Failure that `error` is. Raises ModelError if nothing can be expected of the endpoint."""
         from .faults import failure, unreachable
 
@@ -298,67 +277,65 @@ class ApiModel(Model):
         return found
 
     async def _stream(self, request: Generate, cancel: threading.Event) -> AsyncIterator[Delta]:
-        import asyncio
-
-        import openai
-
         from ..values import Delta, Failure
-        from .received import Calls, piece
-        from .wire import EXCHANGE, Exchange
+        from .faults import EndpointError
+        from .reading import AnswerReader
+        from .wire import Exchange
 
         path, body = self.body(request)
         if self.endpoint.stops is not None and len(list(filter(None, request.stop))) > self.endpoint.stops:
             raise UsageError(f"{self.endpoint.name} takes at most {self.endpoint.stops} stop strings in a stream")
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
-        exchange, calls, finish, failed, begun = Exchange(), Calls(), None, None, False
-        opened: openai.AsyncStream[Any] | None = None
-
-        async def events() -> AsyncIterator[Any]:
-            nonlocal opened
-            EXCHANGE.set(exchange)
-            kind = openai.AsyncStream[Any]
-            coming = await self._taken(
-                body, lambda kept: self.client.post(path, cast_to=object, body=kept, stream=True, stream_cls=kind)
-            )
-            opened = coming
-            async for event in coming:
-                yield event
-
-        coming = events()
+        exchange, reader, failed = Exchange(), AnswerReader(self.endpoint.redactor), None
         try:
-            while True:
-                following = asyncio.ensure_future(anext(coming, END))
-                try:
-                    while not following.done() and not cancel.is_set():
-                        await asyncio.wait({following}, timeout=POLL_SECONDS)
-                finally:
-                    if not following.done():
-                        following.cancel()
-                        await asyncio.gather(following, return_exceptions=True)
-                if cancel.is_set() or (event := following.result()) is END:
-                    break
-                found = piece(event)
-                if found is None:
-                    continue
-                finish = found.finish or finish
-                if found.error:
-                    raise ValueError(found.error)
-                whole = calls.push(found.calls)
-                if found.text or found.reasoning or whole or found.chances:
-                    yield Delta(found.text, found.reasoning, whole, found.chances)
-                begun = begun or bool(found.text or found.reasoning or found.calls)
-            if finish is None and not cancel.is_set():
-                finish = "stop" if begun else None
-                failed = None if begun else Failure("infra", f"{self.endpoint.name}: no stream came")
-        except (openai.APIError, ValueError) as error:
+            async for event in _until(self._events(path, body, exchange), cancel):
+                read = reader.push(event)
+                if read.text or read.reasoning or read.chances:
+                    yield Delta(read.text, read.reasoning, (), read.chances)
+            if reader.finish is None and not reader.begun and not cancel.is_set():
+                failed = Failure("infra", f"{self.endpoint.name}: no stream came")
+        except EndpointError as error:
             try:
                 failed = self.fault(error)
             except ModelError as fatal:
-                if not begun:
+                if not reader.begun:
                     raise
                 failed = Failure("infra", str(fatal))
+        rest, whole = reader.flush(), not failed and not cancel.is_set()
+        finish = reader.finish or ("stop" if whole else None)
+        yield Delta(
+            rest.text,
+            rest.reasoning,
+            reader.calls if whole else (),
+            finish=finish,
+            usage=exchange.usage,
+            failure=failed,
+        )
+
+    async def _events(self, path: str, body: dict[str, Any], exchange: Exchange) -> AsyncIterator[Any]:
+        events = await self.open(path, body, exchange)
+        try:
+            async for event in events:
+                yield event
         finally:
-            if opened is not None:
-                await opened.close()
-        rest = () if failed or cancel.is_set() else calls.flush()
-        yield Delta(tool_calls=rest, finish=finish, usage=exchange.usage, failure=failed)
+            await events.close()
+
+
+async def _until(items: AsyncIterator[T], cancel: threading.Event) -> AsyncIterator[T]:
+    """The items until `cancel` is set, by any thread; whoever leaves early ends what makes them."""
+    import asyncio
+
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(items, END))
+            try:
+                while not following.done() and not cancel.is_set():
+                    await asyncio.wait({following}, timeout=POLL_SECONDS)
+            finally:
+                if not following.done():
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
+            if cancel.is_set() or (item := following.result()) is END:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        await items.aclose()  # type: ignore[attr-defined]

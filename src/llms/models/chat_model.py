@@ -7,21 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_ai.exceptions import ModelAPIError, UserError
-from pydantic_ai.messages import (
-    BinaryContent,
-    ModelMessage,
-    ModelRequest,
-    ModelResponse,
-    ModelResponseStreamEvent,
-    RetryPromptPart,
-    SystemPromptPart,
-    TextContent,
-    TextPart,
-    ThinkingPart,
-    ToolCallPart,
-    ToolReturnPart,
-    UserPromptPart,
-)
+from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent, ToolCallPart
 from pydantic_ai.models import Model as PydanticModel
 from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.profiles import ModelProfile
@@ -29,7 +15,8 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from .. import bridge
-from ..values import Delta, Message, ToolCall
+from ..values import Delta, Media, ToolCall
+from . import messages as said
 from .system import Generate, Model
 
 MAX_TOKENS = 1024  # of an answer, when the settings say nothing; at most a quarter of the window
@@ -39,13 +26,14 @@ class LocalChatModel(PydanticModel):
     """Sends pydantic-ai's messages through `model.stream`. Settings have the same names as for every provider."""
 
     def __init__(self, model: Model):
-        self._model = model
-        super().__init__(
-            profile=ModelProfile(
-                supports_json_schema_output=True,
-                default_structured_output_mode="native",
-                native_output_requires_schema_in_instructions=True,
-            )
+        self._model, self._settings = model, None
+        # not by PydanticModel.__init__, which also reads the prices of all providers, in a quarter of a second; and the
+        # window is given, since it is looked up among them otherwise
+        self._profile = ModelProfile(
+            context_window=model.context_window,
+            supports_json_schema_output=True,
+            default_structured_output_mode="native",
+            native_output_requires_schema_in_instructions=True,
         )
 
     @property
@@ -88,30 +76,21 @@ class LocalChatModel(PydanticModel):
         self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
     ) -> Generate:
         """What is generated for `messages`: instructions first, then every part in order."""
-        plain = [message for each in messages for message in _messages(each)]
         instructions = "\n\n".join(part.content for part in self._get_instruction_parts(messages, parameters) or [])
-        if instructions:
-            plain.insert(0, Message("system", instructions))
-        schema = (
-            parameters.output_object.json_schema
-            if parameters.output_mode == "native" and parameters.output_object
-            else None
-        )
-        tools = tuple(
-            {"name": tool.name, "description": tool.description or "", "parameters": tool.parameters_json_schema}
-            for tool in (*parameters.declared_function_tools, *parameters.output_tools)
-        )
+        plain = said.plain(messages, instructions)
+        if media := [part for message in plain for part in message.parts if isinstance(part, Media)]:
+            raise UserError(f"this model reads text only; it cannot be sent {media[0].media_type}")
         return Generate(
-            tuple(_one_system(plain)),
+            tuple(plain),
             max_tokens=settings.get("max_tokens") or min(MAX_TOKENS, self._model.context_window // 4),
             stop=tuple(settings.get("stop_sequences") or ()),
             temperature=settings.get("temperature") or 0.0,
             top_k=settings.get("top_k") or 0,
             top_p=1.0 if settings.get("top_p") is None else settings["top_p"],
             seed=settings.get("seed") or 0,
-            schema=schema,
-            tools=tools,
-            tool_choice=_choice(settings, parameters),
+            schema=said.schema(parameters),
+            tools=said.tools(parameters),
+            tool_choice=said.choice(settings, parameters),
         )
 
 
@@ -165,64 +144,3 @@ class _Stream(StreamedResponse):
     @property
     def timestamp(self) -> datetime:
         return self._begun
-
-
-def _choice(settings: ModelSettings, parameters: ModelRequestParameters) -> str:
-    """The tools that may or must be called; pydantic-ai leaves it open, or asks for output through a tool only."""
-    wanted = settings.get("tool_choice")
-    if isinstance(wanted, str) and wanted != "auto":
-        return wanted
-    if isinstance(wanted, list | tuple) and len(wanted) == 1:
-        return wanted[0]
-    return "auto" if parameters.allow_text_output else "required"
-
-
-def _messages(message: ModelMessage) -> list[Message]:
-    if isinstance(message, ModelResponse):
-        text = "".join(part.content for part in message.parts if isinstance(part, TextPart))
-        calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
-        return [
-            Message(
-                "assistant", text, tuple(ToolCall(c.tool_call_id, c.tool_name, c.args_as_json_str()) for c in calls)
-            )
-        ]
-    assert isinstance(message, ModelRequest)
-    return [_part(part) for part in message.parts if not isinstance(part, ThinkingPart)]
-
-
-def _part(part: Any) -> Message:
-    match part:
-        case SystemPromptPart():
-            return Message("system", part.content)
-        case UserPromptPart():
-            return Message("user", _words(part.content))
-        case ToolReturnPart():
-            return Message("tool", part.model_response_str(), tool_call_id=part.tool_call_id)
-        case RetryPromptPart() if part.tool_name:
-            return Message("tool", part.model_response(), tool_call_id=part.tool_call_id)
-        case RetryPromptPart():
-            return Message("user", part.model_response())
-    raise UserError(f"a local model cannot be sent a {type(part).__name__}")
-
-
-def _words(content: str | Sequence[Any]) -> str:
-    if isinstance(content, str):
-        return content
-    words = []
-    for part in content:
-        if isinstance(part, str | TextContent):
-            words.append(part if isinstance(part, str) else part.content)
-        elif isinstance(part, BinaryContent) and part.media_type.startswith("text/"):
-            words.append(part.data.decode("utf-8", "replace"))
-        else:
-            kind = getattr(part, "media_type", None) or type(part).__name__
-            raise UserError(f"this model reads text only; it cannot be sent {kind}")
-    return "\n\n".join(words)
-
-
-def _one_system(messages: Sequence[Message]) -> list[Message]:
-    """Leading system messages joined into one, as most chat templates want it."""
-    count = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
-    if count < 2:
-        return list(messages)
-    return [Message("system", "\n\n".join(m.content for m in messages[:count])), *messages[count:]]

@@ -1,7 +1,6 @@
 """Answers that cannot break their form: JSON schemas and tool calls, by llguidance, as constraints on token ids."""
 
 import json
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,16 +19,20 @@ class Grammars:
         self._read(llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None))
 
     @classmethod
-    def of_llama(cls, vocabulary: Any, end: frozenset[int]) -> "Grammars":
-        """The same for a vocabulary of llama.cpp's, a pointer."""
-        try:
-            from llguidance.llamacpp import lltokenizer_from_vocab
-        except ImportError as error:
-            raise MissingExtra("llguidance", "an answer of a given form", "gguf") from error
+    def of_llama(cls, vocabulary: Any) -> "Grammars":
+        """The same for a vocabulary of llama.cpp's, a `llama.Vocabulary`."""
+        from llguidance import LLTokenizer
+
         grammars = cls.__new__(cls)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of how llguidance asks llama.cpp for a token's kind
-            grammars._read(lltokenizer_from_vocab(vocabulary, eos_token=sorted(end)))
+        grammars._vocabulary = vocabulary  # llguidance holds its address only
+        grammars._read(
+            LLTokenizer.from_llamacpp(
+                tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],
+                vocab_ptr=vocabulary.pointer,
+                tokenize_fptr=vocabulary.tokenize_address,
+                eos_token=sorted(vocabulary.ends),
+            )
+        )
         return grammars
 
     def _read(self, tokenizer: Any) -> None:

@@ -31,8 +31,7 @@ class Contact:
 
 async def first_contact(model: "ApiModel") -> Contact:
     """Ask. Raises ModelError if the endpoint does not answer, refuses the key, or has no such model."""
-    import openai
-
+    from .faults import EndpointError, StatusError
     from .received import NoEcho
 
     models, window = await listed(model)
@@ -41,27 +40,26 @@ async def first_contact(model: "ApiModel") -> Contact:
         await model.likelihood(KNOWN)
     except NoEcho as error:
         no_echo = str(error)
-    except openai.APIStatusError as error:
-        status = error.status_code
+    except StatusError as error:
+        status = error.status
         if status in (401, 403) or (status in NO_SUCH_PATH and models and model.name.model not in models):
             model.fault(error)
         no_echo = f"/completions says {status}"
         raw = status not in NO_SUCH_PATH and await _continues(model)
-    except (openai.APIError, ValueError) as error:
-        raise ModelError(f"{model.endpoint.name}: {model.fault(error).reason}") from error
+    except EndpointError as error:
+        raise ModelError(model.fault(error).reason) from error
     return Contact(models, window, raw, no_echo)
 
 
 async def _continues(model: "ApiModel") -> bool:
     """Whether /completions continues plain text."""
-    import openai
-
+    from .faults import EndpointError
     from .received import piece
 
     try:
         body = {"model": model.name.model, "prompt": KNOWN[0], "max_tokens": 1, "temperature": 0}
         return piece(await model.post("/completions", body)) is not None
-    except (openai.APIError, ValueError):
+    except EndpointError:
         return False
 
 
@@ -88,16 +86,15 @@ async def _props(model: "ApiModel") -> int | None:
 
 async def _get(model: "ApiModel", path: str) -> Mapping[str, Any]:
     """The JSON object at `path`; empty where there is none."""
-    import httpx2
-    import openai
+    from .faults import BadAnswer, EndpointError, StatusError
 
     try:
-        found = (await model.client.get(path, cast_to=httpx2.Response)).json()
-    except (openai.APIStatusError, ValueError) as error:
-        if getattr(error, "status_code", 0) in (401, 403):
+        found = await model.connection.get(path)
+    except (StatusError, BadAnswer) as error:
+        if getattr(error, "status", 0) in (401, 403):
             model.fault(error)
         return {}
-    except openai.APIError as error:
+    except EndpointError as error:
         model.fault(error)
         return {}
     return found if isinstance(found, Mapping) else {}

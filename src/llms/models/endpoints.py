@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .. import settings
-from ..errors import MissingKey, ModelError
+from ..errors import MissingKey, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from .redaction import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +18,8 @@ class Endpoint:
 
     `keys` are the variables that may hold its key, `page` is where one gets it. `prices` is its name in genai-prices.
     `raw` tells whether /completions takes text as it is (None: to be asked). `stops` is how many stop strings a
-    request may have, `max_tokens` what the limit of new tokens is called. `runtime` is pydantic-ai's own provider.
+    request may have, `max_tokens` what the limit of new tokens is called unless the server says otherwise. `schemas`
+    tells whether it takes JSON schemas for answers.
     """
 
     name: str
@@ -26,7 +31,7 @@ class Endpoint:
     stops: int | None = 4
     max_tokens: str = "max_tokens"
     top_k: bool = False
-    runtime: str = ""
+    schemas: bool = True
 
     @property
     def key(self) -> str | None:
@@ -51,11 +56,16 @@ class Endpoint:
         except ValueError:
             return False
 
-    def hide(self, text: str) -> str:
-        """`text` with the key, wherever a server repeats it, cut down to its first characters."""
-        for key in filter(None, map(settings.get, self.keys)):
-            text = text.replace(key, settings.shown(key))
-        return text
+    @property
+    def redactor(self) -> "Redactor":
+        """What hides its keys in all that it sends."""
+        from .redaction import redactor
+
+        return redactor([key.strip() for key in map(settings.get, self.keys) if key])
+
+    def scrub(self, text: str) -> str:
+        """`text` of an error with the key, wherever and however a server repeats it, cut down to its first characters."""
+        return self.redactor.scrub(text)
 
 
 NAMED: Mapping[str, Endpoint] = {
@@ -63,7 +73,7 @@ NAMED: Mapping[str, Endpoint] = {
     for endpoint in (
         Endpoint(
             "openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "https://platform.openai.com/api-keys",
-            prices="openai", max_tokens="max_completion_tokens", runtime="openai",
+            prices="openai", max_tokens="max_completion_tokens",
         ),
         Endpoint(
             "anthropic", "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",),
@@ -74,17 +84,17 @@ NAMED: Mapping[str, Endpoint] = {
             "https://aistudio.google.com/apikey", prices="google",
         ),
         # Ollama's /completions puts the model's chat template around the text
-        Endpoint("ollama", "http://127.0.0.1:11434/v1", stops=None, runtime="ollama"),
+        Endpoint("ollama", "http://127.0.0.1:11434/v1", stops=None),
         Endpoint(
             "groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), "https://console.groq.com/keys", prices="groq",
         ),
         Endpoint(
             "openrouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",),
-            "https://openrouter.ai/settings/keys", prices="openrouter", top_k=True, runtime="openrouter",
+            "https://openrouter.ai/settings/keys", prices="openrouter", top_k=True,
         ),
         Endpoint(
             "deepseek", "https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",),
-            "https://platform.deepseek.com/api_keys", prices="deepseek", stops=16, runtime="deepseek",
+            "https://platform.deepseek.com/api_keys", prices="deepseek", stops=16, schemas=False,
         ),
     )
 }  # fmt: skip
@@ -95,4 +105,9 @@ def endpoint(provider: str, address: str) -> Endpoint:
     if provider == "url":
         return Endpoint(address, address, ("LLMS_API_KEY",), raw=None, stops=None, top_k=True)
     named = NAMED[provider]
-    return replace(named, base_url=(settings.base_url(provider) or named.base_url).rstrip("/"))
+    stated = settings.base_url(provider) or named.base_url
+    if "@" in urlsplit(stated).netloc:
+        raise UsageError(
+            f"{provider.upper()}_BASE_URL is shown and stored, so it must hold no password; set {' or '.join(named.keys)}"
+        )
+    return replace(named, base_url=stated.strip().rstrip("/"))

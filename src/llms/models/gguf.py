@@ -10,20 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from ..engine.request import DecodeRequest, Event, Finish, Sampling
-from ..errors import ContextOverflow, MissingExtra, ModelError, UsageError
+from ..errors import ContextOverflow, ModelError, UsageError
 from ..tokens.pair import Pair, encode_pairs
 from ..tokens.stop import StopText, cut_at_stop
 from ..values import Completion, Delta, Failure, Identity, LogLikelihood
-from . import embedded
+from . import embedded, llama_library
 from .digest import digest_files, digest_text
-from .llama import Context, Vocabulary, Weights, draw, generator, library, likelihood, log_softmax
+from .llama import Context, Vocabulary, Weights, draw, generator, likelihood, log_softmax
+from .loading import loading
 from .name import OF_CHECKPOINTS, Name
 from .open_model import OpenModel
 from .reply import Reply, chance
@@ -33,41 +32,61 @@ IDLE = 2  # contexts that are kept for requests which begin like an earlier one
 SMALLEST = 4096  # tokens a context has room for, at least, so that a chat's next turns fit
 
 
-def open_gguf(name: Name, workers: int = 1) -> "GgufModel":
-    """The model of a GGUF file, or of the embedded one's. Raises UsageError, MissingExtra or ModelError."""
-    for option in (OF_CHECKPOINTS - {"device"}) & set(name.options):
+def open_gguf(name: Name, workers: int = 1, chat: bool = False) -> "GgufModel":
+    """The model of a GGUF file, or of the embedded one's. Raises UsageError, MissingExtra or ModelError.
+
+    For `chat` the weights are loaded with the tokenizer, since an answer follows; else when they are needed.
+    """
+    for option in (OF_CHECKPOINTS - {"device", "adapter"}) & set(name.options):
         raise UsageError(f"{name.text!r}: {option} is for checkpoints; a GGUF file's weights are used as they are")
-    if find_spec("llama_cpp") is None:
-        raise MissingExtra("llama-cpp-python", "a GGUF model", "gguf")
+    if error := llama_library.missing():
+        raise error
     path = Path(name.model).expanduser()
     if name.model == "smollm2" and not path.exists():
         path = embedded.installed()
     if not path.is_file():
         raise ModelError(f"the GGUF file {path} does not exist; expected a file, or smollm2 for the embedded model")
-    return GgufModel(name, path.resolve(), workers)
+    return GgufModel(name, path.resolve(), workers, _adapter(name), chat)
+
+
+def _adapter(name: Name) -> Path | None:
+    """The file that `adapter=` names."""
+    if "adapter" not in name.options:
+        return None
+    path = Path(name.options["adapter"]).expanduser()
+    if not path.is_file():
+        raise ModelError(
+            f"{name.text!r}: the adapter {path} is no file; a GGUF model takes a LoRA adapter as one .gguf file "
+            "(llama.cpp's convert_lora_to_gguf.py makes one of PEFT's folder)"
+        )
+    return path.resolve()
 
 
 class GgufModel(OpenModel):
     """Each call computes in a context of its own, with `workers` threads, so that callers do not wait for each other."""
 
-    def __init__(self, name: Name, path: Path, workers: int = 1):
-        self.name, self.path, self.workers = name, path, workers
+    def __init__(self, name: Name, path: Path, workers: int = 1, adapter: Path | None = None, chat: bool = False):
+        self.name, self.path, self.workers, self.adapter, self._chat = name, path, workers, adapter, chat
         self._weights: Weights | None = None
         self._idle: list[Context] = []  # the most recent last
         self._lock = threading.Lock()
 
     @cached_property
     def tokenizer(self) -> Vocabulary:
-        return Vocabulary(self.path)
+        if self._chat:
+            self.prepare()
+        with self._lock:
+            return Vocabulary(self.path, self._weights)
 
     @cached_property
     def device(self) -> str:
         """As named; else the GPU where this build of llama.cpp can use one."""
-        able, stated = library().llama_supports_gpu_offload(), self.name.options.get("device")
+        able = llama_library.library().llama_supports_gpu_offload()
+        stated = self.name.options.get("device")
         if stated not in (None, "cpu") and not able:
             raise ModelError(
-                f"{self.name.text}: this build of llama.cpp computes on the processor only; leave device= out, or "
-                "install it anew with CMAKE_ARGS=-DGGML_CUDA=on"
+                f"{self.name.text}: this build of llama.cpp computes on the processor only; leave device= out, or use a "
+                "checkpoint (hf:) on the GPU"
             )
         return stated or ("cuda" if able else "cpu")
 
@@ -77,8 +96,9 @@ class GgufModel(OpenModel):
             name=self.name.text,
             weights=digest_files(self.path.parent, [self.path.name]),
             quantization=self.tokenizer.kind,
+            adapter=digest_files(self.adapter.parent, [self.adapter.name]) if self.adapter else "",
             template=digest_text(self.template or ""),
-            extra={"llama-cpp-python": version("llama-cpp-python")},
+            extra={"xllamacpp": llama_library.VERSION},
         )
 
     @property
@@ -108,7 +128,9 @@ class GgufModel(OpenModel):
     def prepare(self) -> None:
         """Map the weights now, if they are not."""
         with self._lock:
-            self._weights = self._weights or Weights(self.path, self.device)
+            if self._weights is None:
+                with loading("loading", self.name.text):
+                    self._weights = Weights(self.path, self.device, self.adapter)
 
     @contextmanager
     def _context(self, tokens: Sequence[int], room: int) -> Iterator[Context]:
@@ -209,8 +231,10 @@ class GgufModel(OpenModel):
     def grammars(self) -> Any:
         from .constrain import Grammars
 
-        return Grammars.of_llama(self.tokenizer.pointer, self.ends)
+        return Grammars.of_llama(self.tokenizer)
 
     def close(self) -> None:
         with self._lock:
             self._weights, self._idle = None, []
+            for part in ("tokenizer", "grammars"):  # they may hold the weights
+                self.__dict__.pop(part, None)

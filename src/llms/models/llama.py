@@ -10,7 +10,7 @@ import ctypes
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,36 +18,11 @@ from typing import Any
 import numpy as np
 
 from ..engine.request import Sampling
-from ..errors import MissingExtra, ModelError
+from ..errors import ModelError
 from ..tokens.views import Piece, of_bytes
+from .llama_library import complaints, library
 
 SLICE = 64  # tokens read between two looks at `cancel`; larger ones are no faster (benchmarks/LOG.md)
-_ERROR = 4  # ggml's level of a message that says why something failed
-_complaints: list[str] = []
-
-
-@cache
-def library() -> Any:
-    """The module llama_cpp, made silent. Raises MissingExtra."""
-    try:
-        import llama_cpp
-    except ImportError as error:
-        raise MissingExtra("llama-cpp-python", "a GGUF model", "gguf") from error
-    llama_cpp.llama_log_set(_listen(llama_cpp), ctypes.c_void_p(0))
-    llama_cpp.llama_backend_init()
-    return llama_cpp
-
-
-@cache
-def _listen(lib: Any) -> Any:
-    """What llama.cpp would print; errors are kept for our own messages. The cache keeps the callback alive."""
-
-    @lib.llama_log_callback
-    def listen(level: int, text: bytes, _: Any) -> None:
-        if level == _ERROR:
-            _complaints.append(text.decode("utf-8", "replace").strip())
-
-    return listen
 
 
 def _open(path: Path, device: str, **parameters: Any) -> Any:
@@ -64,10 +39,10 @@ def _open(path: Path, device: str, **parameters: Any) -> Any:
     chosen.n_gpu_layers = -1 if device == "cuda" else 0
     for name, value in parameters.items():
         setattr(chosen, name, value)
-    _complaints.clear()
+    complaints.clear()
     model = lib.llama_model_load_from_file(str(path).encode(), chosen)
     if not model:
-        reason = next((line for line in _complaints if line), "no reason was given")
+        reason = next((line for line in complaints if line), "no reason was given")
         raise ModelError(f"llama.cpp cannot load {path}: {reason}; the file may be cut, or too new for this version")
     return model
 
@@ -75,10 +50,15 @@ def _open(path: Path, device: str, **parameters: Any) -> Any:
 class Vocabulary:
     """How a GGUF file cuts text, and what it says of itself: a tokens.Tokenizer. Raises ModelError, MissingExtra."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, weights: "Weights | None" = None):
+        """Read from `path`, unless `weights` of that file are there already: reading it takes a fifth of a second."""
         self._lib = library()
-        self._model = _open(path, "cpu", vocab_only=True)
-        weakref.finalize(self, self._lib.llama_model_free, self._model)
+        self._weights = weights  # must outlive the vocabulary, which is a part of them
+        if weights is not None:
+            self._model = weights.model
+        else:
+            self._model = _open(path, "cpu", vocab_only=True)
+            weakref.finalize(self, self._lib.llama_model_free, self._model)
         self.pointer = self._lib.llama_model_get_vocab(self._model)
         self.size: int = self._lib.llama_vocab_n_tokens(self.pointer)
 
@@ -99,12 +79,10 @@ class Vocabulary:
 
     @property
     def kind(self) -> str:
-        """How most of the weights are stored, such as Q4_1."""
-        number = int(self.metadata.get("general.file_type", -1))
-        names = [name for name, value in vars(self._lib).items() if name.startswith("LLAMA_FTYPE_") and value == number]
-        return (
-            names[0].removeprefix("LLAMA_FTYPE_").removeprefix("MOSTLY_").removeprefix("ALL_") if names else "unknown"
-        )
+        """How most of the weights are stored, such as Q4_1 or Q4_K_M."""
+        text = self._lib.llama_ftype_name(int(self.metadata.get("general.file_type", -1))).decode()
+        name, _, size = text.removeprefix("all ").partition(" - ")
+        return f"{name}_{size[0]}" if size in ("Small", "Medium", "Large") else name
 
     @property
     def window(self) -> int:
@@ -140,14 +118,14 @@ class Vocabulary:
     def _encode(self, text: bytes, special: bool) -> list[int]:
         room = len(text) + 8
         while True:
-            tokens = (self._lib.llama_token * room)()
+            tokens = (ctypes.c_int32 * room)()
             count = self._lib.llama_tokenize(self.pointer, text, len(text), tokens, room, special, True)
             if count >= 0:
                 return tokens[:count]
             room = -count
 
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
-        tokens, room = (self._lib.llama_token * len(ids))(*ids), 16 * len(ids) + 16
+        tokens, room = (ctypes.c_int32 * len(ids))(*ids), 16 * len(ids) + 16
         while True:
             buffer = ctypes.create_string_buffer(room)
             length = self._lib.llama_detokenize(self.pointer, tokens, len(ids), buffer, room, False, special)
@@ -185,18 +163,39 @@ class Vocabulary:
         (piece,) = of_bytes([token], [self.data(token)])
         return replace(piece, special=self._control(token))
 
+    def marked(self, token: int) -> bytes:
+        """As `data`; a token that no text may spell begins with the byte 0xff, as llguidance wants it."""
+        return (b"\xff" if self._control(token) else b"") + self.data(token)
+
+    @property
+    def tokenize_address(self) -> int:
+        """Of llama_tokenize, for those who call it without Python."""
+        return ctypes.cast(self._lib.llama_tokenize, ctypes.c_void_p).value or 0
+
     def _control(self, token: int) -> bool:
         return bool(self._lib.llama_vocab_is_control(self.pointer, token))
 
 
 class Weights:
-    """A GGUF file's model; freed when neither it nor a Context of it is held any more."""
+    """A GGUF file's model, with a LoRA adapter if one is given; freed when neither it nor a Context of it is held."""
 
-    def __init__(self, path: Path, device: str):
+    def __init__(self, path: Path, device: str, adapter: Path | None = None):
         lib = library()
         self.model = _open(path, device)
         weakref.finalize(self, lib.llama_model_free, self.model)
+        self.adapter = None if adapter is None else self._adapter(adapter)
         self.vocabulary: int = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(self.model))
+
+    def _adapter(self, path: Path) -> int:
+        """A llama_adapter_lora pointer; llama.cpp frees it with the model."""
+        complaints.clear()
+        pointer = library().llama_adapter_lora_init(self.model, str(path).encode())
+        if not pointer:
+            reason = next((line for line in complaints if line), "no reason was given")
+            raise ModelError(
+                f"llama.cpp cannot load the adapter {path}: {reason}; it must be a GGUF file made for this model"
+            )
+        return pointer
 
 
 class Context:
@@ -207,12 +206,16 @@ class Context:
         self._weights = weights  # must outlive the context
         chosen = lib.llama_context_default_params()
         chosen.n_ctx, chosen.n_seq_max, chosen.no_perf = room, 1, True
-        chosen.n_batch = chosen.n_ubatch = SLICE
+        chosen.n_batch = chosen.n_ubatch = chosen.n_outputs_max_per_seq = SLICE
         chosen.n_threads = chosen.n_threads_batch = threads
         self._context = lib.llama_init_from_model(weights.model, chosen)
         if not self._context:
             raise ModelError(f"llama.cpp has no memory for a context of {room} tokens; ask for fewer")
         weakref.finalize(self, lib.llama_free, self._context)
+        if weights.adapter is not None:
+            one, whole = (ctypes.c_void_p * 1)(weights.adapter), (ctypes.c_float * 1)(1.0)
+            if lib.llama_set_adapters_lora(self._context, one, 1, whole):
+                raise ModelError("llama.cpp cannot apply the adapter to this model; is it made for it?")
         self._batch = lib.llama_batch_init(SLICE, 0, 1)
         weakref.finalize(self, lib.llama_batch_free, self._batch)
         self._memory = lib.llama_get_memory(self._context)

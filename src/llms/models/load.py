@@ -21,7 +21,7 @@ def load(text: str, workers: int = 1, chat: bool = False) -> Model:
     if name.provider == "gguf":
         from .gguf import open_gguf
 
-        return open_gguf(name, workers)
+        return open_gguf(name, workers, chat)
     from .checkpoint import find
     from .embedded import checkpoint
     from .local import LocalModel

@@ -17,6 +17,7 @@ from ..values import Completion, Delta, Failure, Identity, LogLikelihood
 from .adapter import find_adapter
 from .checkpoint import Build, Checkpoint
 from .digest import digest_text
+from .loading import loading
 from .name import Name
 from .open_model import OpenModel
 from .precision import Precision
@@ -199,9 +200,13 @@ class LocalModel(OpenModel):
     def note(self) -> str | None:
         """Said once to the user when this machine, or the model, cannot use a fast way."""
         verdict = self._engine.verdict if self._engine is not None else None
+        if verdict is not None and not verdict.finite:
+            hint = "" if self.dtype == "float32" else "; try dtype=float32"
+            return f"{self.name.text}: the weights give no numbers (NaN or infinite) in {self.dtype}{hint}"
         if verdict is None or verdict.follows:
             return self.precision.note
-        return f"{self.name.text} computes attention in a way that cannot share prefixes ({verdict.error}); using plain batches"
+        why = verdict.error if isinstance(verdict.error, str) else f"off by {verdict.error:.2g} nats a token"
+        return f"{self.name.text} computes attention in a way that cannot share prefixes ({why}); using plain batches"
 
     @property
     def build(self) -> Build:
@@ -220,25 +225,29 @@ class LocalModel(OpenModel):
     @property
     def engine(self):
         if self._engine is None:
-            if self.workers > 1 and self.device == "cpu":
-                from ..engine.workers import Workers
+            build = self.build
+            with loading("loading", self.name.text):
+                if self.workers > 1 and self.device == "cpu":
+                    from ..engine.workers import Workers
 
-                self._engine = Workers(self.build, self.workers)
-            else:
-                self._engine = self.build()
+                    self._engine = Workers(build, self.workers)
+                else:
+                    self._engine = build()
         return self._engine
 
     @property
     def live(self):
         """The engine in this process that streams to any number of callers; loads the weights on first use."""
-        from ..engine import Engine, Live
-
         with self._lock:
             if self._live is None:
+                from ..engine import Engine, Live
+
                 if not isinstance(self._engine, Engine):
                     if self._engine is not None:
                         self._engine.close()
-                    self._engine = replace(self.build, single=self.single)()
+                    build = replace(self.build, single=self.single)
+                    with loading("loading", self.name.text):
+                        self._engine = build()
                 self._live = Live(self._engine)
             return self._live
 
@@ -259,7 +268,7 @@ class LocalModel(OpenModel):
 
     def prepare(self) -> None:
         """Load the weights now, if they are not."""
-        _ = self.engine
+        _ = self.live if self._chat else self.engine
 
     def most_workers(self) -> int:
         """As many as cores and free memory hold: the first with the weights, each further one beside them."""

@@ -68,10 +68,19 @@ def parse(text: str) -> Name:
         raise UsageError("gguf: needs a file, as in gguf:./model.gguf, or smollm2 for the embedded one")
     if not model and provider != "smollm2":
         raise UsageError(f"{provider}: needs the name of a model, as the provider writes it")
+    if provider in ENDPOINTS:
+        _check_model(text, model, f"{provider}:")
+    if provider == "openrouter" and not all(model.partition("/")):
+        raise UsageError(f"{text!r}: openrouter names a model with its owner, as in openrouter:owner/model")
     revision = None
     if provider == "hf" and "@" in model and not Path(model).expanduser().exists():
         model, _, revision = model.rpartition("@")
     return Name(text, provider, model, revision, _options(text, query, provider))
+
+
+def _check_model(text: str, model: str, before: str) -> None:
+    if not model.strip(" /") or model != model.strip(" /") or not model.isprintable():
+        raise UsageError(f"{text!r}: {model!r} names no model; write {before}name, as the provider writes it")
 
 
 def _endpoint(text: str, base: str, query: str) -> Name:
@@ -80,6 +89,7 @@ def _endpoint(text: str, base: str, query: str) -> Name:
         raise UsageError(f"{text!r}: an endpoint is written http://host:port/v1#model")
     if urlsplit(address).username or urlsplit(address).password:
         raise UsageError("a name is stored and shown, so it must hold no key; set LLMS_API_KEY instead")
+    _check_model(text, model or "name", f"{address}#")
     if not model:
         raise UsageError(f"{text!r}: say which model of the endpoint, as in {address}#name")
     return Name(text, "url", model, None, _options(text, query, "url"), address.rstrip("/"))

@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import openai
-
 from ..errors import LlmsError
 from ..values import Usage
 from .api import ApiModel
+from .connection import Events
 from .contact import listed
+from .faults import EndpointError, StatusError
 from .received import piece
-from .wire import EXCHANGE, Exchange
+from .wire import Exchange
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 TOOL = {
@@ -60,12 +60,10 @@ class _Asking:
         body = {"model": self.model.name.model, "messages": messages, self.model.endpoint.max_tokens: most, **more}
         return await self.model.post("/chat/completions", body)
 
-    async def stream(self, text: str, most: int) -> Any:
-        body = {"messages": [{"role": "user", "content": text}], self.model.endpoint.max_tokens: most, "stream": True}
-        kind = openai.AsyncStream[Any]
-        body |= {"model": self.model.name.model, "stream_options": {"include_usage": True}}
-        return await self.model.client.post(
-            "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=kind
+    async def stream(self, text: str, most: int, exchange: Exchange | None = None) -> Events:
+        body = {"messages": [{"role": "user", "content": text}], self.model.endpoint.max_tokens: most}
+        return await self.model.open(
+            "/chat/completions", {"model": self.model.name.model, **body}, exchange or Exchange()
         )
 
 
@@ -96,7 +94,7 @@ async def probe(model: ApiModel) -> dict[str, Fact]:
     for name, check in checks:
         try:
             facts[name] = await check(ask)
-        except (openai.APIError, ValueError) as error:
+        except EndpointError as error:
             facts[name] = Fact(UNKNOWN, model.fault(error).reason)
         if name == "stream":
             facts["usage_in_stream"] = await _usage(ask)
@@ -126,14 +124,11 @@ async def _stream(ask: _Asking) -> Fact:
 
 async def _usage(ask: _Asking) -> Fact:
     exchange = Exchange()
-    EXCHANGE.set(exchange)
     try:
-        async for _ in await ask.stream("Say hello.", 8):
+        async for _ in await ask.stream("Say hello.", 8, exchange):
             pass
-    except (openai.APIError, ValueError) as error:
+    except EndpointError as error:
         return Fact(UNKNOWN, ask.model.fault(error).reason)
-    finally:
-        EXCHANGE.set(None)
     return Fact(YES if exchange.usage.reported else NO)
 
 
@@ -149,7 +144,7 @@ async def _window(ask: _Asking) -> Fact:
         words = "The grass is green, the sky is blue, and so it goes on. " * (size // 14)
         try:
             answer = piece(await ask.chat(f"The code is {NEEDLE}.\n{words}\nWhat is the code? Reply with it.", 16))
-        except openai.APIStatusError as error:
+        except StatusError as error:
             return Fact(str(held) if held else UNKNOWN, f"about {size} tokens: {ask.model.fault(error).reason}")
         if answer is None or NEEDLE not in answer.text:
             return Fact(str(held) if held else UNKNOWN, f"a code was not found again over about {size} tokens")
@@ -182,7 +177,7 @@ async def _system(ask: _Asking) -> Fact:
     messages = [{"role": "system", "content": "Reply with the word BLUE only."}, {"role": "user", "content": "Hello."}]
     try:
         answer = piece(await ask.chat("", 16, messages=messages))
-    except openai.APIStatusError as error:
+    except StatusError as error:
         return Fact(NO, ask.model.fault(error).reason)
     obeyed = answer is not None and "blue" in answer.text.lower()
     return Fact(YES, "accepted and followed" if obeyed else "accepted; the model did not follow it")
@@ -192,7 +187,7 @@ async def _image(ask: _Asking) -> Fact:
     parts = [{"type": "text", "text": "What colour is this?"}, {"type": "image_url", "image_url": {"url": _red()}}]
     try:
         answer = piece(await ask.chat("", 16, messages=[{"role": "user", "content": parts}]))
-    except openai.APIStatusError as error:
+    except StatusError as error:
         return Fact(NO, ask.model.fault(error).reason)
     seen = answer is not None and "red" in answer.text.lower()
     return Fact(YES if seen else NO, "a red square was called red" if seen else "accepted, but not seen")
@@ -213,7 +208,7 @@ def _red(size: int = 32) -> str:
 async def _tools(ask: _Asking) -> Fact:
     try:
         calls = _calls(await ask.chat("What is the weather in Rome, and what in Oslo?", 128, tools=[TOOL]))
-    except openai.APIStatusError as error:
+    except StatusError as error:
         return Fact(NO, ask.model.fault(error).reason)
     return Fact(YES if calls else NO, f"{len(calls)} calls for two cities" if calls else "accepted, but not used")
 
@@ -222,7 +217,7 @@ async def _forced(ask: _Asking) -> Fact:
     choice = {"type": "function", "function": {"name": "get_weather"}}
     try:
         calls = _calls(await ask.chat("Say hello.", 64, tools=[TOOL], tool_choice=choice))
-    except openai.APIStatusError as error:
+    except StatusError as error:
         return Fact(NO, ask.model.fault(error).reason)
     return Fact(YES if calls else NO, "" if calls else "accepted, but ignored")
 
@@ -242,7 +237,7 @@ async def _schema(ask: _Asking) -> Fact:
     form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": SCHEMA}}
     try:
         answer = piece(await ask.chat("Write two lines about the sea.", 64, response_format=form))
-    except openai.APIStatusError as error:
+    except StatusError as error:
         return Fact(NO, ask.model.fault(error).reason)
     try:
         given = json.loads(answer.text if answer else "")
@@ -255,7 +250,7 @@ async def _schema(ask: _Asking) -> Fact:
 async def _logprobs(ask: _Asking) -> Fact:
     try:
         data = await ask.chat("Say hello.", 4, logprobs=True, top_logprobs=2)
-    except openai.APIStatusError as error:
+    except StatusError as error:
         return Fact(NO, ask.model.fault(error).reason)
     try:
         content = data["choices"][0]["logprobs"]["content"]
@@ -290,7 +285,7 @@ async def _unknown(ask: _Asking) -> Fact:
     """`no`: it is refused; `yes`: it is taken, and so a misspelt parameter goes unnoticed."""
     try:
         await ask.chat("Say hello.", 4, no_such_parameter=1)
-    except openai.APIStatusError as error:
+    except StatusError as error:
         return Fact(NO, ask.model.fault(error).reason)
     return Fact(YES, "ignored")
 
@@ -299,7 +294,7 @@ def run_probe(model: ApiModel) -> dict[str, Fact]:
     """`probe`, for synchronous callers."""
     from ..bridge import run
 
-    _ = model.client
+    _ = model.connection
     try:
         return run(asyncio.wait_for(probe(model), 600))
     except TimeoutError as error:

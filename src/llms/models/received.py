@@ -7,13 +7,20 @@ from typing import Any
 
 from ..errors import ModelError
 from ..tokens.stop import cut_at_stop
-from ..values import Completion, Failure, Finish, LogLikelihood, TokenChance, ToolCall, Usage
+from ..values import Completion, Failure, Finish, LogLikelihood, TokenChance, Usage
+from . import faults
+
+REASONING = ("reasoning_content", "reasoning")  # fields of a message that hold its reasoning
+LENGTH = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "incomplete")
+REFUSED = ("content_filter", "safety", "refusal", "prohibited_content", "blocklist", "recitation", "spii", "guardrail")
+BROKEN = ("error", "abort", "aborted", "cancelled", "malformed_function_call")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One choice of an answer, or what one event adds to it. `calls` are pieces of tool calls as they came; `error` is
-    what broke the answer off, in the server's words."""
+    what broke the answer off, in the server's words. `field` is where the reasoning stood, `reason` why it says it ended.
+    """
 
     text: str = ""
     reasoning: str = ""
@@ -21,6 +28,8 @@ class Piece:
     error: str = ""
     calls: tuple[Mapping[str, Any], ...] = ()
     chances: tuple[TokenChance, ...] = ()
+    field: str = ""
+    reason: str = ""
 
 
 def piece(data: Any) -> Piece | None:
@@ -33,13 +42,17 @@ def piece(data: Any) -> Piece | None:
     message = message if isinstance(message, Mapping) else {}
     refusal = _text(message.get("refusal"))
     text = _text(choice.get("text")) or _text(message.get("content")) or refusal
-    reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
-    reason, error = choice.get("finish_reason"), choice.get("error")
-    broken = str(error or "finish_reason is error")[:200] if error or reason == "error" else ""
+    field = next((name for name in REASONING if _text(message.get(name))), "")
+    said, error = choice.get("finish_reason") or choice.get("native_finish_reason"), choice.get("error")
+    reason = said if isinstance(said, str) else ""
+    broken = faults.message(error) or f"finish_reason is {reason}" if error or reason.lower() in BROKEN else ""
     given = message.get("tool_calls")
     calls = tuple(call for call in given if isinstance(call, Mapping)) if isinstance(given, list) else ()
+    if isinstance(message.get("function_call"), Mapping):  # the name that tool calls had before
+        calls += ({"index": 0, "function": message["function_call"]},)
     finish: Finish | None = "refused" if refusal else _finish(reason)
-    return Piece(text, reasoning, finish, broken, calls, tuple(_chances(choice.get("logprobs"))))
+    chances = tuple(_chances(choice.get("logprobs")))
+    return Piece(text, _text(message.get(field)), finish, broken[:200], calls, chances, field, reason)
 
 
 def _chances(given: Any) -> Iterator[TokenChance]:
@@ -56,32 +69,6 @@ def _chances(given: Any) -> Iterator[TokenChance]:
         return
 
 
-class Calls:
-    """Tool calls put together from their pieces. A call is whole once the next one begins, or the answer ends."""
-
-    def __init__(self) -> None:
-        self._open: ToolCall | None = None
-        self._place: Any = None
-
-    def push(self, pieces: tuple[Mapping[str, Any], ...]) -> tuple[ToolCall, ...]:
-        whole: tuple[ToolCall, ...] = ()
-        for part in pieces:
-            function = part.get("function")
-            function = function if isinstance(function, Mapping) else {}
-            id, name, arguments = _text(part.get("id")), _text(function.get("name")), _text(function.get("arguments"))
-            if self._open is None or part.get("index") != self._place or (id and id != self._open.id):
-                whole += self.flush()
-                self._open, self._place = ToolCall(id, name, arguments), part.get("index")
-            else:
-                before = self._open
-                self._open = ToolCall(before.id, before.name + name, before.arguments + arguments)
-        return whole
-
-    def flush(self) -> tuple[ToolCall, ...]:
-        made, self._open = self._open, None
-        return () if made is None else (made,)
-
-
 def _text(part: Any) -> str:
     """A string, or the texts of a list of parts."""
     if isinstance(part, list):
@@ -89,17 +76,19 @@ def _text(part: Any) -> str:
     return part if isinstance(part, str) else ""
 
 
-def _finish(reason: Any) -> Finish | None:
-    if not isinstance(reason, str):
+def _finish(reason: str) -> Finish | None:
+    """Servers have words of their own; one that is not known ends the answer as it should end."""
+    word = reason.lower()
+    if not word:
         return None
-    return {"length": "length", "content_filter": "refused"}.get(reason, "stop")  # type: ignore[return-value]
+    return "length" if word in LENGTH else "refused" if word in REFUSED else "stop"
 
 
 def completion(data: Any, stop: tuple[str, ...], usage: Usage, seconds: float) -> Completion | Failure:
     """The answer to one prompt, cut at the first of `stop`: servers take only so many of them."""
     found = piece(data)
     if found is None:
-        return Failure("infra", f"the answer has no choices: {str(data)[:200]}")
+        return Failure("infra", f"the answer has no choices: {faults.message(data)[:200] or data!r}")
     if found.error:
         return Failure("infra", f"the answer broke off: {found.error}")
     text = cut_at_stop(found.text, stop)

@@ -1,4 +1,4 @@
-"""The one way to an endpoint, below the client: whoever uses the client comes through here.
+"""The one way to an endpoint, below `connection`: whoever asks one comes through here.
 
 Each request waits at the gate, reserves its cost, is sent, repeated where that is right, and settled when its answer
 has ended, however it ended. Nothing here knows what a prompt or an answer means.
@@ -17,6 +17,7 @@ import httpx2
 
 from .. import settings
 from ..values import Usage
+from .faults import USED_UP
 from .gate import Gate, retry_after
 from .ledger import ZERO, Ledger
 from .meter import Asked, Meter
@@ -40,7 +41,7 @@ EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 class Wire(httpx2.AsyncBaseTransport):
-    """The transport of one endpoint's client; works on any event loop. `charge` is the price of a usage.
+    """The transport of one endpoint; works on any event loop. `charge` is the price of a usage.
 
     `answered` tells whether the server ever sent anything, `silent` how many requests in a row it left without.
     """
@@ -130,7 +131,7 @@ class Wire(httpx2.AsyncBaseTransport):
             return None if slow or lost + 1 >= patience.tries else backoff
         status = response.status_code
         many = status == 429
-        if many and b"insufficient_quota" in response.content:
+        if many and any(word.encode() in response.content for word in USED_UP):
             return None
         if not many and ((status not in (408, 409) and status < 500) or status == 501):
             return None
@@ -188,7 +189,7 @@ class _Trip:
         assert isinstance(raw.stream, httpx2.AsyncByteStream)
         try:
             self.billed = self.billed and raw.status_code < 400
-            events = raw.headers.get("content-type", "").startswith("text/event-stream")
+            events = raw.headers.get("content-type", "").lower().startswith("text/event-stream")
             if self.billed and self.asked.stream and events:
                 return await self._open_stream(raw)
             content = await self._read(raw.stream)

@@ -2,6 +2,7 @@
 
     Sandbox   run(files, commands) -> Ran; never raises for what a program does
     Limits    what a program may use
+    tester    tests in one process, the program under test in another
     probe     why this machine cannot isolate, or None
 
 A program sees a read-only system, one private folder of limited size, no other process, no network, and a clean

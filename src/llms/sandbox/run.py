@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 from ..errors import LlmsError
 from . import bubblewrap
@@ -55,18 +56,19 @@ class Sandbox:
         limits: Sequence[Limits] = (),
         path: Sequence[str] = (),
         bring_out: bool = False,
+        stdin: bytes = b"",
     ) -> Ran:
         """Run `commands` in turn, each only if the one before exited with 0, in a folder that holds `files`.
 
         `limits` has one entry a command (default: Limits()); `path` goes in front of the system's. With `bring_out` the
-        files that were left or changed come back: at most 10, of 5 MB in all.
+        files that were left or changed come back: at most 10, of 5 MB in all. `stdin` is what they read; it lies in no folder.
         """
         each = tuple(limits) or (Limits(),) * len(commands)
         with tempfile.TemporaryDirectory(prefix="llms-", ignore_cleanup_errors=True) as folder:
             config = _prepare(folder, files, commands, each, self.isolate, self._visible, path)
             if bring_out:
                 config["most_files"] = MOST_FILES
-            return _start({**config, "wrapped": self.isolate and _way()[0]}, each)
+            return _start({**config, "wrapped": self.isolate and _way()[0]}, each, stdin)
 
 
 def probe() -> str | None:
@@ -142,21 +144,22 @@ def _prepare(
     }
 
 
-def _start(config: dict, limits: Sequence[Limits]) -> Ran:
+def _start(config: dict, limits: Sequence[Limits], stdin: bytes = b"") -> Ran:
     """Run enter.py on `config`, keep at most the limit of each stream, kill everything when it takes too long."""
     answer, theirs = os.pipe()
     told = json.dumps({**config, "answer": theirs, "files": bubblewrap.FILES})
     before, enter = (bubblewrap.wrapped(config, ENTER), bubblewrap.ENTER) if config["wrapped"] else ([], ENTER)
     try:
-        process = subprocess.Popen(
-            [*before, _python(), "-I", "-S", enter, told],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=[theirs],
-            env={},
-            start_new_session=True,
-        )
+        with _readable(stdin) as source:
+            process = subprocess.Popen(
+                [*before, _python(), "-I", "-S", enter, told],
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[theirs],
+                env={},
+                start_new_session=True,
+            )
     finally:
         os.close(theirs)
     most = max(limit.output_bytes for limit in limits)
@@ -179,6 +182,15 @@ def _start(config: dict, limits: Sequence[Limits]) -> Ran:
         end, found.get("exit_code", -signal.SIGKILL), found.get("command", 0), seconds, found.get("peak_bytes", 0),
         stdout, stderr, truncated, files, found.get("left_out", 0),
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _readable(data: bytes) -> Iterator[IO[bytes]]:
+    """`data` to read from, in a file without a name."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file
 
 
 def _collect(process: subprocess.Popen, answer: int, most: int, deadline: float) -> tuple[list[bytes], bytes, bool]:

@@ -20,8 +20,8 @@ def macro(scores: Sequence[Score]) -> Score:
 def weighted(scores: Sequence[Score], weights: Sequence[float]) -> Score:
     """The mean of independent `scores` by `weights` (any positive scale); SE² = Σ w² SE² with Σ w = 1.
 
-    Degrees of freedom are Satterthwaite's. A part with one item shows no variance of its own; then the spread
-    between the parts is used, which is too wide rather than too narrow. Raises ValueError for no scores or
+    Degrees of freedom are Satterthwaite's. A part with one item, or without an interval, shows no variance of its own;
+    then the spread between the parts is used, which is too wide rather than too narrow. Raises ValueError for no scores or
     weights that do not sum to more than 0.
     """
     total = fsum(weights)
@@ -34,7 +34,8 @@ def weighted(scores: Sequence[Score], weights: Sequence[float]) -> Score:
     shares = [weight / total for weight in weights]
     value = fsum(share * score.value for share, score in zip(shares, scores, strict=True))
     n, parts = sum(score.n for score in scores), len(scores)
-    if any(score.n < 2 for score in scores):
+    errors = [score.stderr for score in scores if score.stderr is not None and score.n > 1]
+    if len(errors) < parts:
         variance = (
             fsum((share * (s.value - value)) ** 2 for share, s in zip(shares, scores, strict=True))
             * parts
@@ -42,11 +43,12 @@ def weighted(scores: Sequence[Score], weights: Sequence[float]) -> Score:
         )
         df, method = parts - 1.0, f"t between {parts} parts"
     else:
-        variances = [(share * score.stderr) ** 2 for share, score in zip(shares, scores, strict=True)]
+        variances = [(share * error) ** 2 for share, error in zip(shares, errors, strict=True)]
         variance = fsum(variances)
         spread = fsum(v * v / _df(score) for v, score in zip(variances, scores, strict=True))
         df, method = (variance**2 / spread if spread else inf), f"t over {parts} parts"
-    if not all(0 <= score.low <= score.high <= 1 for score in scores):
+    bounds = [bound for score in scores for bound in (score.low, score.high, score.value) if bound is not None]
+    if not all(0 <= bound <= 1 for bound in bounds):
         half = t_quantile(df) * sqrt(variance)
         return Score(value, value - half, value + half, sqrt(variance), n, method)
     if variance < 1e-24:

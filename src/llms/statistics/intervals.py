@@ -1,51 +1,58 @@
-"""The 95 % interval of a mean of per-item scores: Wilson, t, clustered, or a bootstrap of clusters.
+"""The 95 % interval of a mean of per-item scores: Wilson, t, or clustered.
 
 All sums are exact (`math.fsum`), so the order of items never shows in a result. Sources: Wilson 1927; Miller 2024,
-arXiv 2411.00640, for clustered errors.
+arXiv 2411.00640, for clustered errors; Bell and McCaffrey 2002 for few clusters.
 """
 
-import hashlib
-import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from math import fsum, inf, sqrt
+from math import fsum, inf, isfinite, sqrt
 
 from ..values import Score
 from .student import Z, t_quantile
 
-FEWEST_CLUSTERS = 10  # below it the clustered formula is not trusted and clusters are resampled
-FEW_CLUSTERS = 40  # below it the clustered formula is used, and a reader is warned
-RESAMPLES = 2000
+FEW_CLUSTERS = 40  # below it the clustered error is CR2, with Satterthwaite's degrees of freedom
+FEWEST_CLUSTERS = 6  # below it a reader is warned: the interval rests on hardly anything
 
 
 def choose(scores: Sequence[float], clusters: Sequence[Hashable] | None = None) -> Score:
     """The mean of `scores` with the interval that suits them; `clusters[i]` names the cluster of `scores[i]`.
 
-    - clusters that hold several items: clustered error with t, or the bootstrap below 10 clusters
+    - clusters that hold several items: clustered error with t, CR2 below 40 clusters
     - else, all scores 0 or 1: Wilson
     - else: t
 
     An interval of scores that lie in [0, 1] is clipped to it, and is never empty: where no variance is seen,
-    Wilson's stands in, with the number of independent units as n. One cluster alone says nothing about others;
-    its items then count as independent, and `method` says so. Raises ValueError without scores.
+    Wilson's stands in, with the number of independent units as n. One cluster of several items says nothing about
+    others, nor does one score on an open scale: there is no interval, and `method` says so. Raises ValueError
+    without scores, and for scores that are not finite numbers.
     """
     n = len(scores)
     if n == 0:
         raise ValueError("no scores; an interval needs at least one item")
+    if not all(map(isfinite, scores)):
+        raise ValueError(f"scores are not all finite numbers: {[s for s in scores if not isfinite(s)][:3]}")
     if clusters is not None and len(clusters) != n:
         raise ValueError(f"{len(clusters)} clusters for {n} scores; each score needs one")
     count = n if clusters is None else len(set(clusters))
-    if clusters is not None and 1 < count < n:
+    if count == 1 < n:
+        return Score(mean(scores), None, None, None, n, "no interval: one cluster", 1)
+    if clusters is not None and count < n:
         return _clustered(scores, clusters, count)
-    note = ", one cluster" if count == 1 < n else ""
     if all(score in (0, 1) for score in scores):
-        return _wilson_score(mean(scores), n, n, "wilson" + note, stderr(scores))
-    return _bounded(scores, *t_interval(scores), stderr(scores), n, "t" + note)
+        return _wilson_score(mean(scores), n, n, "wilson", stderr(scores))
+    return _bounded(scores, *t_interval(scores), stderr(scores), n, "t")
 
 
-def few_clusters(score: Score) -> bool:
-    """Whether so few clusters (under 40) stand behind the interval that it is likely too narrow."""
-    return score.clusters is not None and score.clusters < FEW_CLUSTERS
+def caution(clusters: int | None) -> str:
+    """What a reader must know of an interval from so many clusters; empty where there is nothing to say."""
+    if clusters is None or clusters >= FEW_CLUSTERS:
+        return ""
+    if clusters == 1:
+        return "no interval: all items belong to one cluster"
+    if clusters < FEWEST_CLUSTERS:
+        return f"the interval rests on {clusters} clusters only"
+    return f"the interval comes from {clusters} clusters of items"
 
 
 def mean(scores: Sequence[float]) -> float:
@@ -71,6 +78,28 @@ def clustered_stderr(scores: Sequence[float], clusters: Sequence[Hashable], *, c
     return sqrt(variance)
 
 
+def few_clusters_error(scores: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, float]:
+    """(standard error, degrees of freedom) of the mean from two or more clusters, few or of unequal sizes.
+
+    CR2 with Satterthwaite's degrees of freedom (Bell and McCaffrey 2002; Pustejovsky and Tipton 2018, eqs. 4 and 11)
+    for a model of nothing but a mean, where both have a closed form. Clusters of equal size have C/(C-1) and C-1, as
+    the t interval of the clusters' means.
+    """
+    centre, n = mean(scores), len(scores)
+    residuals = defaultdict(list)
+    for score, cluster in zip(scores, clusters, strict=True):
+        residuals[cluster].append(score - centre)
+    sizes = [len(group) for group in residuals.values()]
+    weights = [1 / (1 - size / n) for size in sizes]
+    variance = fsum(w * fsum(group) ** 2 for w, group in zip(weights, residuals.values(), strict=True)) / n**2
+    # the trace of the quadratic form that estimates the variance, and of its square, for independent items
+    trace = fsum(w * (size - size * size / n) for w, size in zip(weights, sizes, strict=True))
+    squares = fsum((w * size * (1 - size / n)) ** 2 for w, size in zip(weights, sizes, strict=True))
+    crossed = [w * size * size / n for w, size in zip(weights, sizes, strict=True)]
+    squares += fsum(crossed) ** 2 - fsum(x * x for x in crossed)
+    return sqrt(variance), trace**2 / squares
+
+
 def t_interval(scores: Sequence[float]) -> tuple[float, float]:
     """mean ± t(n−1) · stderr; unbounded for one score."""
     if len(scores) < 2:
@@ -90,14 +119,15 @@ def wilson(mean: float, n: float) -> tuple[float, float]:
 
 
 def _clustered(scores: Sequence[float], clusters: Sequence[Hashable], count: int) -> Score:
-    error = clustered_stderr(scores, clusters)
-    if count < FEWEST_CLUSTERS:
-        low, high, error = _bootstrap(scores, clusters)
-        return _bounded(scores, low, high, error, count, "cluster bootstrap", count)
-    centre, half = mean(scores), t_quantile(count - 1) * error
-    naive = stderr(scores)
+    centre, naive = mean(scores), stderr(scores)
+    if count < FEW_CLUSTERS:
+        error, df = few_clusters_error(scores, clusters)
+        method = f"clustered t (CR2, {df:.1f} df)"
+    else:
+        error, df, method = clustered_stderr(scores, clusters), count - 1, "clustered t"
+    half = t_quantile(df) * error
     effect = f", design effect {(error / naive) ** 2:.1f}" if naive > 0 else ""
-    return _bounded(scores, centre - half, centre + half, error, count, f"clustered t{effect}", count)
+    return _bounded(scores, centre - half, centre + half, error, count, method + effect, count)
 
 
 def _bounded(
@@ -106,6 +136,8 @@ def _bounded(
     """The score with its interval clipped to [0, 1] if the scores lie there; Wilson's if there is no variance."""
     centre, n = mean(scores), len(scores)
     if any(not 0 <= score <= 1 for score in scores):
+        if error == inf:
+            return Score(centre, None, None, None, n, "no interval: one item", clusters)
         return Score(centre, low, high, error, n, method, clusters)
     if not high - low > 1e-12 or error == inf:
         return _wilson_score(centre, n, units, f"wilson, n = {units}", error, clusters)
@@ -116,23 +148,3 @@ def _wilson_score(centre: float, n: int, units: int, method: str, error: float, 
     """Where the formula gives no standard error, or none but 0, the interval's half width over z takes its place."""
     low, high = wilson(centre, units)
     return Score(centre, low, high, error if 1e-12 < error < inf else (high - low) / (2 * Z), n, method, clusters)
-
-
-def _bootstrap(scores: Sequence[float], clusters: Sequence[Hashable]) -> tuple[float, float, float]:
-    """Percentile interval and standard error of the mean over resampled clusters; equal data, equal interval."""
-    members = defaultdict(list)
-    for score, cluster in zip(scores, clusters, strict=True):
-        members[cluster].append(score)
-    groups = sorted((fsum(group), len(group)) for group in members.values())
-    generator = random.Random(hashlib.sha256(repr(groups).encode()).digest())
-    means = []
-    for _ in range(RESAMPLES):
-        drawn = Counter(generator.choices(range(len(groups)), k=len(groups)))
-        means.append(
-            fsum(groups[i][0] * times for i, times in drawn.items())
-            / sum(groups[i][1] * times for i, times in drawn.items())
-        )
-    means.sort()
-    cut = RESAMPLES // 40
-    centre = mean(means)
-    return means[cut - 1], means[-cut], sqrt(fsum((m - centre) ** 2 for m in means) / (RESAMPLES - 1))

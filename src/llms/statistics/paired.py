@@ -4,18 +4,19 @@ scipy and statsmodels do what they have; both are imported when used.
 """
 
 import hashlib
-import itertools
-import random
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum, sqrt
+from math import fsum, isfinite, sqrt
 from typing import Literal
 
 from ..errors import MissingExtra
-from .intervals import FEWEST_CLUSTERS, RESAMPLES, clustered_stderr, mean, stderr
+from .intervals import FEW_CLUSTERS, clustered_stderr, few_clusters_error, mean, stderr
 
 Verdict = Literal["better", "worse", "no detectable difference", "equivalent", "not comparable"]
+Bounds = tuple[float, float]
+ALPHA = 0.05
 FLIPS = 10_000
+FLIPS_AT_ONCE = 1 << 20  # signs that exist at a time: 8 MB
 EXACT_UNITS = 20  # up to so many units that differ, every pattern of signs is counted
 
 
@@ -23,16 +24,17 @@ EXACT_UNITS = 20  # up to so many units that differ, every pattern of signs is c
 class Paired:
     """A minus B over `n` questions, in score units. `low`, `high` bound 95 %, `inner` 90 % for equivalence.
 
+    They and `stderr` are None where there is no interval (all questions of one cluster); `method` says why.
     `only_a`, `only_b` count questions that one got right and the other wrong (None if scores are not 0 or 1).
     """
 
     n: int
     clusters: int
     difference: float
-    stderr: float
-    low: float
-    high: float
-    inner: tuple[float, float]
+    stderr: float | None
+    low: float | None
+    high: float | None
+    inner: Bounds | None
     p: float
     method: str
     test: str
@@ -40,27 +42,45 @@ class Paired:
     only_a: int | None
     only_b: int | None
 
-    def verdict(self, margin: float, alpha: float = 0.05, p: float | None = None) -> Verdict:
-        """In one word, of A. `p` may be adjusted for several comparisons; `margin` is the largest difference that is none."""
-        if (self.p if p is None else p) < alpha and not self.low <= 0 <= self.high:
+    def verdict(self, margin: float, alpha: float = ALPHA, p: float | None = None) -> Verdict:
+        """In one word, of A; p decides. `p` may be adjusted for several comparisons; `margin` is the largest difference
+        that is none. Equivalent: the 90 % interval lies within the margin (two one-sided tests at 5 %)."""
+        if (self.p if p is None else p) < alpha:
             return "better" if self.difference > 0 else "worse"
-        if -margin < self.inner[0] and self.inner[1] < margin:
+        if self.inner and -margin < self.inner[0] and self.inner[1] < margin:
             return "equivalent"
         return "no detectable difference"
+
+    def note(self, alpha: float = ALPHA, p: float | None = None) -> str:
+        """Why p and the interval seem to contradict each other; empty where they agree."""
+        if self.low is None or self.high is None:
+            return ""
+        if self.clusters < self.n and (least := 2 / 2**self.clusters) >= alpha:
+            return f"with {self.clusters} clusters p cannot be less than {least:.2f}, whatever the difference"
+        p, outside = self.p if p is None else p, not self.low <= 0 <= self.high
+        if outside == (p < alpha):
+            return ""
+        if outside and self.p < alpha:
+            return "the interval leaves out 0, but p, which decides, is adjusted for several comparisons"
+        what = "leaves out 0, p does not" if outside else "holds 0, p does not"
+        return f"the interval {what}: p ({self.test}) decides, the interval ({self.method}) is the rougher of the two"
 
 
 def compare(a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable] | None = None) -> Paired:
     """The paired comparison of scores `a` and `b` of the same questions.
 
     p is exact McNemar's for independent right-or-wrong scores, else by flipping the signs of differences (of whole
-    clusters). The interval is t with (clustered) standard errors, below 10 clusters by bootstrap. Raises ValueError for
-    fewer than two questions or unequal lengths.
+    clusters). The interval is t with (clustered) standard errors, CR2 below 40 clusters; where all differences are equal
+    it comes from how many others could have been missed. Raises ValueError for fewer than two questions, unequal lengths
+    and scores that are not finite.
     """
     n = len(a)
     if n != len(b) or n < 2:
         raise ValueError(
             f"{n} and {len(b)} scores; a paired comparison needs two or more of each, of the same questions"
         )
+    if not all(map(isfinite, (*a, *b))):
+        raise ValueError("scores are not all finite numbers")
     clusters = list(range(n)) if clusters is None else list(clusters)
     differences = [x - y for x, y in zip(a, b, strict=True)]
     count = len(set(clusters))
@@ -73,10 +93,9 @@ def compare(a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable]
         p, test = mcnemar(only_a, only_b), "exact McNemar"
     else:
         p, test = sign_flip(differences, clusters), "sign flip" + (" of clusters" if count < n else "")
-    error, interval, inner, method = _interval(differences, clusters, count)
-    return Paired(
-        n, count, mean(differences), error, *interval, inner, p, method, test, _correlation(a, b), only_a, only_b
-    )
+    error, (low, high), inner, method = _interval(differences, clusters, count)
+    correlation = _correlation(a, b)
+    return Paired(n, count, mean(differences), error, low, high, inner, p, method, test, correlation, only_a, only_b)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -86,20 +105,29 @@ def mcnemar(only_a: int, only_b: int) -> float:
 
 
 def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable]) -> float:
-    """Two-sided p of the permutation test that flips the sign of each cluster's sum; exact for few clusters."""
+    """Two-sided p of the permutation test that flips the sign of each cluster's sum; exact for up to 20 that are not 0,
+    else from 10,000 seeded draws."""
+    numpy = _numpy()
     sums: dict[Hashable, list[float]] = {}
     for difference, cluster in zip(differences, clusters, strict=True):
         sums.setdefault(cluster, []).append(difference)
     units = [total for total in (fsum(values) for values in sums.values()) if abs(total) > 1e-12]
     seen = abs(fsum(units)) - 1e-9
+    if not units:
+        return 1.0
     if len(units) <= EXACT_UNITS:
-        extreme = sum(
-            abs(fsum(s * u for s, u in zip(signs, units, strict=True))) >= seen for signs in _signs(len(units))
-        )
-        return extreme / 2 ** len(units)
-    numpy = _numpy()
-    draws = numpy.random.default_rng(_seed(units)).choice([-1.0, 1.0], size=(FLIPS, len(units)))
-    return float((1 + (abs(draws @ numpy.array(units)) >= seen).sum()) / (FLIPS + 1))
+        totals = numpy.array([units[0]])  # the other half of all patterns are these with every sign turned
+        for unit in units[1:]:
+            totals = numpy.concatenate([totals + unit, totals - unit])
+        return float((abs(totals) >= seen).mean())
+    generator, values, extreme = numpy.random.default_rng(_seed(units)), numpy.array(units), 0
+    rows = max(1, FLIPS_AT_ONCE // len(units))
+    for start in range(0, FLIPS, rows):
+        count = min(rows, FLIPS - start)
+        bits = numpy.unpackbits(numpy.frombuffer(generator.bytes(count * -(-len(units) // 8)), numpy.uint8))
+        totals = numpy.einsum("ij,j->i", bits.reshape(count, -1)[:, : len(units)], values)  # no threads to wake
+        extreme += int((abs(2 * totals - values.sum()) >= seen).sum())
+    return (1 + extreme) / (FLIPS + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -113,46 +141,46 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in multipletests(p_values, method="holm")[1]]
 
 
-def _signs(count: int):
-    return itertools.product((-1, 1), repeat=count)
-
-
 def _interval(
     differences: list[float], clusters: list[Hashable], count: int
-) -> tuple[float, tuple[float, float], tuple[float, float], str]:
-    """(standard error, 95 % interval, 90 % interval, method) of the mean difference.
-
-    Where no question differs, the share that differs may still be up to 1 - alpha^(1/n) (the rule of three), and so may
-    the difference.
-    """
+) -> tuple[float | None, tuple[float | None, float | None], Bounds | None, str]:
+    """(standard error, 95 % interval, 90 % interval, method) of the mean difference."""
     centre, n = mean(differences), len(differences)
-    if count < min(n, FEWEST_CLUSTERS):
-        means = _resampled(differences, clusters)
-        cut95, cut90 = len(means) // 40, len(means) // 20
-        error = stderr(means) * sqrt(len(means))
-        return error, (means[cut95 - 1], means[-cut95]), (means[cut90 - 1], means[-cut90]), "cluster bootstrap"
-    if not any(differences):
-        wide, narrow = 1 - 0.05 ** (1 / count), 1 - 0.10 ** (1 / count)
-        return wide / 2, (-wide, wide), (-narrow, narrow), "no difference seen: as many may differ as could be missed"
-    error = clustered_stderr(differences, clusters) if count < n else stderr(differences)
+    if count == 1:
+        return None, (None, None), None, "no interval: one cluster"
+    if count < min(n, FEW_CLUSTERS):
+        error, df = few_clusters_error(differences, clusters)
+        method = f"clustered t (CR2, {df:.1f} df)"
+    elif count < n:
+        error, df, method = clustered_stderr(differences, clusters), count - 1.0, "clustered t"
+    else:
+        error, df, method = stderr(differences), count - 1.0, "t"
+    if error < 1e-12:
+        return _no_variance(centre, count, "items" if count == n else "clusters")
     t = _scipy().t
-    wide, narrow = (float(t.ppf(level, count - 1)) * error for level in (0.975, 0.95))
-    method = "clustered t" if count < n else "t"
+    wide, narrow = (float(t.ppf(level, df)) * error for level in (0.975, 0.95))
     return error, (centre - wide, centre + wide), (centre - narrow, centre + narrow), method
 
 
-def _resampled(differences: list[float], clusters: list[Hashable]) -> list[float]:
-    """Means over resampled clusters, sorted; equal data give equal means."""
-    groups: dict[Hashable, list[float]] = {}
-    for difference, cluster in zip(differences, clusters, strict=True):
-        groups.setdefault(cluster, []).append(difference)
-    sums = [(fsum(group), len(group)) for group in groups.values()]
-    drawn = random.Random(_seed([total for total, _ in sums]))
-    means = []
-    for _ in range(RESAMPLES):
-        chosen = drawn.choices(sums, k=len(sums))
-        means.append(fsum(total for total, _ in chosen) / sum(size for _, size in chosen))
-    return sorted(means)
+def _no_variance(
+    centre: float, units: int, what: str
+) -> tuple[float | None, tuple[float | None, float | None], Bounds | None, str]:
+    """The same where all differences are equal: a share of up to 1 - alpha^(1/units) may differ without being seen (the
+    rule of three), in either direction as far as differences in [-1, 1] can."""
+    if not -1 <= centre <= 1:
+        return None, (None, None), None, "no interval: all differences are equal"
+
+    def bounds(alpha: float) -> Bounds:
+        missed = 1 - alpha ** (1 / units)
+        return centre - missed * (centre + 1), centre + missed * (1 - centre)
+
+    low, high = bounds(0.05)
+    return (
+        (high - low) / 4,
+        (low, high),
+        bounds(0.10),
+        f"all {units} {what} alike: as many may differ as could be missed",
+    )
 
 
 def _correlation(a: Sequence[float], b: Sequence[float]) -> float | None:

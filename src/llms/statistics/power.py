@@ -35,6 +35,9 @@ def variance(differences: Sequence[float]) -> float:
     """What stands for `omega2` with the noise of answers in it, from a pilot's differences of scores.
 
     At least what three differing questions would show: that none was seen to differ does not mean that none does.
+    Raises ValueError for fewer than two.
     """
+    if len(differences) < 2:
+        raise ValueError(f"{len(differences)} differences; a variance needs at least two")
     n, centre = len(differences), mean(differences)
     return max(fsum((d - centre) ** 2 for d in differences) / (n - 1), 3 / n)

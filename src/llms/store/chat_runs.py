@@ -23,6 +23,7 @@ from ..chat.events import Event, Reason, RunState, from_json, kind_of, to_json
 from ..chat.fitted import Cut, Summary
 from ..chat.journal import CallRecord, ToolRecord
 from ..chat.messages import dump, load, visible, with_parts
+from ..chat.served import Answered, Served
 from ..chat.window import Calibration
 from ..errors import UnknownName, UsageError
 from .conversations import Conversations
@@ -155,12 +156,13 @@ class StoredJournal:
                  self.model, tokens),
             )  # fmt: skip
 
-    def learned(self, window: int | None, calibration: Calibration) -> None:
+    def learned(self, shown: Answered | int) -> None:
         with self.store.transaction() as db:
+            known = served(self.store, self.model)  # as it is now: other turns learn, too
+            new = known.refused(shown) if isinstance(shown, int) else known.after(shown)
             db.execute(
-                "INSERT INTO windows VALUES (?, ?, ?, ?) ON CONFLICT (model) DO UPDATE SET "
-                "window = COALESCE(excluded.window, window), ratio = excluded.ratio, samples = excluded.samples",
-                (self.model, window, calibration.ratio, calibration.samples),
+                "INSERT OR REPLACE INTO windows (model, window, ratio, samples, most_output) VALUES (?, ?, ?, ?, ?)",
+                (self.model, new.window, new.calibration.ratio, new.calibration.samples, new.most_output),
             )
 
 
@@ -168,19 +170,21 @@ def begin(store: Conversations, conversation: str, node: str, model: str = "", k
     """A new run. Raises UsageError while another one answers in this conversation."""
     run = new_id()
     with store.transaction() as db:
-        busy = db.execute(
-            "SELECT id, state FROM chat_runs WHERE conversation = ? AND state IN ('running', 'waiting')",
-            (conversation,),
-        ).fetchone()
-        if busy:
-            doing = "is being answered" if busy[1] == "running" else "waits for an approval"
-            raise UsageError(f"a message of this conversation {doing} (run {busy[0]}); wait for it or stop it first")
+        refuse_busy(store, conversation)
         db.execute(
             "INSERT INTO chat_runs (id, conversation, node, kind, state, started, heartbeat, process) "
             "VALUES (?, ?, ?, ?, 'running', ?, ?, ?)",
             (run, conversation, node, kind, now(), now(), _this_process()),
         )
     return StoredJournal(store, run, conversation, model)
+
+
+def refuse_busy(store: Conversations, conversation: str) -> None:
+    """Raises UsageError while a run answers in this conversation, or waits for a person."""
+    where = "conversation = ? AND state IN ('running', 'waiting')"
+    for run, state in store.read(f"SELECT id, state FROM chat_runs WHERE {where}", (conversation,)):
+        doing = "is being answered" if state == "running" else "waits for an approval"
+        raise UsageError(f"a message of this conversation {doing} (run {run}); wait for it or stop it first")
 
 
 def resume(store: Conversations, run: str, model: str = "") -> StoredJournal:
@@ -269,6 +273,23 @@ def abandon(store: Conversations, conversation: str) -> None:
             "WHERE conversation = ? AND state = 'waiting'",
             (now(), conversation),
         )
+
+
+def state_of(store: Conversations, run: str) -> RunState:
+    """Raises UnknownName."""
+    return _of(store, run, "state")  # type: ignore[return-value]
+
+
+def conversation_of(store: Conversations, run: str) -> str:
+    """Raises UnknownName."""
+    return _of(store, run, "conversation")
+
+
+def _of(store: Conversations, run: str, column: str) -> str:
+    found = next((value for (value,) in store.read(f"SELECT {column} FROM chat_runs WHERE id = ?", (run,))), None)
+    if found is None:
+        raise UnknownName("run", run, [])
+    return found
 
 
 def runs(store: Conversations, conversation: str) -> list[StoredRun]:
@@ -385,7 +406,8 @@ def summaries(store: Conversations, conversation: str) -> list[Summary]:
     return [Summary(id, tuple(json.loads(covers)), digest, text) for id, covers, digest, text in rows]
 
 
-def window_of(store: Conversations, model: str) -> tuple[int | None, Calibration]:
-    """What calls to this model and endpoint have shown: the window that is really served, how its counts differ."""
-    rows = store.read("SELECT window, ratio, samples FROM windows WHERE model = ?", (model,))
-    return next(((window, Calibration(ratio, samples)) for window, ratio, samples in rows), (None, Calibration()))
+def served(store: Conversations, model: str) -> Served:
+    """What calls to this model and endpoint have shown: the window, the cap on answers, how its counts differ."""
+    rows = store.read("SELECT window, most_output, ratio, samples FROM windows WHERE model = ?", (model,))
+    found = ((window, most, Calibration(ratio, samples)) for window, most, ratio, samples in rows)
+    return next((Served(*one) for one in found), Served())

@@ -105,6 +105,12 @@ def conversations(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def served_windows(db: sqlite3.Connection) -> None:
+    """What servers cap answers at. Learned windows are dropped: such caps were taken for them. Real ones show again."""
+    db.execute("ALTER TABLE windows ADD COLUMN most_output INTEGER")
+    db.execute("UPDATE windows SET window = NULL")
+
+
 def _statements(script: str) -> list[str]:
     """executescript would commit the migration's transaction."""
     found, begun = [], ""

@@ -18,7 +18,7 @@ from pydantic_ai.messages import ModelMessage
 from ..chat.conversation import FINAL, Conversation, Node, State, may_become, new_id, now, title_of, tree
 from ..chat.messages import Part, digest, dump, index, load, visible
 from ..errors import StoreError, UnknownName, UsageError
-from .database import Database
+from .database import IN_MEMORY, Database
 
 INLINE_BYTES = 256 * 1024  # attachments up to this size lie in the database itself
 _NODE = "id, parent, role, digest, message, state, created, author, edited_from, used, imported"
@@ -54,7 +54,7 @@ class Conversations(Database):
 
     @classmethod
     def in_memory(cls) -> "Conversations":
-        return cls(Path(":memory:"))
+        return cls(Path(IN_MEMORY))
 
     def read(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple]:
         with self._lock:
@@ -219,6 +219,13 @@ class Conversations(Database):
                 raise StoreError(f"the attachment {digest} cannot be read: {error}") from error
         raise StoreError(f"the attachment {digest} is not in {self.path}")
 
+    def media_type(self, digest: str) -> str:
+        """Of attached bytes. Raises UnknownName."""
+        found = next((kind for (kind,) in self.read("SELECT media_type FROM blobs WHERE digest = ?", (digest,))), None)
+        if found is None:
+            raise UnknownName("attachment", digest, [])
+        return found
+
     def _file(self, digest: str) -> Path:
         return self.path.parent / "blobs" / digest[:2] / digest
 
@@ -255,7 +262,7 @@ class Conversations(Database):
     def _keep(self, blobs: dict[str, bytes], parts: Sequence[Part]) -> None:
         kinds = {part.blob: part.more.get("media_type", "") for part in parts if part.blob}
         for name, content in blobs.items():
-            inside = len(content) <= INLINE_BYTES or str(self.path) == ":memory:"
+            inside = len(content) <= INLINE_BYTES or str(self.path) == IN_MEMORY
             if not inside and not self._file(name).exists():
                 _write(self._file(name), content)
             self.connection.execute(

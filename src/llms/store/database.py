@@ -6,8 +6,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from .. import settings
 from ..errors import StoreError
-from .conversation_schema import conversations
+from .conversation_schema import conversations, served_windows
 from .team_schema import memory_and_teams
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -61,6 +62,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     conversations,
     memory_and_teams,
     _grading,
+    served_windows,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {
@@ -73,6 +75,9 @@ _ADVICE = {
     sqlite3.SQLITE_NOTADB: "move it away to start anew, or set LLMS_HOME to another folder",
     sqlite3.SQLITE_CONSTRAINT: "what it belongs to was deleted or changed meanwhile; run again to start it anew",
 }
+
+
+IN_MEMORY = ":memory:"  # SQLite's name of a database that leaves no file
 
 
 class Database:
@@ -89,10 +94,11 @@ class Database:
         self.note: str | None = None
         with self._explained("open"):
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                if str(path) != IN_MEMORY:
+                    settings.private(path)  # SQLite gives its other files the mode of this one
             except OSError as error:
                 raise StoreError(
-                    f"cannot make the folder of {path}: {error}; set LLMS_HOME to another folder"
+                    f"cannot make the database {path}: {error}; set LLMS_HOME to another folder"
                 ) from error
             self.connection = sqlite3.connect(
                 path, timeout=timeout_seconds, isolation_level=None, check_same_thread=self.one_thread
@@ -154,7 +160,7 @@ class Database:
         """Keep the file as it is before schema `version` is left, beside it."""
         copy = self.path.with_name(f"{self.path.name}.schema{version}")
         if version and self.path.is_file() and not copy.exists():
-            with closing(sqlite3.connect(copy)) as target:
+            with closing(sqlite3.connect(settings.private(copy))) as target:
                 self.connection.backup(target)
 
     def _version(self) -> int:

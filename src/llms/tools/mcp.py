@@ -129,9 +129,8 @@ def accepted() -> dict[str, dict[str, Any]]:
 def accept(server: Server, offer: Offer) -> None:
     """Remember that the user has seen and accepted what `server` starts and offers."""
     path = _accepted_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**accepted(), server.name: {"start": server.pin, **asdict(offer)}}, indent=1, ensure_ascii=False)
-    new = path.with_suffix(".new")
+    new = settings.private(path.with_suffix(".new"))
     new.write_text(text, encoding="utf-8")
     os.replace(new, path)
 
@@ -215,10 +214,9 @@ def _connected(server: Server) -> Any:
     options: dict[str, Any] = {"id": server.name, "tool_error_behavior": "failed", "init_timeout": START_SECONDS}
     if server.url:
         return MCPToolset(server.url, headers=_filled(server.headers) or None, **options)
-    log = settings.home() / f"mcp-{server.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.is_file() and log.stat().st_size > MOST_LOG_BYTES:
-        log.unlink()
+    log = settings.private(settings.home() / f"mcp-{server.name}.log")
+    if log.stat().st_size > MOST_LOG_BYTES:
+        os.truncate(log, 0)
     transport = StdioTransport(
         server.command, list(server.args), env=_filled(server.env), cwd=server.cwd, keep_alive=False, log_file=log
     )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
@@ -13,6 +13,9 @@ from ..agents.shipped import TEAMS
 from ..workbench import agent as verb
 from .chats import Body
 from .pages import page
+
+if TYPE_CHECKING:
+    from ..workbench.desk import Desk
 
 router = APIRouter()
 LOOK_SECONDS = 0.25  # how often the store is asked for more
@@ -55,13 +58,13 @@ async def events(request: Request, run: str, after: int = 0) -> StreamingRespons
     last = request.headers.get("last-event-id", "")
     begin_at = int(last) if last.isdigit() else after
     await asyncio.to_thread(verb.replay, run)  # an unknown run is said at once
-    return StreamingResponse(_told(run, begin_at), media_type="text/event-stream")
+    return StreamingResponse(_told(request.app.state.desk, run, begin_at), media_type="text/event-stream")
 
 
-async def _told(run: str, after: int) -> AsyncIterator[str]:
+async def _told(desk: "Desk", run: str, after: int) -> AsyncIterator[str]:
     """What the run tells, as the store gets it, until it has ended."""
     quiet = 0.0
-    while True:
+    while not desk.ending:
         state, told = await asyncio.to_thread(verb.told, run, after)
         for after, event in told:
             quiet = 0.0

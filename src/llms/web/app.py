@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +11,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from ..errors import LlmsError, UnknownName, UsageError
+from .secret import Secret
+
+if TYPE_CHECKING:
+    from ..workbench.desk import Desk
 
 HERE = Path(__file__).parent
 PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),
@@ -31,9 +35,10 @@ HEADERS = {
 }
 
 
-def create_app(desk: Any, hosts: frozenset[str] = frozenset()) -> FastAPI:
-    """The application over `desk` (workbench/desk.py). `hosts` are the names it may be called by besides loopback's; a
-    request under another name, or from another site's page, is refused (DNS rebinding, cross-site requests)."""
+def create_app(desk: "Desk", secret: Secret, hosts: frozenset[str] = frozenset()) -> FastAPI:
+    """The application over `desk` (workbench/desk.py), for whoever has the `secret`. `hosts` are the names it may be
+    called by besides loopback's; a request under another name, or from another site's page, is refused (DNS rebinding,
+    cross-site requests)."""
     from . import agents, chats, lessons
 
     app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
@@ -45,8 +50,12 @@ def create_app(desk: Any, hosts: frozenset[str] = frozenset()) -> FastAPI:
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        refused = _refused(request, hosts)
-        response = JSONResponse({"error": refused[1]}, refused[0]) if refused else await call_next(request)
+        if refused := _refused(request, hosts):
+            response: Response = JSONResponse({"error": refused[1]}, refused[0])
+        elif entered := secret.enter(request):
+            response = entered
+        else:
+            response = await call_next(request) if secret.admits(request) else secret.refuse(request)
         response.headers.update(HEADERS)
         if request.url.path.startswith("/static/"):
             response.headers["cache-control"] = "no-cache"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response, UploadFile
@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..errors import UsageError
 from .attachments import LARGEST, examine
 from .pages import page
+
+if TYPE_CHECKING:
+    from ..workbench.desk import Desk
 
 router = APIRouter()
 KEEP_ALIVE_SECONDS = 10.0
@@ -78,7 +81,7 @@ class Transcribe(Body):
     model: str = ""
 
 
-def _desk(request: Request) -> Any:
+def _desk(request: Request) -> "Desk":
     return request.app.state.desk
 
 

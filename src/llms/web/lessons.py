@@ -47,7 +47,8 @@ async def tokens(request: Request) -> HTMLResponse:
 
 @router.post("/api/tokens")
 async def cut(request: Request, body: Text) -> list[dict[str, Any]]:
-    found = await asyncio.to_thread(token_verb.cut, body.text, body.models)
+    models = [request.app.state.desk.reach.check_model(name) for name in body.models]
+    found = await asyncio.to_thread(token_verb.cut, body.text, models)
     return [_cut(body.text, one) for one in found]
 
 

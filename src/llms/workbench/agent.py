@@ -24,6 +24,7 @@ from ..agents.step import Approve, ToolUse, Wish, Worker, deny
 from ..agents.team import Role, Team
 from ..agents.work import Work
 from ..errors import DataError, UsageError
+from ..models.default import EXACT, for_chats
 from ..models.load import load
 from ..models.system import Model
 from ..sandbox import Sandbox
@@ -199,6 +200,8 @@ async def run(
         kept = Settings(**{**stored.settings, "files": tuple(stored.settings["files"])})
         resume, how = stored.id, replace(kept, autonomy=how.autonomy)
     team = find(how.team)
+    if resume is None and how.model is None and team.model == EXACT:
+        how = replace(how, model=for_chats())
     ledger, board, plan, steps = Ledger(limits_of(team, how)), Board(), Plan(), list[StepEnded]()
     before = 0
     async with _open(team, how, approve) as (session, store):

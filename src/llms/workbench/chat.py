@@ -11,7 +11,7 @@ the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(se
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from weakref import ref
@@ -49,6 +49,7 @@ from .memory import open_memory, recalled, used
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
 REMOTE_TOGETHER = 4
 ARTIFACT_CHARACTERS = 8000
+Stream = Generator[Event, None, None]
 
 
 class Chat:
@@ -88,7 +89,7 @@ class Chat:
         self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
         self._sizes: Sizes | None = None
         self.turn: Turn | None = None
-        self._stream: Callable[[], Generator[Event, None, None] | None] = lambda: None
+        self._stream: Callable[[], Stream | None] = lambda: None
         self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
         try:
             chat_runs.recover(self.store)
@@ -149,25 +150,25 @@ class Chat:
 
     # --- turns, for synchronous callers
 
-    def send(self, text: str, attachments: Sequence[Attachment] = (), confirmed: bool = False) -> Iterator[Event]:
+    def send(self, text: str, attachments: Sequence[Attachment] = (), confirmed: bool = False) -> Stream:
         """Say something and yield the events of its answer. A text too large for the window is read in parts; if that
         takes many requests, only when it is `confirmed`."""
         contents = attach(attachments)
         return self._told(lambda: self.begin(text, contents, confirmed))
 
-    def edit(self, node: str, text: str) -> Iterator[Event]:
+    def edit(self, node: str, text: str) -> Stream:
         """Say something else in place of a message of the user, on a new branch."""
         return self._told(lambda: self.begin_edit(node, text))
 
-    def regenerate(self, node: str | None = None, confirmed: bool = False) -> Iterator[Event]:
+    def regenerate(self, node: str | None = None, confirmed: bool = False) -> Stream:
         """Another answer beside `node`, or beside the last one."""
         return self._told(lambda: self.begin_again(node, confirmed))
 
-    def carry_on(self) -> Iterator[Event]:
+    def carry_on(self) -> Stream:
         """Go on with the last answer, which was cut short; the whole becomes a new branch."""
         return self._told(self.begin_more)
 
-    def decide(self, decisions: Mapping[str, Decision]) -> Iterator[Event]:
+    def decide(self, decisions: Mapping[str, Decision]) -> Stream:
         """Go on with a turn that waits for a person; `decisions` by the id of the tool call."""
         return self._told(lambda: self.begin_decided(decisions))
 
@@ -258,7 +259,8 @@ class Chat:
 
     def switch(self, node: str) -> None:
         """Make the branch of `node` the active one."""
-        before = self._ready()
+        chat_runs.abandon(self.store, self.id)
+        before = self.conversation
         self._save(before.switch(node), before)
 
     def fork(self, node: str | None = None) -> "Chat":
@@ -276,18 +278,18 @@ class Chat:
         """Who answers and under what rules, as things stand; `told` is what was `recalled`, if it is known already."""
         facts = [one.fact for one in (self.recalled() if told is None else told)]
         consent = chat_runs.consent(self.store, self.id, self._approve)
-        served, calibration = chat_runs.window_of(self.store, self._name)
-        count, grade = counter(self.model, calibration)
+        served = chat_runs.served(self.store, self._name)
+        count, grade = counter(self.model, served.calibration)
         if self._sizes is None or grade != "exact":
             self._sizes = Sizes(count)
         local = self.model.name.local
         limits = Limits(first_token_seconds=LOCAL_FIRST_TOKEN_SECONDS) if local else Limits()
         return Setup(
-            self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served), count,
+            self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served.window), count,
             endpoint=self.model.identity.weights if not local else "", policy=Policy(self.policy),
             pinned=Pinned(self._notes, block(facts, self._marker)), toolset=self._toolset(consent), consent=consent,
             limits=self._limits or limits, settings=self._settings, cost=self._cost,
-            calibration=calibration, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
+            served=served, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
             schema=self._schema,
         )  # fmt: skip
 
@@ -296,8 +298,10 @@ class Chat:
         return self.model.name.text
 
     def _ready(self) -> Conversation:
-        """The tree, with nothing waiting for an approval any more: whoever goes on has not given it."""
+        """The tree, with nothing waiting for an approval any more: whoever goes on has not given it. Raises UsageError
+        while an answer is being written."""
         chat_runs.abandon(self.store, self.id)
+        chat_runs.refuse_busy(self.store, self.id)
         return self.conversation
 
     def _save(self, after: Conversation, before: Conversation) -> None:
@@ -352,12 +356,12 @@ class Chat:
         rest = f"\n[{len(whole) - end} characters follow; go on with start={end}]" if end < len(whole) else ""
         return whole[start:end] + rest
 
-    def _told(self, begin: Callable[[], Turn]) -> Iterator[Event]:
+    def _told(self, begin: Callable[[], Turn]) -> Stream:
         stream = self._events(begin)
         self._stream = ref(stream)  # whoever leaves the loop over it lets it go, and so ends it
         return stream
 
-    def _events(self, begin: Callable[[], Turn]) -> Generator[Event, None, None]:
+    def _events(self, begin: Callable[[], Turn]) -> Stream:
         turn = begin()  # here, not on the event loop: a model may have to be loaded or asked first
         yield from bridge.iterate(_events(turn))
 

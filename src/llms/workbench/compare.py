@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import ceil
 from typing import Any
 
 from .. import settings
@@ -12,13 +13,14 @@ from ..benchmarks.benchmark import Benchmark
 from ..data import Source
 from ..errors import NotComparable, UnknownName, UsageError
 from ..evaluation.plan import Plan
-from ..evaluation.report import Report
+from ..evaluation.report import Report, failure_reasons
 from ..evaluation.run import check
 from ..models.system import Model
 from ..sandbox import Sandbox
+from ..statistics import caution
 from ..statistics.paired import Paired, Verdict, holm, status_rate
 from ..statistics.paired import compare as compare_scores
-from ..statistics.power import OMEGA2, SIGMA2, detectable, variance
+from ..statistics.power import OMEGA2, SIGMA2, detectable, needed, variance
 from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
 from ..values import Outcome, Scored
@@ -57,10 +59,26 @@ class Comparison:
     def __str__(self) -> str:
         if self.paired is None:
             return f"{self.benchmark}: {self.verdict} ({self.reason})"
-        low, high = self.sequence or (self.paired.low, self.paired.high)
         p = "" if self.p is None else f", p {self.p:.3f}"
-        points = f"{100 * self.paired.difference:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]{p}"
+        low, high = self.bounds
+        interval = "" if low is None or high is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
+        points = f"{100 * self.paired.difference:+.1f} points{interval}{p}"
         return f"{self.benchmark}: {self.system_a} is {self.verdict} ({points}, n = {self.paired.n})"
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """Of the difference: of the sequence, if the systems were compared step by step."""
+        if self.sequence or self.paired is None:
+            return self.sequence or (None, None)
+        return self.paired.low, self.paired.high
+
+    @property
+    def note(self) -> str:
+        """Why p and the interval seem to contradict each other, and how few clusters there are; empty if nothing."""
+        if self.paired is None or self.sequence:
+            return ""
+        clusters = self.paired.clusters if self.paired.clusters < self.paired.n else None
+        return "; ".join(filter(None, (self.paired.note(p=self.p), caution(clusters))))
 
     def to_json(self) -> dict[str, Any]:
         """The documented object that `--json` prints."""
@@ -79,7 +97,12 @@ class Comparison:
             "only_a",
             "only_b",
         )
-        return {**fields, **{name: paired.get(name) for name in names}, "p_unadjusted": paired.get("p")}
+        return {
+            **fields,
+            **{name: paired.get(name) for name in names},
+            "p_unadjusted": paired.get("p"),
+            "note": self.note,
+        }
 
 
 def compare(
@@ -208,7 +231,7 @@ def _comparison(
         "not comparable", margin, len(of_a) - len(pairs), a.report.available,
     )  # fmt: skip
     if len(pairs) < 2:
-        return replace(made, reason=f"{len(pairs)} items were scored on both sides; at least two are needed")
+        return replace(made, reason=_too_few(len(pairs), [(a.key.system.name, of_a), (b.key.system.name, of_b)]))
     left, right = [x.scores[metric] for x, _ in pairs], [y.scores[metric] for _, y in pairs]
     paired = compare_scores(left, right, [x.cluster for x, _ in pairs])
     made = replace(
@@ -216,6 +239,15 @@ def _comparison(
         verdict=paired.verdict(margin),
     )  # fmt: skip
     return _readable(made, [x for x, _ in pairs], [y for _, y in pairs])
+
+
+def _too_few(scored: int, sides: Sequence[tuple[str, dict[str, Outcome]]]) -> str:
+    """That so few items were scored on both sides, and why most failed."""
+    said = f"{scored} items were scored on both sides; at least two are needed"
+    for name, outcomes in sides:
+        reasons = failure_reasons(outcomes.values())
+        said += "".join(f"; {name}: {count} failed, {reason}" for reason, count in list(reasons.items())[:1])
+    return said
 
 
 def _readable(made: Comparison, of_a: list[Scored], of_b: list[Scored]) -> Comparison:
@@ -345,9 +377,22 @@ def _decided(
     a, b = (store.find(plan.key.run) for plan in plans)
     made = _comparison(a, b, known[0], known[1], margin)
     verdict: Any = sequence.decision(margin) or "no detectable difference"
+    if made.paired is None:
+        return made
     made = replace(made, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")
     both = [[o for o in side.values() if isinstance(o, Scored)] for side in known]
     made = _readable(made, *both)
     share = 100 * (available - used) / available
     saved = f"{used} of {available} items used" + (f", {share:.0f} % saved" if used < available else "")
+    if used == available and made.paired and made.verdict == "no detectable difference":
+        saved += f"; {_would_need(made.paired, margin)}"
     return replace(made, available=available, reason=f"{made.reason}; {saved}" if made.reason else saved)
+
+
+def _would_need(paired: Paired, margin: float) -> str:
+    """How many items would show what was observed, or the margin if that is more, with 80 % power at the 5 % level."""
+    if paired.stderr is None:
+        return "more items cannot be told from one cluster"
+    difference = max(abs(paired.difference), margin)
+    items = ceil(needed(difference, max(paired.stderr**2 * paired.n, 3 / paired.n)))
+    return f"to show a difference of {100 * difference:.1f} points with 80 % power, some {items} items are needed"

@@ -8,19 +8,21 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from pydantic_ai.messages import BinaryContent, SystemPromptPart
+from pydantic_ai.messages import BinaryContent
 
-from .. import settings
-from ..agents.step import Wish
+from .. import bridge, settings
 from ..chat.consent import Decision
 from ..chat.conversation import Conversation, new_id
 from ..chat.events import kind_of, to_json
 from ..chat.messages import document
 from ..chat.turn import Turn
 from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
+from ..models.default import for_chats
 from ..models.name import ENDPOINTS
+from ..models.system import Model
 from ..store import chat_runs, search
 from ..store.conversations import Conversations
 from ..tasks.speech import transcribe
@@ -29,25 +31,32 @@ from . import agent as agents
 from . import moving, shown, stateless
 from .chat import Chat
 from .loaded import Models
+from .reach import Reach
+from .running_teams import RunningTeams
+from .shown import NEW
 
-DEFAULT_MODEL = "smollm2"
 POLICIES = ("truncate", "summarise", "strict")
+MOST_AT_ONCE = 16  # threads that wait for models
 LOOK_SECONDS = 0.2  # how often a run of another process, or one that waits, is looked at
-NEW = "New chat"
+T = TypeVar("T")
 
 
 class Desk:
-    """Everything the pages may ask for. `model` is the one of new chats, `max_tokens` the most of an answer."""
+    """Everything the pages may ask for. `model` is the one of new chats, `max_tokens` the most of an answer; tools and
+    teams read in `folders` alone."""
 
     policies = POLICIES
 
-    def __init__(self, model: str | None = None, max_tokens: int | None = None):
-        self.model, self.max_tokens = model or DEFAULT_MODEL, max_tokens
+    def __init__(self, model: str | None = None, max_tokens: int | None = None, folders: Sequence[str] = ()):
+        self.model, self.max_tokens = model or for_chats(), max_tokens
+        self.reach = Reach.of(folders, self.model)
         self.store = Conversations(settings.database())
-        self.loaded = Models()
-        self._turns: dict[str, Turn] = {}
+        self.loaded, self.teams = Models(), RunningTeams()
+        self.ending = False  # readers of what waits are let go
+        self._slow = ThreadPoolExecutor(MOST_AT_ONCE, "llms-desk")  # models load and count here, and hold up no page
+        self._beginning: dict[str, asyncio.Lock] = {}
+        self._turns: dict[str, tuple[Turn, Future[None]]] = {}  # with their ends
         self._attached: dict[str, Any] = {}
-        self._teams: dict[str, asyncio.Task[None]] = {}
         self._decided: dict[str, dict[str, Decision]] = {}
         self._tools: dict[str, Sequence[str]] = {}  # what each conversation was last asked with
         chat_runs.recover(self.store)
@@ -55,13 +64,28 @@ class Desk:
     def warm_up(self) -> None:
         """Load the model of new chats, so that the first answer need not wait for it. What is wrong is said when asked."""
         with contextlib.suppress(LlmsError):
-            live = getattr(self.loaded.get(self.model), "live", None)
+            model = self.loaded.get(self.model)
+            live = getattr(model, "live", None)
             if live is not None:
                 live.call(lambda: None)
+            elif model.name.local:
+                model.prepare()
+
+    def _model(self, name: str) -> Model:
+        """The model that a request names, loaded once. Raises UsageError for what may not be named over HTTP."""
+        return self.loaded.get(self.reach.check_model(name))
+
+    async def quiet(self) -> None:
+        """Stop what is being answered and let it keep what came: the server is about to end."""
+        self.ending = True
+        turns = list(self._turns.values())
+        for turn, _ in turns:
+            turn.stop()
+        ends = (asyncio.wrap_future(ended) for _, ended in turns)
+        await asyncio.gather(*ends, self.teams.quiet(), return_exceptions=True)
 
     def close(self) -> None:
-        for turn in self._turns.values():
-            turn.stop()
+        self._slow.shutdown(wait=False, cancel_futures=True)
         self.loaded.close()
         self.store.close()
 
@@ -80,30 +104,7 @@ class Desk:
         if id is None:
             return {"id": None, "title": NEW, "model": self.model, "policy": POLICIES[0], "path": [], "run": None,
                     "tools": [], "tags": [], "system": "", "spent": ""}  # fmt: skip
-        return await _aside(self._conversation, id)
-
-    def _conversation(self, id: str) -> dict[str, Any]:
-        chat_runs.recover(self.store)
-        about, tree = self.store.about(id), self.store.open(id)
-        runs = chat_runs.runs(self.store, id)
-        busy = next((run.id for run in reversed(runs) if run.state in ("running", "waiting")), None)
-        calls = {
-            node.id: chat_runs.calls(self.store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"
-        }
-        failed = {run.node: run for run in runs if run.state == "failed"}
-        path = shown.path(tree, {node: shown.spent(made) for node, made in calls.items()})
-        for message in path:
-            if message["state"] == "failed":
-                parent = tree.node(message["id"]).parent
-                message["error"] = failed[parent].reason if parent in failed else "the answer failed"
-        system = next(
-            (p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), ""
-        )
-        return {
-            "id": id, "title": about.title or NEW, "model": about.model or self.model, "policy": about.policy, "path": path,
-            "run": busy, "tools": [], "tags": list(about.tags), "system": system,
-            "spent": shown.spent([call for made in calls.values() for call in made]),
-        }  # fmt: skip
+        return await _aside(shown.conversation, self.store, id, self.model)
 
     async def show(self, id: str, node: str) -> None:
         """Make the branch of `node` the active one."""
@@ -126,10 +127,7 @@ class Desk:
         if digest in self._attached:
             made = self._attached[digest]
             return made.media_type, made.data
-        found = next(self.store.read("SELECT media_type FROM blobs WHERE digest = ?", (digest,)), None)
-        if found is None:
-            raise UnknownName("attachment", digest, [])
-        return found[0], await _aside(self.store.blob, digest)
+        return await _aside(lambda: (self.store.media_type(digest), self.store.blob(digest)))
 
     async def tools(self) -> list[dict[str, Any]]:
         return await _aside(shown.tools)
@@ -140,27 +138,39 @@ class Desk:
         if policy and policy not in POLICIES:
             raise UnknownName("policy", policy, POLICIES)
         id = new_id()
-        self.store.save(Conversation(id), model=model or self.model, policy=policy or POLICIES[0])
+        await _aside(self._create, id, model or self.model, policy or POLICIES[0])
         return id
 
+    def _create(self, id: str, model: str, policy: str) -> None:
+        self.store.save(Conversation(id), model=model, policy=policy)
+
     async def change(self, id: str, title: str | None, tags: list[str] | None, system: str | None) -> None:
+        await _aside(self._change, id, title, tags, system)
+
+    def _change(self, id: str, title: str | None, tags: list[str] | None, system: str | None) -> None:
         about = self.store.about(id)
         if title is not None and title.strip():
             self.store.rename(id, title.strip())
         if tags is not None:
             self.store.tag(id, add=tags, remove=[tag for tag in about.tags if tag not in tags])
         if system is not None:
-            await _aside(moving.set_system, self.store, id, system)
+            moving.set_system(self.store, id, system)
 
     async def delete(self, id: str) -> None:
         await self._quiet(id)
         await _aside(self.store.delete, id)
 
     async def switch(self, id: str, node: str) -> None:
+        await _aside(self._switch, id, node)
+
+    def _switch(self, id: str, node: str) -> None:
         before = self.store.open(id)
         self.store.save(before.switch(node), before)
 
     async def fork(self, id: str, node: str) -> str:
+        return await _aside(self._fork, id, node)
+
+    def _fork(self, id: str, node: str) -> str:
         about = self.store.about(id)
         made = self.store.open(id).fork(node)
         self.store.save(made, model=about.model, policy=about.policy, title=f"{about.title or NEW} (fork)")
@@ -188,7 +198,7 @@ class Desk:
         found = self._attached.pop(id, None)
         if found is None:
             raise UnknownName("attachment", id, [])
-        return (await _aside(transcribe, name, found.data)).text
+        return (await self._slowly(transcribe, name, found.data)).text
 
     # answering
 
@@ -204,24 +214,28 @@ class Desk:
     ) -> str:
         """The run that answers. The question is stored before anything is asked."""
         if edit:
-            before = await _aside(self.store.open, id)
-            if before.node(edit).role == "assistant":
-                self._keep_edited(before, edit, text)
+            kept: bool = await _aside(self._keep_edited, id, edit, text)
+            if kept:
                 return ""
         contents = [self._content(one) for one in attachments]
         self._tools[id] = tools
         chat = await self._chat(id, model, tools, policy)
-        run = self._start(chat, lambda: chat.begin_edit(edit, text) if edit else chat.begin(text, contents, True))
+        run = await self._start(id, lambda: chat.begin_edit(edit, text) if edit else chat.begin(text, contents, True))
         for one in attachments:
             self._attached.pop(one, None)
         return run
 
-    def _keep_edited(self, before: Conversation, id: str, text: str) -> None:
+    def _keep_edited(self, conversation: str, id: str, text: str) -> bool:
+        """Put another text beside an answer. False: the message is no answer, and wants one."""
         from pydantic_ai.messages import ModelResponse, TextPart
 
+        before = self.store.open(conversation)
+        if before.node(id).role != "assistant":
+            return False
         old = before.node(id).message
         made = ModelResponse(parts=[TextPart(text)], model_name=getattr(old, "model_name", None))
         self.store.save(before.edit(id, made), before)
+        return True
 
     def _content(self, id: str) -> Any:
         found = self._attached.get(id)
@@ -234,42 +248,52 @@ class Desk:
     async def again(self, id: str, node: str, model: str, tools: Sequence[str]) -> str:
         """Another answer beside `node`."""
         chat = await self._chat(id, model, tools)
-        return self._start(chat, lambda: chat.begin_again(node, True))
+        return await self._start(id, lambda: chat.begin_again(node, True))
 
     async def go_on(self, id: str, node: str) -> str:
         """The answer `node`, which broke off, carried on in a new version of it."""
         chat = await self._chat(id, "", ())
-        if chat.path[-1].id != node:
-            chat.switch(node)
-        return self._start(chat, chat.begin_more)
+
+        def more() -> Turn:
+            if chat.path[-1].id != node:
+                chat.switch(node)
+            return chat.begin_more()
+
+        return await self._start(id, more)
 
     async def _chat(self, id: str, model: str, tools: Sequence[str], policy: str = "") -> Chat:
+        return await self._slowly(self._open, id, model, tools, policy)
+
+    def _open(self, id: str, model: str, tools: Sequence[str], policy: str) -> Chat:
         about = self.store.about(id)
-        opened = await _aside(self.loaded.get, model or about.model or self.model)
+        opened = self._model(model or about.model or self.model)
         return Chat(
             opened,
-            tools=tools,
+            tools=self.reach.check_tools(tools),
             id=id,
             policy=policy or about.policy or POLICIES[0],  # type: ignore[arg-type]
             max_tokens=self.max_tokens,
             store=self.store,
         )
 
-    def _start(self, chat: Chat, begin: Callable[[], Turn]) -> str:
-        """Begin a turn on this loop; it goes on whoever reads."""
-        turn = begin().start()
-        run = chat_runs.runs(self.store, chat.id)[-1].id
-        self._turns[run] = turn
-        task = asyncio.ensure_future(turn.wait())
-        task.add_done_callback(lambda done: (self._turns.pop(run, None), done.cancelled() or done.exception()))
-        return run
+    async def _start(self, id: str, begin: Callable[[], Turn]) -> str:
+        """Begin a turn, where all clients of models are: on the bridge's loop. It goes on whoever reads, and whether or not
+        the one who asked is still there."""
+        return await asyncio.shield(asyncio.ensure_future(self._begin(id, begin)))
+
+    async def _begin(self, id: str, begin: Callable[[], Turn]) -> str:
+        async with self._beginning.setdefault(id, asyncio.Lock()):  # one after the other; the second is refused
+            turn = await self._slowly(begin)
+            ended = bridge.start(_answer(turn))
+            self._turns[turn.run] = turn, ended
+            ended.add_done_callback(lambda _: self._turns.pop(turn.run, None))
+        return turn.run
 
     async def events(self, run: str, after: int) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """(number, event) of a run from behind `after` to its end, live or from the store; also while it waits."""
-        while True:
-            turn = self._turns.get(run)
-            if turn is not None:
-                async for event in turn.events(after):
+        while not self.ending:
+            if found := self._turns.get(run):
+                async for event in found[0].events(after):
                     after = event.seq
                     yield after, json.loads(to_json(event))
                     if kind_of(event) == "run_finished":
@@ -279,30 +303,33 @@ class Desk:
                 yield after, json.loads(to_json(event))
                 if kind_of(event) == "run_finished":
                     return
-            state = next((s for (s,) in self.store.read("SELECT state FROM chat_runs WHERE id = ?", (run,))), None)
-            if state is None:
-                raise UnknownName("run", run, [])
+            state = await _aside(chat_runs.state_of, self.store, run)
             if state not in ("running", "waiting"):
                 yield after + 1, {"type": "run_finished", "run": run, "state": state, "reason": state, "text": ""}
                 return
-            if state == "running" and run not in self._turns and await _aside(chat_runs.recover, self.store):
-                continue
+            if state == "running" and run not in self._turns:
+                repaired: list[str] = await _aside(chat_runs.recover, self.store)
+                if repaired:
+                    continue
             await asyncio.sleep(LOOK_SECONDS)
 
     async def stop(self, run: str, seen: int) -> None:
-        turn = self._turns.get(run)
-        if turn is not None:
-            turn.stop(seen)
+        found = self._turns.get(run)
+        if found is not None:
+            found[0].stop(seen)
             return
-        rows = list(self.store.read("SELECT conversation FROM chat_runs WHERE id = ? AND state = 'waiting'", (run,)))
-        for (conversation,) in rows:
+        await _aside(self._give_up, run)
+
+    def _give_up(self, run: str) -> None:
+        conversation = chat_runs.conversation_of(self.store, run)
+        if chat_runs.state_of(self.store, run) == "waiting":
             chat_runs.abandon(self.store, conversation)
 
     async def _quiet(self, conversation: str) -> None:
-        for run in chat_runs.runs(self.store, conversation):
-            if turn := self._turns.get(run.id):
-                turn.stop()
-                await turn.wait()
+        for run in await _aside(chat_runs.runs, self.store, conversation):
+            if found := self._turns.get(run.id):
+                found[0].stop()
+                await asyncio.wrap_future(found[1])
 
     async def approve(self, run: str, call: str, approved: bool, arguments: str, scope: str) -> None:
         """Record the decision; when every call that waits is decided, the run goes on."""
@@ -310,8 +337,12 @@ class Desk:
             args = json.loads(arguments)
         except ValueError as error:
             raise UsageError(f"the arguments are no JSON: {error}") from error
-        waiting = {record.id: record for record in chat_runs.waiting(self.store, run)}
-        original = waiting[call].args if call in waiting else None
+        waiting = {record.id: record for record in await _aside(chat_runs.waiting, self.store, run)}
+        if call not in waiting:
+            raise UnknownName("tool call that waits", call, list(waiting))
+        if not isinstance(args, dict):
+            raise UsageError(f"the arguments are one JSON object; got {arguments[:100]}")
+        original = waiting[call].args
         original = json.loads(original) if isinstance(original, str) else original
         decision = Decision(approved, scope if approved else "once", None if args == original else args)  # type: ignore[arg-type]
         decided = self._decided.setdefault(run, {})
@@ -319,22 +350,26 @@ class Desk:
         if set(decided) < set(waiting):
             return
         del self._decided[run]
-        conversation = next(c for (c,) in self.store.read("SELECT conversation FROM chat_runs WHERE id = ?", (run,)))
+        conversation = await _aside(chat_runs.conversation_of, self.store, run)
         names = list(dict.fromkeys(record.name for record in waiting.values()))
         chat = await self._chat(conversation, "", self._tools.get(conversation, names))
-        self._start(chat, lambda: chat.begin_decided(decided))
+        await self._start(conversation, lambda: chat.begin_decided(decided))
 
     async def count(
         self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
     ) -> dict[str, Any]:
         """What sending the text would take of the window, and what the policy would leave out."""
-        return await _aside(self._count, id, text, model, policy, tools, attachments)
+        return await self._slowly(self._count, id, text, model, policy, tools, attachments)
 
     def _count(
         self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
     ) -> dict[str, Any]:
-        opened = self.loaded.get(model or self.model)
-        chosen: Any = {"tools": tools, "policy": policy or POLICIES[0], "max_tokens": self.max_tokens}
+        opened = self._model(model or self.model)
+        chosen: Any = {
+            "tools": self.reach.check_tools(tools),
+            "policy": policy or POLICIES[0],
+            "max_tokens": self.max_tokens,
+        }
         chat = Chat(opened, id=id, store=self.store, **chosen) if id else Chat(opened, ephemeral=True, **chosen)
         try:
             report = chat.explain(text or " ", [self._content(one) for one in attachments]).report
@@ -356,11 +391,11 @@ class Desk:
     # lessons and teams
 
     async def next_tokens(self, model: str, text: str, top: int) -> list[Any]:
-        return await _aside(lambda: self.loaded.get(model).next_tokens(text, top))
+        return await self._slowly(lambda: self._model(model).next_tokens(text, top))
 
     async def stateless(self, model: str, name: str) -> dict[str, Any]:
         """The three requests of the lesson, as JSON values."""
-        found = await _aside(lambda: list(stateless.lesson(self.loaded.get(model), name)))
+        found = await self._slowly(lambda: list(stateless.lesson(self._model(model), name)))
         return {
             "calls": [
                 {
@@ -377,27 +412,22 @@ class Desk:
 
     async def begin_team(self, goal: str, how: agents.Settings) -> str:
         """The id of a team's run, which goes on by itself."""
-
-        async def nobody(wish: Wish) -> bool:
-            return False
-
-        told = agents.run(goal, how, nobody)
-        run, _ = await anext(told)
-
-        async def rest() -> None:
-            async for _ in told:
-                pass
-
-        self._teams[run] = asyncio.ensure_future(rest())
-        self._teams[run].add_done_callback(
-            lambda done: (self._teams.pop(run, None), done.cancelled() or done.exception())
-        )
-        return run
+        for file in how.files:
+            self.reach.check_file(file)
+        if how.model:
+            self.reach.check_model(how.model)
+        return await self._slowly(self.teams.begin, goal, how)
 
     def stop_team(self, run: str) -> None:
-        if task := self._teams.get(run):
-            task.cancel()
+        self.teams.stop(run)
+
+    async def _slowly(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._slow, function, *arguments)
 
 
-async def _aside(function: Any, *arguments: Any) -> Any:
+async def _answer(turn: Turn) -> None:
+    await turn.start().wait()
+
+
+async def _aside(function: Callable[..., T], *arguments: Any) -> T:
     return await asyncio.to_thread(function, *arguments)

@@ -286,7 +286,8 @@ class Evaluation:
         lines = []
         for name, found in self.reports.items():
             s = found.score
-            value = f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" if s else "no score"
+            interval = f" [{s.low:.3f}, {s.high:.3f}]" if s and s.low is not None and s.high is not None else ""
+            value = f"{s.value:.3f}{interval}" if s else "no score"
             lines.append(
                 f"{name} {found.shown} {value} n={found.n}" + (f" failed={found.failed}" if found.failed else "")
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
+from ..statistics import caution
 from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
 from .runs import marks
 
@@ -86,6 +87,7 @@ def page(reports: Sequence[Report], items: Sequence[Shown] = ()) -> str:
         most=MOST_ITEMS,
         identities=identities,
         groups=groups,
+        caution=caution,
     )
 
 

@@ -207,7 +207,9 @@ def harness_results(name: str) -> dict[str, Any]:
             theirs = METRICS.get(metric, metric)
             metric_name, _, filter_name = theirs.partition(",")
             results[task][f"{metric_name},{filter_name or 'none'}"] = score.value
-            results[task][f"{metric_name}_stderr,{filter_name or 'none'}"] = score.stderr
+            results[task][f"{metric_name}_stderr,{filter_name or 'none'}"] = (
+                "N/A" if score.stderr is None else score.stderr
+            )
     return {
         "results": results,
         "group_subtasks": {key.benchmark: [f"{key.benchmark}_{s}" for s in report.subsets]},

@@ -1,6 +1,6 @@
 """The verb `serve`: which models answer, loaded."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..errors import UsageError
 from ..models.embedding import EmbeddingModel, open_embedding
@@ -8,21 +8,17 @@ from ..models.load import load
 from ..models.local import LocalModel
 
 
-def open_models(
-    names: Sequence[str], embeddings: Sequence[str], loading: Callable[[str], None]
-) -> tuple[list[LocalModel], list[EmbeddingModel]]:
-    """Both kinds with their weights; `loading` hears the name of each before. Raises what loading raises, UsageError."""
+def open_models(names: Sequence[str], embeddings: Sequence[str]) -> tuple[list[LocalModel], list[EmbeddingModel]]:
+    """Both kinds with their weights. Raises what loading raises, UsageError."""
     if doubled := sorted({name for name in (*names, *embeddings) if [*names, *embeddings].count(name) > 1}):
         raise UsageError(f"{doubled[0]} is named twice")
     models, vectors = [], [open_embedding(name) for name in embeddings]
     for name in names:
-        loading(name)
         model = load(name)
         if not isinstance(model, LocalModel):
             raise UsageError(f"{name} is no checkpoint; llms serve takes smollm2, hf:./folder or hf:owner/name")
         model.prepare()
         models.append(model)
     for each in vectors:
-        loading(each.name.text)
         each.prepare()
     return models, vectors

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, ToolReturnPart
 
 from ..chat.conversation import Conversation, Node
 from ..chat.messages import Part, index, results
+from ..store import chat_runs
 from ..store.chat_runs import StoredCall
+from ..store.conversations import Conversations
 from ..tools.catalogue import PLACES, TOOLS
 from ..tools.tool import ASKING
 
+NEW = "New chat"
 _DIGEST = re.compile("[0-9a-f]{64}")
 FATES = {
     "elided": "sent without its tool calls",
@@ -23,6 +26,27 @@ FATES = {
     "chunked": "read in parts",
     "left out": "not sent",
 }
+
+
+def conversation(store: Conversations, id: str, model: str) -> dict[str, Any]:
+    """What a page shows of a stored conversation; `model` answers where it names none."""
+    chat_runs.recover(store)
+    about, tree = store.about(id), store.open(id)
+    runs = chat_runs.runs(store, id)
+    busy = next((run.id for run in reversed(runs) if run.state in ("running", "waiting")), None)
+    calls = {node.id: chat_runs.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
+    failed = {run.node: run for run in runs if run.state == "failed"}
+    shown = path(tree, {node: spent(made) for node, made in calls.items()})
+    for one in shown:
+        if one["state"] == "failed":
+            parent = tree.node(one["id"]).parent
+            one["error"] = failed[parent].reason if parent in failed else "the answer failed"
+    system = next((p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), "")
+    return {
+        "id": id, "title": about.title or NEW, "model": about.model or model, "policy": about.policy, "path": shown,
+        "run": busy, "tools": [], "tags": list(about.tags), "system": system,
+        "spent": spent([call for made in calls.values() for call in made]),
+    }  # fmt: skip
 
 
 def path(conversation: Conversation, spent: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -41,6 +65,7 @@ def message(
         "role": node.role,
         "author": "" if node.author == "user" else node.author,
         "state": node.state,
+        "cut": getattr(node.message, "finish_reason", None) == "length",
         "created": node.created,
         "parts": parts,
         "siblings": [sibling.id for sibling in conversation.siblings(node.id)],

@@ -25,49 +25,44 @@ function watch(id) {
   });
 }
 
-function heard(event) {
-  switch (event.type) {
-    case "Began":
-      $("run-title").textContent = `${event.team}: ${event.goal.split("\n")[0]}`;
-      break;
-    case "Remembered":
-      $("steps").append(...event.facts.map((fact) => make("li", { class: "soft" }, `told from memory (${fact.id}): ${fact.text}`)));
-      break;
-    case "Planned":
-      $("plan").replaceChildren(...event.tasks.map(task));
-      if (event.note) $("plan").append(make("li", { class: "soft" }, event.note));
-      break;
-    case "TaskChanged": {
-      const old = document.querySelector(`[data-task="${CSS.escape(event.task.id)}"]`);
-      old ? old.replaceWith(task(event.task)) : $("plan").append(task(event.task));
-      break;
-    }
-    case "StepBegan": {
-      const line = make("li", {}, `${event.role}${event.task ? ` on ${event.task}` : ""} `, make("span", { class: "soft" }, "working"));
-      steps.set(`${event.role} ${event.task}`, line);
-      $("steps").append(line);
-      $("status").textContent = `${event.role} is working`;
-      break;
-    }
-    case "StepEnded": {
-      const line = steps.get(`${event.role} ${event.task}`);
-      if (line) line.lastChild.replaceWith(make("span", { class: event.problem ? "bad" : "good" }, event.problem ? `failed: ${event.problem}` : `done in ${event.seconds.toFixed(1)} s`));
-      break;
-    }
-    case "Written": {
-      const e = event.entry;
-      $("board").append(make("tr", {}, make("td", {}, e.id), make("td", {}, e.kind, e.tainted ? make("span", { class: "warn" }, " from outside") : null), make("td", {}, e.author), make("td", {}, e.text.slice(0, 600)), make("td", { class: "soft" }, e.sources.join(", "))));
-      break;
-    }
-    case "Budget":
-      $("budget").textContent = `${event.used.calls} of ${event.calls} model calls, ${event.used.tool_calls} of ${event.tool_calls} tool calls, ${event.used.tokens.toLocaleString()} of ${event.tokens.toLocaleString()} tokens`;
-      break;
-    case "Finished":
-      show($("answer"), event.answer);
-      $("end").textContent = `${event.reason}; ${event.used.calls} model calls, ${event.used.tokens.toLocaleString()} tokens, ${event.used.cost === null ? "cost unknown" : `$${event.used.cost.toFixed(4)}`}, ${event.seconds.toFixed(1)} s${event.open_tasks.length ? `; not done: ${event.open_tasks.join(", ")}` : ""}`;
-      break;
-  }
-}
+/** What each event does to the page. The braces name the fields that are read: a test holds them against the server's. */
+const HEARD = {
+  Began({ team, goal }) {
+    $("run-title").textContent = `${team}: ${goal.split("\n")[0]}`;
+  },
+  Remembered({ facts }) {
+    $("steps").append(...facts.map((fact) => make("li", { class: "soft" }, `told from memory (${fact.id}): ${fact.text}`)));
+  },
+  Planned({ tasks, note }) {
+    $("plan").replaceChildren(...tasks.map(task));
+    if (note) $("plan").append(make("li", { class: "soft" }, note));
+  },
+  TaskChanged({ task: changed }) {
+    const old = document.querySelector(`[data-task="${CSS.escape(changed.id)}"]`);
+    old ? old.replaceWith(task(changed)) : $("plan").append(task(changed));
+  },
+  StepBegan({ role, task: of }) {
+    const line = make("li", {}, `${role}${of ? ` on ${of}` : ""} `, make("span", { class: "soft" }, "working"));
+    steps.set(`${role} ${of}`, line);
+    $("steps").append(line);
+    $("status").textContent = `${role} is working`;
+  },
+  StepEnded({ role, task: of, seconds, problem }) {
+    const line = steps.get(`${role} ${of}`);
+    if (line) line.lastChild.replaceWith(make("span", { class: problem ? "bad" : "good" }, problem ? `failed: ${problem}` : `done in ${seconds.toFixed(1)} s`));
+  },
+  Written({ entry: e }) {
+    $("board").append(make("tr", {}, make("td", {}, e.id), make("td", {}, e.kind, e.tainted ? make("span", { class: "warn" }, " from outside") : null), make("td", {}, e.author), make("td", {}, e.text.slice(0, 600)), make("td", { class: "soft" }, e.sources.join(", "))));
+  },
+  Budget({ used, calls, tool_calls, tokens }) {
+    $("budget").textContent = `${used.calls} of ${calls} model calls, ${used.tool_calls} of ${tool_calls} tool calls, ${used.tokens.toLocaleString()} of ${tokens.toLocaleString()} tokens`;
+  },
+  Finished({ answer, reason, used, seconds, open_tasks }) {
+    show($("answer"), answer);
+    $("end").textContent = `${reason}; ${used.calls} model calls, ${used.tokens.toLocaleString()} tokens, ${used.cost === null ? "cost unknown" : `$${used.cost.toFixed(4)}`}, ${seconds.toFixed(1)} s${open_tasks.length ? `; not done: ${open_tasks.join(", ")}` : ""}`;
+  },
+};
+const heard = (event) => HEARD[event.type](event);
 
 const task = (one) => make("li", { "data-task": one.id }, `${one.title} `, make("span", { class: "soft" }, `${one.owner}, ${one.state}${one.needs.length ? `, after ${one.needs.join(", ")}` : ""}`));
 

@@ -142,43 +142,53 @@ function writing(id) {
   return live.element;
 }
 
-function heard(event) {
-  switch (event.type) {
-    case "text_delta":
-    case "reasoning_delta":
-      live[event.type === "text_delta" ? "text" : "reasoning"] += event.text;
-      live.node = event.node ?? live.node;
-      paint();
-      break;
-    case "tool_call_ready":
-      fresh();
-      writing(event.node).querySelector(".body").append(toolCard({ id: event.tool_call, name: event.name, arguments: written(event.args), state: "called" }));
-      say(`tool ${event.name}`);
-      bottom();
-      break;
-    case "approval_needed":
-      ask(event);
-      break;
-    case "tool_finished": {
-      const card = log.querySelector(`[data-call="${CSS.escape(event.tool_call)}"]`);
-      const done = toolCard({ id: event.tool_call, name: event.name, arguments: card?.querySelector("pre")?.textContent ?? "", result: event.text, state: event.outcome });
-      if (card) card.replaceWith(done);
-      else writing().querySelector(".body").append(done);
-      bottom();
-      break;
-    }
-    case "notice":
-      log.append(make("div", { class: "notice" }, event.text));
-      bottom();
-      break;
-    case "node_committed":
-      fresh();
-      break;
-    case "run_finished":
-      finish(event);
-      break;
-  }
-}
+/** What each event does to the page. The braces name the fields that are read: a test holds them against the server's. */
+const HEARD = {
+  run_started() {},
+  call_started() {},
+  text_delta({ node, text }) {
+    live.text += text;
+    live.node = node;
+    paint();
+  },
+  reasoning_delta({ node, text }) {
+    live.reasoning += text;
+    live.node = node;
+    paint();
+  },
+  tool_call_started() {},
+  tool_args_delta() {},
+  tool_call_ready({ node, tool_call, name, args }) {
+    fresh();
+    writing(node).querySelector(".body").append(toolCard({ id: tool_call, name, arguments: written(args), state: "called" }));
+    say(`tool ${name}`);
+    bottom();
+  },
+  approval_needed({ run, seq, tool_call, name, args, tool_kind, sources }) {
+    ask(run, seq, { id: tool_call, name, arguments: written(args), kind: tool_kind, sources });
+  },
+  tool_started() {},
+  tool_progress() {},
+  tool_finished({ tool_call, name, outcome, text }) {
+    const card = log.querySelector(`[data-call="${CSS.escape(tool_call)}"]`);
+    const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome });
+    if (card) card.replaceWith(done);
+    else writing().querySelector(".body").append(done);
+    bottom();
+  },
+  usage() {},
+  notice({ text }) {
+    log.append(make("div", { class: "notice" }, text));
+    bottom();
+  },
+  node_committed() {
+    fresh();
+  },
+  run_finished({ state: end, text }) {
+    finish(end, text);
+  },
+};
+const heard = (event) => HEARD[event.type](event);
 
 let painting = 0;
 function paint() {
@@ -210,7 +220,7 @@ function fresh() {
   Object.assign(live, { text: "", reasoning: "", words: undefined, thought: undefined });
 }
 
-const finish = guarded(async (event) => {
+const finish = guarded(async (end, text) => {
   source?.close();
   source = null;
   clearTimeout(painting);
@@ -220,8 +230,8 @@ const finish = guarded(async (event) => {
   log.querySelectorAll("[aria-busy=true]").forEach((element) => element.removeAttribute("aria-busy"));
   document.getElementById("n-new")?.remove();
   await reload();
-  say(event.state === "finished" ? "answered" : event.text || event.state);
-  if (event.state === "failed") warn(event.text || "the answer failed");
+  say(end === "finished" ? "answered" : text || end);
+  if (end === "failed") warn(text || "the answer failed");
   meter();
   listing();
 });
@@ -233,18 +243,17 @@ const stop = guarded(async () => {
   await call(`/api/runs/${live.run}/stop`, { seen: live.text.length || seen, seq: live.seq });
 });
 
-function ask(event) {
-  if (document.querySelector(`[data-approval="${CSS.escape(event.tool_call)}"]`)) return;
-  const asked = { ...event, id: event.tool_call, arguments: written(event.args) };
+function ask(run, seq, asked) {
+  if (document.querySelector(`[data-approval="${CSS.escape(asked.id)}"]`)) return;
   const card = approvalCard(asked, guarded(async (approved, edited, scope) => {
-    await call(`/api/runs/${event.run}/approve`, { id: event.tool_call, approved, arguments: edited, scope });
+    await call(`/api/runs/${run}/approve`, { id: asked.id, approved, arguments: edited, scope });
     card.remove();
-    if (live?.run !== event.run || !source) attach(event.run, live?.seq ?? event.seq);
+    if (live?.run !== run || !source) attach(run, live?.seq ?? seq);
     $("text").focus();
   }));
   log.append(card);
   bottom(true);
-  warn(`the model asks to run ${event.name}`);
+  warn(`the model asks to run ${asked.name}`);
   card.querySelector("button.primary").focus();
 }
 

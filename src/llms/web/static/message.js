@@ -15,7 +15,8 @@ export function article(node, acts) {
 export function fill(element, node, acts) {
   const who = node.role === "user" ? "You" : node.author || "Assistant";
   const when = node.created ? new Date(node.created).toLocaleString() : "";
-  const state = STATES[node.state] ? make("span", { class: node.state === "failed" ? "bad" : "soft" }, STATES[node.state]) : "";
+  const said = STATES[node.state] ?? (node.cut ? "cut short by the limit on answers" : "");
+  const state = said ? make("span", { class: node.state === "failed" ? "bad" : "soft" }, said) : "";
   element.querySelector("header").replaceChildren(make("h2", {}, who), make("span", { class: "soft" }, when), state);
   const body = element.querySelector(".body");
   body.replaceChildren();
@@ -36,7 +37,7 @@ export function fill(element, node, acts) {
   }
   if (node.role === "user") row.append(button("Edit", acts.edit));
   else row.append(button("Again", acts.again), button("Edit", acts.edit), button("What the model saw", acts.saw));
-  if (["stopped", "interrupted", "failed"].includes(node.state) && node.role !== "user") row.append(button("Continue", acts.more));
+  if ((node.cut || ["stopped", "interrupted", "failed"].includes(node.state)) && node.role !== "user") row.append(button("Continue", acts.more));
   row.append(button("Fork", acts.fork));
   if (node.spent) row.append(make("span", { class: "soft" }, node.spent));
 }
@@ -77,19 +78,23 @@ function fileOf(file) {
   return make("p", {}, make("a", { href: file.url, download: file.name }, file.name));
 }
 
-/** A card that asks: run this, with these arguments? `decide(approved, arguments, scope)`. */
-export function approvalCard(event, decide) {
-  const box = make("textarea", { rows: 4, "aria-label": `Arguments of ${event.name}`, spellcheck: "false" });
-  box.value = event.arguments;
+const KINDS = { network: "reaches the network", code: "runs code", write: "writes files", external: "acts outside this program" };
+
+/** A card that asks: run this, with these arguments? `asked` is {id, name, arguments, kind, sources}; `decide(approved,
+ * arguments, scope)`. */
+export function approvalCard(asked, decide) {
+  const box = make("textarea", { rows: 4, "aria-label": `Arguments of ${asked.name}`, spellcheck: "false" });
+  box.value = asked.arguments;
   const answer = (approved, scope) => () => decide(approved, box.value, scope);
   return make(
-    "section", { class: "tool", "data-approval": event.id, "aria-label": `Approve ${event.name}` },
-    make("h3", {}, `May the model run ${event.name}? `, make("span", { class: "warn" }, event.kind)),
-    event.sources?.length ? make("p", { class: "warn" }, `Untrusted text was read: ${event.sources.join(", ")}`) : null,
+    "section", { class: "tool", "data-approval": asked.id, "aria-label": `Approve ${asked.name}` },
+    make("h3", {}, `May the model run ${asked.name}? `, make("span", { class: "warn" }, KINDS[asked.kind] ?? asked.kind)),
+    asked.sources.length ? make("p", { class: "warn" }, `Untrusted text was read: ${asked.sources.join(", ")}`) : null,
     box,
     make("div", { class: "acts" },
       make("button", { type: "button", class: "primary", onclick: answer(true, "once") }, "Run once"),
       make("button", { type: "button", onclick: answer(true, "conversation") }, "Allow in this conversation"),
+      make("button", { type: "button", onclick: answer(true, "always") }, "Always with these arguments"),
       make("button", { type: "button", onclick: answer(false, "once") }, "Deny")),
   );
 }

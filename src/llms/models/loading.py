@@ -1,0 +1,51 @@
+"""What takes time before a model answers is said when it begins: weights that are converted, loaded, proved.
+
+Who does it says so by `loading`; who shows it to a person listens. Nobody listens unless told to: a library is silent.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+
+Stage = Literal["converting", "loading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """`model` is being converted or loaded; done if it has `seconds`, given up if `failed`."""
+
+    stage: Stage
+    model: str
+    seconds: float | None = None
+    failed: bool = False
+
+
+Listener = Callable[[Loading], None]
+
+
+def _nobody(event: Loading) -> None:
+    """Hears nothing."""
+
+
+_listener: Listener = _nobody
+
+
+def listen(listener: Listener) -> None:
+    """From now on `listener` hears, in the thread that loads, of each beginning and each end."""
+    global _listener
+    _listener = listener
+
+
+@contextmanager
+def loading(stage: Stage, model: str) -> Iterator[None]:
+    """Say that `model` is being converted or loaded while the context lasts, and how it ended."""
+    started = perf_counter()
+    _listener(Loading(stage, model))
+    try:
+        yield
+    except BaseException:
+        _listener(Loading(stage, model, perf_counter() - started, failed=True))
+        raise
+    _listener(Loading(stage, model, perf_counter() - started))
