@@ -45,6 +45,17 @@ def test_text_that_is_not_utf8_is_named_by_line(tmp_path):
         read_table(path, COLUMNS)
 
 
+def test_bytes_that_are_no_text_show_nothing_of_a_withheld_row(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"question": "secret\xff", "answer": 1}\n')
+    with pytest.raises(DataError) as shown:
+        read_table(path, COLUMNS)
+    with pytest.raises(DataError) as withheld:
+        read_table(path, COLUMNS, withheld=True)
+    assert "secret" in str(shown.value)
+    assert "secret" not in str(withheld.value)
+
+
 def test_a_cut_gzip_file_is_an_error(tmp_path):
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress(GOOD.encode() * 1000)[:-20])

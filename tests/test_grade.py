@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 import llms
 from llms import settings
 from llms.benchmarks.catalogue import CATALOGUE
+from llms.benchmarks.own import accepted_in, listed
 from llms.cli.main import cli
 from llms.errors import ModelError, UsageError
 from llms.evaluation.report import Report
@@ -44,6 +47,12 @@ def regraded(name: str, **how) -> Report:
 def use_judge(monkeypatch, judge) -> None:
     for module in ("evaluate", "grade"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", lambda name: judge)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=3).map(tuple))
+def test_accepted_answers_are_got_back_from_what_is_shown(accepted):
+    assert accepted_in(listed(accepted)) == accepted
+    assert accepted_in(listed(("a | b",))) == ("a | b",)
 
 
 class Broken(Scripted):

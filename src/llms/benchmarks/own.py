@@ -17,6 +17,7 @@ from ..scoring.open import RUBRIC, SCORERS, VERSIONS, Judge, judged
 from ..values import Status
 from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
 
+BETWEEN = " | "  # accepted answers that are shown
 _ASKED = ", asked "
 _ANYTHING = "\0"  # in no reply that a pattern means
 
@@ -135,6 +136,23 @@ def of_version(version: str) -> tuple[Asking, str]:
     return asking, version[end + 2 :]
 
 
+def listed(accepted: Sequence[str]) -> str:
+    """The accepted answers as one text for people, from which `accepted_in` gets them back."""
+    plain = not any("|" in answer or answer.startswith("[") for answer in accepted)
+    return BETWEEN.join(accepted) if plain else json.dumps(list(accepted), ensure_ascii=False)
+
+
+def accepted_in(target: str) -> tuple[str, ...]:
+    """The accepted answers that `listed` made a text of."""
+    try:
+        found = json.loads(target) if target.startswith("[") else None
+    except ValueError:
+        found = None
+    if isinstance(found, list) and all(isinstance(answer, str) for answer in found):
+        return tuple(found)
+    return tuple(target.split(BETWEEN))
+
+
 def check_answers(answers: Sequence[str], scorer: str, place: str) -> None:
     """Raise DataError for an accepted answer that `scorer` cannot compare with anything, or finds in everything."""
     for answer in answers:
@@ -202,12 +220,12 @@ def _grader(scorer: Scorer) -> Callable[[Row, Answers], Grade]:
             try:
                 right, said = _judged(scorer, row, text)
             except JudgeFailed as error:
-                error.target = " | ".join(accepted)
+                error.target = listed(accepted)
                 raise
         else:
             right = any(SCORERS[scorer.name](text, answer) for answer in accepted)
         status: Status = "ok" if text else "unparsed"
-        return Grade({scorer.metric: float(right)}, " | ".join(accepted), text or None, status, judge=said)
+        return Grade({scorer.metric: float(right)}, listed(accepted), text or None, status, judge=said)
 
     return grade
 

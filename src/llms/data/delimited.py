@@ -21,16 +21,18 @@ _MARKS = (
 _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's first line that names the delimiter
 
 
-def decode(content: bytes, path: Path) -> tuple[str, str]:
-    """(text, name of its encoding): what a byte order mark says, else UTF-8. Raises DataError naming the line."""
+def decode(content: bytes, path: Path, withheld: bool = False) -> tuple[str, str]:
+    """(text, name of its encoding): what a byte order mark says, else UTF-8. Raises DataError naming the line, with
+    the place in it unless the text is `withheld`."""
     encoding, name = next(((e, n) for mark, e, n in _MARKS if content.startswith(mark)), ("utf-8", "UTF-8"))
     try:
         return content.decode(encoding), name
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        around = content[max(0, error.start - 12) : error.start + 12].splitlines()
-        seen = next((part for part in around if content[error.start : error.start + 1] in part), b"")
-        hint = f"; in Windows-1252 it would read {seen.decode('cp1252', 'replace')!r}" if name == "UTF-8" else ""
+        before, behind = content[max(0, error.start - 12) : error.start], content[error.start : error.start + 12]
+        seen = (before.splitlines() or [b""])[-1] + behind.splitlines()[0]
+        hint = f"; in Windows-1252 it would read {seen.decode('cp1252', 'replace')!r}"
+        hint = hint if name == "UTF-8" and not withheld else ""
         raise DataError(
             f"{path}, line {line}: not {name} (byte 0x{content[error.start]:02X}{hint}); "
             "save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"

@@ -35,7 +35,7 @@ def read_table(
     if format_of(path.name) == "parquet":
         rows, form = _parquet(path), "Parquet"
     else:
-        rows, form = _text_rows(path, content, pairs)
+        rows, form = _text_rows(path, content, pairs, withheld)
     checked = [check_row(row, columns, f"{path}, {where}", withheld) for where, row in rows]
     if not checked:
         raise DataError(f"{path} has no rows; expected at least one")
@@ -48,7 +48,7 @@ def format_of(name: str) -> str:
     return name.lower().removesuffix(".gz").rpartition(".")[2]
 
 
-def _text_rows(path: Path, content: bytes, pairs: Pairs | None) -> tuple[Placed, str]:
+def _text_rows(path: Path, content: bytes, pairs: Pairs | None, withheld: bool) -> tuple[Placed, str]:
     """The rows, and in words what the file turned out to be."""
     zipped = path.name.lower().endswith(".gz")
     if zipped:
@@ -56,7 +56,7 @@ def _text_rows(path: Path, content: bytes, pairs: Pairs | None) -> tuple[Placed,
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{path} is not a whole gzip file ({error}); fetch it again") from error
-    text, encoding = decode(content, path)
+    text, encoding = decode(content, path, withheld)
     form, zipped_note = format_of(path.name), ", gzip" * zipped
     if form in ("csv", "tsv"):
         found, delimiter = read_delimited(text, path, "\t" if form == "tsv" else ",")

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,7 +13,7 @@ from .. import settings
 from ..benchmarks.benchmark import Benchmark
 from ..benchmarks.catalogue import find
 from ..benchmarks.fresh import Fresh, is_fresh
-from ..benchmarks.own import Asking, Scorer, check_answers, declare, of_version, open_benchmark
+from ..benchmarks.own import Asking, Scorer, accepted_in, check_answers, declare, of_version, open_benchmark
 from ..benchmarks.twin import SUFFIX, twin
 from ..data import Source, open_source
 from ..data.own import OwnTable, read
@@ -21,11 +21,11 @@ from ..errors import BudgetExceeded, UsageError
 from ..evaluation.plan import Decoding, Item, Plan, plan
 from ..evaluation.replay import Replay
 from ..evaluation.report import Report, report
-from ..evaluation.run import run as graded
+from ..evaluation.run import run as evaluated
 from ..models.ledger import Ledger
 from ..sandbox import Sandbox
 from ..store.runs import Runs, StoredRun
-from ..values import Example, Failed, GenerationPrompt, Outcome, Prompt, Scored
+from ..values import Example, Failed, GenerationPrompt, Outcome, Prompt
 from .evaluate import Progress, withhold
 from .own_data import groups_of, scorer_of
 from .system import load
@@ -66,51 +66,43 @@ def _grade(store: Runs, run: StoredRun, how: Regrade, opened: ExitStack) -> Iter
     made, key = replace(made, available=run.report.available if run.report else made.available), made.key
     if made.withheld and benchmark.kind != "choice":
         raise UsageError(f"run {run.run} cannot be graded again: the texts of {benchmark.name} are not stored")
-    same = key == run.key
-    known = {} if same else store.known(key.run)
-    items = [item for item in made.items if item.name in stored and not known.get(item.name, False)]
-    todo = [item for item in items if _gradable(stored[item.name][1], same)]
-    if same and not todo:
-        raise UsageError(
-            f"run {run.run} is graded by this scorer already ({key.version}, scorer {key.scorer}); nothing to do"
-        )
-    attempt = store.begin(key, graded_from=None if same else run.run)
-    source = store.graded_from(key.run)
     places = {item.name: place for place, item in enumerate(made.items)}
-    done, seconds, stopped, started = len(made.items) - len(todo), 0.0, None, time.perf_counter()
-    for item in items:
-        prompt, outcome = stored[item.name]
-        if isinstance(outcome, Failed) and not outcome.answers and not same:
-            store.add(key.run, attempt, places[item.name], prompt, outcome, 0.0)
-    replay = Replay(key.system, (_answers(stored[item.name][1]) for item in todo))
+    todo = _todo(run, made, stored, {} if key == run.key else store.known(key.run))
+    attempt = store.begin(key, graded_from=None if key == run.key else run.run)
+    graded_from, seconds, stopped, started = store.graded_from(key.run), 0.0, None, time.perf_counter()
+    for prompt, outcome in stored.values():
+        if key != run.key and not outcome.answers and outcome.item in places:  # never answered: a failure here too
+            store.add(key.run, attempt, places[outcome.item], prompt, outcome, 0.0)
+    replay = Replay(key.system, (stored[item.name][1].answers for item in todo))
     box = Sandbox(key.sandbox == "isolated") if benchmark.kind == "code" else None
     try:
-        for item, _, outcome in graded(made, benchmark, replay, todo, box):
+        for done, (item, _, outcome) in enumerate(evaluated(made, benchmark, replay, todo, box), 1):
             prompt, seconds, used = stored[item.name][0], time.perf_counter() - started, ledger.tally
             if made.withheld:
                 _, outcome = withhold(item, prompt, outcome)
-            store.add(
-                key.run, attempt, places[item.name], prompt, outcome, seconds, used.total, used.billed, asked=False
-            )
-            done += 1
-            yield Progress(key.system.name, key.benchmark, done, len(made.items))
+            place = places[item.name]
+            store.add(key.run, attempt, place, prompt, outcome, seconds, used.total, used.billed, asked=False)
+            yield Progress(key.system.name, key.benchmark, done, len(todo))
     except BudgetExceeded as error:
         stopped = error
     store.end(attempt, seconds, 0, ledger.tally.total, ledger.tally.billed)
-    summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), source)
+    summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), graded_from)
     store.save_report(summary)
     yield summary
     if stopped:
         raise stopped
 
 
-def _answers(outcome: Outcome):
-    return outcome.answers
-
-
-def _gradable(outcome: Outcome, same: bool) -> bool:
-    """Whether there are answers to grade; where the scorer stays, such as have no grade."""
-    return bool(outcome.answers) and not (same and isinstance(outcome, Scored))
+def _todo(run: StoredRun, made: Plan, stored: Stored, known: Mapping[str, bool]) -> list[Item]:
+    """The items with answers that have no such grade yet. Raises UsageError if the run's own scorer left none open."""
+    items = [item for item in made.items if item.name in stored and not known.get(item.name, False)]
+    items = [item for item in items if stored[item.name][1].answers]
+    if made.key == run.key:
+        items = [item for item in items if isinstance(stored[item.name][1], Failed)]
+        if not items:
+            scorer = f"{made.key.version}, scorer {made.key.scorer}"
+            raise UsageError(f"run {run.run} is graded by this scorer already ({scorer}); nothing to do")
+    return items
 
 
 def _own(run: StoredRun, stored: Stored, how: Regrade, ledger: Ledger, opened: ExitStack) -> tuple[Plan, Benchmark]:
@@ -153,7 +145,7 @@ def _scorer(before: str, how: Regrade, ledger: Ledger, opened: ExitStack) -> Sco
 def _item(run: StoredRun, prompt: Prompt, outcome: Outcome, scorer: Scorer, asking: Asking) -> Item:
     """An item as far as its outcome tells."""
     assert isinstance(prompt, GenerationPrompt)
-    question, answers = prompt.context, tuple(outcome.target.split(" | "))
+    question, answers = prompt.context, accepted_in(outcome.target)
     if scorer.name == "judge":
         before, behind = USUAL
         if asking.prompt is not None or not (question.startswith(before) and question.endswith(behind)):
