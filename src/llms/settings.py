@@ -11,9 +11,12 @@ OPENAI_BASE_URL, ANTHROPIC_BASE_URL …  where a named endpoint is reached inste
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from .errors import UsageError
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -68,6 +71,30 @@ def home() -> Path:
 
 def database() -> Path:
     return home() / "llms.sqlite3"
+
+
+def of_database(found: os.stat_result) -> bool:
+    """Whether this is a file of the database, under whatever name: links lead to it, too.
+
+    A process that has the database open must not open such a file otherwise: closing it again drops all locks that SQLite
+    holds there (https://www.sqlite.org/howtocorrupt.html, 2.2), and what is written next is lost.
+    """
+    for end in ("", "-wal", "-shm", "-journal"):
+        with suppress(OSError):
+            if os.path.samestat(found, os.stat(f"{database()}{end}")):
+                return True
+    return False
+
+
+def refuse_database(path: Path) -> None:
+    """Raise UsageError for a file of the database; to be asked before it is opened."""
+    with suppress(OSError, ValueError):
+        if not of_database(os.stat(path)):
+            return
+        raise UsageError(
+            f"{path} belongs to the database of llms, which is in use: reading it otherwise would damage it. "
+            "llms chats export and llms runs give what is in it"
+        )
 
 
 def models() -> Path:
