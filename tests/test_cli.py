@@ -40,7 +40,7 @@ REPORT = {
     "run", "system", "benchmark", "version", "view", "shots", "draw", "chat_template", "system_prompt", "samples", "thinking",
     "sandbox", "data", "revision", "n", "available", "partial", "unparsed", "truncated", "refused", "failed", "failures", "cut", "thought",
     "thinking_tokens", "headline", "average", "chance", "scores", "subsets", "seconds", "tokens", "tokens_per_second",
-    "peak_memory_bytes", "cost", "billed", "groups", "graded_from", "failures",
+    "peak_memory_bytes", "cost", "billed", "groups", "graded_from",
 }  # fmt: skip
 
 

@@ -13,14 +13,19 @@ OPENAI_BASE_URL, ANTHROPIC_BASE_URL …  where a named endpoint is reached inste
 import os
 import stat
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .errors import UsageError
+
 DATABASE = "llms.sqlite3"
 OURS = (f"{DATABASE}*", "mcp*", "chat_history", "digests.json*", "web-*.html", "blobs", "models")  # what lies in a home
+_creating = threading.Lock()
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -82,7 +87,8 @@ def private(path: Path) -> Path:
     Raises OSError where it cannot be made.
     """
     private_directory(path.parent)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    with _creating, suppress(FileExistsError):  # one that is there is not opened: see `of_database`
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     _narrow(path)
     return path
 
@@ -110,6 +116,30 @@ def _narrow(path: Path) -> None:
     mode = stat.S_IMODE(found.st_mode)
     if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and mode & 0o077 and not mode & stat.S_ISVTX:
         path.chmod(mode & 0o700)
+
+
+def of_database(found: os.stat_result) -> bool:
+    """Whether this is a file of the database, under whatever name: links lead to it, too.
+
+    A process that has the database open must not open such a file otherwise: closing it again drops all locks that SQLite
+    holds there (https://www.sqlite.org/howtocorrupt.html, 2.2), and what is written next is lost.
+    """
+    for end in ("", "-wal", "-shm", "-journal"):
+        with suppress(OSError):
+            if os.path.samestat(found, os.stat(f"{database()}{end}")):
+                return True
+    return False
+
+
+def refuse_database(path: Path) -> None:
+    """Raise UsageError for a file of the database; to be asked before it is opened."""
+    with suppress(OSError, ValueError):
+        if not of_database(os.stat(path)):
+            return
+        raise UsageError(
+            f"{path} belongs to the database of llms, which is in use: reading it otherwise would damage it. "
+            "llms chats export and llms runs give what is in it"
+        )
 
 
 def models() -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..settings import refuse_database
 
 
 def question(words: tuple[str, ...], template: str | None, parameters: tuple[str, ...]) -> str:
@@ -27,6 +28,8 @@ def question(words: tuple[str, ...], template: str | None, parameters: tuple[str
 
 def _read(file: Path | None) -> str:
     """A file's text, or standard input's."""
+    if file is not None:
+        refuse_database(file)
     try:
         return (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -50,6 +53,7 @@ def text_of(given: str) -> str:
     """The text itself, or of @FILE what stands in it."""
     if not given.startswith("@"):
         return given
+    refuse_database(Path(given[1:]))
     try:
         return Path(given[1:]).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -70,6 +74,7 @@ def unescaped(typed: str) -> str:
 def schema(given: str) -> dict[str, Any]:
     text = given
     if not given.lstrip().startswith("{"):
+        refuse_database(Path(given))
         try:
             text = Path(given).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..settings import refuse_database
 from .dataset import Table, check_row
 from .delimited import DELIMITERS, decode, read_delimited
 
@@ -28,6 +29,7 @@ def read_table(
 
     `pairs` makes a JSON object of its (name, value) pairs; a ValueError of its names the row.
     """
+    refuse_database(path)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -157,11 +157,8 @@ class Peer:
         """This process's class for another's: a builtin one where there is one, else one made after the other's."""
         found: type[Exception] = Exception
         for module, name in reversed(line):
-            own = (
-                getattr(sys.modules.get(module), name, None)
-                if module.partition(".")[0] in (*SHARED, "builtins")
-                else None
-            )
+            top = module.partition(".")[0]
+            own = getattr(importlib.import_module(top), name, None) if top in (*SHARED, "builtins") else None
             if isinstance(own, type) and issubclass(own, Exception):
                 found = own
             elif module != "builtins":

@@ -1,6 +1,7 @@
 """The database file: opened, migrated, guarded; whatever SQLite refuses becomes a StoreError that says what to do."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -100,6 +101,7 @@ class Database:
     def __init__(self, path: Path, timeout_seconds: float = 30):
         """Open or create `path`. Raises StoreError if it is locked for longer, or broken."""
         self.path = path
+        self._timeout_seconds = timeout_seconds
         self.note: str | None = None
         with self._explained("open"):
             try:
@@ -148,7 +150,9 @@ class Database:
 
     def _prepare(self) -> None:
         # auto_vacuum counts only before the first table; it lets a deletion give space back without a rewrite
-        for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        self.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        self._enter_wal()
+        for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
             self.connection.execute(f"PRAGMA {pragma}")
         self.connection.execute("PRAGMA secure_delete = ON")
         if (version := self._version()) < len(MIGRATIONS):
@@ -164,6 +168,18 @@ class Database:
                 f"the database {self.path} has schema {version}; this version of llms knows schemas up to "
                 f"{len(MIGRATIONS)} and opens it for reading only. Upgrade llms, or set LLMS_HOME to another folder"
             )
+
+    def _enter_wal(self) -> None:
+        """Switch a new file to WAL. SQLite waits for no lock here, so several processes that begin at once take turns."""
+        deadline = time.monotonic() + self._timeout_seconds
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.01)
 
     def _copy(self, version: int) -> None:
         """Keep the file as it is before schema `version` is left, beside it."""

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..settings import refuse_database
 
 
 def read_table(path: Path, target: Path, name: str) -> None:
     """A CSV or TSV file as a table; numbers become numbers. Raises DataError with the line that has other columns."""
+    refuse_database(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -19,6 +19,7 @@ from pydantic_ai.messages import ModelMessage
 from ..chat.conversation import FINAL, Node, now
 from ..chat.messages import digest, load, role_of
 from ..errors import DataError
+from ..settings import refuse_database
 from . import chatgpt
 from .conversations import Conversations
 
@@ -119,6 +120,8 @@ def read(store: Conversations, path: Path, dry_run: bool = False) -> Taken:
 
 
 def _incoming(path: Path) -> Iterator[Incoming | tuple[str, str]]:
+    for file in (path, *path.glob("*")) if path.is_dir() else (path,):
+        refuse_database(file)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..settings import of_database
 from .tool import Tool, ToolError
 
 MOST_BYTES, MOST_SEARCHED_BYTES = 5_000_000, 1_000_000  # of a file
@@ -94,7 +95,7 @@ class Files:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                if stat.S_ISREG(found.st_mode) and not name.startswith("."):
+                if stat.S_ISREG(found.st_mode) and not name.startswith(".") and not of_database(found):
                     yield os.path.relpath(os.path.join(folder, name), self.root), found.st_size
 
     @contextmanager
@@ -108,6 +109,8 @@ class Files:
         opened = [os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)]
         try:
             for step in steps:
+                if of_database(os.stat(step, dir_fd=opened[-1], follow_symlinks=False)):
+                    raise ToolError("in_use", f"{name!r:.80} belongs to the database of llms, which is in use")
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
                 opened.append(os.open(step, flags, dir_fd=opened[-1]))
             if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import UsageError
+from ..settings import refuse_database
 from .tool import Tool, ToolError
 
 SECONDS = 5.0
@@ -31,6 +32,7 @@ LIMITS = {
 def over(file: str) -> list[Tool]:
     """Tools over the database `file`."""
     path = Path(file).expanduser()
+    refuse_database(path)
     try:
         with path.open("rb") as opened:
             known = opened.read(16) == b"SQLite format 3\0"
@@ -79,6 +81,7 @@ class Database:
         return {**told, "more": True} if len(rows) > MOST_ROWS else told
 
     def _connect(self) -> sqlite3.Connection:
+        refuse_database(Path(self.path))
         connection = sqlite3.connect(f"file:{quote(self.path)}?mode=ro", uri=True, timeout=1.0, isolation_level=None)
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA query_only = ON")

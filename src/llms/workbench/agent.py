@@ -124,6 +124,7 @@ class Session:
             return str(paths[0])
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llms-files-"))
         for path in paths:
+            settings.refuse_database(path)
             Path(folder, path.name).write_bytes(path.read_bytes())
         return folder
 
@@ -138,6 +139,8 @@ class Session:
 
     def _make_check(self) -> Callable[[str], str | None] | None:
         how = self.how
+        for file in (*how.files, *filter(None, [how.tests])):
+            settings.refuse_database(Path(file))
         if self.team.name == "code":
             tests = Path(how.tests).read_text(encoding="utf-8") if how.tests else ""
             return PassesTests(Sandbox(), tests) if tests else RunsAlone(Sandbox())

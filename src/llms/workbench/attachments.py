@@ -7,6 +7,7 @@ from pydantic_ai.messages import BinaryContent, UserContent
 
 from ..chat.messages import document
 from ..errors import DataError
+from ..settings import refuse_database
 
 MOST_BYTES = 20 << 20
 _SIGNS = (
@@ -46,6 +47,7 @@ def attach(files: Sequence[Attachment]) -> list[UserContent]:
 
 
 def _read(path: Path) -> bytes:
+    refuse_database(path)
     try:
         _checked_size(str(path), path.stat().st_size)
         return path.read_bytes()

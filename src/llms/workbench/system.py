@@ -8,6 +8,7 @@ from ..errors import UsageError
 from ..models.load import load as load_model
 from ..models.name import Name, parse
 from ..models.system import Model
+from ..settings import refuse_database
 
 if TYPE_CHECKING:
     from ..agents.team import Team
@@ -50,6 +51,7 @@ def _team(name: Name, team: "Team", model: str | None) -> Model:
 
 def _text(file: str) -> str:
     try:
+        refuse_database(Path(file))
         return Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise UsageError(f"system={file}: cannot read the system prompt: {error.strerror}") from error
