@@ -22,7 +22,7 @@ SEARCHES = 8
 class Showing:
     """One question's choices as they could be shown. Several sets of them where a benchmark asks in several ways."""
 
-    sets: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]  # (choices, 1 for each right one), the right ones first
+    sets: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]  # (choices, 1 for each right one)
 
 
 def wordings(written: str) -> list[str]:

@@ -313,7 +313,7 @@ def test_until_decided_uses_no_more_than_there_is(compared, tiny, monkeypatch):
     result = llms("compare", f"hf:{tiny}", f"hf:{tiny}?dtype=bfloat16", "-b", "arc_easy", "--until-decided", "--json")
     (c,) = [json.loads(line) for line in result.stdout.splitlines()]
     assert c["verdict"] in ("better", "worse", "no detectable difference", "equivalent")
-    assert "of 30 items used" in c["reason"]
+    assert "of 100 items used" in c["reason"]
     low, high = c["sequence"]
     assert low <= c["difference"] <= high
 

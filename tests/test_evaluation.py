@@ -77,10 +77,10 @@ def test_a_system_prompt_is_part_of_what_was_asked():
 def test_a_twin_counts_what_it_cannot_read_and_the_leaderboard_says_so():
     system = Scripted(lambda text: "Answer: B" if len(text) % 2 else "Who knows?")
     run = llms.evaluate(system, ["arc_easy:letter"]).reports["arc_easy:letter"]
-    assert run.n == 30
-    assert 0 < run.counts["unparsed"] == run.unreadable < 30
+    assert run.n == 100
+    assert 0 < run.counts["unparsed"] == run.unreadable < run.n
     output = CliRunner().invoke(leaderboard_command).output
-    assert f"in {run.unreadable} answers ({100 * run.unreadable / 30:.0f} %) nothing could be read" in output
+    assert f"in {run.unreadable} answers ({100 * run.unreadable / run.n:.0f} %) nothing could be read" in output
 
 
 def test_where_everything_is_asked_for_a_chat_system_gets_twins():
@@ -164,7 +164,7 @@ def test_the_page_shows_everything_and_needs_nothing(tmp_path):
     for text in ("Prompt of the first item", "right ", "wrong ", "unparsed ", "failed 0", run.key.revision, "weights of scripted",
                  "no &lt;b&gt;idea&lt;/b&gt;", "thinking", "decoding", "max_tokens", "<svg"):  # fmt: skip
         assert text in page, text
-    assert page.count('class="item ') == 40
+    assert page.count('class="item ') == run.n
     for outside in ("<script", "http://", "https://", "src="):
         assert outside not in page
 
@@ -212,7 +212,7 @@ def test_power_is_said_before_a_run_and_from_a_pilot_if_there_is_one(monkeypatch
     llms.evaluate(second, ["gsm8k"], limit=30)
     said = told("compare", "first", "second", "-b", "gsm8k")
     assert (
-        "gsm8k: with n = 40 you will see differences of 14 points or more, judging by the 30 items asked before" in said
+        "gsm8k: with n = 100 you will see differences of 9 points or more, judging by the 30 items asked before" in said
     )
 
 
