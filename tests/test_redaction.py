@@ -24,7 +24,7 @@ SHOWN = settings.shown(KEY)
 
 
 def encoded(text: str) -> set[str]:
-    codes = [base64.b64encode(b"x" * n + text.encode()).decode()[4:-4] for n in (3, 4, 5)]
+    codes = [base64.b64encode(b"x" * n + text.encode()).decode()[8:-8] for n in (3, 4, 5)]
     return {text, text.upper(), text.lower(), urllib.parse.quote(text, safe=""), text.encode().hex(), *codes}
 
 
