@@ -52,13 +52,19 @@ class ApiModel(Model):
     @cached_property
     def capabilities(self) -> Capabilities:
         """Known of named endpoints; one that is named by its URL is asked. Raises ModelError if it does not answer."""
-        window = self.price_row.window
-        if self.endpoint.raw is None:
-            window = self.contact.window or window
-            scores, raw = not self.contact.no_echo, self.contact.raw
-        else:
-            scores, raw = False, self.endpoint.raw
+        window, scores, raw = self.price_row.window, False, self.endpoint.raw
+        if raw is None:
+            window, scores, raw = self.contact.window or window, not self.contact.no_echo, self.contact.raw
+        elif self.endpoint.name == "ollama":
+            window = self._ollama_window()
         return Capabilities(scores, True, True, window or ASSUMED_WINDOW, raw_text=raw, renders=False)
+
+    def _ollama_window(self) -> int:
+        from ..bridge import run
+        from .ollama import ASSUMED_WINDOW, window
+
+        _ = self.connection
+        return run(window(self)) or ASSUMED_WINDOW
 
     @cached_property
     def contact(self) -> Contact:
@@ -174,7 +180,7 @@ class ApiModel(Model):
     async def _complete(self, request: Generate) -> Completion | Failure:
         from ..values import Completion, Failure
         from .faults import StatusError, refused
-        from .received import completion
+        from .received import completion, cut
         from .wire import EXCHANGE
 
         done = EXCHANGE.get()
@@ -188,6 +194,8 @@ class ApiModel(Model):
         found = completion(data, request.stop, done.usage, done.seconds)
         if isinstance(found, Failure):
             return Failure(found.kind, f"{self.endpoint.name}: {self.endpoint.scrub(found.reason)}")
+        if self.endpoint.own and (why := cut(request.prompt, done.usage)):
+            return Failure("infra", f"{self.endpoint.name}: {why}")
         return replace(found, text=self.endpoint.redactor.clean(found.text))
 
     async def _score(self, pair: tuple[str, str]) -> LogLikelihood | Failure:

@@ -41,8 +41,8 @@ async def first_contact(model: "ApiModel") -> Contact:
     except NoEcho as error:
         no_echo = str(error)
     except StatusError as error:
-        status = error.status
-        if status in (401, 403) or (status in NO_SUCH_PATH and models and model.name.model not in models):
+        status, known = error.status, {model.name.model, f"{model.name.model}:latest"}  # Ollama adds the tag itself
+        if status in (401, 403) or (status in NO_SUCH_PATH and models and not known & set(models)):
             model.fault(error)
         no_echo = f"/completions says {status}"
         raw = status not in NO_SUCH_PATH and await _continues(model)
@@ -67,17 +67,24 @@ async def listed(model: "ApiModel") -> tuple[tuple[str, ...] | None, int | None]
     """(the models that the server lists, the context window that it states for this one)."""
     entries = (await _get(model, "/models")).get("data")
     if not isinstance(entries, list):
-        return None, await _props(model)
+        return None, await _stated(model)
     known = {str(entry.get("id")): entry for entry in entries if isinstance(entry, Mapping)}
     entry = known.get(model.name.model, {})
     stated = [entry[name] for name in WINDOWS if isinstance(entry.get(name), int) and entry[name] > 0]
-    return tuple(known), stated[0] if stated else await _props(model)
+    return tuple(known), stated[0] if stated else await _stated(model)
+
+
+async def _stated(model: "ApiModel") -> int | None:
+    """The window as servers on one's own machines state it, in ways of their own."""
+    from .ollama import window
+
+    if not model.endpoint.own:
+        return None
+    return await window(model) or await _props(model)
 
 
 async def _props(model: "ApiModel") -> int | None:
     """The window as llama.cpp's server states it, at /props of its root."""
-    if not model.endpoint.own:
-        return None
     address = urlsplit(model.endpoint.base_url)
     found = (await _get(model, f"{address.scheme}://{address.netloc}/props")).get("default_generation_settings")
     window = found.get("n_ctx") if isinstance(found, Mapping) else None

@@ -81,8 +81,11 @@ class Meter:
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes of a stream of server-sent events."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
+        held = b"\r" if chunk.endswith(b"\r") else b""  # the next chunk may begin with its LF
+        text = (self._rest + chunk).removesuffix(held)
+        *lines, rest = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = rest + held
+        for line in (line.removeprefix(b"\xef\xbb\xbf") for line in lines):
             if not line.startswith(b"data:"):
                 continue
             data = line[5:].strip()

@@ -79,7 +79,7 @@ def parse(text: str) -> Name:
 
 
 def _check_model(text: str, model: str, before: str) -> None:
-    if not model.strip(" /") or model != model.strip(" /") or not model.isprintable():
+    if not model.strip(" /") or model != model.strip() or model.endswith("/") or not model.isprintable():
         raise UsageError(f"{text!r}: {model!r} names no model; write {before}name, as the provider writes it")
 
 

@@ -79,7 +79,7 @@ class Wire(httpx2.AsyncBaseTransport):
                 trip.end()
                 raise
             if failed is None:
-                self.answered, self.silent = True, 0
+                self.silent = 0
                 if response.status_code < 400:
                     return response
             wait = self._wait(trip, failed, None if failed else response, lost, limited)
@@ -185,6 +185,7 @@ class _Trip:
         except httpx2.TransportError:
             self.billed = False
             raise
+        self.wire.answered = True
         self.wire.gate.heed(raw.headers)
         assert isinstance(raw.stream, httpx2.AsyncByteStream)
         try:

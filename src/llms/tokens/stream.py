@@ -70,9 +70,12 @@ class Thinking:
         self._close: str | None = "</think>" if opened else None
         self._begun = opened
         self._answer = False
+        self._blank = False  # the lines between thinking and answer have not ended
 
     def push(self, text: str) -> tuple[str, str]:
         if self._answer:
+            text = text.lstrip("\n") if self._blank else text
+            self._blank = self._blank and not text
             return "", text
         self._held += text
         if not self._begun:
@@ -87,6 +90,7 @@ class Thinking:
         place = self._held.find(self._close)
         if place >= 0:
             reasoning, self._held = self._held[:place], self._held[place + len(self._close) :].lstrip("\n")
+            self._blank = not self._held
             return reasoning, self._leave()
         keep = beginning(self._held, self._close)
         reasoning, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
