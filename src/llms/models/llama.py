@@ -192,7 +192,9 @@ class Weights:
         pointer = library().llama_adapter_lora_init(self.model, str(path).encode())
         if not pointer:
             reason = next((line for line in complaints if line), "no reason was given")
-            raise ModelError(f"llama.cpp cannot load the adapter {path}: {reason}; it must be a GGUF file made for this model")
+            raise ModelError(
+                f"llama.cpp cannot load the adapter {path}: {reason}; it must be a GGUF file made for this model"
+            )
         return pointer
 
 
