@@ -4,7 +4,6 @@
 # make check       lint, types, layout
 # make notebooks   run every notebook
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
-# make gguf        add llama.cpp (needs a C++ compiler, some minutes) and test it
 # make bench       speed against lm-evaluation-harness (sets up an environment of its own): make bench DATA=folder
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -12,7 +11,7 @@ DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test test-all gguf proof lint types layout check notebooks sample bench clean
+.PHONY: setup eval test test-all proof lint types layout check notebooks sample bench clean
 
 setup: $(READY)
 
@@ -35,10 +34,6 @@ test: $(READY)
 
 test-all: test
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m slow
-
-gguf: $(READY)
-	$(PIP) install -q -c constraints.txt -e '.[gguf]'
-	.venv/bin/python -m pytest tests/test_gguf.py
 
 proof: $(READY)
 	PYTHONPATH=tests .venv/bin/python tests/adversaries.py 10000

@@ -19,7 +19,7 @@ from llms.workbench.doctor import Check, examine_all
 from test_embedded import GUARD
 
 CHECKS = {
-    "python", "packages", "processor", "gpu", "home", "hub cache", "database", "embedded model", "sandbox", "compilers", "hub",
+    "python", "packages", "processor", "gpu", "home", "hub cache", "database", "embedded model", "llama.cpp", "sandbox", "compilers", "hub",
 }  # fmt: skip
 
 

@@ -39,7 +39,6 @@ HOMES = {
     "openai": {"models"},
     "httpx2": {"models", "tools"},  # tools: the page a model asks for, never a model
     "genai_prices": {"models"},
-    "llama_cpp": {"models"},
     "llguidance": {"engine", "models"},
     "scipy": {"statistics", "tasks"},
     "regex": {"chat"},

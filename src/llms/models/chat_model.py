@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from pydantic_ai.exceptions import ModelAPIError, UserError
@@ -117,7 +118,8 @@ class _Stream(StreamedResponse):
                     vendor_part_id=call.id, tool_name=call.name, args=call.arguments, tool_call_id=self._unique(call)
                 )
             if delta.usage is not None:
-                self._usage = RequestUsage(input_tokens=delta.usage.prompt_tokens, output_tokens=delta.usage.tokens)
+                read, made = delta.usage.prompt_tokens, delta.usage.tokens
+                self._usage = RequestUsage(input_tokens=read, output_tokens=made, cost=Decimal(0))
                 calls = any(isinstance(part, ToolCallPart) for part in self._parts_manager.get_parts())
                 self.finish_reason = "length" if delta.finish == "length" else "tool_call" if calls else "stop"
 

