@@ -45,7 +45,7 @@ HOMES = {
     "regex": {"chat"},
     "pyarrow": {"data"},
     "jinja2": {"tokens", "workbench", "web"},
-    "huggingface_hub": {"data", "models", "workbench"},
+    "huggingface_hub": {"data", "engine", "models", "workbench"},  # engine: the error of a refused configuration
 }
 FORBIDDEN = {"utils", "util", "common", "misc", "manager", "handler", "handlers", "helper", "helpers"}
 FILES = sorted(PACKAGE.rglob("*.py"))

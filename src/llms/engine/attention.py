@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface
 
 from .layout import Layout, Step, Tree
 
@@ -21,9 +20,9 @@ _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
 @contextmanager
-def laid_out(layout: Layout):
-    """Within this context the registered attention function attends as `layout` says."""
-    _active.layout = layout
+def laid_out(layout: Layout, written_out: bool = False):
+    """Within this context attention is as `layout` says; `written_out`: in the general way."""
+    _active.layout, _active.written_out = layout, written_out
     try:
         yield
     finally:
@@ -38,7 +37,13 @@ def attend(module, query: Tensor, key: Tensor, value: Tensor, attention_mask, sc
     window, cap, sinks = options.get("sliding_window"), options.get("softcap"), options.get("s_aux")
     if window is not None and max(layout.positions) < window:
         window = None
-    plain = window is None and cap is None and sinks is None and value.shape[-1] == key.shape[-1]
+    plain = (
+        not _active.written_out
+        and window is None
+        and cap is None
+        and sinks is None
+        and value.shape[-1] == key.shape[-1]
+    )
     if layout.step is not None:
         decode = _step_fast if plain and query.device.type == "cpu" else _step_general
         return decode(layout.step, layer, query, key, value, scale, window, cap, sinks), None
@@ -53,7 +58,11 @@ def attend(module, query: Tensor, key: Tensor, value: Tensor, attention_mask, sc
     return out, None
 
 
-AttentionInterface.register(NAME, attend)
+def register() -> None:
+    """Let transformers' models attend by a Layout, as the implementation NAME."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, attend)
 
 
 def _trees_fast(layout: Layout, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:

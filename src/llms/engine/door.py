@@ -8,11 +8,14 @@ from typing import Any
 import torch
 
 from .decoder import Decoder
+from .lean import Lean
+from .llama import Llama, LlamaNetwork
 from .memory import peak_bytes
 from .network import Network
 from .plain import PlainDecoder, PlainScorer
 from .prepack import Packed, by_columns
-from .probe import Verdict, probe
+from .probe import Verdict, check
+from .proof import Proof, proof_of
 from .request import DecodeRequest, Finish
 from .scorer import Scorer, ScoreRequest, TokenScore
 
@@ -27,30 +30,20 @@ class Generated:
 
 
 class Engine:
-    """Scores and generates with `model`, a transformers causal language model. `end` are end-of-sequence ids.
+    """Scores and generates with `model`: a transformers causal language model, or a Llama. `end` are end-of-sequence ids.
 
     `verdict` says whether its attention follows layouts; if not, plain batches serve it. `single` lays the weights
     out for one caller at a time, where that is another layout than the one for many.
     """
 
     def __init__(self, model: Any, end: frozenset[int] = frozenset(), single: bool = False):
-        self.network = Network(model)
         self.end = end
-        if single and by_columns(model):
-            self.verdict: Verdict = probe(self.network)
-        else:
-            self.verdict = self._pack(model)
+        proof = proof_of(model.eval())
+        if not (single and by_columns(model)):
+            _pack(model, proof)
+        self.network = LlamaNetwork(model) if isinstance(model, Llama) else Network(model)
+        self.verdict = _look(self.network, proof)
         self._scorer = Scorer(self.network) if self.verdict.follows else PlainScorer(self.network)
-
-    def _pack(self, model: Any) -> Verdict:
-        packed = Packed(model)
-        packed.free()
-        verdict = probe(self.network)
-        if not verdict.follows and packed.layers:  # perhaps because the class reads the freed weights
-            packed.undo()
-            verdict = probe(self.network)
-        packed.keep()
-        return verdict
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, TokenScore]]:
         """(index, score) in order of completion; float32 sums equal one-by-one scoring within 1e-4 + 1e-6·|sum| nats."""
@@ -86,6 +79,27 @@ class Engine:
 
     def close(self) -> None:
         """Nothing to end: the model goes with the object."""
+
+
+def _pack(model: Any, proof: Proof) -> None:
+    packed = Packed(model)
+    if proof.follows and proof.packs:
+        packed.free()
+        packed.keep()
+    else:
+        packed.undo()
+
+
+def _look(network: Network, proof: Proof) -> Verdict:
+    """What the weights themselves say to what was proved."""
+    if not proof.follows:
+        return replace(check(network, follows=False), error=proof.error)
+    if proof.lean:
+        network.lean = Lean(network.model)
+    verdict = check(network)
+    if not verdict.follows and proof.lean:  # perhaps for the short way, which the first look dropped
+        verdict = check(network)
+    return verdict
 
 
 def single_thread() -> None:

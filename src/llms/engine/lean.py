@@ -1,4 +1,4 @@
-"""The decoding step of Llama-like models without their modules: the same arithmetic in a third of the calls.
+"""Llama-like models without their modules: the same arithmetic in a third of the calls.
 
 A step of one row is so little work that half of its time went into calling modules and small operators
 (benchmarks/LOG.md). The linear layers are called as they are, packed or quantized. Other models, and one whose
@@ -29,15 +29,19 @@ class Lean:
         self._norm, self._head = _Norm(model.model.norm), model.lm_head
 
     @torch.inference_mode()
-    def forward(self, tokens: Sequence[int], layout: Layout) -> Tensor:
-        """Logits (rows, V) after one new token of each row of `layout.step`."""
+    def forward(
+        self, tokens: Sequence[int], layout: Layout, rows: Sequence[int] | None = None, written_out: bool = False
+    ) -> Tensor:
+        """Logits (rows, V) after the tokens at `rows` of the chunk, or after all; attention as `laid_out` says."""
         hidden = self._embed(torch.tensor(tokens))
         cos, sin = self._rotary(hidden[None], torch.tensor([layout.positions]))
         half = cos.shape[-1] // 2
         turn = cos[0, :, None], torch.cat([-sin[0, :, None, :half], sin[0, :, None, half:]], -1)
-        with laid_out(layout):
+        with laid_out(layout, written_out):
             for layer in self._layers:
                 hidden = layer(hidden, *turn)
+        if rows is not None:
+            hidden = hidden[list(rows)]
         return self._head(self._norm(hidden))
 
 
@@ -66,7 +70,7 @@ class _Layer:
         self._heads = attention.q_proj.out_features // self._width
         self._turned = self._heads + attention.k_proj.out_features // self._width
         self._attend_to: Apply = _joined(attention.q_proj, attention.k_proj, attention.v_proj)
-        self._gate_up: Apply = _joined(mlp.gate_proj, mlp.up_proj)
+        self._gate_up = _pair(mlp.gate_proj, mlp.up_proj)
         self._out, self._down = _added(attention.o_proj), _added(mlp.down_proj)
         self._bend: Apply = mlp.act_fn.forward
         self._before, self._between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
@@ -86,7 +90,7 @@ class _Layer:
             self._attention, both[:, :heads], both[:, heads:], value, None, self._scale, sliding_window=window
         )
         hidden = self._out(hidden, seen.reshape(rows, -1))
-        gate, up = self._gate_up(self._between(hidden)).chunk(2, -1)
+        gate, up = self._gate_up(self._between(hidden))
         return self._down(hidden, self._bend(gate) * up)
 
 
@@ -99,6 +103,14 @@ def _joined(*layers: Any) -> Apply:
         return lambda x: torch.mm(x, whole)
     bias = torch.cat([layer.bias for layer in layers])
     return lambda x: torch.addmm(bias, x, whole)
+
+
+def _pair(a: Any, b: Any) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """Both layers' outputs; side by side in memory only where one product makes them."""
+    if getattr(a, "whole", None) is None:
+        return lambda x: (a.forward(x), b.forward(x))
+    joined = _joined(a, b)
+    return lambda x: joined(x).chunk(2, -1)
 
 
 def _added(layer: Any) -> Callable[[Tensor, Tensor], Tensor]:

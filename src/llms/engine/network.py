@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .attention import NAME, laid_out
+from .attention import NAME, laid_out, register
 from .layout import Layout, Piece, Tree
 from .lean import Lean
 
@@ -20,6 +20,8 @@ class Network:
         self.model = model.eval()
         config = model.config.get_text_config()
         self.vocabulary: int = config.vocab_size
+        self.hidden: int = config.hidden_size
+        self._own: str = model.config._attn_implementation
         layers = getattr(config, "num_hidden_layers", None) or 1
         heads = getattr(config, "num_attention_heads", None) or 1
         kv_heads = getattr(config, "num_key_value_heads", None) or heads
@@ -36,7 +38,13 @@ class Network:
 
     def follow_layouts(self) -> None:
         """From now on attention is the engine's."""
+        register()
         self.model.set_attn_implementation(NAME)
+
+    def forget_layouts(self) -> None:
+        """Attention is the model's own again."""
+        self.lean = None
+        self.model.set_attn_implementation(self._own)
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int], layout: Layout, rows: Sequence[int]) -> Tensor:

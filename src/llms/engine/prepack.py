@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 _ROWS = 512  # the batch that the layout is made for; it serves every other one as well
 _FEW = 4  # rows; with fewer, widening a weight takes longer than multiplying by it as it is
@@ -24,7 +23,7 @@ class Packed:
     """The linear layers of `model`, laid out for this processor where that works; `layers` is empty where not."""
 
     def __init__(self, model: nn.Module):
-        layers: list[Any] = [module for module in model.modules() if type(module) in (nn.Linear, Conv1D)]
+        layers: list[Any] = [module for module in model.modules() if type(module) is nn.Linear or _turned(module)]
         self.layers = layers if layers and _works(layers[0]) else []
         owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
         self._alone = [layer for layer in self.layers if owners[id(layer.weight)] == 1]
@@ -90,10 +89,12 @@ def by_columns(model: nn.Module) -> bool:
 
 
 def _join(group: list[Any]) -> None:
-    whole = torch.cat([layer.weight.detach() for layer in group]).t().contiguous()
+    first = group[0].weight
+    whole = first.new_empty(first.shape[1], sum(layer.out_features for layer in group), requires_grad=False)
     group[0].whole = whole
     start = 0
     for layer in group:
+        whole[:, start : start + layer.out_features] = layer.weight.detach().t()
         layer.weight.data = whole.t()[start : start + layer.out_features]
         start += layer.out_features
 
@@ -120,12 +121,17 @@ def _widen(layer: Any) -> None:
     layer.forward = MethodType(forward, layer)
 
 
-def _matrix(layer: nn.Linear | Conv1D) -> Tensor:
+def _turned(module: nn.Module) -> bool:
+    """Whether it is transformers' Conv1D: a linear layer whose weight is (inputs, outputs)."""
+    return type(module).__name__ == "Conv1D" and type(module).__module__.startswith("transformers.")
+
+
+def _matrix(layer: Any) -> Tensor:
     weight = layer.weight.detach()
-    return weight.t().contiguous() if isinstance(layer, Conv1D) else weight
+    return weight.t().contiguous() if _turned(layer) else weight
 
 
-def _pack(layer: nn.Linear | Conv1D) -> Tensor:
+def _pack(layer: Any) -> Tensor:
     return torch.ops.mkldnn._reorder_linear_weight(_matrix(layer), _ROWS)
 
 
@@ -134,7 +140,7 @@ def _multiply(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
 
 
 @torch.inference_mode()
-def _works(layer: nn.Linear | Conv1D) -> bool:
+def _works(layer: Any) -> bool:
     weight = layer.weight
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
         return False

@@ -1,15 +1,18 @@
-"""Proof, on the loaded model itself, that it gives right answers when its attention follows a Layout.
+"""Whether a model gives right answers when its attention follows a Layout, found by scoring a small tree both ways.
 
 Classes differ: some compute positions of their own, bias attention by distance (ALiBi), or carry a state
-from token to token. They fail silently, so nothing is assumed: a small tree is scored both ways.
+from token to token. They fail silently, so nothing is assumed. `probe` is thorough, and is meant for a twin (`proof`);
+`check` looks once at the weights themselves.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .decoder import Decoder
 from .layout import Keep, Layout, Piece, Slots, Step, Tree
@@ -20,45 +23,86 @@ from .scorer import Scorer, ScoreRequest
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 ROUGH_TOLERANCE = 0.3  # nats per token in 16 bits, where two right ways differ by rounding; a wrong one by 1 to 9
+PROBLEMS = (AttributeError, RuntimeError, TypeError, ValueError, KeyError, IndexError, NotImplementedError)
 WINDOW = 24  # sliding windows are shortened to this while probing, so that a short prompt reaches beyond them
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the model follows layouts; `error` is the largest difference per token in nats, or what was raised."""
+    """Whether the model follows layouts; `error` is the largest difference per token in nats, or what was raised.
+
+    Not `finite`: its weights give NaN or infinite numbers, by whichever way.
+    """
 
     follows: bool
     error: float | str
+    finite: bool = True
 
 
-def probe(network: Network) -> Verdict:
-    """Score and continue a small tree with prefix sharing and, one by one, with the model's own attention."""
+def probe(network: Network, plain: Network | None = None) -> Verdict:
+    """Score and continue a small tree with prefix sharing and, one by one, with the attention of `plain`: a model of the
+    same weights, or the same model before it follows layouts."""
     requests = _requests(network.vocabulary)
     tolerance = TOLERANCE.get(network.dtype, ROUGH_TOLERANCE)
-    original = network.model.config._attn_implementation
-    with _short_windows(network.model):
-        try:
-            expected = [_score_alone(network, request) for request in requests]
+    plain = plain or network
+    try:
+        with _short_windows(network.model), _short_windows(plain.model):
+            expected = [_score_alone(plain, request) for request in requests]
             network.follow_layouts()
             scores = dict(Scorer(network, chunk_tokens=50).score(requests))
-            error = max(abs(scores[i].logprob - expected[i]) / request.scored for i, request in enumerate(requests))
-            error = max(error, _decoding_error(network, requests[0].tokens, requests[-1].tokens))
-        except (
-            AttributeError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-            KeyError,
-            IndexError,
-            NotImplementedError,
-        ) as problem:
-            network.model.set_attn_implementation(original)
-            return Verdict(False, f"{type(problem).__name__}: {problem}"[:200])
+            differences = [abs(scores[i].logprob - expected[i]) / r.scored for i, r in enumerate(requests)]
+            differences.append(_decoding_error(network, plain, requests[0].tokens, requests[-1].tokens))
+            error = torch.tensor(differences).max().item()  # NaN if one of them is
+            if error <= tolerance and network.lean is None:
+                network.lean = _lean(network, tolerance)
+    except PROBLEMS as problem:
+        network.forget_layouts()
+        return Verdict(False, f"{type(problem).__name__}: {problem}"[:200])
     if not error <= tolerance:
-        network.model.set_attn_implementation(original)
+        network.forget_layouts()
         return Verdict(False, error)
-    network.lean = _lean(network, tolerance)
     return Verdict(True, error)
+
+
+def check(network: Network, follows: bool = True) -> Verdict:
+    """One look at the weights: after a fork of 14 tokens and one step of two rows, the likeliest tokens are as likely
+    as they are when one branch is computed alone. The network follows layouts if it may, and if it `follows` at all."""
+    header, other, own = _tokens(network.vocabulary, 8, 3, 4)
+    try:
+        alone = network.forward_plain((*header, *own), range(8, 12)).float().log_softmax(-1)
+        finite = bool(alone.isfinite().all())
+        if not follows:
+            return Verdict(False, 0.0, finite)
+        network.follow_layouts()
+        beside = torch.cat(_beside(network, header, other, own)).float().log_softmax(-1)
+    except PROBLEMS as problem:
+        network.forget_layouts()
+        return Verdict(False, f"{type(problem).__name__}: {problem}"[:200])
+    if not finite:
+        return Verdict(True, math.nan, finite=False)
+    best = alone.topk(5).indices
+    error = (alone.gather(1, best) - beside.gather(1, best)).abs().mean(1).max().item()
+    if not error <= TOLERANCE.get(network.dtype, ROUGH_TOLERANCE):
+        network.forget_layouts()
+        return Verdict(False, error)
+    return Verdict(True, error)
+
+
+def _beside(network: Network, header: tuple[int, ...], other: tuple[int, ...], own: tuple[int, ...]) -> list[Tensor]:
+    """Logits after the tokens of `own`, computed beside `other` behind one header; the last by a step of both rows."""
+    slots, shared = Slots(2, 64), len(header)
+    branches = (Piece(0, shared, 0), Piece(shared, shared + 3, shared), Piece(shared + 3, shared + 6, shared))
+    keeps = tuple(
+        Keep(piece.start, piece.end, slots.view(row), piece.position)
+        for row, branch in enumerate(branches[1:])
+        for piece in (branches[0], branch)
+    )
+    positions = (*range(shared + 3), *range(shared, shared + 3))
+    layout = Layout(positions, (Tree(branches),), keeps)
+    fork = network.forward((*header, *other, *own[:3]), layout, range(shared + 3, shared + 6))
+    place = shared + 3
+    step = Layout((place, place), step=Step(slots, torch.tensor([place, place], device=network.device)))
+    return [fork, network.forward((other[0], own[3]), step, [0, 1])[1:]]
 
 
 def _lean(network: Network, tolerance: float) -> Lean | None:
@@ -84,14 +128,16 @@ def _lean(network: Network, tolerance: float) -> Lean | None:
 
 def _requests(vocabulary: int) -> list[ScoreRequest]:
     """Two questions behind one header, four answers each; longer together than a shortened window."""
+    lengths = (5, 3, 7, 1)
+    header, first, second, *answers = _tokens(vocabulary, 40, 9, 14, *lengths, *lengths)
+    questions = [header + first] * 4 + [header + second] * 4
+    return [ScoreRequest(question + answer, len(answer)) for question, answer in zip(questions, answers, strict=True)]
+
+
+def _tokens(vocabulary: int, *lengths: int) -> list[tuple[int, ...]]:
     random = torch.Generator().manual_seed(1)
-
-    def tokens(n: int) -> tuple[int, ...]:
-        return tuple(torch.randint(3, max(4, min(vocabulary, 5000)), (n,), generator=random).tolist())
-
-    header = tokens(40)
-    questions = [header + tokens(9), header + tokens(14)]
-    return [ScoreRequest(question + tokens(n), n) for question in questions for n in (5, 3, 7, 1)]
+    most = max(4, min(vocabulary, 5000))
+    return [tuple(torch.randint(3, most, (n,), generator=random).tolist()) for n in lengths]
 
 
 def _score_alone(network: Network, request: ScoreRequest) -> float:
@@ -101,7 +147,7 @@ def _score_alone(network: Network, request: ScoreRequest) -> float:
     return logits.float().log_softmax(-1).gather(1, targets[:, None]).sum().item()
 
 
-def _decoding_error(network: Network, *prompts: tuple[int, ...]) -> float:
+def _decoding_error(network: Network, plain: Network, *prompts: tuple[int, ...]) -> float:
     """Largest gap, in nats, by which a decoded token misses being the most likely one when computed alone."""
     decoder = Decoder(network)
     new: dict[int, list[int]] = {index: [] for index in range(len(prompts))}
@@ -110,27 +156,28 @@ def _decoding_error(network: Network, *prompts: tuple[int, ...]) -> float:
     while not decoder.idle:
         for event in decoder.step():
             new[event.id].append(event.token)
-    worst = 0.0
+    worst = torch.tensor(0.0)
     for index, prompt in enumerate(prompts):
         sequence = (*prompt, *new[index])
         scores = dict(
             Scorer(network).score([ScoreRequest(sequence[:n], 1) for n in range(len(prompt) + 1, len(sequence) + 1)])
         )
         best = (
-            network.forward_plain(sequence[:-1], range(len(prompt) - 1, len(sequence) - 1))
+            plain.forward_plain(sequence[:-1], range(len(prompt) - 1, len(sequence) - 1))
             .float()
             .log_softmax(-1)
             .amax(-1)
         )
-        worst = max(worst, *(abs(best[i].item() - scores[i].logprob) for i in range(len(new[index]))))
-    return worst
+        got = torch.tensor([scores[i].logprob for i in range(len(new[index]))])
+        worst = torch.maximum(worst, (best.cpu() - got).abs().max())
+    return worst.item()
 
 
 @contextmanager
 def _short_windows(model: Any) -> Iterator[None]:
     """Shorten every sliding window of the model and its configuration while the context lasts."""
-    config = model.config.get_text_config()
-    owners = [owner for owner in (config, *model.modules()) if isinstance(getattr(owner, "sliding_window", None), int)]
+    config = [model.config.get_text_config()] if hasattr(model, "config") else []
+    owners = [owner for owner in (*config, *model.modules()) if isinstance(getattr(owner, "sliding_window", None), int)]
     windows = [owner.sliding_window for owner in owners]
     for owner in owners:
         owner.sliding_window = min(WINDOW, owner.sliding_window)

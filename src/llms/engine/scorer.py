@@ -202,6 +202,5 @@ def _read(logits: Tensor, wanted: list[list[tuple[int, int]]]) -> list[tuple[int
 def _chunk_tokens(network: Network) -> int:
     """As many tokens as pay off, and no more than a quarter of free memory holds (about 64 hidden states each)."""
     wish = CHUNK_TOKENS_CUDA if network.device.type == "cuda" else CHUNK_TOKENS
-    hidden = network.model.config.get_text_config().hidden_size
-    per_token = hidden * 4 * 64 + network.bytes_per_position
+    per_token = network.hidden * 4 * 64 + network.bytes_per_position
     return max(64, min(wish, free_bytes(network.device) // 4 // per_token))

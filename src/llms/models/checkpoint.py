@@ -169,19 +169,75 @@ class Build:
         """The Engine. Raises ModelError if weights are missing or do not fit."""
         try:
             import torch
-            import transformers
             from safetensors import SafetensorError
+
+            from ..engine import Engine, single_thread
         except ImportError as error:
             raise MissingExtra(error.name or "torch", "a local model", "local") from error
-        from ..engine import Engine, single_thread
+        if self.device == "cpu":
+            single_thread()
+        config = _json(Path(self.folder) / "config.json")
+        if (model := self._llama(torch, SafetensorError, config)) is not None:
+            engine = Engine(self._int8(model), self._stated_ends(config), self.single)
+            if engine.verdict.follows:
+                return engine
+        return self._by_transformers(torch, SafetensorError)
+
+    def _llama(self, torch: Any, unsafe: type[Exception], config: dict[str, Any]) -> Any:
+        """The model without transformers, its weights mapped from the files; None where only transformers knows how."""
+        files, ends = _safetensors(Path(self.folder)), self._stated_ends(config)
+        other = self.device != "cpu" or self.adapter or self.quantize not in ("", "int8") or "auto_map" in config
+        if other or not files or not ends:
+            return None
+        from safetensors import safe_open
+
+        from ..engine.llama import CLASSES, Llama, read_sizes
+        from ..engine.proof import prove_llama
+
+        sizes = read_sizes(config)
+        if sizes is None or config.get("architectures") != [CLASSES[sizes.kind]]:
+            return None
+        if not prove_llama(sizes, config).follows:
+            return None
+        weights: dict[str, Any] = {}
+        dtype = getattr(torch, self.dtype)
+        try:
+            for path in files:
+                with safe_open(path, framework="pt") as file:
+                    weights |= {name: file.get_tensor(name).to(dtype) for name in file.keys()}  # noqa: SIM118
+        except (OSError, unsafe) as error:
+            raise ModelError(f"cannot load {self.folder}: {first_line(error)}") from error
+        try:
+            return Llama(sizes, weights)
+        except (KeyError, ValueError):  # transformers knows more names, or says what is missing
+            return None
+
+    def _stated_ends(self, config: dict[str, Any]) -> frozenset[int]:
+        """The end-of-sequence ids that the checkpoint's files state; empty if they leave it to a class."""
+        path = Path(self.folder) / "generation_config.json"
+        stated = _json(path).get("eos_token_id") if path.is_file() else None
+        return _ends(config.get("eos_token_id") if stated is None else stated)
+
+    def _int8(self, model: Any) -> Any:
+        if self.quantize == "int8":
+            from ..engine.int8 import to_int8
+
+            if not to_int8(model):
+                raise ModelError(f"{self.folder} has no linear layers that int8 could round; leave quantize= out")
+        return model
+
+    def _by_transformers(self, torch: Any, unsafe: type[Exception]) -> Any:
+        try:
+            import transformers
+        except ImportError as error:
+            raise MissingExtra(error.name or "transformers", "a local model", "local") from error
+        from ..engine import Engine
 
         transformers.utils.logging.disable_progress_bar()
         transformers.utils.logging.set_verbosity_error()
-        if self.device == "cpu":
-            single_thread()
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         config = self._quantization(torch, transformers)
-        model = self._load(torch, transformers, SafetensorError, None if self.adapter else config)
+        model = self._load(torch, transformers, unsafe, None if self.adapter else config)
         if self.adapter:
             from .adapter import Adapter
 
@@ -189,16 +245,11 @@ class Build:
         if self.adapter and config is not None:  # four bits are made of the sum
             held = {"config": model.config, "state_dict": model.state_dict(), "dtype": model.dtype}
             model = type(model).from_pretrained(None, quantization_config=config, **self._place, **held)
-        if self.quantize == "int8":
-            from ..engine.int8 import to_int8
-
-            if not to_int8(model):
-                raise ModelError(f"{self.folder} has no linear layers that int8 could round; leave quantize= out")
+        self._int8(model)
         ends = model.generation_config.eos_token_id if model.generation_config else None
         ends = model.config.get_text_config().eos_token_id if ends is None else ends
-        end = frozenset([] if ends is None else [ends] if isinstance(ends, int) else ends)
         placed = getattr(model, "hf_quantizer", None) is not None
-        return Engine(model if placed else model.to(self.device), end, self.single)
+        return Engine(model if placed else model.to(self.device), _ends(ends), self.single)
 
     def _load(self, torch: Any, transformers: Any, unsafe: type[Exception], quantization: Any) -> Any:
         try:
@@ -233,6 +284,18 @@ class Build:
         return transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=getattr(torch, self.dtype)
         )
+
+
+def _ends(stated: int | list[int] | None) -> frozenset[int]:
+    return frozenset([] if stated is None else [stated] if isinstance(stated, int) else stated)
+
+
+def _safetensors(folder: Path) -> list[Path]:
+    """The files that hold the model, as transformers chooses them; empty if there are none of this kind."""
+    index, whole = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if whole.is_file():
+        return [whole]
+    return [folder / name for name in sorted(set(_json(index)["weight_map"].values()))] if index.is_file() else []
 
 
 def first_line(error: Exception) -> str:

@@ -200,9 +200,13 @@ class LocalModel(OpenModel):
     def note(self) -> str | None:
         """Said once to the user when this machine, or the model, cannot use a fast way."""
         verdict = self._engine.verdict if self._engine is not None else None
+        if verdict is not None and not verdict.finite:
+            hint = "" if self.dtype == "float32" else "; try dtype=float32"
+            return f"{self.name.text}: the weights give no numbers (NaN or infinite) in {self.dtype}{hint}"
         if verdict is None or verdict.follows:
             return self.precision.note
-        return f"{self.name.text} computes attention in a way that cannot share prefixes ({verdict.error}); using plain batches"
+        why = verdict.error if isinstance(verdict.error, str) else f"off by {verdict.error:.2g} nats a token"
+        return f"{self.name.text} computes attention in a way that cannot share prefixes ({why}); using plain batches"
 
     @property
     def build(self) -> Build:
