@@ -13,7 +13,7 @@ from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from . import given
 from .leaderboard import show
-from .output import console, dollars, print_json, table
+from .output import console, dollars, print_json, table, told
 
 
 def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
@@ -191,7 +191,7 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
                 reports.append(event)
                 bar = None
                 continue
-            if event.note and event.note not in said:
+            if event.note and event.note not in said | told:
                 said.add(event.note)
                 err.print(f"[dim]{event.note}[/dim]", soft_wrap=True)
             if not event.total:
