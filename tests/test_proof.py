@@ -1,6 +1,8 @@
 """What is proved on a small twin holds for the model: verdicts agree, wrong attention is seen from afar, proofs are kept."""
 
 import json
+import subprocess
+import sys
 from functools import cache
 
 import pytest
@@ -288,3 +290,20 @@ def test_weights_without_numbers_are_said(tmp_path):
         model.prepare()
         assert "the weights give no numbers" in model.note
         assert "cannot share prefixes" not in model.note
+
+
+def test_a_proved_checkpoint_is_loaded_without_a_heavy_library_but_torch(tiny):
+    from llms.models.load import load
+
+    with load(f"hf:{tiny}") as model:
+        model.prepare()
+    code = f"""
+import sys
+from llms.models.load import load
+with load("hf:{tiny}", chat=True) as model:
+    model.prepare()
+print(*sys.modules)
+"""
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "torch" in loaded
+    assert not {"transformers", "scipy", "pyarrow", "datasets", "bitsandbytes", "pydantic_ai"} & set(loaded)
