@@ -24,7 +24,16 @@ from urllib.parse import urlsplit
 from .errors import UsageError
 
 DATABASE = "llms.sqlite3"
-OURS = (f"{DATABASE}*", "mcp*", "chat_history", "digests.json*", "web-*.html", "blobs", "models", "proofs")  # what lies in a home
+OURS = (
+    f"{DATABASE}*",
+    "mcp*",
+    "chat_history",
+    "digests.json*",
+    "web-*.html",
+    "blobs",
+    "models",
+    "proofs",
+)  # what lies in a home
 _creating = threading.Lock()
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

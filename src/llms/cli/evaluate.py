@@ -14,7 +14,7 @@ from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
 from . import given
 from .leaderboard import failed, show
-from .output import console, dollars, interval, percent, print_json, table
+from .output import console, dollars, interval, percent, print_json, table, told
 
 NUMBERS = ("score", "95 % interval", "n")
 
@@ -218,7 +218,7 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
                 reports.append(event)
                 bar = None
                 continue
-            if event.note and event.note not in said:
+            if event.note and event.note not in said | told:
                 said.add(event.note)
                 err.print(Text(event.note, style="dim"), soft_wrap=True)
             if not event.total:

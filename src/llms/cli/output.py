@@ -50,6 +50,7 @@ def _console(stderr: bool = False) -> Console:
 
 
 _shown: dict[tuple[str, str], Status] = {}
+told: set[str] = set()  # notes of models that were said when these were loaded
 
 
 def say_loading(event: Loading) -> None:
@@ -68,6 +69,9 @@ def say_loading(event: Loading) -> None:
         atexit.unregister(status.stop)
     elif event.stage == "loading" and not event.failed:
         click.echo(f"llms: {event.model} is ready in {event.seconds:.1f} s", err=True)
+    if event.note and event.note not in told:
+        told.add(event.note)
+        err.print(Text(event.note, style="dim"), soft_wrap=True)
 
 
 def percent(value: float) -> str:

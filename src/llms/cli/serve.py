@@ -3,7 +3,6 @@
 import click
 
 from .. import settings
-from .output import console
 
 WEB = ("fastapi", "starlette", "uvicorn")
 
@@ -47,9 +46,6 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
     if not models and not embeddings:
         models = ("smollm2",)
     shelf = Shelf(*open_models(models, embeddings), limits.waiting)
-    for served in shelf.generating.values():
-        if served.model.note:
-            console(stderr=True).print(f"[dim]{served.model.note}[/dim]", soft_wrap=True)
 
     def ready() -> None:
         click.echo(f"ready: {address(bound)}  serving {', '.join([*shelf.generating, *shelf.embedding])}")

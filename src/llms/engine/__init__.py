@@ -1,9 +1,10 @@
 """Scoring and generation over token ids. Knows no text and no benchmark.
 
-Engine    the door: wraps a transformers causal model, probes it, scores and decodes
+Engine    the door: wraps a transformers causal model, or a Llama, scores and decodes
 Scorer    requests -> (index, log-probability) in order of completion; shared prefixes computed once
 Decoder   add, step, abort: many generations at once
-Probe     shows at load time that a model's attention follows a Layout
+Proof     that attention follows a Layout: shown once, on a small twin of the model, and kept
+Llama     Llama-like checkpoints without transformers
 Live      one engine for many callers at once: chat, pages, the server
 Tracer    how likely each token of a text is
 Workers   the same door over several processes

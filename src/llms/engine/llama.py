@@ -92,8 +92,9 @@ def _rotation(config: Mapping[str, Any]) -> tuple[str, float, tuple[float, ...]]
     factors = [rope.get("partial_rotary_factor"), config.get("partial_rotary_factor")]
     if kind not in ROTATIONS or base is None or any(factor not in (None, 1.0) for factor in factors):
         return None
-    numbers = [rope.get(name) for name in ROTATIONS[kind]]
-    return None if None in numbers else (kind, float(base), tuple(map(float, numbers)))
+    if not all(name in rope for name in ROTATIONS[kind]):
+        return None
+    return kind, float(base), tuple(float(rope[name]) for name in ROTATIONS[kind])
 
 
 class Llama(nn.Module):
@@ -223,7 +224,8 @@ class LlamaNetwork(Network):
 
     def __init__(self, model: Llama):
         sizes = model.sizes
-        self.model, self.lean = model, Lean(model)
+        self.model = model
+        self._compute = self.lean = Lean(model)
         self.vocabulary, self.hidden = sizes.vocabulary, sizes.hidden
         self.bytes_per_position = 2 * sizes.layers * sizes.kv_heads * sizes.width * torch.finfo(self.dtype).bits // 8
 
@@ -242,8 +244,8 @@ class LlamaNetwork(Network):
         """It never does."""
 
     def forward(self, tokens, layout, rows) -> Tensor:
-        return self.lean.forward(tokens, layout, None if layout.step is not None else rows)
+        return self._compute.forward(tokens, layout, None if layout.step is not None else rows)
 
     def forward_plain(self, tokens, rows) -> Tensor:
         alone = Layout(tuple(range(len(tokens))), (Tree((Piece(0, len(tokens), 0),)),))
-        return self.lean.forward(tokens, alone, rows, written_out=True)
+        return self._compute.forward(tokens, alone, rows, written_out=True)

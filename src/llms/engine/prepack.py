@@ -89,10 +89,12 @@ def by_columns(model: nn.Module) -> bool:
 
 
 def _join(group: list[Any]) -> None:
-    whole = torch.cat([layer.weight.detach() for layer in group]).t().contiguous()
+    first = group[0].weight
+    whole = first.new_empty(first.shape[1], sum(layer.out_features for layer in group), requires_grad=False)
     group[0].whole = whole
     start = 0
     for layer in group:
+        whole[:, start : start + layer.out_features] = layer.weight.detach().t()
         layer.weight.data = whole.t()[start : start + layer.out_features]
         start += layer.out_features
 

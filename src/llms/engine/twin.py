@@ -16,6 +16,7 @@ VOCABULARY = 512
 LAYERS = 4
 WIDTH = 32  # of a head, where the configuration does not state it apart from the hidden size
 APART = 16  # hidden dimensions a head, where it does
+NARROW = 128  # of what lies within a layer
 MOST_PARAMETERS = 20_000_000
 GAIN = 2.0  # a matrix turns inputs of variance 1 into outputs of variance GAIN ** 2
 
@@ -57,7 +58,7 @@ def _shrunk(config: Any) -> dict[str, Any]:
     stated = values.get("head_dim") is not None
     hidden = heads * (APART if stated else width)
     _put(config, values, "hidden_size", hidden)
-    for names, most in ((INNER, 2 * hidden), (EXPERTS, 4), (CHOSEN, 2), (GROUPS, 1)):
+    for names, most in ((INNER, NARROW), (EXPERTS, 4), (CHOSEN, 2), (GROUPS, 1)):
         for name in names:
             if isinstance(values.get(name), int):
                 values[name] = min(values[name], most)

@@ -7,6 +7,7 @@ import json
 import logging
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ class Build:
         """The model without transformers, its weights mapped from the files; None where only transformers knows how."""
         files, ends = _safetensors(Path(self.folder)), self._stated_ends(config)
         other = self.device != "cpu" or self.adapter or self.quantize not in ("", "int8") or "auto_map" in config
-        if other or not files or not ends:
+        if other or not files or not ends or find_spec("transformers") is None:
             return None
         from safetensors import safe_open
 
@@ -199,7 +200,8 @@ class Build:
             return None
         if not prove_llama(sizes, config).follows:
             return None
-        weights, dtype = {}, getattr(torch, self.dtype)
+        weights: dict[str, Any] = {}
+        dtype = getattr(torch, self.dtype)
         try:
             for path in files:
                 with safe_open(path, framework="pt") as file:

@@ -14,12 +14,13 @@ Stage = Literal["converting", "loading"]
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """`model` is being converted or loaded; done if it has `seconds`, given up if `failed`."""
+    """`model` is being converted or loaded; done if it has `seconds`, given up if `failed`. `note` is the model's."""
 
     stage: Stage
     model: str
     seconds: float | None = None
     failed: bool = False
+    note: str | None = None
 
 
 Listener = Callable[[Loading], None]
@@ -39,8 +40,8 @@ def listen(listener: Listener) -> None:
 
 
 @contextmanager
-def loading(stage: Stage, model: str) -> Iterator[None]:
-    """Say that `model` is being converted or loaded while the context lasts, and how it ended."""
+def loading(stage: Stage, model: str, note: Callable[[], str | None] = lambda: None) -> Iterator[None]:
+    """Say that `model` is being converted or loaded while the context lasts, and how it ended; then ask for its note."""
     started = perf_counter()
     _listener(Loading(stage, model))
     try:
@@ -48,4 +49,4 @@ def loading(stage: Stage, model: str) -> Iterator[None]:
     except BaseException:
         _listener(Loading(stage, model, perf_counter() - started, failed=True))
         raise
-    _listener(Loading(stage, model, perf_counter() - started))
+    _listener(Loading(stage, model, perf_counter() - started, note=note()))

@@ -235,7 +235,7 @@ class LocalModel(OpenModel):
     def engine(self):
         if self._engine is None:
             build = self.build
-            with loading("loading", self.name.text):
+            with loading("loading", self.name.text, lambda: self.note):
                 if self.workers > 1 and self.device == "cpu":
                     from ..engine.workers import Workers
 
@@ -255,7 +255,7 @@ class LocalModel(OpenModel):
                     if self._engine is not None:
                         self._engine.close()
                     build = replace(self.build, single=self.single)
-                    with loading("loading", self.name.text):
+                    with loading("loading", self.name.text, lambda: self.note):
                         self._engine = build()
                 self._live = Live(self._engine)
             return self._live
