@@ -82,7 +82,8 @@ class _Reading(Generic[T]):
 
     async def close(self) -> None:
         if self._asking is not None and not self._asking.done():
-            self._asking.cancel()
+            if not self._asking.cancelling():  # twice would cut short how it keeps what came
+                self._asking.cancel()
             await asyncio.wait({self._asking})
         close = getattr(self._stream, "aclose", None)
         if close is not None:

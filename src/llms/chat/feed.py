@@ -87,13 +87,13 @@ class Feed:
         self._readers.add(reader)
         try:
             while True:
+                woken.clear()  # what comes from here on wakes again
                 last = self.closed
                 while place < self._told:
                     place += 1
                     yield self._log[place - 1]
                 if last:
                     return
-                woken.clear()
                 await woken.wait()
         finally:
             self._readers.discard(reader)

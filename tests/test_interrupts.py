@@ -1,0 +1,201 @@
+"""Ctrl-C at any moment ends what is computed and keeps what came: real processes, real signals."""
+
+import asyncio
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import pytest
+
+import serving
+from endpoint import Endpoint
+from llms import bridge, settings
+from llms.chat.messages import visible
+from llms.store.conversations import Conversations
+from terminal import terminal
+
+WORDS = 60
+
+
+def counted(body) -> str:
+    return " ".join(f"w{n}" for n in range(WORDS))
+
+
+@pytest.fixture
+def server():
+    with Endpoint(counted, raw=False, window=65536, seconds=0.01) as server:
+        yield server
+
+
+def last_word(text: str) -> int:
+    return max((int(n) for n in re.findall(r"\bw(\d+)\b", text)), default=-1)
+
+
+def answers() -> list:
+    """The answers of all stored conversations, in order."""
+    with Conversations(settings.database()) as store:
+        trees = [store.open(one.id) for one in store.all()]
+        found = [node for tree in trees for node in tree.path() if node.role == "assistant"]
+        for node in found:
+            _ = node.message
+    return found
+
+
+def interrupted_talk(server, times: int, seed: int) -> None:
+    moments = random.Random(seed)
+    with terminal("chat", "-m", f"{server.url}#m") as screen:
+        place = screen.wait_for(r"> ")
+        shown = []
+        for number in range(times):
+            screen.type(f"question {number}\n")
+            screen.read(moments.uniform(0.0, 0.9))
+            screen.interrupt()
+            begun = place
+            place = screen.wait_for(r"(stopped; what came is kept|\n)[^>]*> ", place)
+            shown.append(last_word(screen.text[begun:place]))
+        screen.type("/quit\n")
+        assert screen.end() == 0
+        assert "Traceback" not in screen.text
+        assert "Error" not in screen.text
+    stored = answers()
+    assert all(node.state in ("stopped", "complete") for node in stored)
+    assert max((last_word(visible(node.message)) for node in stored), default=-1) >= max(shown)
+    assert sum(seen >= 0 for seen in shown) <= len(stored)
+
+
+def test_a_talk_goes_on_after_every_interrupt(server):
+    interrupted_talk(server, 6, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 7))
+def test_a_talk_goes_on_after_fifty_interrupts(server, seed):
+    interrupted_talk(server, 10, seed)
+
+
+@pytest.mark.parametrize(("seed", "as_json"), [(1, False), (2, True)])
+def test_what_came_of_an_answer_is_kept_when_it_is_interrupted(server, seed, as_json):
+    command = [sys.executable, "-m", "llms", "ask", "-m", f"{server.url}#m", "go on", *(["--json"] if as_json else [])]
+    server.seconds = 0.05
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0
+    )
+    first = b""
+    while b"w1" not in first and (more := process.stdout.read(1)):
+        first += more
+    time.sleep(random.Random(seed).uniform(0.0, 0.5))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    (answer,) = answers()
+    assert answer.state == "stopped"
+    assert 0 <= last_word((first + out).decode()) <= last_word(visible(answer.message)) < WORDS - 1
+
+
+def test_a_second_interrupt_ends_the_command_at_once(server):
+    with terminal("ask", "-m", f"{server.url}#m", "go on") as screen:
+        screen.wait_for("w1 ")
+        screen.interrupt()
+        screen.interrupt()
+        assert screen.end() == 130
+        assert "Traceback" not in screen.text
+    assert [node.state for node in answers()] in (["stopped"], ["streaming"])  # recovered when it is opened next
+
+
+def test_an_interrupted_team_keeps_its_run(server):
+    server.seconds = 8.0  # agents do not stream: this is how long their one answer takes
+    with terminal("agent", "say something", "--team", "single", "-m", f"{server.url}#m") as screen:
+        screen.wait_for(r"single \(single\)")
+        screen.read(0.5)
+        screen.interrupt()
+        assert (screen.end(), "Traceback" in screen.text) == (130, False), screen.text
+    listed = subprocess.run(
+        [sys.executable, "-m", "llms", "agent", "--runs", "--json"], capture_output=True, text=True, check=True
+    )
+    assert [json.loads(line)["state"] for line in listed.stdout.splitlines()] == ["interrupted"]
+
+
+def test_pages_end_while_an_answer_is_written_and_keep_what_came(server):
+    server.seconds = 0.05
+
+    def post(path: str, **body):
+        request = urllib.request.Request(
+            address + path, json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    with terminal("web", "--port", "0", "-m", f"{server.url}#m") as screen:
+        screen.wait_for(r"http://\S+ ")
+        address = re.search(r"http://\S+", screen.text)[0]
+        id = post("/api/conversations")["id"]
+        run = post(f"/api/conversations/{id}/send", text="go on")["run"]
+        told = urllib.request.urlopen(f"{address}/api/runs/{run}/events", timeout=20)
+        seen = ""
+        while "w3" not in seen and (line := told.readline().decode()):
+            seen += line
+        screen.interrupt()
+        seen += told.read().decode()
+        assert '"state": "stopped"' in seen  # the page learns how it ended
+        assert screen.end() in (0, 130)
+        assert "Traceback" not in screen.text
+        assert "ERROR" not in screen.text
+    (answer,) = answers()
+    assert answer.state == "stopped"
+    assert 3 <= last_word(visible(answer.message)) < WORDS - 1
+
+
+def test_a_server_of_models_ends_while_it_answers(tiny, tmp_path):
+    with serving.in_process(f"hf:{tiny}", home=tmp_path) as running:
+        body = {"model": "x", "messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": 400}
+        with urllib.request.urlopen(
+            urllib.request.Request(running.url + "/models", headers={"authorization": f"Bearer {serving.KEY}"})
+        ) as listed:
+            body["model"] = json.load(listed)["data"][0]["id"]
+        headers = {"content-type": "application/json", "authorization": f"Bearer {serving.KEY}"}
+        request = urllib.request.Request(running.url + "/chat/completions", json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as stream:
+            stream.readline()
+            running.process.send_signal(signal.SIGINT)
+            _, err = running.process.communicate(timeout=30)
+        assert "Traceback" not in err
+
+
+def _slow_to_end(log: list[str]):
+    async def stream():
+        try:
+            while True:
+                await asyncio.sleep(0.001)
+                yield 1
+        finally:
+            await asyncio.sleep(0.01)  # as one that stores what came
+            log.append("kept")
+
+    return stream()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_stream_that_is_interrupted_anywhere_is_closed_once_it_has_kept_what_came(seed):
+    log: list[str] = []
+    timer = threading.Timer(
+        random.Random(seed).uniform(0.0, 0.02), signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]
+    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    reading = bridge.iterate(_slow_to_end(log))
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            timer.start()
+            for _ in reading:
+                pass
+            time.sleep(1)
+    finally:
+        reading.close()
+        signal.signal(signal.SIGINT, before)
+    assert log == ["kept"]
