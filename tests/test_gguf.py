@@ -11,14 +11,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from llms import bridge, settings
 from llms.engine.request import Sampling
 from llms.errors import MissingExtra, ModelError, UsageError
 from llms.models import embedded, gguf, llama, llama_library
 from llms.models.default import for_chats
 from llms.models.load import load
 from llms.models.system import Generate
-from llms.store.memory import TeamRuns
 from llms.values import Message
 
 if reason := llama_library.missing():
@@ -229,22 +227,18 @@ def test_where_llama_cpp_cannot_run_the_name_says_why_and_chats_use_the_checkpoi
 
 
 def test_new_chats_and_teams_use_it_and_evaluation_does_not(model, tmp_path, monkeypatch):
-    from llms.workbench.agent import Settings, run
+    from llms.agents.shipped import find
+    from llms.workbench.agent import Settings, with_model
     from llms.workbench.desk import Desk
-    from llms.workbench.system import load as system
 
     monkeypatch.setenv("LLMS_HOME", str(tmp_path))
     assert for_chats() == "gguf:smollm2"
     desk = Desk()
     assert desk.model == "gguf:smollm2"
     desk.close()
-    told = bridge.iterate(run("Say hello.", Settings("single", calls=1)))
-    next(told)
-    told.close()
-    with TeamRuns(settings.database()) as store:
-        assert [one.settings["model"] for one in store.all()] == ["gguf:smollm2"]
-    with system("team:single") as team:
-        assert team.team.models == ("smollm2",)
+    assert with_model(find("single"), Settings("single")).model == "gguf:smollm2"
+    assert with_model(find("single"), Settings("single", "hf:./a")).model == "hf:./a"
+    assert find("single").models == ("smollm2",)  # what is measured as team:single
 
 
 def test_the_structures_are_those_of_this_version():

@@ -176,6 +176,11 @@ def limits_of(team: Team, how: Settings) -> Limits:
     )
 
 
+def with_model(team: Team, how: Settings) -> Settings:
+    """`how` with the model of new chats where neither it nor the team names one; what is stored says it."""
+    return replace(how, model=for_chats()) if how.model is None and team.model == EXACT else how
+
+
 @asynccontextmanager
 async def _open(team: Team, how: Settings, approve: Approve) -> AsyncIterator[tuple[Session, TeamRuns]]:
     """A session and the store; the session is closed in a thread: models at an address close on the event loop, which must not wait for itself."""
@@ -203,8 +208,8 @@ async def run(
         kept = Settings(**{**stored.settings, "files": tuple(stored.settings["files"])})
         resume, how = stored.id, replace(kept, autonomy=how.autonomy)
     team = find(how.team)
-    if resume is None and how.model is None and team.model == EXACT:
-        how = replace(how, model=for_chats())
+    if resume is None:
+        how = with_model(team, how)
     ledger, board, plan, steps = Ledger(limits_of(team, how)), Board(), Plan(), list[StepEnded]()
     before = 0
     async with _open(team, how, approve) as (session, store):
