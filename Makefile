@@ -1,6 +1,7 @@
 # make eval        set up .venv, evaluate the embedded model on the embedded sample, show the leaderboard
 # make test        set up .venv if need be, run every test but the slow ones; prints the 20 slowest
-# make test-all    the slow ones as well
+# make slow        the slow ones: stress, fifty interrupts, pooled random models
+# make test-all    both
 # make check       lint, types, layout
 # make notebooks   run every notebook
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
@@ -11,7 +12,7 @@ DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test test-all proof lint types layout check notebooks sample bench clean
+.PHONY: setup eval test slow test-all proof lint types layout check notebooks sample bench clean
 
 setup: $(READY)
 
@@ -32,8 +33,10 @@ eval: $(READY)
 test: $(READY)
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
-test-all: test
+slow: $(READY)
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m slow
+
+test-all: test slow
 
 proof: $(READY)
 	PYTHONPATH=tests .venv/bin/python tests/adversaries.py 10000
