@@ -5,6 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,22 @@ from llms.models import embedded
 from shared import GOLDEN, ROOT, ROWS, needs_golden, needs_rows
 
 TOKENIZER = ROOT / "data" / "tokenizers" / "smollm2" / "tokenizer.json"
+
+
+def test_of_several_that_start_at_once_one_converts(tmp_path, monkeypatch):
+    conversions = []
+
+    def run(command, **how):
+        conversions.append(command)
+        time.sleep(0.1)
+        Path(command[-1], "config.json").write_text("{}")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(embedded, "installed", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr(embedded.subprocess, "run", run)
+    with ThreadPoolExecutor(5) as pool:
+        folders = set(pool.map(lambda _: embedded.checkpoint(), range(5)))
+    assert (folders, len(conversions)) == ({embedded.folder()}, 1)
 
 
 @pytest.fixture

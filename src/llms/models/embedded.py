@@ -52,14 +52,22 @@ def folder() -> Path:
 def checkpoint() -> Path:
     """The converted checkpoint's folder; converts on first use (some 15 seconds, 540 MB).
 
-    Raises ModelError with the command to run if the package is missing or the conversion fails.
+    Of several processes one converts and the others wait. Raises ModelError with the command to run if the package is missing
+    or the conversion fails.
     """
     target = folder()
     if (target / "config.json").is_file():
         return target
+    from huggingface_hub.utils import WeakFileLock
+
     source = installed()
     settings.private_directory(settings.home())
     target.parent.mkdir(exist_ok=True)
+    with WeakFileLock(target.parent / f".{target.name}.lock"):
+        return target if (target / "config.json").is_file() else _converted(source, target)
+
+
+def _converted(source: Path, target: Path) -> Path:
     if (free := shutil.disk_usage(target.parent).free) < SIZE:
         raise ModelError(
             f"the embedded model needs {SIZE >> 20} MB in {target.parent}; {free >> 20} MB are free. "

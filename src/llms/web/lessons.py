@@ -88,7 +88,19 @@ async def stateless(request: Request) -> HTMLResponse:
 
 @router.post("/api/stateless")
 async def ask(request: Request, body: Who) -> dict[str, Any]:
-    return await request.app.state.desk.stateless(body.model, body.name)
+    asked = await request.app.state.desk.stateless(body.model, body.name)
+    return {"calls": [_call(one) for one in asked]}
+
+
+def _call(one: stateless_verb.Request) -> dict[str, Any]:
+    return {
+        "title": f"{one.name}: {one.what}",
+        "payload": "\n".join(f"{message.role}: {message.content}" for message in one.sent),
+        "tokens": one.prompt_tokens,
+        "answer": one.answer,
+        "holds_name": one.knows,
+        "as_expected": one.knows == (one.name != "B"),
+    }
 
 
 @router.get("/leaderboard", response_class=HTMLResponse)

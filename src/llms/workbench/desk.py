@@ -393,22 +393,9 @@ class Desk:
     async def next_tokens(self, model: str, text: str, top: int) -> list[Any]:
         return await self._slowly(lambda: self._model(model).next_tokens(text, top))
 
-    async def stateless(self, model: str, name: str) -> dict[str, Any]:
-        """The three requests of the lesson, as JSON values."""
-        found = await self._slowly(lambda: list(stateless.lesson(self._model(model), name)))
-        return {
-            "calls": [
-                {
-                    "title": f"{one.name}: {one.what}",
-                    "payload": "\n".join(f"{message.role}: {message.content}" for message in one.sent),
-                    "tokens": one.prompt_tokens,
-                    "answer": one.answer,
-                    "holds_name": one.knows,
-                    "as_expected": one.knows == (one.name != "B"),
-                }
-                for one in found
-            ]
-        }
+    async def stateless(self, model: str, name: str) -> list[stateless.Request]:
+        """The three requests of the lesson."""
+        return await self._slowly(lambda: list(stateless.lesson(self._model(model), name)))
 
     async def begin_team(self, goal: str, how: agents.Settings) -> str:
         """The id of a team's run, which goes on by itself."""
