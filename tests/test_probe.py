@@ -9,12 +9,16 @@ from endpoint import Endpoint
 from llms import settings
 from llms.cli.models_show import show
 from llms.errors import ModelError, UsageError
+from llms.models import dialect
+from llms.models.load import load
+from llms.models.system import Generate
 from llms.store.endpoints import Endpoints
+from llms.values import Message
 from llms.workbench import probe as verbs
 
 CHECKS = {
     "listed", "stream", "usage_in_stream", "window", "cancel", "system_role", "image", "tools", "forced_tool", "json_schema",
-    "logprobs", "echo", "seed", "unknown_parameter", "price",
+    "logprobs", "echo", "seed", "unknown_parameter", "limit", "refused", "price",
 }  # fmt: skip
 
 
@@ -54,6 +58,7 @@ def test_a_server_that_does_all_is_found_to_and_remembered():
     assert set(got) == CHECKS
     assert got.pop("window") == "2048"
     assert got.pop("unknown_parameter") == "no"
+    assert (got.pop("limit"), got.pop("refused")) == ("max_tokens", "none")
     assert {check for check, value in got.items() if value != "yes"} == set(), found.facts
     assert found.window == 2048
     assert found.price_in == 0
@@ -121,3 +126,19 @@ def test_the_command_asks_before_it_costs_money_and_shows_no_key(monkeypatch):
     assert key not in before + asked.output + after
     with Endpoints(settings.database()) as store:
         assert key not in str(list(store.read("SELECT * FROM endpoints")))
+
+
+def test_what_a_probe_found_the_server_to_refuse_is_not_sent_by_the_next_process():
+    with Endpoint(able, refuses=("max_tokens", "stream_options")) as server:
+        name = f"{server.url}#m"
+        assert (
+            facts(verbs.probe(name)).items() >= {"limit": "max_completion_tokens", "refused": "stream_options"}.items()
+        )
+        dialect.forget()  # as a new process has
+        asked = len(server.posts)
+        with verbs.recall(load(name)) as model:
+            assert [delta.finish for delta in model.stream(Generate((Message("user", "hello"),)))][-1] == "stop"
+        assert len(server.posts) == asked + 1
+        dialect.forget()
+        with verbs.recall(load(f"{server.url}#another")) as other:  # of another model nothing is known
+            assert other.dialect.limit == "max_tokens"

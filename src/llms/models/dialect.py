@@ -1,7 +1,7 @@
 """What one server takes of OpenAI's protocol: learnt from its refusals, remembered for its model, and said."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -33,6 +33,11 @@ class Dialect:
         if "messages" in kept:
             kept = {self.limit if name in LIMITS else name: value for name, value in kept.items()}
         return kept
+
+    def learn(self, limit: str, refused: Iterable[str]) -> None:
+        """Take over what was found out earlier; words that are no longer known are left alone."""
+        self.limit = limit if limit in LIMITS else self.limit
+        self.refused |= set(refused) & set(OPTIONAL)
 
     def after(self, error: StatusError, sent: Mapping[str, Any]) -> "Dialect | None":
         """What to try after a refusal of what was `sent`; None if the refusal is about something else."""

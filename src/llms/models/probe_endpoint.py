@@ -22,7 +22,7 @@ from .faults import EndpointError, StatusError
 from .received import piece
 from .wire import Exchange
 
-YES, NO, UNKNOWN = "yes", "no", "unknown"
+YES, NO, UNKNOWN, NONE = "yes", "no", "unknown", "none"
 TOOL = {
     "type": "function",
     "function": {
@@ -43,7 +43,7 @@ NEEDLE = "QX7-4410"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`value` is yes, no, unknown, or a number of tokens; `detail` what was seen."""
+    """`value` is yes, no, unknown, a number of tokens, or words of the protocol; `detail` what was seen."""
 
     value: str
     detail: str = ""
@@ -98,6 +98,8 @@ async def probe(model: ApiModel) -> dict[str, Fact]:
             facts[name] = Fact(UNKNOWN, model.fault(error).reason)
         if name == "stream":
             facts["usage_in_stream"] = await _usage(ask)
+    facts["limit"] = Fact(model.dialect.limit, "the name of the limit of new tokens")
+    facts["refused"] = Fact(", ".join(sorted(model.dialect.refused)) or NONE, "parameters that are left out")
     price = model.price(Usage(1_000_000, 0)), model.price(Usage(0, 1_000_000))
     known = None not in price
     facts["price"] = Fact(YES, f"${price[0]} and ${price[1]} per million tokens in and out") if known else Fact(UNKNOWN)

@@ -31,6 +31,7 @@ from ..sandbox import Sandbox
 from ..store.memory import TeamRuns
 from ..store.table import identifier, read_table
 from .memory import open_memory, recalled, used
+from .probe import recall
 
 AUTONOMY = ("propose", "ask-always", "ask", "approved")  # levels 0 to 3
 
@@ -89,7 +90,7 @@ class Session:
     def model(self, name: str) -> Model:
         """The model of that name, loaded once for all roles."""
         if name not in self._models:
-            self._models[name] = self._stack.enter_context(load(name))
+            self._models[name] = self._stack.enter_context(recall(load(name)))
         return self._models[name]
 
     def worker(self, role: Role) -> Worker:

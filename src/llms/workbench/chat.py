@@ -45,6 +45,7 @@ from ..values import Usage
 from .attachments import Attachment, attach
 from .counting import counter, window_for
 from .memory import open_memory, recalled, used
+from .probe import recall
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
 REMOTE_TOGETHER = 4
@@ -99,7 +100,7 @@ class Chat:
             named = about.model if about else ""
             if model is None and not named:
                 raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
-            self.model = model if isinstance(model, Model) else load(model or named, chat=True)
+            self.model = model if isinstance(model, Model) else recall(load(model or named, chat=True))
         except BaseException:
             if self._own_store:
                 self.store.close()

@@ -9,6 +9,7 @@ from .. import settings
 from ..errors import UsageError
 from ..models.api import ApiModel
 from ..models.load import load
+from ..models.system import Model
 from ..store.endpoints import Endpoints
 from ..values import Usage
 
@@ -81,3 +82,14 @@ def probe(name: str) -> Shown:
     with Endpoints(settings.database()) as store:
         store.save(name, {check: (fact.value, fact.detail) for check, fact in facts.items()})
     return show(name)
+
+
+def recall(model: Model) -> Model:
+    """`model`, told what the last probe found its server to take and to refuse."""
+    if isinstance(model, ApiModel) and settings.database().is_file():
+        with Endpoints(settings.database()) as store:
+            found = store.find(model.name.text)
+        if found and {"limit", "refused"} <= found.facts.keys():
+            refused = found.facts["refused"][0]
+            model.dialect.learn(found.facts["limit"][0], () if refused == "none" else refused.split(", "))
+    return model
