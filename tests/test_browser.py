@@ -166,6 +166,7 @@ def test_a_tool_that_acts_waits_for_a_person_who_may_change_what_it_does(page):
         ask(page, "run something")
         page.wait_for_selector("[data-approval]")
         assert sum("messages" in body for _, body in endpoint.posts) == 1  # nothing goes on before a person has decided
+        assert "runs code" in page.inner_text("[data-approval] h3")
         page.fill("[data-approval] textarea", json.dumps({"code": "print(6 * 9)"}))
         page.click("[data-approval] button:has-text('Run once')")
         page.wait_for_selector("article.assistant .body:has-text('It printed')")

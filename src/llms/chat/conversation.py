@@ -131,6 +131,13 @@ class Conversation:
             )
         return self._with(message, self.leaf, author, state, None, id)
 
+    def so_far(self) -> "Conversation":
+        """With what is still being written taken as it is, to look at or to count; it is not to be stored."""
+        if self.leaf is None or self.nodes[self.leaf].state in FINAL:
+            return self
+        node = replace(self.nodes[self.leaf], state="stopped")
+        return replace(self, nodes=MappingProxyType({**self.nodes, node.id: node}))
+
     def edit(self, id: str, message: ModelMessage, author: str = "user") -> "Conversation":
         """With `message` beside node `id`, as the new active leaf. Raises UsageError if it would change the role."""
         old = self.node(id)

@@ -222,7 +222,7 @@ class Chat:
 
     def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> Fitted:
         """What sending `text` would send, and what it would leave out; nothing is sent or stored."""
-        talk = self.conversation
+        talk = self.conversation.so_far()
         if text is not None:
             talk = talk.append(user(text, attach(attachments)), "user")
         setup, past = self.setup(told=self.recalled(text)), self._past()
