@@ -11,6 +11,8 @@ from .toolcalls import CLOSE, OPEN, schema
 class Grammars:
     """Makes constraints for one tokenizer (a fast one of transformers'), which is read once, in about a second."""
 
+    _vocabulary: Any = None
+
     def __init__(self, tokenizer: Any, vocabulary: int, end: frozenset[int]):
         try:
             import llguidance.hf
