@@ -28,7 +28,7 @@ class Grammars:
         grammars = cls.__new__(cls)
         grammars._vocabulary = vocabulary  # llguidance holds its address only
         grammars._read(
-            LLTokenizer.from_llamacpp(
+            LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]  # missing in its stubs
                 tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],
                 vocab_ptr=vocabulary.pointer,
                 tokenize_fptr=vocabulary.tokenize_address,
