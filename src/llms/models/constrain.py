@@ -11,6 +11,8 @@ from .toolcalls import CLOSE, OPEN, schema
 class Grammars:
     """Makes constraints for one tokenizer (a fast one of transformers'), which is read once, in about a second."""
 
+    _vocabulary: Any = None
+
     def __init__(self, tokenizer: Any, vocabulary: int, end: frozenset[int]):
         try:
             import llguidance.hf
@@ -26,7 +28,7 @@ class Grammars:
         grammars = cls.__new__(cls)
         grammars._vocabulary = vocabulary  # llguidance holds its address only
         grammars._read(
-            LLTokenizer.from_llamacpp(
+            LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]  # missing in its stubs
                 tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],
                 vocab_ptr=vocabulary.pointer,
                 tokenize_fptr=vocabulary.tokenize_address,
