@@ -1,6 +1,7 @@
 """Ctrl-C at any moment ends what is computed and keeps what came: real processes, real signals."""
 
 import asyncio
+import json
 import random
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -104,6 +106,49 @@ def test_a_second_interrupt_ends_the_command_at_once(server):
         assert screen.end() == 130
         assert "Traceback" not in screen.text
     assert [node.state for node in answers()] in (["stopped"], ["streaming"])  # recovered when it is opened next
+
+
+def test_an_interrupted_team_keeps_its_run(server):
+    server.seconds = 8.0  # agents do not stream: this is how long their one answer takes
+    with terminal("agent", "say something", "--team", "single", "-m", f"{server.url}#m") as screen:
+        screen.wait_for(r"single \(single\)")
+        screen.read(0.5)
+        screen.interrupt()
+        assert (screen.end(), "Traceback" in screen.text) == (130, False), screen.text
+    listed = subprocess.run(
+        [sys.executable, "-m", "llms", "agent", "--runs", "--json"], capture_output=True, text=True, check=True
+    )
+    assert [json.loads(line)["state"] for line in listed.stdout.splitlines()] == ["interrupted"]
+
+
+def test_pages_end_while_an_answer_is_written_and_keep_what_came(server):
+    server.seconds = 0.05
+
+    def post(path: str, **body):
+        request = urllib.request.Request(
+            address + path, json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    with terminal("web", "--port", "0", "-m", f"{server.url}#m") as screen:
+        screen.wait_for(r"http://\S+ ")
+        address = re.search(r"http://\S+", screen.text)[0]
+        id = post("/api/conversations")["id"]
+        run = post(f"/api/conversations/{id}/send", text="go on")["run"]
+        told = urllib.request.urlopen(f"{address}/api/runs/{run}/events", timeout=20)
+        seen = ""
+        while "w3" not in seen and (line := told.readline().decode()):
+            seen += line
+        screen.interrupt()
+        seen += told.read().decode()
+        assert '"state": "stopped"' in seen  # the page learns how it ended
+        assert screen.end() in (0, 130)
+        assert "Traceback" not in screen.text
+        assert "ERROR" not in screen.text
+    (answer,) = answers()
+    assert answer.state == "stopped"
+    assert 3 <= last_word(visible(answer.message)) < WORDS - 1
 
 
 def _slow_to_end(log: list[str]):
