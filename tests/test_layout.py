@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "llms"
 ORDER = (
-    ("errors", "settings", "values", "bridge"),
+    ("errors", "settings", "values", "bridge", "lazy"),
     ("tokens", "sandbox", "scoring", "statistics", "data"),
     ("engine",),
     ("models",),
@@ -98,6 +98,12 @@ def test_only_settings_reads_the_environment():
             if "os.environ" in text:  # handed on to a child process, not read
                 assert "**os.environ" in text, path
                 assert text.count("os.environ") == text.count("**os.environ"), path
+
+
+def test_nothing_computes_under_a_lock_that_all_instances_share():
+    for path in FILES:
+        if "cached_property" in path.read_text(encoding="utf-8"):
+            assert path.name == "lazy.py", f"{path}: use llms.lazy, whose lock is the instance's own"
 
 
 def test_no_file_has_a_name_that_says_nothing():

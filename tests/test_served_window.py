@@ -117,3 +117,46 @@ def test_windows_that_were_learned_from_caps_are_dropped_when_the_store_is_opene
             db.execute("INSERT INTO windows VALUES ('m', 20, 1.25, 7)")
     with Conversations(path) as store:
         assert chat_runs.served(store, "m") == Served(None, None, Calibration(1.25, 7))
+
+
+SERVED = 1024  # what the server really takes, of the 8192 that it states
+PROSE = "The ferry to the island leaves at noon when the weather allows it, and returns before dark. "
+
+
+def cut_at(served: int, bytes_per_token: float):
+    """A server that drops what is too long without a word, and reports what is left."""
+
+    def answer(body):
+        text = "".join(message["content"] for message in body["messages"])
+        return "yes", 1, "stop", min(served, max(1, round(len(text) / bytes_per_token)))
+
+    return answer
+
+
+def notices(chat, text: str) -> list[str]:
+    return [event.code for event in chat.send(text) if isinstance(event, told.Notice)]
+
+
+def test_a_conversation_that_a_server_cut_without_a_word_is_marked_and_fits_from_then_on():
+    with (
+        Endpoint(cut_at(SERVED, 4.5), raw=False, window=8192) as server,
+        Chat(f"{server.url}#m", ephemeral=True) as chat,
+    ):
+        assert notices(chat, "hello") == []
+        assert not chat.path[-1].message.metadata
+        assert notices(chat, PROSE * 90) == ["server_truncated"]
+        assert chat.path[-1].message.metadata["server_truncated"]["read"] == SERVED
+        assert chat.setup().window.tokens == SERVED + 1
+        assert notices(chat, "and now?") == []  # what is sent fits the window that it has shown
+        assert len(sent(server)) < SERVED * 4.5
+
+
+@pytest.mark.parametrize("bytes_per_token", [2.0, 3.3, 4.5, 5.5, 6.5])
+def test_a_server_that_counts_less_than_we_do_is_not_taken_to_cut(bytes_per_token):
+    with (
+        Endpoint(cut_at(99_999, bytes_per_token), raw=False, window=8192) as server,
+        Chat(f"{server.url}#m", ephemeral=True) as chat,
+    ):
+        texts = ["hello", PROSE * 60, "1234567890 " * 40, "-" * 9000, PROSE * 60]
+        assert [code for text in texts for code in notices(chat, text)] == []
+        assert chat.setup().window.tokens == 8192

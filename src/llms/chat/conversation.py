@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
 from pydantic_ai.messages import ModelMessage
 
 from ..errors import UnknownName, UsageError
+from ..lazy import lazy
 from .graphemes import cut_before
 from .messages import Role, digest, role_of, visible
 
@@ -77,7 +77,7 @@ class Conversation:
     leaf: str | None = None
     origin: tuple[str, str] | None = None
 
-    @cached_property
+    @lazy
     def _children(self) -> Mapping[str | None, tuple[str, ...]]:
         found: dict[str | None, list[str]] = {}
         for node in self.nodes.values():
@@ -187,7 +187,7 @@ class Conversation:
         node = replace(self.nodes[id], used=self._clock + 1)
         return replace(self, nodes=MappingProxyType({**self.nodes, id: node}), leaf=id)
 
-    @cached_property
+    @lazy
     def _clock(self) -> int:
         return max((node.used for node in self.nodes.values()), default=0)
 

@@ -20,6 +20,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.usage import RequestUsage
 
+from ..tokens.count import impossible
 from .branch import Branch
 from .conversation import Node, State, new_id
 from .events import (
@@ -35,7 +36,7 @@ from .events import (
 )
 from .fitted import Fitted
 from .journal import CallRecord
-from .messages import arguments, visible, with_parts
+from .messages import arguments, index, visible, with_parts
 from .served import Answered, named_limit
 from .setup import Setup
 from .window import estimate_text
@@ -142,15 +143,31 @@ class Requesting:
         assert self.call is not None
         call, self.call = self.call, None
         self._feed.settle()
+        answer = self._answered(call, message) if call.fitted is not None and error is None else None
+        if answer is not None and self._setup.served.truncated(answer):
+            mark = {"server_truncated": {"sent": answer.counted, "read": answer.read}}
+            message = replace(message, metadata={**(message.metadata or {}), **mark})
         if call.prefix:
             message = replace(message, metadata={**(message.metadata or {}), "continued": "by instruction"})
         node = self._branch.finish(call.node.id, message, state)
         self.length += len(visible(message)) - len(call.prefix)
         if call.fitted is not None:
-            self._account(call, call.fitted, message, error)
+            self._account(call, call.fitted, message, answer, error)
         self._branch.committed(node)
 
-    def _account(self, call: Call, fitted: Fitted, message: ModelResponse, error: str | None) -> None:
+    def _answered(self, call: Call, message: ModelResponse) -> Answered | None:
+        """What an answer shows of the server; None where it counts nothing."""
+        assert call.fitted is not None
+        report, used = call.fitted.report, message.usage
+        if not used.has_values():
+            return None
+        sent = (part.text for one in call.fitted.payload.messages for part in index(one) if part.kind == "text")
+        partly, cut = impossible(used.input_tokens, sent), message.finish_reason == "length"
+        return Answered(report.count, report.grade, used.input_tokens, used.output_tokens, report.reserve, cut, partly)
+
+    def _account(
+        self, call: Call, fitted: Fitted, message: ModelResponse, answer: Answered | None, error: str | None
+    ) -> None:
         setup, report = self._setup, fitted.report
         reported = message.usage.has_values()
         own = RequestUsage(input_tokens=report.count, output_tokens=estimate_text(call.text + call.thought))
@@ -166,11 +183,8 @@ class Requesting:
             seconds=time.monotonic() - call.sent, finish=message.finish_reason or "", cost=setup.cost(used), error=error,
         )  # fmt: skip
         self.tell(record)
-        if reported and error is None:
-            cut = message.finish_reason == "length"
-            self._compare(
-                Answered(report.count, report.grade, used.input_tokens, used.output_tokens, report.reserve, cut)
-            )
+        if answer is not None:
+            self._compare(answer)
         elif error is not None and (limit := named_limit(error)) is not None and limit < setup.window.tokens:
             self._learn(limit)
             text = f"the server takes {limit} tokens, which is its window from now on; send again to fit it"

@@ -20,7 +20,8 @@ _LIMITS = (
 @dataclass(frozen=True, slots=True)
 class Answered:
     """One answer: our `counted` tokens of its prompt (with `grade`), what the server `read` and `wrote`, and whether
-    it was `cut` by a limit of its own, below the `reserve` that was asked for."""
+    it was `cut` by a limit of its own, below the `reserve` that was asked for. `partly`: no vocabulary has so few tokens
+    as it read for the text that was sent, whoever counts."""
 
     counted: int
     grade: Grade
@@ -28,6 +29,7 @@ class Answered:
     wrote: int
     reserve: int
     cut: bool = False
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Served:
 
     def truncated(self, answer: Answered) -> bool:
         """Whether the server left out a part of what was sent."""
-        return was_truncated(answer.read, answer.counted, answer.grade, self.calibration.samples)
+        return answer.partly or was_truncated(answer.read, answer.counted, answer.grade, self.calibration.samples)
 
     def after(self, answer: Answered) -> "Served":
         """With one more answer."""

@@ -12,11 +12,12 @@ was open before it. A Layout says, without building a (T, T) mask, what each tok
 """
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from ..lazy import lazy
 
 # Subtrees up to this many tokens are attended to in one call under a mask; larger ones are split at their
 # branch points, without a mask. Measured in benchmarks/LOG.md.
@@ -124,11 +125,11 @@ class Tree:
     def end(self) -> int:
         return self.pieces[-1].end
 
-    @cached_property
+    @lazy
     def positions(self) -> Tensor:
         return torch.cat([torch.arange(p.position, p.position + p.end - p.start) for p in self.pieces])
 
-    @cached_property
+    @lazy
     def visible(self) -> Tensor:
         """(n, n) bool: row i sees column j, an ancestor of i or i itself."""
         return _visible(self.pieces)
@@ -152,15 +153,15 @@ class Step:
     groups: tuple[Group, ...] = ()
     _masks: dict = field(default_factory=dict)
 
-    @cached_property
+    @lazy
     def places(self) -> list[int]:
         return self.own.tolist()
 
-    @cached_property
+    @lazy
     def longest(self) -> int:
         return max(self.places) + 1
 
-    @cached_property
+    @lazy
     def rows(self) -> Tensor:
         return torch.arange(len(self.places), device=self.own.device)
 
@@ -246,7 +247,7 @@ class Layout:
     step: Step | None = None
     _masks: dict = field(default_factory=dict)
 
-    @cached_property
+    @lazy
     def spans_and_crosses(self) -> tuple[list[Span], list[Cross]]:
         spans: list[Span] = []
         crosses: list[Cross] = []

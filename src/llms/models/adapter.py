@@ -3,12 +3,12 @@
 import json
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtra, ModelError, UnsafeCheckpoint
+from ..lazy import lazy
 from .checkpoint import first_line
 from .digest import digest_files
 
@@ -21,7 +21,7 @@ class Adapter:
 
     folder: Path
 
-    @cached_property
+    @lazy
     def config(self) -> dict[str, Any]:
         try:
             return json.loads((self.folder / CONFIG).read_text(encoding="utf-8"))

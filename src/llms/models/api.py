@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ModelError, UsageError
+from ..lazy import lazy
 from .endpoints import Endpoint, endpoint
 from .name import Name
 from .patience import Patience
@@ -49,7 +49,7 @@ class ApiModel(Model):
 
         return Identity(self.name.text, f"{self.endpoint.base_url}#{self.name.model}", template="of the endpoint")
 
-    @cached_property
+    @lazy
     def capabilities(self) -> Capabilities:
         """Known of named endpoints; one that is named by its URL is asked. Raises ModelError if it does not answer."""
         window, scores, raw = self.price_row.window, False, self.endpoint.raw
@@ -66,7 +66,7 @@ class ApiModel(Model):
         _ = self.connection
         return run(window(self)) or ASSUMED_WINDOW
 
-    @cached_property
+    @lazy
     def contact(self) -> Contact:
         """What the server says of itself, asked once."""
         from ..bridge import run
@@ -75,7 +75,7 @@ class ApiModel(Model):
         _ = self.connection  # imported here rather than while the event loop waits
         return run(first_contact(self))
 
-    @cached_property
+    @lazy
     def price_row(self):
         from .prices import Price
 
@@ -94,13 +94,13 @@ class ApiModel(Model):
     def price(self, usage: Usage):
         return self.price_row.of(usage)
 
-    @cached_property
+    @lazy
     def wire(self):
         from .wire import Wire
 
         return Wire(self.patience, lambda usage: self.price(usage), lambda: self.ledger)
 
-    @cached_property
+    @lazy
     def connection(self) -> Connection:
         """Raises MissingKey."""
         from .connection import Connection

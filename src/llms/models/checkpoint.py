@@ -6,12 +6,12 @@ Nothing here loads weights but `build`, which runs where the engine runs.
 import json
 import logging
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtra, ModelError, UnsafeCheckpoint
+from ..lazy import lazy
 from . import hub
 from .digest import digest_files
 
@@ -26,7 +26,7 @@ class Checkpoint:
     folder: Path
     allow: frozenset[str] = frozenset()
 
-    @cached_property
+    @lazy
     def config(self) -> dict[str, Any]:
         return _json(self.folder / "config.json")
 
@@ -34,12 +34,12 @@ class Checkpoint:
     def text_config(self) -> dict[str, Any]:
         return self.config.get("text_config") or self.config
 
-    @cached_property
+    @lazy
     def tokenizer_config(self) -> dict[str, Any]:
         path = self.folder / "tokenizer_config.json"
         return _json(path) if path.is_file() else {}
 
-    @cached_property
+    @lazy
     def weight_files(self) -> list[str]:
         names = sorted(file.name for file in self.folder.iterdir())
         return [n for n in names if n.endswith(".safetensors")] or [n for n in names if n.endswith(PICKLED)]

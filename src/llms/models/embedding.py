@@ -8,11 +8,11 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import ContextOverflow, MissingExtra, ModelError, UsageError
+from ..lazy import lazy
 from .checkpoint import Checkpoint, find
 from .loading import loading
 from .name import Name, parse
@@ -70,7 +70,7 @@ class EmbeddingModel:
     def _vocabulary(self) -> int:
         return self.checkpoint.text_config["vocab_size"]
 
-    @cached_property
+    @lazy
     def _tokenizer(self) -> Any:
         try:
             from transformers import AutoTokenizer
@@ -80,7 +80,7 @@ class EmbeddingModel:
             str(self.checkpoint.folder), trust_remote_code="remote-code" in self.checkpoint.allow
         )
 
-    @cached_property
+    @lazy
     def _network(self) -> Any:
         with loading("loading", self.name.text):
             return self._load()

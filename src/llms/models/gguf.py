@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -17,6 +16,7 @@ from typing import Any
 
 from ..engine.request import DecodeRequest, Event, Finish, Sampling
 from ..errors import ContextOverflow, ModelError, NotNumbers, UsageError
+from ..lazy import lazy
 from ..tokens.pair import Pair, encode_pairs
 from ..tokens.stop import StopText, cut_at_stop
 from ..values import Completion, Delta, Failure, Identity, LogLikelihood
@@ -72,14 +72,14 @@ class GgufModel(OpenModel):
         self._idle: list[Context] = []  # the most recent last
         self._lock = threading.Lock()
 
-    @cached_property
+    @lazy
     def tokenizer(self) -> Vocabulary:
         if self._chat:
             self.prepare()
         with self._lock:
             return Vocabulary(self.path, self._weights)
 
-    @cached_property
+    @lazy
     def device(self) -> str:
         """As named; else the GPU where this build of llama.cpp can use one."""
         able = llama_library.library().llama_supports_gpu_offload()
@@ -91,7 +91,7 @@ class GgufModel(OpenModel):
             )
         return stated or ("cuda" if able else "cpu")
 
-    @cached_property
+    @lazy
     def identity(self) -> Identity:
         return Identity(
             name=self.name.text,
@@ -242,7 +242,7 @@ class GgufModel(OpenModel):
                 if finish:
                     return
 
-    @cached_property
+    @lazy
     def grammars(self) -> Any:
         from .constrain import Grammars
 

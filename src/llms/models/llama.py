@@ -10,7 +10,6 @@ import ctypes
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from ..engine.request import Sampling
 from ..errors import ModelError
+from ..lazy import lazy
 from ..tokens.views import Piece, of_bytes
 from .llama_library import complaints, library
 
@@ -62,7 +62,7 @@ class Vocabulary:
         self.pointer = self._lib.llama_model_get_vocab(self._model)
         self.size: int = self._lib.llama_vocab_n_tokens(self.pointer)
 
-    @cached_property
+    @lazy
     def metadata(self) -> dict[str, str]:
         count = self._lib.llama_model_meta_count(self._model)
         key, value = self._lib.llama_model_meta_key_by_index, self._lib.llama_model_meta_val_str_by_index
@@ -107,7 +107,7 @@ class Vocabulary:
     def start_text(self) -> str:
         return self.with_special([self.start])
 
-    @cached_property
+    @lazy
     def ends(self) -> frozenset[int]:
         """Tokens that end an answer."""
         return frozenset(id for id in range(self.size) if self._lib.llama_vocab_is_eog(self.pointer, id))

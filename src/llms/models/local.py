@@ -4,12 +4,12 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..engine.request import DecodeRequest, Event
 from ..errors import ContextOverflow, MissingExtra, ModelError, NotNumbers
+from ..lazy import lazy
 from ..tokens.json_tokenizer import JsonTokenizer, open_tokenizer, spread
 from ..tokens.pair import Pair, encode_pairs, encode_texts
 from ..tokens.stop import StopText, cut_at_stop
@@ -37,7 +37,7 @@ class CheckpointTokenizer:
     def __init__(self, folder: str, remote_code: bool = False):
         self._folder, self._remote_code = folder, remote_code
 
-    @cached_property
+    @lazy
     def _tokenizer(self) -> Any:
         try:
             from transformers import AutoTokenizer
@@ -119,14 +119,14 @@ class LocalModel(OpenModel):
         self._live: Any = None
         self._lock = threading.Lock()
 
-    @cached_property
+    @lazy
     def tokenizer(self) -> JsonTokenizer | CheckpointTokenizer:
         """Read from its file alone where that says all, else by transformers."""
         folder, config = self.checkpoint.folder, self.checkpoint.config
         light = open_tokenizer(folder, str(config.get("model_type")), self.checkpoint.tokenizer_config)
         return light or CheckpointTokenizer(str(folder), "remote-code" in self.checkpoint.allow)
 
-    @cached_property
+    @lazy
     def dtype(self) -> str:
         """As named; else float32 on a processor, for chat what it does best, and the checkpoint's own on a GPU."""
         stated = self.name.options.get("dtype")
@@ -155,7 +155,7 @@ class LocalModel(OpenModel):
                 "that these were made of, with adapter= and quantize="
             )
 
-    @cached_property
+    @lazy
     def device(self) -> str:
         """As named; else the GPU when there is one. Raises ModelError if it is named and not there."""
         stated = self.name.options.get("device")
@@ -174,7 +174,7 @@ class LocalModel(OpenModel):
             raise ModelError(f"{self.name.text} asks for the GPU {number}; PyTorch {what} here. Leave device= out")
         return "cpu"
 
-    @cached_property
+    @lazy
     def identity(self) -> Identity:
         return Identity(
             name=self.name.text,
@@ -209,7 +209,7 @@ class LocalModel(OpenModel):
         why = verdict.error if isinstance(verdict.error, str) else f"off by {verdict.error:.2g} nats a token"
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({why}); using plain batches"
 
-    @cached_property
+    @lazy
     def why_not_numbers(self) -> str:
         """What to say where it computes NaN; reads the weights anew to know."""
         files = [self.checkpoint.folder / name for name in self.checkpoint.weight_files]
@@ -371,7 +371,7 @@ class LocalModel(OpenModel):
         ends = self.ends | {self.tokenizer.start}
         return Reply(request, prompt, self.tokenizer, ends, self.constraint(request))
 
-    @cached_property
+    @lazy
     def grammars(self) -> Any:
         from .constrain import Grammars
 

@@ -1,9 +1,9 @@
 """Prices and context windows of models behind endpoints, from genai-prices' offline table. Unknown is None, never 0."""
 
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
+from ..lazy import lazy
 from ..values import Usage
 from .endpoints import Endpoint
 
@@ -16,7 +16,7 @@ class Price:
     def __init__(self, endpoint: Endpoint, model: str):
         self.endpoint, self.model = endpoint, model
 
-    @cached_property
+    @lazy
     def _row(self) -> Any:
         """(provider, model) of the table; None if it has no such model."""
         from genai_prices.data_snapshot import get_snapshot

@@ -6,12 +6,11 @@ from math import isfinite
 from typing import Any
 
 from ..errors import ModelError
+from ..tokens.count import fewest, impossible
 from ..tokens.stop import cut_at_stop
 from ..values import Completion, Failure, Finish, LogLikelihood, Message, TokenChance, Usage
 from . import faults
 
-LEAST_WINDOW = 512  # tokens that servers are set up with at least
-BYTES_AT_MOST = 7  # of a token, on average over a prompt
 REASONING = ("reasoning_content", "reasoning")  # fields of a message that hold its reasoning
 LENGTH = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "incomplete")
 REFUSED = ("content_filter", "safety", "refusal", "prohibited_content", "blocklist", "recitation", "spii", "guardrail")
@@ -103,14 +102,13 @@ def completion(data: Any, stop: tuple[str, ...], usage: Usage, seconds: float) -
 def cut(prompt: str | Sequence[Message], usage: Usage) -> str:
     """What to say where a server read fewer tokens than a prompt can be, and so cut it without a word; else empty.
 
-    Servers on one's own machines do that. No text takes fewer tokens than one for BYTES_AT_MOST, but for runs of blanks.
+    Servers on one's own machines do that.
     """
     texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
-    fewest = sum(len(" ".join(text.split()).encode()) for text in texts) // BYTES_AT_MOST
-    if not usage.reported or not LEAST_WINDOW // 2 <= usage.prompt_tokens < fewest:
+    if not usage.reported or not impossible(usage.prompt_tokens, texts):
         return ""
     return (
-        f"the server read {usage.prompt_tokens} tokens of a prompt that has {fewest} or more: it cut the prompt without "
+        f"the server read {usage.prompt_tokens} tokens of a prompt that has {fewest(texts)} or more: it cut the prompt without "
         "saying so. Give it a larger window (num_ctx of Ollama, --ctx-size of llama.cpp), or shorten the prompt"
     )
 

@@ -7,11 +7,11 @@ steps of its class. `open_tokenizer` returns one only where the file is known to
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..lazy import lazy
 from .views import Piece, cut, entry
 
 FILE = "tokenizer.json"
@@ -31,7 +31,7 @@ class JsonTokenizer:
     def __init__(self, path: Path, start_text: str):
         self.path, self.start_text = path, start_text
 
-    @cached_property
+    @lazy
     def backend(self) -> Any:
         from tokenizers import Tokenizer
 
@@ -46,7 +46,7 @@ class JsonTokenizer:
     def __getstate__(self):
         return {"path": self.path, "start_text": self.start_text}
 
-    @cached_property
+    @lazy
     def start(self) -> int:
         start = self.backend.token_to_id(self.start_text) if self.start_text else None
         if start is None:

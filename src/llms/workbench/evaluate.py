@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
 
 from .. import settings
@@ -21,6 +20,7 @@ from ..evaluation.plan import GREEDY, NOBODY, Decoding, Item, Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run
+from ..lazy import lazy
 from ..models.ledger import Ledger
 from ..models.system import Model
 from ..sandbox import Sandbox
@@ -275,7 +275,7 @@ class Evaluation:
         """benchmark -> metric -> Score."""
         return {name: dict(found.scores) for name, found in self.reports.items()}
 
-    @cached_property
+    @lazy
     def outcomes(self) -> dict[str, list[Outcome]]:
         """benchmark -> one Scored or Failed per item, in the order of the data."""
         with Runs(settings.database()) as store:

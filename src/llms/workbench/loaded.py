@@ -11,16 +11,16 @@ class Models:
 
     def __init__(self) -> None:
         self._loaded: dict[str, Model] = {}
-        self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}  # one of each name: a slow one holds up no other
 
     def get(self, name: str) -> Model:
-        with self._lock:
+        with self._loading.setdefault(name, threading.Lock()):
             if name not in self._loaded:
                 self._loaded[name] = load(name)
             return self._loaded[name]
 
     def close(self) -> None:
-        with self._lock:
-            for model in self._loaded.values():
-                model.close()
-            self._loaded.clear()
+        for name, loading in list(self._loading.items()):
+            with loading:
+                if model := self._loaded.pop(name, None):
+                    model.close()

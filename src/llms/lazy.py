@@ -1,0 +1,35 @@
+"""Attributes that are computed when they are first read and then kept.
+
+functools.cached_property does the same, but on Python 3.11 it holds one lock for all instances of a class while it
+computes: one endpoint that does not answer, or one file that is read slowly, would hold up every other model.
+"""
+
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from functools import cached_property as lazy
+else:
+
+    class lazy:
+        """A method as an attribute of its instance, computed once, under a lock of that instance alone.
+
+        Kept in the instance's `__dict__`, from which `pop` forgets it. One that raises is tried again when it is next read.
+        """
+
+        def __init__(self, compute):
+            self._compute, self.__doc__ = compute, compute.__doc__
+
+        def __set_name__(self, owner: type, name: str) -> None:
+            self._name, self._lock = name, f"{name} is being computed"
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any:
+            if instance is None:
+                return self
+            kept = instance.__dict__
+            with kept.setdefault(self._lock, RLock()):
+                value = kept.get(self._name, self)
+                if value is self:  # else another thread was faster
+                    value = kept[self._name] = self._compute(instance)
+            kept.pop(self._lock, None)  # an instance that has its value can be pickled
+            return value
