@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from endpoint import Endpoint
+from llms import bridge
 from llms.sandbox import probe
-from llms.tools.tool import ASKING
+from llms.tools import mcp
+from llms.tools.tool import ASKING, tool
+from llms.workbench.chat import Chat
 from test_browser import TOKEN, ask, browser, page, pytestmark  # noqa: F401 fixtures and marks
 
 CARD = "[data-approval]"
@@ -67,9 +70,13 @@ def endpoint():
 
 
 @pytest.fixture(scope="module")
-def server(endpoint, tmp_path_factory):
-    home = str(tmp_path_factory.mktemp("approving"))
-    environment = {**os.environ, "LLMS_HOME": home, "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("approving")
+
+
+@pytest.fixture(scope="module")
+def server(endpoint, home):
+    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
     program = Path(__file__).with_name("with_tools.py")
     command = [sys.executable, program, "web", "--port", "0", "-m", f"{endpoint.url}#m"]
     with subprocess.Popen(
@@ -156,3 +163,44 @@ def test_a_call_waits_for_a_person_and_is_made_as_they_say(page, endpoint, case)
     said = talk.said()
     assert came_first in said
     assert came_second not in said
+
+
+@tool(kind="external")
+def add(first: int, second: int) -> int:
+    """Add, elsewhere."""
+    return first + second
+
+
+def mcp_server(folder: Path):
+    notes = mcp.Server("notes", sys.executable, (str(Path(__file__).with_name("mcp_server.py")), str(folder)))
+    mcp.accept(notes, bridge.run(mcp.look(notes)))
+    return mcp.toolset(notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "tools"),
+    [("add", lambda _: [add]), pytest.param("notes_add", mcp_server, marks=pytest.mark.slow)],
+    ids=["own", "mcp"],
+)
+def test_a_call_of_a_tool_that_the_page_has_not_can_only_be_denied_there(
+    page,  # noqa: F811
+    server,
+    home,
+    endpoint,
+    tmp_path,
+    monkeypatch,
+    name,
+    tools,
+):
+    monkeypatch.setenv("LLMS_HOME", str(home))
+    with Chat(f"{endpoint.url}#m", tools=tools(tmp_path)) as talk:
+        list(talk.send(json.dumps({"first": 2, "second": 3})))
+        page.goto(f"{server}/c/{talk.id}")
+        page.wait_for_selector(CARD)
+        assert f"May the model run {name}? acts outside this program" in page.inner_text(CARD)
+        page.click(f"{CARD} button:has-text('Run once')")
+        page.wait_for_selector(f"text={name} is not among the tools of these pages; deny it here")
+        page.click(f"{CARD} button:has-text('Deny')")
+        page.wait_for_selector("article.assistant .body:has-text('It came to denied by the user')")
+        assert page.query_selector(CARD) is None
+        assert "denied by the user" in talk.answer
