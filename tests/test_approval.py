@@ -9,9 +9,11 @@ from rich.console import Console
 
 from endpoint import Endpoint
 from llms.cli import answering
+from llms.sandbox import probe
 from llms.store import chat_runs
 from llms.tools.tool import ASKING, tool
 from llms.workbench.chat import Chat
+from terminal import terminal
 
 KINDS = sorted(ASKING)
 
@@ -91,6 +93,16 @@ def test_arguments_that_are_no_object_deny_the_call(asked, chat, typed):
     assert "denied" in asked.screen.getvalue()
 
 
+def test_what_would_hold_for_nothing_is_not_offered(asked, chat):
+    asked.ask(chat, "y")
+    assert "yes, in this conversation" in asked.screen.getvalue()
+    asked.screen.truncate(asked.screen.seek(0))
+    asked.ask(chat, "a", "n")  # the model has read what a tool wrote: "a" is no choice
+    assert asked.made == ["this"]
+    assert "untrusted text was read" in asked.screen.getvalue()
+    assert "yes, in this conversation" not in asked.screen.getvalue()
+
+
 def test_what_is_allowed_always_is_not_asked_for_again_with_these_arguments(asked, chat):
     asked.ask(chat, "a")
     asked.ask(chat)
@@ -107,3 +119,28 @@ def test_an_end_of_input_at_the_question_calls_nothing_and_the_talk_goes_on(aske
     assert [run.state for run in chat_runs.runs(chat.store, chat.id)] == ["waiting"]
     asked.ask(chat, "y")
     assert asked.made == ["this"]
+
+
+@pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
+def test_a_program_is_agreed_to_on_a_real_terminal():
+    def answer(body):
+        if body["messages"][-1]["role"] == "tool":
+            return "It printed " + "".join(filter(str.isdigit, body["messages"][-1]["content"]))
+        call = {"index": 0, "id": "c1", "function": {"name": "python", "arguments": '{"code": "print(6 * 7)"}'}}
+        return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
+
+    with (
+        Endpoint(answer, raw=False, window=8192) as server,
+        terminal("chat", "--tool", "python", "-m", f"{server.url}#m") as screen,
+    ):
+        place = screen.wait_for("> ")
+        screen.type("run something\n")
+        place = screen.wait_for(r"run it\? \[y/c/a/e/n\] \(n\): ", place)
+        assert "python (code)" in screen.text
+        screen.type("y\n")
+        place = screen.wait_for(r"It printed \d*42", place)
+        screen.wait_for("> ", place)
+        screen.type("/quit\n")
+        assert screen.end() == 0
+        assert "Traceback" not in screen.text
+        assert "Error" not in screen.text

@@ -30,6 +30,7 @@ CHOICES = {
     "e": "edit the arguments",
     "n": "no",
 }
+LASTING = ("c", "a")  # hold for nothing once untrusted text was read
 LONGEST = 300  # characters of a tool's result that are shown
 
 
@@ -121,8 +122,9 @@ def decide(out: Console, event: "ApprovalNeeded") -> "Decision":
     if event.sources:
         out.print(Text(f"untrusted text was read: {', '.join(event.sources)}", style="yellow"))
     out.print(Text(f"{event.name} ({event.tool_kind}) {_written(event.args)}", style="bold"))
-    out.print(Text(", ".join(f"{key}: {what}" for key, what in CHOICES.items()), style="dim"))
-    said = Prompt.ask("run it?", choices=list(CHOICES), default="n", console=out)
+    choices = {key: what for key, what in CHOICES.items() if not event.sources or key not in LASTING}
+    out.print(Text(", ".join(f"{key}: {what}" for key, what in choices.items()), style="dim"))
+    said = Prompt.ask("run it?", choices=list(choices), default="n", console=out)
     match said:
         case "y":
             return Decision(True)

@@ -26,6 +26,7 @@ from ..models.system import Model
 from ..store import chat_runs, search
 from ..store.conversations import Conversations
 from ..tasks.speech import transcribe
+from ..tools.catalogue import TOOLS
 from ..values import Usage
 from . import agent as agents
 from . import moving, shown, stateless
@@ -344,6 +345,10 @@ class Desk:
             raise UsageError(f"the arguments are one JSON object; got {arguments[:100]}")
         original = waiting[call].args
         original = json.loads(original) if isinstance(original, str) else original
+        if approved and waiting[call].name not in TOOLS:
+            raise UsageError(
+                f"{waiting[call].name} is not among the tools of these pages; deny it here, and ask again where it is"
+            )
         decision = Decision(approved, scope if approved else "once", None if args == original else args)  # type: ignore[arg-type]
         decided = self._decided.setdefault(run, {})
         decided[call] = decision
@@ -351,8 +356,8 @@ class Desk:
             return
         del self._decided[run]
         conversation = await _aside(chat_runs.conversation_of, self.store, run)
-        names = list(dict.fromkeys(record.name for record in waiting.values()))
-        chat = await self._chat(conversation, "", self._tools.get(conversation, names))
+        own = (record.name for record in waiting.values() if record.name in TOOLS)  # it may have begun elsewhere
+        chat = await self._chat(conversation, "", list(dict.fromkeys([*self._tools.get(conversation, ()), *own])))
         await self._start(conversation, lambda: chat.begin_decided(decided))
 
     async def count(

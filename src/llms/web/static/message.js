@@ -81,11 +81,12 @@ function fileOf(file) {
 const KINDS = { network: "reaches the network", code: "runs code", write: "writes files", external: "acts outside this program" };
 
 /** A card that asks: run this, with these arguments? `asked` is {id, name, arguments, kind, sources}; `decide(approved,
- * arguments, scope)`. */
+ * arguments, scope)`. Once untrusted text was read (`sources`), no consent lasts, and none is offered. */
 export function approvalCard(asked, decide) {
   const box = make("textarea", { rows: 4, "aria-label": `Arguments of ${asked.name}`, spellcheck: "false" });
   box.value = asked.arguments;
   const answer = (approved, scope) => () => decide(approved, box.value, scope);
+  const lasting = [["conversation", "Allow in this conversation"], ["always", "Always with these arguments"]];
   return make(
     "section", { class: "tool", "data-approval": asked.id, "aria-label": `Approve ${asked.name}` },
     make("h3", {}, `May the model run ${asked.name}? `, make("span", { class: "warn" }, KINDS[asked.kind] ?? asked.kind)),
@@ -93,8 +94,7 @@ export function approvalCard(asked, decide) {
     box,
     make("div", { class: "acts" },
       make("button", { type: "button", class: "primary", onclick: answer(true, "once") }, "Run once"),
-      make("button", { type: "button", onclick: answer(true, "conversation") }, "Allow in this conversation"),
-      make("button", { type: "button", onclick: answer(true, "always") }, "Always with these arguments"),
+      ...(asked.sources.length ? [] : lasting).map(([scope, label]) => make("button", { type: "button", onclick: answer(true, scope) }, label)),
       make("button", { type: "button", onclick: answer(false, "once") }, "Deny")),
   );
 }
