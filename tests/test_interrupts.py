@@ -15,7 +15,9 @@ import pytest
 
 from endpoint import Endpoint
 from llms import bridge, settings
+from llms.__main__ import main
 from llms.chat.messages import visible
+from llms.cli.main import cli
 from llms.store.conversations import Conversations
 from terminal import terminal
 
@@ -76,6 +78,47 @@ def test_a_talk_goes_on_after_every_interrupt(server):
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_a_talk_goes_on_after_fifty_interrupts(server, seed):
     interrupted_talk(server, 10, seed)
+
+
+@pytest.mark.parametrize("leave", ["interrupt", "end of input"])
+def test_a_question_of_a_command_can_be_left_without_leaving_the_talk(server, leave):
+    server.seconds = 0.0
+    with terminal("chat", "-m", f"{server.url}#m") as screen:
+        place = screen.wait_for(r"> ")
+        screen.type("hello\n")
+        place = screen.wait_for(r"w59[^>]*> ", place)
+        screen.type("/edit\n")
+        place = screen.wait_for(r"new wording", place)
+        screen.interrupt() if leave == "interrupt" else screen.type("\x04")
+        screen.wait_for(r"> ", place)
+        screen.type("/quit\n")
+        assert screen.end() == 0
+
+
+def test_an_interrupt_says_what_goes_on_only_where_something_does(monkeypatch, capsys):
+    told = {}
+    for command in ("ask", "eval", "serve"):
+        monkeypatch.setattr(sys, "argv", ["llms", command])
+        monkeypatch.setattr(cli, "main", lambda **_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 130
+        told[command] = capsys.readouterr().err
+    assert told["ask"] == told["serve"] == "llms: interrupted\n"
+    assert "the same command continues" in told["eval"]
+
+
+def test_an_interrupt_while_the_code_is_read_is_quiet(monkeypatch, capsys):
+    class Interrupted:
+        def find_spec(self, name, *_):
+            if name == "llms.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "llms.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "")
 
 
 @pytest.mark.parametrize(("seed", "as_json"), [(1, False), (2, True)])

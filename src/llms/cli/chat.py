@@ -132,6 +132,8 @@ def chat(**how) -> None:
                 files.clear()
             except LlmsError as error:
                 out.print(Text(str(error), style="red"))
+            except KeyboardInterrupt:
+                out.print()
     finally:
         talk.close()
 
@@ -175,6 +177,8 @@ def _command(out: Console, talk: "Chat", text: str, files: list[str], how: dict[
                     out.print(Text(f"{one.id}  {one.updated[:16]}  {one.title}"))
     except LlmsError as error:
         out.print(Text(str(error), style="red"))
+    except (KeyboardInterrupt, EOFError):  # at a question of the command, or while a model was loaded
+        out.print()
     return talk, True
 
 

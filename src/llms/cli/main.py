@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }
+KEPT = {  # what an interrupt leaves, for commands that go on from it
+    "eval": "what was scored is kept, and the same command continues",
+    "agent": "what was done is kept: llms agent --runs lists it, llms agent --resume RUN continues",
+}
 _ROOM = "Free some space, or choose another folder (for the database: LLMS_HOME)"
 _RIGHT = "Choose a folder that can be written (for the database: LLMS_HOME)"
 _PLACE = "Choose a place that exists"
@@ -85,10 +89,9 @@ def main() -> None:
     loading.listen(_say_loading)
     try:
         cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(_say("interrupted; what was scored is kept, and the same command continues", 130))
-    except KeyboardInterrupt:
-        sys.exit(_say("interrupted; what was scored is kept, and the same command continues", 130))
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        kept = KEPT.get(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
+        sys.exit(_say(f"interrupted; {kept}" if kept else "interrupted", 130))
     except click.ClickException as error:
         hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
         sys.exit(_say(error.format_message() + hint, error.exit_code))
