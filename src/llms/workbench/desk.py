@@ -370,11 +370,8 @@ class Desk:
         self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
     ) -> dict[str, Any]:
         opened = self._model(model or self.model)
-        chosen: Any = {
-            "tools": self.reach.check_tools(tools),
-            "policy": policy or POLICIES[0],
-            "max_tokens": self.max_tokens,
-        }
+        tools = self.reach.check_tools(tools)
+        chosen: Any = {"tools": tools, "policy": policy or POLICIES[0], "max_tokens": self.max_tokens}
         chat = Chat(opened, id=id, store=self.store, **chosen) if id else Chat(opened, ephemeral=True, **chosen)
         try:
             report = chat.explain(text or " ", [self._content(one) for one in attachments]).report
@@ -404,10 +401,7 @@ class Desk:
 
     async def begin_team(self, goal: str, how: agents.Settings) -> str:
         """The id of a team's run, which goes on by itself."""
-        for file in how.files:
-            self.reach.check_file(file)
-        if how.model:
-            self.reach.check_model(how.model)
+        self.reach.check_team(how.model, how.files)
         return await self._slowly(self.teams.begin, goal, how)
 
     def stop_team(self, run: str) -> None:

@@ -54,6 +54,13 @@ class Reach:
                 self.check_file(over)
         return names
 
+    def check_team(self, model: str | None, files: Iterable[str]) -> None:
+        """Raises UsageError unless a request may give a team this model and these files."""
+        if model:
+            self.check_model(model)
+        for file in files:
+            self.check_file(file)
+
     def check_file(self, file: str) -> str:
         """`file`, if it is one of the folders or lies in one, links followed. Raises UsageError."""
         path = Path(file).expanduser().resolve()
