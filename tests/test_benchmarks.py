@@ -204,13 +204,13 @@ HUMAN = {
 
 
 def test_programs_are_made_of_raw_completions_and_of_code_blocks():
-    assert program(HUMAN, "    return 2 * x").source == (
-        "import math\n\ndef twice(x):\n    return 2 * x\ndef check(f):\n    assert f(2) == 4\ncheck(twice)\n"
-    )
+    raw = program(HUMAN, "    return 2 * x")
+    assert raw.source == "import math\n\ndef twice(x):\n    return 2 * x"
+    assert raw.tests == "def check(f):\n    assert f(2) == 4\ncheck(twice)\n"
     block = program(HUMAN, "Sure:\n```python\ndef twice(x):\n    return x + x\n```\nDone").source
-    assert block.startswith("import math\n\ndef twice(x):\n    return x + x\ndef check")
+    assert block.startswith("import math\n\ndef twice(x):\n    return x + x")
     assert program(HUMAN, "```python\n    return x * 2\n```").source.startswith(
-        "import math\n\ndef twice(x):\n    return x * 2\n"
+        "import math\n\ndef twice(x):\n    return x * 2"
     )
     row = {
         "prompt": "// twice\nint twice(int x) {\n",
@@ -218,12 +218,10 @@ def test_programs_are_made_of_raw_completions_and_of_code_blocks():
         "stop_tokens": ["\n}"],
         "language": "cpp",
     }
-    assert (
-        translated(row, "    return 2 * x;").source
-        == "// twice\nint twice(int x) {\n    return 2 * x;\n}\nint main() {}"
-    )
+    cpp = translated(row, "    return 2 * x;")
+    assert (cpp.source, cpp.tests) == ("// twice\nint twice(int x) {\n    return 2 * x;", "}\nint main() {}")
     reply = "```cpp\nint twice(int x) {\n    return x + x;\n}\n```"
-    assert translated(row, reply).source == "// twice\nint twice(int x) {\n\n    return x + x;\n}\nint main() {}"
+    assert translated(row, reply).source == "// twice\nint twice(int x) {\n\n    return x + x;"
     assert len(MULTIPL_E) == 18
     assert HUMANEVAL.kind == "code"
 

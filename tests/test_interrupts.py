@@ -22,6 +22,8 @@ from llms.store.conversations import Conversations
 from terminal import terminal
 
 WORDS = 60
+TOKEN = "of-the-tests"
+MINE = {"authorization": f"Bearer {TOKEN}"}
 
 
 def counted(body) -> str:
@@ -164,22 +166,24 @@ def test_an_interrupted_team_keeps_its_run(server):
     assert [json.loads(line)["state"] for line in listed.stdout.splitlines()] == ["interrupted"]
 
 
-def test_pages_end_while_an_answer_is_written_and_keep_what_came(server):
+def test_pages_end_while_an_answer_is_written_and_keep_what_came(server, monkeypatch):
+    monkeypatch.setenv("LLMS_WEB_TOKEN", TOKEN)
     server.seconds = 0.05
 
     def post(path: str, **body):
         request = urllib.request.Request(
-            address + path, json.dumps(body).encode(), {"content-type": "application/json"}
+            address + path, json.dumps(body).encode(), {"content-type": "application/json", **MINE}
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.load(answer)
 
     with terminal("web", "--port", "0", "-m", f"{server.url}#m") as screen:
         screen.wait_for(r"http://\S+ ")
-        address = re.search(r"http://\S+", screen.text)[0]
+        address = re.search(r"http://[^/]+", screen.text)[0]
         id = post("/api/conversations")["id"]
         run = post(f"/api/conversations/{id}/send", text="go on")["run"]
-        told = urllib.request.urlopen(f"{address}/api/runs/{run}/events", timeout=20)
+        events = urllib.request.Request(f"{address}/api/runs/{run}/events", headers=MINE)
+        told = urllib.request.urlopen(events, timeout=20)
         seen = ""
         while "w3" not in seen and (line := told.readline().decode()):
             seen += line

@@ -18,13 +18,15 @@ from llms.chat.messages import visible
 from llms.store.conversations import Conversations
 from test_store_threads import picture, read
 
+TOKEN = "of-the-tests"
+MINE = {"authorization": f"Bearer {TOKEN}"}
 SILENCE_SECONDS = 60  # no answer for so long is a hang
 
 
 def tab(address: str, seed: int, end: float, sent: list[tuple[str, str]]) -> None:
     """One tab: sends, counts, lists, searches, branches and edits in a conversation of its own."""
     choose = random.Random(seed)
-    with httpx2.Client(base_url=address, timeout=SILENCE_SECONDS) as client:
+    with httpx2.Client(base_url=address, timeout=SILENCE_SECONDS, headers=MINE) as client:
 
         def post(path: str, **body):
             answer = client.post(path, json=body)
@@ -74,12 +76,12 @@ def test_nothing_hangs_and_nothing_is_lost(seconds):
     sent: list[tuple[str, str]] = []
     with Endpoint(lambda body: "one two three", raw=False, window=200_000) as server:
         command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"{server.url}#m"]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         ) as web:
             try:
-                address = re.search(r"http://\S+", web.stdout.readline())[0]
+                address = re.search(r"http://[^/]+", web.stdout.readline())[0]
                 end = time.monotonic() + seconds
                 pool = ThreadPoolExecutor(6)
                 works = [pool.submit(tab, address, seed, end, sent) for seed in range(4)]

@@ -288,7 +288,7 @@ def test_weights_without_numbers_are_said(tmp_path):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with load(f"hf:{folder}") as model:
         model.prepare()
-        assert "the weights give no numbers" in model.note
+        assert "model.layers.1.mlp.up_proj.weight" in model.note  # what is damaged, not a way of computing
         assert "cannot share prefixes" not in model.note
 
 

@@ -62,7 +62,7 @@ REQUEST = {
 
 def test_the_command_prints_three_requests_and_the_growth(tiny):
     ran = CliRunner().invoke(stateless, [f"hf:{tiny}", "--json"], catch_exceptions=False)
-    rows = [json.loads(line) for line in ran.output.splitlines()]
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [set(row) for row in rows[:3]] == [REQUEST] * 3
     assert [row["name_was_sent"] for row in rows[:3]] == [True, False, True]
     assert rows[-1] == {"turns": 40, "tokens": 160_000, "tokens_in_window": growth()[-1].in_window}

@@ -23,6 +23,7 @@ from llms.store.conversations import Conversations
 from llms.store.database import Database
 from llms.web.app import create_app
 from llms.web.listen import Server
+from llms.web.secret import Secret
 from llms.workbench.desk import Desk
 
 
@@ -36,11 +37,17 @@ def picture(shade: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+TOKEN = "of-the-tests"
+MINE = {"authorization": f"Bearer {TOKEN}"}
+
+
 @contextlib.contextmanager
 def pages(desk: Desk):
     """The real server over `desk`, in a thread: its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(uvicorn.Config(create_app(desk), log_level="error", timeout_graceful_shutdown=2), desk)
+    server = Server(
+        uvicorn.Config(create_app(desk, Secret(TOKEN)), log_level="error", timeout_graceful_shutdown=2), desk
+    )
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -90,7 +97,7 @@ def test_no_page_and_no_turn_uses_the_database_on_an_event_loop(on_a_loop):
 
     with Endpoint(answer, raw=False, window=8192) as endpoint:
         desk = Desk(f"{endpoint.url}#m")
-        with pages(desk) as address, httpx2.Client(base_url=address, timeout=20) as client:
+        with pages(desk) as address, httpx2.Client(base_url=address, timeout=20, headers=MINE) as client:
             on_a_loop.clear()
 
             def post(path: str, **body):

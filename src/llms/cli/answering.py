@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, assert_never
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.prompt import Prompt
 from rich.text import Text
 
@@ -73,6 +72,8 @@ def answer(out: Console, talk: "Chat", events: "Generator[Event, None, None]") -
 
 def _show(out: Console, events: "Iterable[Event]") -> "list[ApprovalNeeded]":
     """The calls that wait for a decision; none once the answer is whole."""
+    from rich.markdown import Markdown
+
     from ..chat import events as told
 
     waiting: list[told.ApprovalNeeded] = []
