@@ -1,3 +1,14 @@
-from .cli.main import main
+"""The command's entry: python -m llms, and llms."""
 
-main()
+from .cli.at_once import AtOnce
+
+
+def main() -> None:
+    """Run the command line."""
+    with AtOnce():
+        from .cli.main import main as command
+    command()
+
+
+if __name__ == "__main__":
+    main()
