@@ -119,6 +119,17 @@ def test_a_dry_run_loads_nothing_and_says_what_would_be(home, tiny):
     assert "hellaswag" not in {report["benchmark"] for report in lines("leaderboard")}
 
 
+def test_a_dry_run_of_the_embedded_model_does_not_convert_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path / "new"))
+    done = llms("eval", "smollm2", "-b", "arc_easy,gsm8k", "--limit", "5", "--dry-run", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["items"], row["problem"], row["run"]) for row in rows] == [(5, None, None)] * 2
+    assert all(row["tokens"] > 100 for row in rows)
+    assert "not converted yet" in done.stderr
+    assert "converting" not in done.stderr
+    assert not list((tmp_path / "new").rglob("*.safetensors"))
+
+
 def test_a_file_of_ones_own_is_a_benchmark(home, tiny, tmp_path):
     path = tmp_path / "capitals.csv"
     path.write_text("question,choices,answer\nCapital of Peru?,Lima|Quito,Lima\nCapital of Chad?,N'Djamena|Cairo,A\n")

@@ -13,6 +13,7 @@ import urllib.request
 
 import pytest
 
+import serving
 from endpoint import Endpoint
 from llms import bridge, settings
 from llms.__main__ import main
@@ -229,3 +230,80 @@ def test_a_stream_that_is_interrupted_anywhere_is_closed_once_it_has_kept_what_c
         reading.close()
         signal.signal(signal.SIGINT, before)
     assert log == ["kept"]
+
+
+STARTED = "import llms.__main__ as entry; print('started', flush=True); entry.main()"
+
+
+@pytest.fixture(scope="module")
+def long_winded(tmp_path_factory) -> str:
+    """A model that has room to go on for minutes."""
+    from tiny import save_checkpoint
+
+    return str(save_checkpoint(tmp_path_factory.mktemp("long"), window=60_000))
+
+
+def starts_end_in_order(tiny, top: float, seed: int) -> None:
+    model, moments = f"hf:{tiny}", random.Random(seed)
+    for arguments in (
+        ["serve", model, "--port", "0"],
+        ["web", "--port", "0", "-m", model],
+        ["eval", model, "-b", "arc_easy", "--limit", "50"],
+        ["ask", "-m", model, "go on"],
+    ):
+        seconds = moments.uniform(0.0, top)
+        process = subprocess.Popen(
+            [sys.executable, "-c", STARTED, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout.readline() == "started\n"
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+        # -SIGINT, which a shell shows as 130, too: Python's own where it interrupts an import
+        assert process.returncode in (0, 130, -signal.SIGINT), (arguments, seconds, said)
+        assert "Traceback" not in said, (arguments, seconds, said)
+
+
+def test_a_command_that_is_interrupted_while_it_begins_ends_without_a_traceback(tiny):
+    starts_end_in_order(tiny, 0.3, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 10))
+def test_commands_that_are_interrupted_while_they_load_end_without_a_traceback(tiny, seed):
+    starts_end_in_order(tiny, 6.0, seed)
+
+
+def interrupted_stream(model: str, home, seed: int, times: int) -> None:
+    moments = random.Random(seed)
+    body = {"model": model, "messages": [{"role": "user", "content": "go"}], "stream": True, "max_tokens": 50_000}
+    with serving.in_process(model, home=home) as served:
+        request = urllib.request.Request(
+            f"{served.url}/chat/completions",
+            json.dumps(body | {"temperature": 0}).encode(),
+            {"content-type": "application/json", "authorization": f"Bearer {serving.KEY}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.readline().startswith(b"data: {")
+            for _ in range(times):
+                time.sleep(moments.uniform(0.05, 0.5))
+                served.process.send_signal(signal.SIGINT)
+            events = answer.read().decode().split("\n\n")
+        said = served.process.communicate(timeout=30)[1]
+    assert "server_stopped" in events[-3]
+    assert events[-2:] == ["data: [DONE]", ""]
+    assert served.process.returncode in (0, 130, -signal.SIGINT)
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "times"), [(1, 2), (2, 1), (3, 1), (4, 2), (5, 3)])
+def test_streams_end_in_order_whenever_the_server_is_interrupted(long_winded, tmp_path, seed, times):
+    interrupted_stream(f"hf:{long_winded}", tmp_path, seed, times)

@@ -1,15 +1,13 @@
-"""Where the command begins; an interrupt that comes while its code is still read ends it as quietly as a later one."""
+"""The command's entry: python -m llms, and llms."""
 
-import sys
+from .cli.at_once import AtOnce
 
 
 def main() -> None:
-    """Run the command line; see cli.main."""
-    try:
-        from .cli.main import main as run
-    except KeyboardInterrupt:
-        sys.exit(130)
-    run()
+    """Run the command line."""
+    with AtOnce():
+        from .cli.main import main as command
+    command()
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ def _show_estimates(estimates: list[Estimate], as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "run": e.plan.key.run,
+                "run": e.plan.key.run if e.plan.key.system.weights else None,
                 "system": e.plan.key.system.name,
                 "benchmark": e.plan.key.benchmark,
                 "items": e.items,

@@ -3,6 +3,7 @@
 import click
 
 from .. import settings
+from .at_once import AtOnce
 
 WEB = ("fastapi", "starlette", "uvicorn")
 
@@ -30,11 +31,11 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
     Chat and plain completions (streams, tools, JSON schemas, log-probabilities, several answers), embeddings, tokens.
     Requests are worked on together as they come; one whose client goes away ends within a token.
     """
-    from ..workbench.serve import open_models
-
     try:
-        from ..serve.served import Limits, Shelf
-        from ..serve.server import Server, address, bind, build
+        with AtOnce():
+            from ..serve.served import Limits, Shelf
+            from ..serve.server import Server, address, bind, build
+            from ..workbench.serve import open_models
     except ImportError as error:
         from ..errors import MissingExtra
 

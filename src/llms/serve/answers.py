@@ -15,7 +15,7 @@ from ..engine import Event, Live
 from ..errors import NotNumbers
 from ..models.reply import Reply
 from ..values import Delta
-from .refusal import Refused
+from .refusal import Refused, stopped
 
 Row = tuple[int, Event | None, Delta | None]
 log = logging.getLogger("uvicorn.error")
@@ -56,35 +56,50 @@ async def rows(live: Live, replies: Sequence[Reply]) -> AsyncGenerator[Row, None
 class Answer(Response):
     """Sends what `work()` yields: one JSON object, or, if `stream`, each as an event of a stream that ends with [DONE].
 
-    The work ends when the client goes away.
+    The work ends when the client goes away, and when the server is stopped, which is then its last event.
     """
 
     def __init__(self, work: Callable[[], AsyncGenerator[dict[str, Any], None]], stream: bool):
         self.work, self.stream = work, stream
         self.background = None
+        self.begun = self.ended = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await unless_gone(receive, self._write(scope, receive, send))
+        try:
+            await unless_gone(receive, self._write(scope, receive, send))
+        except asyncio.CancelledError:  # by the server alone: it is stopped
+            if not self.ended:
+                await self._break_off(stopped(), scope, receive, send)
+                await self._end(send)
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
         try:
             async with aclosing(self.work()) as items:
                 async for item in items:
                     if not self.stream:
+                        self.ended = True
                         await JSONResponse(item)(scope, receive, send)
                         return
-                    if not begun:
+                    if not self.begun:
+                        self.begun = True
                         await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-                        begun = True
                     await send({"type": "http.response.body", "body": _event(item), "more_body": True})
         except Exception as error:
-            refused = _refused(error)
-            if not begun:
-                await refused.response(scope, receive, send)
-                return
+            await self._break_off(_refused(error), scope, receive, send)
+        await self._end(send)
+
+    async def _break_off(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+        """Say why there is no answer, or no more of it."""
+        if self.begun:
             await send({"type": "http.response.body", "body": _event(refused.body), "more_body": True})
-        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
+            return
+        self.ended = True
+        await refused.response(scope, receive, send)
+
+    async def _end(self, send: Send) -> None:
+        if not self.ended:
+            self.ended = True
+            await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
 
 
 STREAM_HEADERS = [

@@ -1,5 +1,6 @@
 """Before anything of a request is read: is the caller known, was this server meant, and is there room for the body."""
 
+import asyncio
 import hmac
 from ipaddress import ip_address
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .refusal import Refused
+from .refusal import Refused, stopped
 from .served import Limits
 
 
@@ -55,6 +56,8 @@ class Guard:
 
         try:
             await self._app(scope, counted, send)
+        except asyncio.CancelledError:  # the server is stopped; answers that have begun end by themselves
+            await stopped().response(scope, receive, send)
         finally:
             self._bodies -= read
 

@@ -6,7 +6,13 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "requests", 500: "server_error"}
+TYPES = {
+    401: "invalid_request_error",
+    403: "invalid_request_error",
+    429: "requests",
+    500: "server_error",
+    503: "server_error",
+}
 
 
 class Refused(HTTPException):
@@ -31,6 +37,11 @@ class Refused(HTTPException):
     @property
     def response(self) -> JSONResponse:
         return JSONResponse(self.body, self.status_code, dict(self.headers or {}))
+
+
+def stopped() -> Refused:
+    """The server ends, and the answer with it."""
+    return Refused("the server was stopped before it had answered", code="server_stopped", status=503)
 
 
 def too_long(window: int, prompt: int, answer: int, param: str) -> Refused:

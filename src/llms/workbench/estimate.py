@@ -9,12 +9,30 @@ from ..benchmarks.twin import SUFFIX
 from ..errors import UsageError
 from ..evaluation.plan import Plan
 from ..evaluation.run import check
-from ..models.system import Model
+from ..models import embedded
+from ..models.name import Name, parse
+from ..models.system import Capabilities, Model
 from ..store.runs import Runs
+from ..values import Identity
 from .cost import about
 from .evaluate import Options, choose, make_plan, not_run, suited
 from .own_data import understood
 from .system import load
+
+NOT_CONVERTED = "smollm2 is not converted yet, which its first run does: tokens are estimated, and what was measured is not looked up"
+
+
+class _Unconverted(Model):
+    """The embedded model before its checkpoint is there: what it is able to do, and estimates of its tokens."""
+
+    capabilities = Capabilities(True, True, True, 8192)
+
+    def __init__(self, name: Name):
+        self.name = name
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.name.text, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +56,31 @@ def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> 
     source, benchmarks = choose(names, options)
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
-            with load(name) as model:
+            with _opened(name) as model:
                 for benchmark in suited(model, benchmarks, names):
                     made = make_plan(model, benchmark, source, options)
-                    known = {} if options.fresh else store.known(made.key.run)
+                    new = options.fresh or isinstance(model, _Unconverted)
+                    known = {} if new else store.known(made.key.run)
                     todo = [item for item in made.items if not known.get(item.name, False)]
                     expected, speed = about(model, made, todo), _speed(store, made)
                     seconds = expected.tokens / speed if speed else None
                     cost = None if expected.cost is None else float(expected.cost)
                     how, problem = _how(benchmark, options), _problem(model, benchmark, made)
                     notes = tuple(understood(source, benchmark, made))
+                    notes += (NOT_CONVERTED,) if isinstance(model, _Unconverted) else ()
                     yield Estimate(
                         made, len(todo), expected.tokens, seconds, speed is not None, cost, how, problem, notes
                     )
+
+
+def _opened(text: str) -> Model:
+    """The model, without the minutes that converting the embedded one takes."""
+    name = parse(text)
+    converted = (embedded.folder() / "config.json").is_file()
+    if name.provider != "smollm2" or converted or {"tools", "system"} & set(name.options):
+        return load(text)
+    embedded.installed()
+    return _Unconverted(name)
 
 
 def _how(benchmark: Benchmark, options: Options) -> str:
@@ -78,6 +108,7 @@ def _speed(store: Runs, made: Plan) -> float | None:
         run.report
         for run in store.all()
         if run.report
+        and made.key.system.weights
         and run.key.system.weights == made.key.system.weights
         and run.key.system.dtype == made.key.system.dtype
         and run.report.usage.tokens_per_second
