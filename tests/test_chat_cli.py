@@ -9,7 +9,10 @@ import zipfile
 import pytest
 
 from endpoint import Endpoint
+from llms import settings
 from llms.cli.main import main
+from llms.store.conversations import Conversations
+from llms.workbench import shown
 
 
 @pytest.fixture
@@ -197,3 +200,13 @@ def test_what_is_remembered_is_shown_and_told_only_where_it_is_asked_for(server,
     assert "nothing is remembered" in llms("memory")
     assert "nothing to undo" in llms("memory", "undo", check=2)
     assert "unknown memory" in llms("memory", "rm", "--yes", "m0", check=2)
+
+
+def test_a_failure_of_the_server_is_said_once_in_its_words_here_and_on_the_page(server, llms):
+    name = f"{server.url}#m"
+    server.faults.extend([{"status": 402, "message": "Insufficient credits"}] * 9)  # the first ask what it is
+    words = f"{server.url}: the account is used up (402: Insufficient credits)"
+    assert llms("ask", "-m", name, "hello", check=1) == f"llms: {words}\n"
+    with Conversations(settings.database()) as store:
+        page = shown.conversation(store, store.find("last"), name)
+    assert page["path"][-1]["error"] == words

@@ -6,10 +6,16 @@ import html
 import io
 import json
 import logging
+import os
+import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.parse
+import urllib.request
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -197,3 +203,74 @@ def test_a_repeated_key_is_written_nowhere(echo, way, echoing, monkeypatch, capf
         assert not [secret for secret in SECRETS if secret in text], place
         if echo == "masked":
             assert KEY[-4:] not in text, place
+
+
+# ---- through the pages
+
+
+class Pages:
+    """A process of `llms web` that has the key; `sent` is all that it ever answered, by what was asked."""
+
+    def __init__(self, address: str, token: str, home: Path):
+        self.address, self.token, self.home = address, token, home
+        self.sent: dict[str, str] = {}
+
+    def ask(self, path: str, body: object = None) -> str:
+        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.address + path, data, headers), timeout=60) as got:
+                content = got.read()
+        except urllib.error.HTTPError as error:
+            content = error.read()
+        if content.startswith(b"PK"):
+            archive = zipfile.ZipFile(io.BytesIO(content))
+            content = b"\n".join(archive.read(name) for name in archive.namelist())
+        self.sent[f"{path} {len(self.sent)}"] = text = content.decode("latin-1")
+        return text
+
+
+@pytest.fixture(scope="module")
+def pages(echoing, tmp_path_factory):
+    home, token = tmp_path_factory.mktemp("pages"), "of-the-tests"
+    more = {"LLMS_WEB_TOKEN": token, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": echoing, "PYTHONUNBUFFERED": "1"}
+    with (
+        open(home.with_name("told"), "w+") as told,
+        subprocess.Popen(
+            [sys.executable, "-m", "llms", "web", "--port", "0", "-m", "openai:answer"],
+            stdout=subprocess.PIPE, stderr=told, text=True, env={**os.environ, **more, "LLMS_HOME": str(home / "home")},
+        ) as process,
+    ):  # fmt: skip
+        pages = Pages(process.stdout.readline().partition(" at ")[2].partition("/?")[0], token, home)
+        yield pages
+        process.terminate()
+        pages.sent["standard output"] = process.stdout.read()
+        told.seek(0)
+        pages.sent["standard error"] = told.read()
+    _hold_no_key(pages.sent)
+
+
+def _hold_no_key(written: dict[str, str]) -> None:
+    for place, text in written.items():
+        assert not [secret for secret in SECRETS if secret in text], place
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_repeated_key_reaches_no_page_and_no_file_of_it(echo, pages):
+    model = f"openai:{echo.replace(' ', '_')}"
+    id = json.loads(pages.ask("/api/conversations", {"model": model}))["id"]
+    run = json.loads(pages.ask(f"/api/conversations/{id}/send", {"text": "hello", "model": model}))["run"]
+    events = pages.ask(f"/api/runs/{run}/events")
+    assert "run_finished" in events
+    assert echo != "masked" or KEY[-4:] not in events
+    talk = json.loads(pages.ask(f"/api/conversations/{id}"))
+    assert [node["role"] for node in talk["path"]] == ["user", "assistant"]
+    pages.ask(f"/api/conversations/{id}/saw/{talk['path'][-1]['id']}")
+    pages.ask("/api/count", {"text": "hello", "model": model})
+    for path in ("", "/export?form=markdown", "/export?form=archive"):
+        pages.ask(f"/api/conversations/{id}{path}")
+    pages.ask(f"/c/{id}")
+    pages.ask(f"/api/search?q={urllib.parse.quote(SHOWN)}")
+    files = {str(path): path.read_bytes().decode("latin-1") for path in pages.home.rglob("*") if path.is_file()}
+    assert any(path.endswith(".sqlite3") for path in files)
+    _hold_no_key(pages.sent | files)

@@ -29,6 +29,7 @@ CHOICES = {
     "e": "edit the arguments",
     "n": "no",
 }
+FAILURE = "error"  # the notice of what the end of the run says as well
 LASTING = ("c", "a")  # hold for nothing once untrusted text was read
 LONGEST = 300  # characters of a tool's result that are shown
 
@@ -91,7 +92,8 @@ def _show(out: Console, events: "Iterable[Event]") -> "list[ApprovalNeeded]":
                 case told.ApprovalNeeded():
                     waiting.append(event)
                 case told.Notice():
-                    live.console.print(Text(event.text, style="yellow"))
+                    if event.code != FAILURE:
+                        live.console.print(Text(event.text, style="yellow"))
                 case told.RunFinished():
                     if event.state == "failed":
                         live.console.print(Text(event.text or "the answer failed", style="red"))
@@ -160,7 +162,8 @@ def print_plain(talk: "Chat", events: "Iterable[Event]") -> int:
                 case told.ReasoningDelta():
                     click.echo(event.text, nl=False, err=True)
                 case told.Notice():
-                    click.echo(f"llms: {event.text}", err=True)
+                    if event.code != FAILURE:
+                        click.echo(f"llms: {event.text}", err=True)
                 case told.ApprovalNeeded():
                     what = f"{event.name} {_written(event.args)} needs approval"
                     click.echo(f"llms: {what}; give --approve all, or use llms chat", err=True)

@@ -40,7 +40,8 @@ def conversation(store: Conversations, id: str, model: str) -> dict[str, Any]:
     for one in shown:
         if one["state"] == "failed":
             parent = tree.node(one["id"]).parent
-            one["error"] = failed[parent].reason if parent in failed else "the answer failed"
+            told = next((call.error for call in reversed(calls.get(one["id"], [])) if call.error), "")
+            one["error"] = told or (failed[parent].reason if parent in failed else "the answer failed")
     system = next((p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), "")
     return {
         "id": id, "title": about.title or NEW, "model": about.model or model, "policy": about.policy, "path": shown,
