@@ -307,3 +307,15 @@ def test_python_api(home, tiny, tmp_path):
     text = page.read_text()
     assert "arc_easy" in text
     assert "<script" not in text
+
+
+def test_half_a_character_in_an_older_run_stops_no_listing():
+    """It is written out as JSON has it; whole characters stand for themselves."""
+    program = """
+import sys
+from llms.cli import main, output
+main.cli.main = lambda **how: output.print_json([{"a": "é \\ud800"}])
+main.main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, env={**os.environ, "PYTHONUTF8": "1"})
+    assert (result.stdout, result.stderr) == (rb'{"a": "%s \ud800"}' % "é".encode() + b"\n", b"")

@@ -266,6 +266,13 @@ def test_numbers_that_do_not_belong_to_the_prompt_are_refused(choice, why):
         likelihood({"choices": [choice]}, "a", " b", 0.0)
 
 
+def test_half_a_character_of_a_reply_becomes_a_mark_that_files_can_hold(server, model):
+    server.answer = lambda body: {"message": {"role": "assistant", "content": "a \ud800 b 😀"}}
+    assert model.generate([ASK])[0].text == "a \ufffd b 😀"
+    server.answer = lambda body: "a \udc00"
+    assert model.generate(["raw text"])[0].text == "a \ufffd"
+
+
 # ---- streams
 
 

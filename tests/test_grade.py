@@ -214,3 +214,10 @@ def test_an_item_that_was_never_answered_stays_a_failure(file):
     run = llms.evaluate(Half(answers), [], data=str(file)).reports["own"]
     new = regraded(run.key.run, scorer="contains")
     assert (new.n, new.failed, new.available) == (1, 1, 2)
+
+
+def test_no_reply_commands_the_terminal(file):
+    run = llms.evaluate(Scripted(lambda text: "\x1b[2J\x9b31m gone"), [], data=str(file)).reports["own"].key.run
+    shown = told("samples", run)
+    assert r"\x1b[2J\x9b31m gone" in shown
+    assert not {"\x1b", "\x9b"} & set(shown)

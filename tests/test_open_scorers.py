@@ -52,6 +52,7 @@ def test_canonical_text_is_its_own_canonical_form(text):
         ("我住在北京市", "北京"), ("私は東京都に住む", "東京"), ("ฉันอยู่ที่กรุงเทพฯ", "กรุงเทพ"), ("서울입니다", "서울"), ("在Paris市", "Paris"),
         ("It is Paris, of course", "paris"), ("It is “Paris”.", "Paris"), ("x=-5", "-5"), ("x = −5.", "-5"), ("from 3-5 km", "5"), ("a < b", "<"),
         ("in C++.", "C++"), ("die Strasse", "Straße"), ("I don’t know", "don't"), ("It costs $1,234.", "1,234"), ("cafe\u0301 au lait", "café"),
+        ("नमस्ते दुनिया", "नमस्ते"), ("it is 1/2.", "1/2"), ("5 / 6", "5"), ("5/x", "5"), ("10^5", "10^5"),
     ],
 )  # fmt: skip
 def test_contains_holds_for_a_whole_word_in_any_script(reply, answer):
@@ -63,6 +64,7 @@ def test_contains_holds_for_a_whole_word_in_any_script(reply, answer):
     [
         ("Parisian", "Paris"), ("it is -5", "5"), ("−5", "5"), ("1.5", "5"), ("1.5", "1"), ("15", "5"), ("1,234", "234"), ("in C++", "C"),
         ("in C#", "C"), ("a <= b", "<"), ("a == b", "="), ("10-5", "-5"), ("Ankara", "kara"),
+        ("5/2", "5"), ("5/2", "2"), ("10⁵", "10"), ("2^10", "10"), ("नमस्ते", "नमस"),
     ],
 )  # fmt: skip
 def test_contains_does_not_hold_for_part_of_a_word_number_or_operator(reply, answer):
@@ -91,6 +93,7 @@ def test_a_number_is_read_by_value_in_usual_notations(text, value):
         ("5", "−5", False), ("0.5", "1/2", True), ("2", "1/2", False), ("123", "1,2,3", False), ("9e-7", "3e-7", False), ("1000001", "1000000", False),
         ("3.0000001", "3", True), ("0.33333333", "1/3", True), ("0.3333", "1/3", False), ("50%", "0.5", True), ("50%", "50", True), ("0.5", "50 %", True),
         ("50%", "5", False), ("none", "0", False), ("1e-9", "0", False), ("0", "-0", True), ("1e6", "1000001", False), ("10 000", "10000", True),
+        ("١٬٢٣٤", "1234", True),
     ],
 )  # fmt: skip
 def test_numeric_compares_values_integers_exactly(reply, answer, right):
@@ -130,7 +133,27 @@ def test_a_judge_is_asked_with_the_rubric_and_its_letter_read():
     assert judged(lambda prompt: "Answer: B", "r", "q", "x", "y").right is False
 
 
-@pytest.mark.parametrize("said", ["", "nan", "NaN", "inf", "7/10", "It is a good answer.", "<think>Answer: A"])
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("a", True), ("(B)", False), ("Ａ", True), ("answer: b", False), ("**Answer:** A", True), ("Answer: A. yes", True), ("Answer: A (yes)", True),
+        ("Answer: no", False), ("Answer: A\n\nOn reflection, no.\nAnswer: B", False), ("A. yes  B. no\nAnswer: A", True), ('{"answer": "B"}', False),
+        ("A student would write so. Answer: B", False), ("Answer: \\boxed{A}", True), ("Answer: A, since both say the same.", True),
+        ("The answer is B.", False), ("My verdict: A", True),
+    ],
+)  # fmt: skip
+def test_a_judge_that_settles_on_a_letter_has_judged(said, right):
+    assert judged(lambda prompt: said, "r", "q", "x", "y").right is right
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "", "nan", "NaN", "inf", "7/10", "It is a good answer.", "<think>Answer: A", "Answer: A or B", "Answer: A, B", "Answer: A/B", "A\nB",
+        "It could be A. It could also be B.", "The answer is A good one, but B fits too.", "Not A", "Answer: A?", "Answer is A? No.",
+        "Answer: a good one", "A. yes  B. no", "Answer: no issue here",
+    ],
+)  # fmt: skip
 def test_a_judge_that_names_no_letter_has_not_judged(said):
     verdict = judged(lambda prompt: said, "r", "q", "x", "y")
     assert verdict.right is None

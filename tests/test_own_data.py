@@ -44,6 +44,8 @@ def told(path, *more: str, status: int = 0):
         ("own.csv", TEXT.replace(",", "\t").encode("utf-16"), "CSV, fields separated by tabs, UTF-16"),
         ("own.tsv", TEXT.replace(",", "\t").encode(), "TSV, fields separated by tabs, UTF-8"),
         ("own.csv", TEXT.replace("question,answer", ' Question , "ANSWER"').replace("\n", "\r\n").encode(), "CSV, fields separated by commas, UTF-8"),
+        ("own.csv", TEXT.replace(",", ",,").encode(), "CSV, fields separated by commas, UTF-8"),
+        ("own.csv", TEXT.replace("\n", "\r").encode(), "CSV, fields separated by commas, UTF-8"),
         ("own.csv", (TEXT.replace("\n", ",,\n") + ",,,,\n\n").encode(), "CSV, fields separated by commas, UTF-8"),
         ("own.csv.gz", gzip.compress(TEXT.encode()), "CSV, fields separated by commas, UTF-8, gzip"),
         ("own.json", json.dumps([{**row, "answers": None} for row in ROWS]).replace(', "answers": null', "").replace('"4"', "4").encode(), "JSON, UTF-8"),
@@ -107,7 +109,13 @@ def test_choices_that_are_read_otherwise_than_once_are_scored_anew_and_others_ar
         ("question,answer,answers\nq,a,b\n", "columns 'answers' and 'answer'; expected answer, or answers"),
         ('question,answer\nq,"a\nq,b\n', "line 2: unexpected end of data; close every quotation mark"),
         ("question,answer,,\nq,a,,b\n", "line 2: the row and the header have different numbers of fields"),
-        ("question,,answer\nq,a,b\n", "a column has no name"),
+        ("question,,answer\nq,,a\nq,a,b\n", "line 3: column 2 holds 'a' and has no name"),
+        (",question,answer\n0,q,a\n", "line 2: column 1 holds '0' and has no name; give it one"),
+        ("question,answer\nq,a\n".encode("utf-16-le"), "every second byte is 0, as in UTF-16 without a byte order mark"),
+        ("My table,\nquestion,answer\nq,a\n", r"different numbers of fields \(2 and 1: My table\)"),
+        ("id,question,answer\n,q,a\n,q,b\n", "row 1: column 'id' is empty"),
+        ("question,answer\n\u200b,b\n", "row 1: column 'question' is empty"),
+        ("question,choices,answer\nq,x|y,2\n", r"nor the letter or \(from 0\) the index of one; they are 'x \| y'"),
         (b"question,answer\nq,a\nCaf\xe9?,b\n", "line 3: not UTF-8 .*0xE9; in Windows-1252 it would read 'Café.* save the file as UTF-8"),
         ("question,answer\n", "has no rows"),
     ],
@@ -125,11 +133,48 @@ def test_what_is_wrong_is_named_by_row_and_column(tmp_path, content, message):
         ('{"question": "q", "answer": "a", "answer": "b"}\n', "line 1: not JSON .column 'answer' stands 2 times"),
         ('{"question": 5, "answer": "a"}\n', "row 1: column 'question' is 5; expected a text"),
         ('{"question": "q", "choices": ["a", true], "answer": "a"}\n', "column 'choices' is True"),
+        (
+            '{"question": "q", "answer": "a"}\n{"question": "q", "choices": ["a", "b"], "answer": "a"}',
+            "row 2: a column 'choices', unlike row 1",
+        ),
+        ('{"question": "q \\ud800", "answer": "a"}', r"row 1: column 'question' holds half a character \(.ud800"),
+        ('{"question": "q", "answer": "a", "topic": "\\udc00"}', "row 1: column 'topic' holds half a character"),
+        ('{"question": "q", "answer": ["a", "b"]}', "several accepted ones go into a column answers"),
     ],
 )
 def test_what_is_wrong_in_json_is_named_too(tmp_path, content, message):
     with pytest.raises(DataError, match=message):
         own(tmp_path, content, "own.jsonl")
+
+
+def test_rows_inside_one_object_are_found_and_named(tmp_path):
+    with pytest.raises(DataError, match=r"one object with rows, n; expected the list of objects itself \(rows\)"):
+        own(tmp_path, '{"rows": [\n{"question": "q", "answer": "a"}],\n"n": 1}', "own.json")
+
+
+def test_commas_in_the_header_of_another_delimiter_do_not_hide_it(tmp_path):
+    table = own(tmp_path, "question;answer;notes, remarks, more, and more\nq;1,5;n\n")
+    assert table.content.rows[0]["answer"] == "1,5"
+    assert table.metadata == ("notes, remarks, more, and more",)
+
+
+def test_a_choice_is_found_however_unicode_composes_it(tmp_path):
+    assert own(tmp_path, "question,choices,answer\nq,the|café,cafe\u0301\n").content.rows[0]["answer"] == 1
+
+
+def test_columns_that_seem_to_be_choices_are_named(tmp_path):
+    table = own(tmp_path, "question,A,B,answer\nq,x,y,B\nq,x,y,A\n")
+    assert "each answer is the name of a column, such as 'B'" in table.notices[0]
+    assert not own(tmp_path, "question,A,B,answer\nq,x,y,B\nq,x,y,x\n").notices
+
+
+def test_a_file_that_is_no_table_of_text_is_refused_as_such(tmp_path):
+    path = tmp_path / "own.xlsx"
+    path.write_bytes(b"PK\3\4")
+    with pytest.raises(
+        DataError, match=r"own.xlsx is none of .csv, .tsv, .json, .jsonl or .parquet; save or export it"
+    ):
+        llms.evaluate(Scripted(), [], data=str(path))
 
 
 def test_a_field_may_be_longer_than_a_csv_reader_takes_as_it_comes(tmp_path):

@@ -18,7 +18,7 @@ from .output import console, interval, percent, print_json, table
 @click.option("--view", default="default", show_default=True, help="A named way to run: default, v1 or v2.")
 @click.option("--limit", type=click.IntRange(min=2), help="At most so many items of each benchmark.")
 @click.option("--shots", type=click.IntRange(min=0), help="Few-shot examples, instead of the view's.")
-@click.option("--data", help="sample (default), hub, a folder of benchmarks, or a .csv or .jsonl of your own.")
+@click.option("--data", help="sample (default), hub, a folder of benchmarks, or a file of your own.")
 @click.option("--chat-template", type=click.Choice(["on", "off"]), help="As llms eval has it.")
 @click.option("--samples", type=click.IntRange(min=1), default=1, help="Answers per question, at a temperature.")
 @click.option("--temperature", type=click.FloatRange(min=0), default=0.0)

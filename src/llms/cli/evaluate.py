@@ -142,7 +142,7 @@ def evaluate(
     llms eval smollm2 'smollm2?dtype=bfloat16' -b all
     llms eval hf:./my-checkpoint -b arc_challenge --view v1 --data hub
     llms eval openai:gpt-5-mini -b gsm8k,arc_easy:letter --limit 50 --budget 0.50
-    llms eval smollm2 --data mine.csv --scorer contains --by region --prompt 'Q: {question}\nA:'
+    llms eval smollm2 --data mine.csv --scorer contains --by region --prompt 'Q: {question}\\nA:'
 
     A file of your own has the columns question and answer (a text or a number), answers (several accepted ones: a list, or
     texts separated by |) or choices with answer (a choice's text, its letter or, from 0, its index), and perhaps id; further

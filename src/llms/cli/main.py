@@ -1,6 +1,7 @@
 """`llms`: the command group and the one place where errors become one line and an exit status."""
 
 import errno
+import io
 import os
 import sys
 from difflib import get_close_matches
@@ -86,6 +87,9 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Run a command; exit with 0, 1 (failed), 2 (wrong usage), 3 (budget used up) or 130 (interrupted)."""
     debug = "--debug" in sys.argv[1:]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # half a character of a model's reply stops no listing
     loading.listen(_say_loading)
     try:
         cli.main(standalone_mode=False)

@@ -1,5 +1,6 @@
 """`llms samples`."""
 
+import re
 from itertools import islice
 
 import click
@@ -9,6 +10,8 @@ from rich.text import Text
 from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
 from ..workbench import runs as verbs
 from .output import console, print_json
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @click.command()
@@ -54,39 +57,39 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
     head = prompt.description + prompt.header
     if head:
         out.print(
-            Text(
+            _plain(
                 head.rstrip() if full else f"[{len(head)} characters of instruction and examples; --full shows them]",
-                style="dim",
+                "dim",
             )
         )
     if isinstance(prompt, ChoicePrompt):
         shared = len(set(prompt.contexts)) == 1
         if shared:
-            out.print(Text(prompt.contexts[0]))
+            out.print(_plain(prompt.contexts[0]))
         marks = verbs.marks(prompt, outcome) if isinstance(outcome, Scored) else []
         for place, (context, continuation) in enumerate(zip(prompt.contexts, prompt.continuations, strict=True)):
             text = continuation if shared else context + continuation
             if isinstance(outcome, Scored):
                 _show_choice(out, text, outcome.choices[place].logprob, *marks[place])
             else:
-                out.print(Text(f"     {text}"))
+                out.print(_plain(f"     {text}"))
     else:
-        out.print(Text(prompt.text))
+        out.print(_plain(prompt.text))
         for answer in outcome.answers:
             if isinstance(answer, Completion):
-                out.print(Text(answer.text, style="cyan"))
+                out.print(_plain(answer.text, "cyan"))
     for said in outcome.judge if isinstance(outcome, Scored) else ():
-        out.print(Text(f"the judge: {said.strip()}", style="magenta"))
+        out.print(_plain(f"the judge: {said.strip()}", "magenta"))
     if isinstance(outcome, Scored):
         out.print(Text(f"extracted {outcome.extracted!r}, target {outcome.target!r}", style="dim"))
     else:
-        out.print(Text(outcome.reason, style="red"))
+        out.print(_plain(outcome.reason, "red"))
     out.print()
 
 
 def _show_choice(out: Console, text: str, logprob: float, picked: bool, right: bool) -> None:
     mark = (">" if picked else " ") + ("=" if right else " ")
-    out.print(Text(f" {mark} {logprob:10.4f} {text}", style="green" if right else "red" if picked else ""))
+    out.print(_plain(f" {mark} {logprob:10.4f} {text}", "green" if right else "red" if picked else ""))
 
 
 def _summary(outcome: Outcome) -> str:
@@ -98,3 +101,8 @@ def _summary(outcome: Outcome) -> str:
         + ("" if outcome.status == "ok" else f"  {outcome.status}")
         + (f"  cut by {outcome.cut} tokens" if outcome.cut else "")
     )
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """The text with its control characters written out, so that no prompt or reply commands the terminal."""
+    return Text(_CONTROL.sub(lambda char: f"\\x{ord(char[0]):02x}", text), style=style)

@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
@@ -25,6 +26,10 @@ def decode(content: bytes, path: Path, withheld: bool = False) -> tuple[str, str
     """(text, name of its encoding): what a byte order mark says, else UTF-8. Raises DataError naming the line, with
     the place in it unless the text is `withheld`."""
     encoding, name = next(((e, n) for mark, e, n in _MARKS if content.startswith(mark)), ("utf-8", "UTF-8"))
+    if name == "UTF-8" and 3 * content.count(0) > len(content):
+        raise DataError(
+            f"{path}: every second byte is 0, as in UTF-16 without a byte order mark; save the file as UTF-8"
+        )
     try:
         return content.decode(encoding), name
     except UnicodeDecodeError as error:
@@ -66,9 +71,9 @@ def read_delimited(text: str, path: Path, default: str) -> tuple[Rows, str]:
             if len(fields) != len(header):
                 raise DataError(
                     f"{path}, {place}: the row and the header have different numbers of fields ({len(fields)} and "
-                    f"{len(header)}); quote fields that hold a {DELIMITERS.get(delimiter, delimiter)}"
+                    f"{len(header)}: {delimiter.join(header):.60}); quote fields that hold a {DELIMITERS.get(delimiter, delimiter)}"
                 )
-            rows.append((place, dict(zip(header, fields, strict=True))))
+            rows.append((place, _cells(header, fields, path, place)))
     except csv.Error as error:
         raise DataError(
             f"{path}, line {start}: {error}; close every quotation mark, and double those inside a field"
@@ -76,23 +81,34 @@ def read_delimited(text: str, path: Path, default: str) -> tuple[Rows, str]:
     return rows, delimiter
 
 
+def _cells(header: list[str], fields: list[str], path: Path, place: str) -> dict[str, str]:
+    """The row by columns; one without a name must be empty."""
+    for number, (name, field) in enumerate(zip(header, fields, strict=True), 1):
+        if not name and field.strip():
+            raise DataError(f"{path}, {place}: column {number} holds {field!r:.60} and has no name; give it one")
+    return {name: field for name, field in zip(header, fields, strict=True) if name}
+
+
 def _delimiter(text: str, default: str) -> str:
-    """What splits the first line that is not blank into most fields; `default` if none does better."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    """What splits the first two lines that are not blank into equally many fields, else the first one into most;
+    `default` if none does better."""
+    lines = list(islice((line for line in io.StringIO(text, newline=None) if line.strip()), 2))
 
-    def count(delimiter: str) -> int:
-        return len(next(csv.reader([first], delimiter=delimiter), ()))
+    def evidence(delimiter: str) -> tuple[bool, int]:
+        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter)] or [0]
+        return len(set(counts)) == 1 < counts[0], counts[0]
 
-    return max((default, *DELIMITERS), key=count)
+    return max((default, *DELIMITERS), key=evidence)
 
 
 def _header(fields: list[str], path: Path) -> list[str]:
-    """Names of columns; blank ones at the end, as spreadsheets leave them, are no columns."""
+    """Names of columns; blank ones, as spreadsheets leave them, are no columns."""
     names = [field.strip() for field in fields]
     while names and not names[-1]:
         names.pop()
     for name, times in Counter(names).items():
-        if times > 1 or not name:
-            what = f"column {name!r} stands {times} times in the header" if name else "a column has no name"
-            raise DataError(f"{path}: {what}; give each column a name of its own")
+        if times > 1 and name:
+            raise DataError(
+                f"{path}: column {name!r} stands {times} times in the header; give each column a name of its own"
+            )
     return names

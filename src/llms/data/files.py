@@ -66,6 +66,8 @@ def _text_rows(path: Path, content: bytes, pairs: Pairs | None, withheld: bool) 
         return list(found), f"{form.upper()}, {name}, {encoding}{zipped_note}"
     if form == "json" and text.lstrip().startswith("["):
         return _json_list(text, path, pairs), f"JSON, {encoding}{zipped_note}"
+    if form == "json":
+        _refuse_one_object(text, path)
     return _json_lines(text, path, pairs), f"JSON Lines, {encoding}{zipped_note}"
 
 
@@ -74,6 +76,19 @@ def _json_list(text: str, path: Path, pairs: Pairs | None) -> Placed:
         return [(f"row {number}", row) for number, row in enumerate(json.loads(text, object_pairs_hook=pairs), 1)]
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}); expected a list of objects") from error
+
+
+def _refuse_one_object(text: str, path: Path) -> None:
+    """Raise DataError where the whole text is one object with the rows inside it."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    lists = [name for name, value in whole.items() if isinstance(value, list)] if isinstance(whole, dict) else []
+    if lists and "question" not in {name.strip().casefold() for name in whole}:
+        raise DataError(
+            f"{path}: one object with {', '.join(whole):.60}; expected the list of objects itself ({lists[0]})"
+        )
 
 
 def _json_lines(text: str, path: Path, pairs: Pairs | None) -> Placed:

@@ -10,6 +10,7 @@ anything else                metadata: for --by and the fields of --prompt
 """
 
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -76,11 +77,14 @@ def read(path: Path) -> OwnTable:
     named = [_named(row, table.place(number)) for number, row in enumerate(table.rows)]
     columns = list(dict.fromkeys(name for row in named for name in row))
     _check_columns(columns, path)
+    _check_shapes(named, columns, path)
     choices = "choices" in columns
     readings = _Readings()
-    rows = [_row(row, named[0], columns, f"{path}, row {n}", readings) for n, row in enumerate(named, 1)]
+    rows = [_row(row, columns, f"{path}, row {n}", readings) for n, row in enumerate(named, 1)]
     _check_ids(named, path)
     metadata = tuple(name for name in columns if name not in KNOWN)
+    if not choices and (lettered := _lettered(rows, metadata)):
+        readings.notices.insert(0, f"{path}: {lettered}")
     content = Table(rows, table.origin, table.revision, form=table.form)
     return OwnTable(path.name.split(".")[0], choices, content, metadata, tuple(readings.notices), readings.reread)
 
@@ -122,6 +126,27 @@ def _check_columns(columns: Sequence[str], path: Path) -> None:
         )
 
 
+def _check_shapes(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
+    for number, row in enumerate(rows, 1):
+        for name in columns:
+            if name in KNOWN and (name in row) != (name in rows[0]):
+                has = "no" if name in rows[0] else "a"
+                raise DataError(
+                    f"{path}, row {number}: {has} column {name!r}, unlike row 1; all rows must have the same shape"
+                )
+
+
+def _lettered(rows: Sequence[Row], metadata: Sequence[str]) -> str:
+    """What to say where each answer names a column of the file, so that columns seem to be choices."""
+    columns = {name.casefold() for name in metadata}
+    if not all(row["answer"].strip().casefold() in columns for row in rows):
+        return ""
+    return (
+        f"each answer is the name of a column, such as {rows[0]['answer']!r}; it is read as a text, and what stands in that column is "
+        "not shown to the model. Choices go into one column choices, separated by |"
+    )
+
+
 def _distance(a: str, b: str) -> int:
     """Letters to insert, delete, replace (Levenshtein)."""
     row = list(range(len(b) + 1))
@@ -136,6 +161,10 @@ def _check_ids(rows: Sequence[Row], path: Path) -> None:
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         if "id" in row:
+            if row["id"] is None or not str(row["id"]).strip():
+                raise DataError(
+                    f"{path}, row {number}: column 'id' is empty; give each row an id, or leave out the column"
+                )
             first = seen.setdefault(str(row["id"]), number)
             if first != number:
                 raise DataError(
@@ -143,16 +172,12 @@ def _check_ids(rows: Sequence[Row], path: Path) -> None:
                 )
 
 
-def _row(row: Row, first: Row, columns: Sequence[str], place: str, readings: _Readings) -> Row:
+def _row(row: Row, columns: Sequence[str], place: str, readings: _Readings) -> Row:
     for name in columns:
-        if name in KNOWN and (name in row) != (name in first):
-            has = "no" if name in first else "a"
-            raise DataError(f"{place}: {has} column {name!r}, unlike row 1; all rows must have the same shape")
-        if "\0" in str(row.get(name)):
-            raise DataError(f"{place}: column {name!r} holds a NUL character; save the file as plain UTF-8 text")
+        _check_text(str(row.get(name)), name, place)
     further = {name: "" if row.get(name) is None else row[name] for name in columns if name not in KNOWN}
     question = row["question"]
-    if not isinstance(question, str) or not question.strip():
+    if not isinstance(question, str) or not _visible(question):
         raise DataError(f"{place}: column 'question' is {_seen(question)}; expected a text")
     if "answers" in columns:
         answers = tuple(dict.fromkeys(_listed(row["answers"], "answers", place, 1)))
@@ -172,12 +197,32 @@ def _row(row: Row, first: Row, columns: Sequence[str], place: str, readings: _Re
     return {**further, "question": question, "choices": options, "answer": index}
 
 
+def _check_text(text: str, column: str, place: str) -> None:
+    """Raise DataError for what no model, store or screen can take as text."""
+    if "\0" in text:
+        raise DataError(f"{place}: column {column!r} holds a NUL character; save the file as plain UTF-8 text")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{place}: column {column!r} holds half a character (\\u{ord(text[error.start]):04x} without its other half); "
+            "write the whole one, or leave it out"
+        ) from error
+
+
+def _visible(text: str) -> bool:
+    return any(not char.isspace() and unicodedata.category(char) != "Cf" for char in text)
+
+
 def _scalar(value: Any, column: str, place: str) -> str:
     """A text as it stands, or a number as its text."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
     text = str(value) if number else value
     if not isinstance(text, str) or not text.strip():
-        raise DataError(f"{place}: column {column!r} is {_seen(value)}; expected a text or a number")
+        several = (
+            "; several accepted ones go into a column answers" if isinstance(value, list) and column == "answer" else ""
+        )
+        raise DataError(f"{place}: column {column!r} is {_seen(value)}; expected a text or a number{several}")
     return text
 
 
@@ -201,13 +246,13 @@ def _listed(value: Any, column: str, place: str, least: int) -> list[str]:
 
 
 def _seen(value: Any) -> str:
-    return "empty" if value is None or not str(value).strip() else f"{value!r:.60}"
+    return "empty" if value is None or not _visible(str(value)) else f"{value!r:.60}"
 
 
 def _index(answer: str, is_index: bool, options: list[str], place: str, readings: _Readings) -> int:
     """Which choice is meant; a text that is one of them comes before a letter or an index."""
     answer = answer.strip()
-    alike = [i for i, option in enumerate(options) if option.casefold() == answer.casefold()]
+    alike = [i for i, option in enumerate(options) if _folded(option) == _folded(answer)]
     by_text = options.index(answer) if answer in options else alike[0] if len(alike) == 1 else None
     if len(answer) == 1 and answer.isascii() and answer.isalpha():
         other, sort = ord(answer.upper()) - ord("A"), "letter"
@@ -217,7 +262,10 @@ def _index(answer: str, is_index: bool, options: list[str], place: str, readings
         other = -1
     if by_text is None:
         if other < 0:
-            raise DataError(f"{place}: answer {answer!r} is none of the choices, nor a letter or index of one")
+            raise DataError(
+                f"{place}: answer {answer!r} is none of the choices, nor the letter or (from 0) the index of one; "
+                f"they are {_seen(' | '.join(options))}"
+            )
         return other
     if other not in (-1, by_text):
         readings.reread = readings.reread or is_index or answer not in options
@@ -226,3 +274,7 @@ def _index(answer: str, is_index: bool, options: list[str], place: str, readings
             "a choice's text comes first"
         )
     return by_text
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()

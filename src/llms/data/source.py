@@ -35,9 +35,12 @@ def open_source(spec: str | None) -> Source:
     if spec == "hub":
         return Hub()
     root = Path(spec).expanduser()
+    forms = ".csv, .tsv, .json, .jsonl or .parquet"
+    if root.is_file():
+        raise DataError(f"the data file {spec} is none of {forms}; save or export it as one of them")
     if not root.is_dir():
         raise DataError(
-            f"the data folder {spec} does not exist; expected a folder, a .csv or .jsonl file, 'sample' or 'hub'"
+            f"the data folder {spec} does not exist; expected a folder, a file ({forms}), 'sample', 'hub' or 'fresh'"
         )
     return Folder(root, "folder")
 

@@ -74,10 +74,10 @@ def _chances(given: Any) -> Iterator[TokenChance]:
 
 
 def _text(part: Any) -> str:
-    """A string, or the texts of a list of parts."""
+    """A string, or the texts of a list of parts; half a character, which no file or request can hold, becomes U+FFFD."""
     if isinstance(part, list):
         return "".join(_text(item.get("text")) for item in part if isinstance(item, Mapping))
-    return part if isinstance(part, str) else ""
+    return part.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if isinstance(part, str) else ""
 
 
 def _finish(reason: str) -> Finish | None:

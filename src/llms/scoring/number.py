@@ -6,6 +6,7 @@ is a decimal point (`1.234`, `1,5`).
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from itertools import pairwise, takewhile
@@ -81,6 +82,7 @@ def number(text: str) -> Decimal | None:
 
 def _spelled(text: str) -> str:
     """LaTeX and foreign separators as plain ones."""
+    text = "".join(str(unicodedata.decimal(char, char)) for char in text) if not text.isascii() else text
     text = text.replace("—", " — ").replace("{,}", ",").replace("\\!", "").replace("\u066b", ".").replace("\u066c", ",")
     return canonical(_LATEX_BLANK.sub(" ", _LATEX_FRACTION.sub(r"\1/\2", text)))
 

@@ -1,6 +1,7 @@
 """Whether a free reply is right: by equality, containment, pattern, number, or another model's judgement."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -37,23 +38,25 @@ def exact(reply: str, answer: str) -> bool:
 
 
 def contains(reply: str, answer: str) -> bool:
-    """The answer stands in the reply, whatever the case; as a word or number of its own, where its script has words."""
-    wanted = folded(answer)
-    return re.search(f"{_before(wanted)}{re.escape(wanted)}{_behind(wanted)}", folded(reply)) is not None
+    """The answer stands in the reply, whatever the case; as a word, number, fraction or power of its own, where its
+    script has words."""
+    wanted, text = folded(answer), folded(reply)
+    found = re.finditer(f"{_before(wanted)}{re.escape(wanted)}{_behind(wanted)}", text)
+    return any(not unicodedata.category(text[match.end() :][:1] or " ").startswith("M") for match in found)
 
 
 def _before(wanted: str) -> str:
     """What must not stand before: more of the word, of the number, of the operator."""
     if re.match(r"[-+]?\.?\d", wanted):
         signless = "" if wanted[0] in "-+" else r"(?<![^\w)]-)(?<!\A-)"
-        return rf"(?<!{_LETTER})(?<!\d[.,]){signless}"
+        return rf"(?<!{_LETTER})(?<!\d[.,/])(?<!\d\^){signless}"
     return rf"(?<!{_LETTER})" if _SPACED.match(wanted) else r"(?<![<>=!])" if wanted[0] in "<>=!" else ""
 
 
 def _behind(wanted: str) -> str:
     last = wanted[-1]
     if last.isdigit():
-        return rf"(?!{_LETTER}|[.,]\d)"
+        return rf"(?!{_LETTER}|[.,/^]\d|\^-)"
     return rf"(?!{_LETTER}|\+\+|#)" if _SPACED.match(last) else r"(?![<>=+])" if last in "<>=+" else ""
 
 
@@ -75,7 +78,12 @@ SCORERS: Mapping[str, Callable[[str, str], bool]] = {
     "numeric": numeric,
 }
 # raised with every change that may give another score to the same reply; each begins new runs
-VERSIONS: Mapping[str, str] = {"exact": "2", "contains": "2", "regex": "1", "numeric": "2", "judge": "2"}
+VERSIONS: Mapping[str, str] = {"exact": "2", "contains": "3", "regex": "1", "numeric": "3", "judge": "3"}
+
+
+_MARK = re.compile(r"\banswer(?:\s+is)?\W*[:=]\W*(?:\\boxed\{|\\text\{)?([AB]|yes|no)\b(.*)", re.IGNORECASE)
+_SEVERAL = re.compile(r"\W*(?:[,/&]|\bor\b|\band\b)\W*[AB]\b|\W*\?", re.IGNORECASE)
+_WORD = re.compile(r" [a-z]")  # behind an article or a word of a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +97,21 @@ class Judgement:
 def judged(judge: Judge, rubric: str, question: str, reference: str, answer: str) -> Judgement:
     """Ask the judge; its thinking is not read for a verdict."""
     said = judge(JUDGE_PROMPT.format(question=question, reference=reference, answer=answer, rubric=rubric))
-    letter = chosen_letter(split_thinking(said)[1], "AB")
+    letter = _verdict(split_thinking(said)[1])
     return Judgement(None if letter is None else letter == "A", said)
+
+
+def _verdict(reply: str) -> str | None:
+    """A or B, where the judge settles on one: the last `Answer: X`, else the only letter of a reply whose last line denies
+    and asks nothing."""
+    text = unicodedata.normalize("NFKC", reply).strip()
+    if whole := re.fullmatch(r"\W*([AaBb])\W*", text):
+        return whole[1].upper()
+    marks = [mark for mark in _MARK.finditer(text) if mark[1] in ("A", "B", "b") or not _WORD.match(mark[2])]
+    if marks:
+        said = {"yes": "A", "no": "B"}.get(marks[-1][1].lower(), marks[-1][1].upper())
+        return None if _SEVERAL.match(marks[-1][2]) else said
+    letters = set(re.findall(r"(?<![\w'’])([AB])(?![\w'’])(?! [a-z])", text))
+    doubtful = re.search(r"\?|\b[Nn](?:ot|either)\b", text.splitlines()[-1] if text else "")
+    chosen = chosen_letter(text, "AB")
+    return chosen if letters == {chosen} and not doubtful else None

@@ -24,8 +24,8 @@ def choose(scores: Sequence[float], clusters: Sequence[Hashable] | None = None) 
 
     An interval of scores that lie in [0, 1] is clipped to it, and is never empty: where no variance is seen,
     Wilson's stands in, with the number of independent units as n. One cluster of several items says nothing about
-    others, nor does one score on an open scale: there is no interval, and `method` says so. Raises ValueError
-    without scores, and for scores that are not finite numbers.
+    others, nor do one score or equal ones on an open scale: there is no interval, and `method` says so. Raises
+    ValueError without scores, and for scores that are not finite numbers.
     """
     n = len(scores)
     if n == 0:
@@ -136,8 +136,9 @@ def _bounded(
     """The score with its interval clipped to [0, 1] if the scores lie there; Wilson's if there is no variance."""
     centre, n = mean(scores), len(scores)
     if any(not 0 <= score <= 1 for score in scores):
-        if error == inf:
-            return Score(centre, None, None, None, n, "no interval: one item", clusters)
+        if error == inf or error < 1e-12:
+            why = "one item" if error == inf else "all scores are equal"
+            return Score(centre, None, None, None, n, f"no interval: {why}", clusters)
         return Score(centre, low, high, error, n, method, clusters)
     if not high - low > 1e-12 or error == inf:
         return _wilson_score(centre, n, units, f"wilson, n = {units}", error, clusters)

@@ -103,7 +103,7 @@ def understood(source: Source, benchmark: Benchmark, made: Plan) -> list[str]:
         right = "".join(f"\n  {'=' if i == row['answer'] else ' '} {choice}" for i, choice in enumerate(row["choices"]))
     else:
         right = " " + " | ".join(row["answers"])
-    graded = "" if source.choices else f"; scored by {scorer}"
+    graded = "" if source.choices else f"; {'' if scorer.startswith('judged by ') else 'scored by '}{scorer}"
     named = f"; metadata: {', '.join(source.metadata)}" if source.metadata else ""
     lines = (
         f"{source.content.origin}: {len(source.content.rows)} rows, {source.content.form}{graded}{named}",
