@@ -11,6 +11,7 @@ import click
 from .. import __version__
 from ..errors import LlmsError
 from ..models import loading
+from .interrupt import defer_during_imports
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("evaluate", "evaluate", "Evaluate systems on benchmarks."),
@@ -87,6 +88,7 @@ def main() -> None:
     """Run a command; exit with 0, 1 (failed), 2 (wrong usage), 3 (budget used up) or 130 (interrupted)."""
     debug = "--debug" in sys.argv[1:]
     loading.listen(_say_loading)
+    defer_during_imports()
     try:
         cli.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
