@@ -23,7 +23,7 @@ def in_thread(models, embeddings=(), key=None, **limits):
     from llms.workbench.serve import open_models
 
     bound, bounds, ready = bind("127.0.0.1", 0, key), Limits(**limits), threading.Event()
-    shelf = Shelf(*open_models(models, embeddings, lambda _: None), bounds.waiting)
+    shelf = Shelf(*open_models(models, embeddings), bounds.waiting)
     server = Server(build(shelf, bounds, key), bound, bounds, ready.set)
     thread = threading.Thread(target=server.serve_until_interrupted)
     thread.start()
