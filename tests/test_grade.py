@@ -13,8 +13,10 @@ from llms import settings
 from llms.benchmarks.catalogue import CATALOGUE
 from llms.benchmarks.own import accepted_in, listed
 from llms.cli.main import cli
+from llms.data.source import open_source
 from llms.errors import ModelError, UsageError
 from llms.evaluation.report import Report
+from llms.sandbox import probe
 from llms.store.runs import Runs
 from llms.workbench.grade import Regrade, grade
 from llms.workbench.runs import write_report
@@ -221,3 +223,33 @@ def test_no_reply_commands_the_terminal(file):
     shown = told("samples", run)
     assert r"\x1b[2J\x9b31m gone" in shown
     assert not {"\x1b", "\x9b"} & set(shown)
+
+
+@pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
+@pytest.mark.parametrize("random", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_programs_are_run_again_from_the_stored_answers(tiny, monkeypatch, random):
+    rows = open_source("sample").table(CATALOGUE["humaneval"].dataset, "openai_humaneval", "test").rows
+    bodies = {row["prompt"]: row["canonical_solution"] for row in rows} | {rows[1]["prompt"]: "    return None\n"}
+    system = f"hf:{tiny}" if random else Scripted(bodies.__getitem__)
+    run = llms.evaluate(system, ["humaneval"], limit=3).reports["humaneval"]
+    with pytest.raises(UsageError, match="is graded by this scorer already"):
+        regraded(run.key.run)
+    old, ran = CATALOGUE["humaneval"], []
+
+    def program(row, text):
+        ran.append(text)
+        return old.program(row, text)
+
+    monkeypatch.setitem(CATALOGUE, "humaneval", replace(old, scorer="next", program=program))
+    new = regraded(run.key.run)
+    assert len(ran) == 3
+    assert new.key == replace(run.key, scorer="next")
+    assert (new.n, new.failed, new.graded_from) == (3, 0, run.key.run)
+    assert new.scores == run.scores
+    samples = [told("samples", name, "--json") for name in (run.key.run, new.key.run)]
+    before, after = ([json.loads(line) for line in text.splitlines()] for text in samples)
+    verdicts = [(row["status"], row["text"], row["extracted"], row["scores"]) for row in after]
+    assert verdicts == [(row["status"], row["text"], row["extracted"], row["scores"]) for row in before]
+    assert random or [row["scores"]["pass@1"] for row in after] == [1, 0, 1]
+    assert all(row["extracted"] for row in after)
+    assert after[0]["extracted"] in told("samples", new.key.run)

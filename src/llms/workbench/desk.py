@@ -315,8 +315,7 @@ class Desk:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def stop(self, run: str, seen: int) -> None:
-        found = self._turns.get(run)
-        if found is not None:
+        if found := self._turns.get(run):
             found[0].stop(seen)
             return
         await _aside(self._give_up, run)
@@ -346,9 +345,8 @@ class Desk:
         original = waiting[call].args
         original = json.loads(original) if isinstance(original, str) else original
         if approved and waiting[call].name not in TOOLS:
-            raise UsageError(
-                f"{waiting[call].name} is not among the tools of these pages; deny it here, and ask again where it is"
-            )
+            where = "is not among the tools of these pages; deny it here, and ask again where it is"
+            raise UsageError(f"{waiting[call].name} {where}")
         decision = Decision(approved, scope if approved else "once", None if args == original else args)  # type: ignore[arg-type]
         decided = self._decided.setdefault(run, {})
         decided[call] = decision
@@ -357,7 +355,7 @@ class Desk:
         del self._decided[run]
         conversation = await _aside(chat_runs.conversation_of, self.store, run)
         own = (record.name for record in waiting.values() if record.name in TOOLS)  # it may have begun elsewhere
-        chat = await self._chat(conversation, "", list(dict.fromkeys([*self._tools.get(conversation, ()), *own])))
+        chat = await self._chat(conversation, "", [*dict.fromkeys([*self._tools.get(conversation, ()), *own])])
         await self._start(conversation, lambda: chat.begin_decided(decided))
 
     async def count(
