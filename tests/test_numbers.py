@@ -353,6 +353,16 @@ def test_where_all_is_asked_for_what_cannot_fit_is_left_out(tmp_path):
     assert any("left out: ifeval wants answers of up to 1280 tokens" in note for note in notes)
 
 
+def test_items_that_one_model_was_asked_before_do_not_hinder_a_comparison(monkeypatch):
+    first, second = (Scripted(lambda text: "#### 5", name=name) for name in ("first", "second"))
+    for module in ("compare", "evaluate"):
+        monkeypatch.setattr(f"llms.workbench.{module}.load", {"first": first, "second": second}.__getitem__)
+    llms.evaluate("second", ["gsm8k"], limit=8)
+    (found,) = llms.compare("first", "second", ["gsm8k"], limit=4)
+    assert found.paired
+    assert (found.paired.n, found.left_out) == (4, 0)
+
+
 def test_a_sequence_that_used_everything_says_how_many_items_would_be_needed(monkeypatch):
     first = Scripted(lambda text: "#### 5" if len(text) % 2 else "#### 6", name="first")
     second = Scripted(lambda text: "#### 5", name="second")

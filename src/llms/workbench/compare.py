@@ -165,7 +165,7 @@ def compare_all(
         with Runs(settings.database()) as store:
             of = {(r.key.system.name, r.key.benchmark): store.find(r.key.run) for r in reports}
             benchmarks = list(dict.fromkeys(r.key.benchmark for r in reports))
-        yield _adjusted([_compare_runs(of[a, name], of[b, name], margin) for name in benchmarks])
+        yield _adjusted([_compare_runs(of[a, name], of[b, name], margin, in_part=True) for name in benchmarks])
 
 
 def _that_both_can(a: str, b: str, names: Sequence[str], options: Options) -> list[str]:
@@ -196,8 +196,9 @@ def differences_in_asking(a: StoredRun, b: StoredRun) -> dict[str, tuple[Any, An
     return {name: (x, y) for name in ASKED if (x := getattr(a.key, name)) != (y := getattr(b.key, name))}
 
 
-def _compare_runs(a: StoredRun, b: StoredRun, margin: float) -> Comparison:
-    """Raises NotComparable if the two were asked different questions, or in a different way."""
+def _compare_runs(a: StoredRun, b: StoredRun, margin: float, in_part: bool = False) -> Comparison:
+    """Raises NotComparable if the two were asked different questions, or in a different way. `in_part`: what one was asked
+    before and the other not is left aside, as both have just been asked the same."""
     unlike = differences_in_asking(a, b)
     if unlike:
         shown = "; ".join(f"{name}: {x!r} and {y!r}" for name, (x, y) in unlike.items())
@@ -205,6 +206,8 @@ def _compare_runs(a: StoredRun, b: StoredRun, margin: float) -> Comparison:
     with Runs(settings.database()) as store:
         of_a = {outcome.item: outcome for _, outcome in store.outcomes(a.run)}
         of_b = {outcome.item: outcome for _, outcome in store.outcomes(b.run)}
+    if in_part:
+        of_a, of_b = ({item: of[item] for item in of if item in of_a and item in of_b} for of in (of_a, of_b))
     if set(of_a) != set(of_b):
         only = len(set(of_a) ^ set(of_b))
         raise NotComparable(
