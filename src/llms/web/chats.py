@@ -218,6 +218,7 @@ async def transcribe(request: Request, body: Transcribe) -> dict[str, Any]:
 async def events(request: Request, run: str, after: int = 0) -> StreamingResponse:
     last = request.headers.get("last-event-id", "")
     begin = int(last) if last.isdigit() else after
+    await _desk(request).state(run)  # an unknown run is said at once
     return StreamingResponse(_stream(_desk(request).events(run, begin)), media_type="text/event-stream",
                              headers={"x-accel-buffering": "no"})  # fmt: skip
 
