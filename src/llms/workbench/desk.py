@@ -289,10 +289,6 @@ class Desk:
             ended.add_done_callback(lambda _: self._turns.pop(turn.run, None))
         return turn.run
 
-    async def state(self, run: str) -> str:
-        """Of a run, as it is stored. Raises UnknownName."""
-        return await _aside(chat_runs.state_of, self.store, run)
-
     async def events(self, run: str, after: int) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """(number, event) of a run from behind `after` to its end, live or from the store; also while it waits."""
         while not self.ending:
