@@ -77,9 +77,18 @@ def test_a_missing_key_says_the_variable_and_where_to_get_one(monkeypatch):
         llms.load("openai:gpt-5-mini").generate([ASK])
 
 
+@pytest.mark.parametrize("address", ["http://[::1/v1#m", "http://127.0.0.1:port/v1#m", "http://127.0.0.1:99999/v1#m"])
+def test_an_address_that_is_none_is_wrong_usage(address):
+    with pytest.raises(UsageError, match="an endpoint is written http://host:port/v1#model"):
+        parse(address)
+
+
 def test_names_hold_no_keys():
     with pytest.raises(UsageError, match="must hold no key"):
         parse("http://me:secret@127.0.0.1/v1#m")
+    with pytest.raises(UsageError, match="must hold no key") as refused:
+        parse("http://127.0.0.1/v1?api_key=secret#m")
+    assert "secret" not in str(refused.value)
     with pytest.raises(UsageError, match="say which model"):
         parse("http://127.0.0.1/v1")
     with pytest.raises(UsageError, match="runs the model itself"):

@@ -135,6 +135,13 @@ def test_the_first_address_becomes_a_cookie_that_scripts_of_a_page_cannot_read(s
     assert site.say("GET", "/api/conversations", headers={"authorization": f"Bearer {token}"})[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/api/runs/nope/events", "/api/agents/nope/events"])
+def test_the_events_of_an_unknown_run_are_refused_before_they_begin(site, path):
+    status, _, text = site.say("GET", path, mine=True)
+    assert status in (400, 404)
+    assert "nope" in text
+
+
 def test_the_way_in_leads_to_no_other_site(site):
     token = urlsplit(site.address).query
     assert site.say("GET", f"//evil.example/?{token}")[1]["location"] == "/evil.example/"

@@ -85,10 +85,20 @@ def _check_model(text: str, model: str, before: str) -> None:
 
 def _endpoint(text: str, base: str, query: str) -> Name:
     address, _, model = base.partition("#")
-    if not urlsplit(address).hostname:
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 - it is read only here, and may be none
+    except ValueError as error:
+        raise UsageError(f"{text!r}: {error}; an endpoint is written http://host:port/v1#model") from error
+    if not parts.hostname:
         raise UsageError(f"{text!r}: an endpoint is written http://host:port/v1#model")
-    if urlsplit(address).username or urlsplit(address).password:
+    if parts.username or parts.password:
         raise UsageError("a name is stored and shown, so it must hold no key; set LLMS_API_KEY instead")
+    if not model and "#" in query:  # which may hold a key, and so is not shown
+        raise UsageError(
+            f"the model comes before the options, as in {address}#name?option=value; a name is stored and shown, so it "
+            "must hold no key: set LLMS_API_KEY instead"
+        )
     _check_model(text, model or "name", f"{address}#")
     if not model:
         raise UsageError(f"{text!r}: say which model of the endpoint, as in {address}#name")

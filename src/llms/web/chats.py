@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import UsageError
+from ..store import chat_runs
 from .attachments import LARGEST, examine
 from .pages import page
 
@@ -218,6 +219,7 @@ async def transcribe(request: Request, body: Transcribe) -> dict[str, Any]:
 async def events(request: Request, run: str, after: int = 0) -> StreamingResponse:
     last = request.headers.get("last-event-id", "")
     begin = int(last) if last.isdigit() else after
+    await asyncio.to_thread(chat_runs.state_of, _desk(request).store, run)  # an unknown run is said at once
     return StreamingResponse(_stream(_desk(request).events(run, begin)), media_type="text/event-stream",
                              headers={"x-accel-buffering": "no"})  # fmt: skip
 
