@@ -345,11 +345,9 @@ class Desk:
         original = waiting[call].args
         original = json.loads(original) if isinstance(original, str) else original
         if approved and waiting[call].name not in TOOLS:
-            where = "is not among the tools of these pages; deny it here, and ask again where it is"
-            raise UsageError(f"{waiting[call].name} {where}")
-        decision = Decision(approved, scope if approved else "once", None if args == original else args)  # type: ignore[arg-type]
+            raise UsageError(f"{waiting[call].name} is not among the tools of these pages; deny it here")
         decided = self._decided.setdefault(run, {})
-        decided[call] = decision
+        decided[call] = Decision(approved, scope if approved else "once", None if args == original else args)  # type: ignore[arg-type]
         if set(decided) < set(waiting):
             return
         del self._decided[run]
@@ -379,13 +377,12 @@ class Desk:
             if not id:
                 chat.close()
         gone = [fate for fate in report.fates if fate.what in ("dropped", "elided", "chunked", "covered")]
-        cost = None if opened.name.local else opened.price(Usage(report.count))
         return {
             "tokens": report.count,
             "budget": report.budget,
             "grade": report.grade,
             "drops": f"{len(gone)} messages ({sum(fate.tokens for fate in gone):,} tokens)" if gone else "",
-            "price": "" if opened.name.local else shown.money(cost),
+            "price": "" if opened.name.local else shown.money(opened.price(Usage(report.count))),
         }
 
     # lessons and teams
