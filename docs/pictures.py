@@ -34,7 +34,7 @@ COLUMNS = 102
 SIZE = {"width": 1120, "height": 880}
 MEASURE = "eval smollm2 smollm2?quantize=int8 -b arc_easy,hellaswag,gsm8k --limit 8"
 SESSION = (
-    'ask "What is the capital of France?"',
+    'ask "What is the capital of Japan?"',
     'next "The capital of France is" --top 5',
     'calc "2^100 / 3"',
     "leaderboard -b arc_easy -b hellaswag",

@@ -3,7 +3,6 @@
 import click
 
 from .. import settings
-from .at_once import AtOnce
 
 WEB = ("fastapi", "starlette", "uvicorn")
 
@@ -32,10 +31,9 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
     Requests are worked on together as they come; one whose client goes away ends within a token.
     """
     try:
-        with AtOnce():
-            from ..serve.served import Limits, Shelf
-            from ..serve.server import Server, address, bind, build
-            from ..workbench.serve import open_models
+        from ..serve.served import Limits, Shelf
+        from ..serve.server import Server, address, bind, build
+        from ..workbench.serve import open_models
     except ImportError as error:
         from ..errors import MissingExtra
 
