@@ -2,7 +2,8 @@
 
 Both sides get the requests that the harness itself builds from the rows of a data root, on the same float32
 checkpoint, at the harness's best batch size. Runs are interleaved; medians, ratios and the fraction of the
-arithmetic limit are printed.
+arithmetic limit are printed. Log-likelihoods are compared too, those of both sides from this processor: another one
+rounds otherwise, by up to some twice the tolerance.
 
     python -m venv /tmp/versus && /tmp/versus/bin/pip install torch==2.13.0 && /tmp/versus/bin/pip install lm_eval==0.4.13 -e '.[local,eval]'
     /tmp/versus/bin/python benchmarks/versus_lm_eval.py --data ROOT [--model DIR] [--only hellaswag-0 …]
