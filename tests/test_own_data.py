@@ -47,7 +47,7 @@ def told(path, *more: str, status: int = 0):
         ("own.csv", TEXT.replace(",", ",,").encode(), "CSV, fields separated by commas, UTF-8"),
         ("own.csv", TEXT.replace("\n", "\r").encode(), "CSV, fields separated by commas, UTF-8"),
         ("own.csv", (TEXT.replace("\n", ",,\n") + ",,,,\n\n").encode(), "CSV, fields separated by commas, UTF-8"),
-        ("own.csv.gz", gzip.compress(TEXT.encode()), "CSV, fields separated by commas, UTF-8, gzip"),
+        ("own.csv.gz", gzip.compress(TEXT.encode(), mtime=0), "CSV, fields separated by commas, UTF-8, gzip"),
         ("own.json", json.dumps([{**row, "answers": None} for row in ROWS]).replace(', "answers": null', "").replace('"4"', "4").encode(), "JSON, UTF-8"),
         ("own.json", "".join(json.dumps({"Question": r["question"], "answer": r["answer"], "region": r["region"]}) + "\n" for r in ROWS).encode("utf-8-sig"),
          "JSON Lines, UTF-8 with BOM"),
