@@ -113,19 +113,6 @@ def test_an_interrupt_says_what_goes_on_only_where_something_does(monkeypatch, c
     assert "the same command continues" in told["eval"]
 
 
-def test_an_interrupt_while_the_code_is_read_is_quiet(monkeypatch, capsys):
-    class Interrupted:
-        def find_spec(self, name, *_):
-            if name == "llms.cli.main":
-                raise KeyboardInterrupt
-
-    monkeypatch.delitem(sys.modules, "llms.cli.main")
-    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert (ended.value.code, capsys.readouterr().err) == (130, "")
-
-
 @pytest.fixture
 def slow_module(tmp_path, monkeypatch):
     """The name of a module that takes its time and, as some libraries do, survives whatever happens meanwhile."""

@@ -29,7 +29,7 @@ def own(folder, content: str | bytes, name: str = "own.csv") -> OwnTable:
 def told(path, *more: str, status: int = 0):
     from click.testing import CliRunner
 
-    result = CliRunner().invoke(cli, ["eval", "scripted", "--data", str(path), *more])
+    result = CliRunner().invoke(cli, ["eval", "hf:scripted", "--data", str(path), *more])
     assert result.exit_code == status, (result.output, result.exception)
     return result
 
