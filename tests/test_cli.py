@@ -152,6 +152,7 @@ def test_chat_template_is_another_run(home, tiny, measured):
     assert context.endswith("<|assistant|>")
 
 
+@pytest.mark.slow
 def test_long_prompts_are_cut_on_the_left_counted_and_said(tmp_path, monkeypatch):
     from tiny import save_checkpoint
 

@@ -318,6 +318,7 @@ def test_until_decided_uses_no_more_than_there_is(compared, tiny, monkeypatch):
     assert low <= c["difference"] <= high
 
 
+@pytest.mark.slow
 def test_exit_status_for_scripts(compared, tiny, monkeypatch):
     home, _ = compared
     monkeypatch.setenv("LLMS_HOME", str(home))

@@ -80,7 +80,7 @@ def test_it_is_converted_once(embedded_home, monkeypatch):
     before = (folder / "model.safetensors").stat().st_mtime_ns
     assert embedded.checkpoint() == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]  # no draft is left
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]  # no draft is left
 
 
 def test_digits_are_split_one_by_one(model):
@@ -107,7 +107,10 @@ def test_every_text_encodes_as_the_original_tokenizer_does(model):
 
 @needs_rows
 @needs_golden
-@pytest.mark.parametrize(("name", "few"), [("arc_easy-0shot", 12), ("gsm8k-5shot", 1), ("winogrande-5shot", 6)])
+@pytest.mark.parametrize(
+    ("name", "few"),
+    [("arc_easy-0shot", 12), pytest.param("gsm8k-5shot", 1, marks=pytest.mark.slow), ("winogrande-5shot", 6)],
+)
 def test_scores_equal_the_reference_harness(model, name, few):
     """A part of the golden requests; the whole is compared by a script.
 

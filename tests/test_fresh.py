@@ -228,6 +228,7 @@ SHAPE = {"gsm8k": (GSM8K, "question"), "math": (MATH, "problem"), "bbh": (BBH, "
 
 @needs_rows
 @pytest.mark.parametrize(("folder", "config"), KINDS, ids=map("/".join, KINDS))
+@pytest.mark.slow
 def test_fresh_items_are_as_long_as_the_public_ones(folder, config):
     """Medians of characters, and of the largest number, lie within a quarter, or a factor of five."""
     dataset, column = SHAPE[folder]

@@ -74,6 +74,7 @@ def test_scores_are_near_those_of_the_dequantized_weights(model, checkpoint):
         )
 
 
+@pytest.mark.slow
 def test_shared_beginnings_change_no_score(model):
     together = model.loglikelihood(PAIRS)
     for pair, expected in zip(PAIRS, together, strict=True):

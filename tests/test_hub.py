@@ -77,6 +77,7 @@ def test_a_hub_that_is_not_there_is_found_out_at_once(tiny, monkeypatch):
     assert "someone/some-model is not in the cache" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_from_the_hub_and_then_cached(hub, tiny, monkeypatch):
     commit = "1" * 40
     hub.files.clear()

@@ -104,7 +104,13 @@ def test_every_language_of_the_catalogue_has_a_runner_and_a_test():
     assert all(len(runner.commands) == len(runner.limits) for runner in RUNNERS.values())
 
 
-@pytest.mark.parametrize("language", RUNNERS)
+COMPILED_SLOWLY = ("ts", "go", "rs", "scala", "swift")
+
+
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(name, marks=pytest.mark.slow if name in COMPILED_SLOWLY else ()) for name in RUNNERS],
+)
 def test_right_passes_wrong_and_early_ends_fail_endless_is_stopped(language, sandbox, monkeypatch):
     """An early end exits with status 0 in every language, and is no success in any."""
     if reason := unusable(language):

@@ -68,6 +68,7 @@ def samples(home: Path) -> dict[str, dict]:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.slow
 def test_a_killed_run_continues_and_ends_the_same(tiny, tmp_path):
     data = rows(tmp_path / "data")
     whole, broken = tmp_path / "whole", tmp_path / "broken"

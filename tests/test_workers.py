@@ -69,6 +69,7 @@ def test_a_process_that_dies_while_it_loads_says_so():
         Workers(Killed(), 2)
 
 
+@pytest.mark.slow
 def test_when_all_are_gone_it_says_so(tiny):
     workers = Workers(build(tiny), 2)
     pids = [workers._process.pid, *forked(workers._process.pid)]
