@@ -6,6 +6,7 @@
 # make notebooks   run every notebook
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
 # make bench       speed against lm-evaluation-harness (sets up an environment of its own): make bench DATA=folder
+# minutes on two free cores, of 75 that all of .ci/run may take: set-up 5, test 10, slow 7, check 2, eval 2, notebooks 1
 PYTHON ?= python3
 TORCH_INDEX ?=
 DATA ?= ../shared/data/benchmarks
