@@ -172,6 +172,7 @@ def test_long_prompts_are_cut_on_the_left_counted_and_said(tmp_path, monkeypatch
     assert "on arc_easy: 4 of 4 items failed: the prompt is " in llms(*strict, check=1).stderr
 
 
+@pytest.mark.slow
 def test_perplexity_of_a_text(tiny, tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("The quick brown fox jumps over the lazy dog. " * 80)

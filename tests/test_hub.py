@@ -48,6 +48,7 @@ def evaluate(*more: str) -> subprocess.CompletedProcess:
     return subprocess.run(arguments, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_rows_come_from_the_pinned_revision_and_once(hub, tiny):
     result = evaluate(f"hf:{tiny}")
     assert result.returncode == 0, result.stderr

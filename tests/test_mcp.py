@@ -35,6 +35,7 @@ def home(tmp_path):
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(home, tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_KEY", "value-of-the-key")
     monkeypatch.setenv("OTHER_KEY", "not for servers")
