@@ -126,7 +126,8 @@ def _machine(device: torch.device) -> list[str]:
 def _store(path: Path, text: str) -> None:
     """Written beside, for the owner alone, and renamed. Where nothing can be written, the next run proves it again."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        settings.private_directory(settings.home())
+        path.parent.mkdir(exist_ok=True)
         number, draft = tempfile.mkstemp(dir=path.parent, prefix=".")  # mode 0600
         with os.fdopen(number, "w") as file:
             file.write(text)
