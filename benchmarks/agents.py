@@ -21,8 +21,8 @@ from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 
 from llms.agents.events import Event, Finished, StepBegan, StepEnded, plain
-from llms.agents.ledger import Limits
-from llms.agents.plan import Plan, Task
+from llms.agents.ledger import TeamLimits
+from llms.agents.plan import Task, TeamPlan
 from llms.agents.step import Worker
 from llms.agents.team import Role, Team
 from llms.agents.work import Work
@@ -34,7 +34,7 @@ from endpoint import Endpoint
 
 SPECIALISTS = 8
 SLEEPS = [1.0 + 0.2 * number / (SPECIALISTS - 1) for number in range(SPECIALISTS)]  # seconds
-LIMITS = Limits(calls=60)
+LIMITS = TeamLimits(calls=60)
 
 
 async def told(work: Work) -> list[Event]:
@@ -78,7 +78,7 @@ def together() -> tuple[float, float, int]:
     names = [f"s{number}" for number in range(SPECIALISTS)]
     roles = (Role("planner", "p"), *(Role(name, f"You are {name}.") for name in names), Role("writer", "You write."))
     team = Team("eight", "", "plan-and-parallel", roles, limits=LIMITS)
-    plan = Plan(tuple(Task(name, name, f"do {name}", name, "done") for name in names))
+    plan = TeamPlan(tuple(Task(name, name, f"do {name}", name, "done") for name in names))
     slept: list[float] = []
 
     def answer(body: dict) -> str:

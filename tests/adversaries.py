@@ -15,7 +15,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.toolsets import FunctionToolset
 
 from llms.agents.events import Finished
-from llms.agents.ledger import Limits
+from llms.agents.ledger import TeamLimits
 from llms.agents.step import Worker
 from llms.agents.team import PATTERNS, Role, Team
 from llms.agents.work import Work
@@ -80,7 +80,7 @@ def random_team(seed: int) -> tuple[Team, Work]:
     names = ["p", "s1", "s2", "w"]
     interests = (("question", "claim"), ("claim",), (), ())
     roles = tuple(Role(names[i], "You do things.", ("lies",), interests=interests[i]) for i in range(count))
-    limits = Limits(rng.randrange(0, 10), rng.randrange(0, 6), rng.choice([0, 200, 10_000]), 30.0)
+    limits = TeamLimits(rng.randrange(0, 10), rng.randrange(0, 6), rng.choice([0, 200, 10_000]), 30.0)
     team = Team("random", "", pattern, roles, limits=limits)
     models = {role.name: adversary(rng.choice(HABITS), rng) for role in roles}
     workers = {role.name: Worker(models[role.name], FunctionToolset([lies]), free=True) for role in roles}

@@ -18,13 +18,13 @@ KEY = "a-key-of-the-tests"
 @contextmanager
 def in_thread(models, embeddings=(), key=None, **limits):
     """Yields url, port, shelf and server."""
-    from llms.serve.served import Limits, Shelf
-    from llms.serve.server import Server, address, bind, build
+    from llms.serve.served import ServerLimits, Shelf
+    from llms.serve.server import ApiServer, address, bind, build
     from llms.workbench.serve import open_models
 
-    bound, bounds, ready = bind("127.0.0.1", 0, key), Limits(**limits), threading.Event()
+    bound, bounds, ready = bind("127.0.0.1", 0, key), ServerLimits(**limits), threading.Event()
     shelf = Shelf(*open_models(models, embeddings), bounds.waiting)
-    server = Server(build(shelf, bounds, key), bound, bounds, ready.set)
+    server = ApiServer(build(shelf, bounds, key), bound, bounds, ready.set)
     thread = threading.Thread(target=server.serve_until_interrupted)
     thread.start()
     try:

@@ -172,7 +172,7 @@ def add(first: int, second: int) -> int:
 
 
 def mcp_server(folder: Path):
-    notes = mcp.Server("notes", sys.executable, (str(Path(__file__).with_name("mcp_server.py")), str(folder)))
+    notes = mcp.McpServer("notes", sys.executable, (str(Path(__file__).with_name("mcp_server.py")), str(folder)))
     mcp.accept(notes, bridge.run(mcp.look(notes)))
     return mcp.toolset(notes)
 

@@ -11,7 +11,17 @@ from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCall
 
 from llms.chat.bm25 import scores, terms
 from llms.chat.conversation import Conversation
-from llms.chat.mapreduce import Answered, Covered, Finding, Progress, Reader, Reading, choose_method, grouped, shortened
+from llms.chat.mapreduce import (
+    Covered,
+    Finding,
+    Reader,
+    Reading,
+    ReadingAnswer,
+    ReadingProgress,
+    choose_method,
+    grouped,
+    shortened,
+)
 from llms.chat.messages import user
 from llms.chat.summary import Rejected, Summarised, anchors, summarise, transcript
 from llms.chat.window import estimate_text
@@ -51,10 +61,10 @@ class Script:
         answer = self.answers[question.purpose](question.prompt)
         if isinstance(answer, Exception):
             raise answer
-        return Answered(answer)
+        return ReadingAnswer(answer)
 
 
-def reading_of(reader: Reader, task: str, text: str = TEXT, method="map") -> tuple[Reading, list[Progress]]:
+def reading_of(reader: Reader, task: str, text: str = TEXT, method="map") -> tuple[Reading, list[ReadingProgress]]:
     async def go():
         items = [item async for item in reader.read(task, reader.plan(task, text, method))]
         return items[-1], items[:-1]
@@ -208,7 +218,7 @@ GOOD = '## Facts\n4711 20 "notes.txt" load_rows'
 
 
 class Writer:
-    def __init__(self, *answers: Answered):
+    def __init__(self, *answers: ReadingAnswer):
         self.answers, self.prompts = list(answers), []
 
     async def __call__(self, question):
@@ -216,7 +226,7 @@ class Writer:
         return self.answers.pop(0)
 
 
-def summary_of(*answers: Answered, budget=2000, limit=100, old=""):
+def summary_of(*answers: ReadingAnswer, budget=2000, limit=100, old=""):
     writer = Writer(*answers)
     return asyncio.run(summarise(path(), old, writer, estimate_text, budget, limit)), writer.prompts
 
@@ -228,7 +238,7 @@ def test_anchors_are_what_the_user_stated_verbatim():
 
 
 def test_a_good_summary_is_accepted():
-    made, prompts = summary_of(Answered(GOOD), old="They met before.")
+    made, prompts = summary_of(ReadingAnswer(GOOD), old="They met before.")
     assert made == Summarised(GOOD, estimate_text(GOOD))
     assert "They met before." in prompts[0]
     assert "## Open points" in prompts[0]
@@ -237,11 +247,11 @@ def test_a_good_summary_is_accepted():
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (Answered(GOOD, "length"), "did not come to its end"),
-        (Answered("  "), "empty"),
-        (Answered(f"<think>hm</think>{GOOD}"), "reasoning"),
-        (Answered(GOOD + " more" * 200), "tokens; 100 were allowed"),
-        (Answered("They talked."), "keeps 0 of 3"),
+        (ReadingAnswer(GOOD, "length"), "did not come to its end"),
+        (ReadingAnswer("  "), "empty"),
+        (ReadingAnswer(f"<think>hm</think>{GOOD}"), "reasoning"),
+        (ReadingAnswer(GOOD + " more" * 200), "tokens; 100 were allowed"),
+        (ReadingAnswer("They talked."), "keeps 0 of 3"),
     ],
 )
 def test_an_invalid_summary_is_tried_again_once_and_never_kept(answer, reason):
@@ -249,17 +259,17 @@ def test_an_invalid_summary_is_tried_again_once_and_never_kept(answer, reason):
     assert isinstance(made, Rejected)
     assert reason in made.reason
     assert len(prompts) == 2
-    assert isinstance(summary_of(answer, Answered(GOOD))[0], Summarised)
+    assert isinstance(summary_of(answer, ReadingAnswer(GOOD))[0], Summarised)
 
 
 def test_the_second_try_names_what_was_missing():
-    _, prompts = summary_of(Answered("They talked."), Answered(GOOD))
+    _, prompts = summary_of(ReadingAnswer("They talked."), ReadingAnswer(GOOD))
     assert "Do not leave out: " in prompts[1]
     assert "notes.txt" in prompts[1]
 
 
 def test_messages_too_long_for_the_summariser_are_read_in_parts():
-    made, prompts = summary_of(*[Answered("so far")] * 20, Answered(GOOD), budget=600)
+    made, prompts = summary_of(*[ReadingAnswer("so far")] * 20, ReadingAnswer(GOOD), budget=600)
     assert isinstance(made, Rejected) or len(prompts) > 1
     assert all(estimate_text(prompt) <= 600 for prompt in prompts)
     assert "so far" in prompts[1]

@@ -20,8 +20,8 @@ from llms.chat.events import kind_of
 from llms.chat.fit import Policy
 from llms.chat.layout import lay_out
 from llms.chat.messages import calls, document, index, results, user, visible
-from llms.chat.served import Served
-from llms.chat.setup import Limits, Past
+from llms.chat.served import ServedWindow
+from llms.chat.setup import TurnHistory, TurnLimits
 from llms.chat.window import Calibration, Payload, Window
 from llms.errors import BudgetExceeded, UsageError
 from llms.store import chat_runs
@@ -172,7 +172,7 @@ def test_there_is_an_answer_even_if_the_model_never_gives_one():
     async def script(messages, info):
         yield {0: DeltaToolCall("add", '{"a": 1, "b": 1}', tool_call_id=f"c{next(number)}")}
 
-    events = talk.ask("go", script, tools=[add], limits=Limits(rounds=2))
+    events = talk.ask("go", script, tools=[add], limits=TurnLimits(rounds=2))
     assert (events[-1].state, events[-1].reason) == ("finished", "tool_limit")
     assert "2 calls were made (add)" in talk.texts[-1]
     assert text_of(events) in talk.texts[-1]
@@ -198,7 +198,7 @@ def test_calls_beyond_the_limit_are_not_made_and_say_so():
 
 def test_a_silent_model_ends_the_turn():
     talk = Talk()
-    events = talk.ask("hi", answers("one", "two", pause=5), limits=Limits(first_token_seconds=9, token_seconds=0.1))
+    events = talk.ask("hi", answers("one", "two", pause=5), limits=TurnLimits(first_token_seconds=9, token_seconds=0.1))
     assert (events[-1].state, events[-1].reason) == ("failed", "timeout")
     assert "said nothing for too long" in events[-1].text
     assert talk.tree.path()[-1].state == "failed"
@@ -583,7 +583,7 @@ def test_a_server_that_cuts_silently_is_named():
 def test_counts_that_err_are_calibrated():
     talk = Talk()
     talk.ask("w " * 36, answers("hm"), window=Window(1000, 100, "calibrated"))
-    assert chat_runs.served(talk.store, "scripted") == Served(None, None, Calibration(1.25, 1))
+    assert chat_runs.served(talk.store, "scripted") == ServedWindow(None, None, Calibration(1.25, 1))
 
 
 def test_costs_are_exact_sums_by_purpose_and_unknown_is_never_nothing():
@@ -638,7 +638,11 @@ def test_older_messages_are_sent_as_a_summary_which_is_kept():
     assert len(summary.covers) == sum(fate["what"] == "covered" for fate in call.report["fates"])
     assert {c.purpose for c in chat_runs.calls(talk.store, run=events[0].run)} == {"summary", "chat"}
     again = talk.ask(
-        "next", by_purpose("unused"), budget=420, policy=Policy("summarise"), turn={"past": Past(summary=summary)}
+        "next",
+        by_purpose("unused"),
+        budget=420,
+        policy=Policy("summarise"),
+        turn={"past": TurnHistory(summary=summary)},
     )
     assert "summarised" not in [notice.code for notice in of(again, told.Notice)]
     assert [c.purpose for c in chat_runs.calls(talk.store, run=again[0].run)] == ["chat"]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from llms.chat.conversation import new_id
-from llms.workbench.desk import Desk
+from llms.workbench.desk import ChatService
 
 DYING = """
 import sys, time
@@ -43,7 +43,7 @@ def dying(id: str):
 
 @pytest.fixture
 def desk():
-    desk = Desk("nothing")
+    desk = ChatService("nothing")
     yield desk
     desk.close()
 

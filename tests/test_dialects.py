@@ -35,14 +35,14 @@ from llms.models.dialect import Dialect
 from llms.models.endpoints import NAMED
 from llms.models.faults import StatusError, stated_error, status_error
 from llms.models.name import parse
-from llms.models.patience import Patience
-from llms.models.reading import AnswerReader
+from llms.models.patience import RetryPolicy
+from llms.models.reading import ChatStreamReader
 from llms.models.redaction import Redactor
 from llms.models.sent import strict
 from llms.models.system import Generate
 from llms.values import Failure, Message, ToolCall
 
-QUICK = Patience(backoff_seconds=0.01)
+QUICK = RetryPolicy(backoff_seconds=0.01)
 ASK = (Message("user", "What is the answer?"),)
 TEXT = "the answer is 42"
 ASKED = [ModelRequest(parts=[UserPromptPart("What is the answer?")])]
@@ -278,7 +278,7 @@ def test_parallel_tool_calls_are_put_together_however_they_are_cut(server, model
     ],
 )
 def test_a_name_is_whole_and_a_call_without_an_id_gets_one(pieces):
-    reader = AnswerReader(Redactor([]))
+    reader = ChatStreamReader(Redactor([]))
     for part in pieces:
         reader.push({"choices": [{"delta": {"tool_calls": part}}]})
     reader.flush()
@@ -288,7 +288,7 @@ def test_a_name_is_whole_and_a_call_without_an_id_gets_one(pieces):
 
 
 def test_calls_without_ids_and_indices_are_as_many_as_were_made():
-    reader = AnswerReader(Redactor([]))
+    reader = ChatStreamReader(Redactor([]))
     pieces = [call(name="f", arguments="{}"), call(name="f", arguments="{}"), call(name="g", arguments="")]
     reader.push({"choices": [{"message": {"tool_calls": pieces}}]})
     reader.flush()

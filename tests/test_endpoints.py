@@ -17,15 +17,15 @@ from endpoint import Endpoint, words
 from llms.errors import MissingKey, ModelError, UnknownName, UsageError
 from llms.models import endpoints
 from llms.models.api import ApiModel, open_api
-from llms.models.gate import Gate, retry_after
+from llms.models.gate import Limiter, retry_after
 from llms.models.name import parse
-from llms.models.patience import Patience
+from llms.models.patience import RetryPolicy
 from llms.models.received import NoEcho, likelihood
 from llms.models.system import Generate
 from llms.values import Billed, Delta, Failure, Message, TokenChance, ToolCall
 
-QUICK = Patience(backoff_seconds=0.01)
-HASTY = Patience(first_token_seconds=1, between_tokens_seconds=1, answer_seconds=1, backoff_seconds=0.01)
+QUICK = RetryPolicy(backoff_seconds=0.01)
+HASTY = RetryPolicy(first_token_seconds=1, between_tokens_seconds=1, answer_seconds=1, backoff_seconds=0.01)
 LONG = 20  # seconds of a stall that nobody waits for
 ASK = (Message("user", "What is the answer?"),)
 TEXT = "the answer is 42"
@@ -523,7 +523,7 @@ def test_many_requests_are_let_in_as_long_as_all_goes_well(server, model):
 
 
 def test_refusals_halve_what_is_let_in_once_for_all_on_the_way():
-    gate = Gate(Patience(start=16))
+    gate = Limiter(RetryPolicy(start=16))
     sent = time.monotonic()
     for _ in range(5):
         gate.too_many(sent, 0.0)

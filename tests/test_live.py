@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llms.engine import DecodeRequest, Live, Tracer
+from llms.engine import DecodeRequest, EngineLoop, Tracer
 from tiny import generate_alone, pair, score_alone
 
 FAMILIES = ["llama", "gpt2", "mistral", "bloom"]
@@ -17,12 +17,12 @@ PROMPT = tuple(range(5, 100))
 @pytest.fixture(scope="module", params=FAMILIES)
 def served(request):
     model, engine = pair(request.param)
-    live = Live(engine)
+    live = EngineLoop(engine)
     yield model, engine, live
     live.close()
 
 
-def answer(live: Live, prompt: tuple[int, ...], count: int = 8) -> list[int]:
+def answer(live: EngineLoop, prompt: tuple[int, ...], count: int = 8) -> list[int]:
     return [event.token for event in live.events(DecodeRequest(0, prompt, count))]
 
 
@@ -62,7 +62,7 @@ def test_a_cancelled_caller_costs_no_further_token(served):
 
 
 def test_more_callers_than_rows_are_served_in_the_order_in_which_they_came():
-    live = Live(pair("llama")[1])
+    live = EngineLoop(pair("llama")[1])
     live.call(lambda: setattr(live._decoder, "most_rows", 2))
     begun: list[int] = []
     ended = queue.SimpleQueue()
@@ -124,7 +124,7 @@ def test_a_constraint_is_obeyed_and_likelihoods_are_those_before_it(served):
 
 
 def test_after_closing_nothing_begins():
-    live = Live(pair("llama")[1])
+    live = EngineLoop(pair("llama")[1])
     live.close()
     with pytest.raises(RuntimeError, match="closed"):
         live.submit(DecodeRequest(0, PROMPT, 3), print)

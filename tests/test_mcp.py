@@ -72,7 +72,7 @@ def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(h
 
 
 def test_a_server_that_does_not_start_leaves_the_run_without_its_tools(tmp_path):
-    server = mcp.Server("gone", command=sys.executable, args=("-c", "raise SystemExit(3)"))
+    server = mcp.McpServer("gone", command=sys.executable, args=("-c", "raise SystemExit(3)"))
     mcp.accept(server, mcp.offered({"add": ("Add.", {})}))
     toolset = mcp.toolset(server)
     result, _ = run(Script(), toolset)
@@ -81,14 +81,14 @@ def test_a_server_that_does_not_start_leaves_the_run_without_its_tools(tmp_path)
 
 
 def test_a_server_that_starts_otherwise_is_off():
-    server, offer = mcp.Server("notes", command="run", args=("a",)), mcp.offered({})
+    server, offer = mcp.McpServer("notes", command="run", args=("a",)), mcp.offered({})
     mcp.accept(server, offer)
     assert mcp.objection(server) == ""
     for other in (
-        mcp.Server("notes", command="run", args=("b",)),
-        mcp.Server("notes", command="run", args=("a",), env={"LD_PRELOAD": "x"}),
-        mcp.Server("notes", command="run", args=("a",), cwd="/tmp"),
-        mcp.Server("notes", url="http://127.0.0.1:1/mcp"),
+        mcp.McpServer("notes", command="run", args=("b",)),
+        mcp.McpServer("notes", command="run", args=("a",), env={"LD_PRELOAD": "x"}),
+        mcp.McpServer("notes", command="run", args=("a",), cwd="/tmp"),
+        mcp.McpServer("notes", url="http://127.0.0.1:1/mcp"),
     ):
         assert mcp.objection(other) == "it starts otherwise than accepted"
 
@@ -143,7 +143,7 @@ def test_there_are_no_servers_without_a_configuration_and_none_of_odd_names(tmp_
 
 
 def test_a_reference_to_nothing_is_told(tmp_path):
-    server = mcp.Server("notes", command="x", env={"KEY": "${NO_SUCH_VARIABLE}"})
+    server = mcp.McpServer("notes", command="x", env={"KEY": "${NO_SUCH_VARIABLE}"})
     mcp.accept(server, mcp.offered({}))
     with pytest.raises(UsageError, match="NO_SUCH_VARIABLE"):
         mcp.toolset(server)

@@ -17,7 +17,7 @@ from llms.benchmarks.benchmark import Grade
 from llms.benchmarks.catalogue import CATALOGUE
 from llms.cli.main import cli
 from llms.cli.output import print_json
-from llms.engine import DecodeRequest, Engine, Live, ScoreRequest, Tracer
+from llms.engine import DecodeRequest, Engine, EngineLoop, ScoreRequest, Tracer
 from llms.errors import ModelError, NotNumbers, UsageError
 from llms.evaluation.perplexity import Perplexity
 from llms.evaluation.plan import Decoding, Item, Plan
@@ -26,7 +26,7 @@ from llms.evaluation.room import without_room
 from llms.evaluation.run import check
 from llms.models.api import open_api
 from llms.models.name import parse
-from llms.models.patience import Patience
+from llms.models.patience import RetryPolicy
 from llms.models.system import Generate
 from llms.scoring.choice import best, true_mass
 from llms.serve.answers import _refused
@@ -133,7 +133,7 @@ def test_an_engine_over_nan_decodes_and_traces_nothing(family):
     assert not engine.verdict.finite  # not a difference of two ways
     ((_, got),) = engine.complete([DecodeRequest(0, (5, 6, 7), 4)])
     assert (len(got.tokens), got.finish) == (1, "nan")
-    live = Live(engine)
+    live = EngineLoop(engine)
     with pytest.raises(NotNumbers):
         list(live.events(DecodeRequest(0, (5, 6, 7), 4, top=2)))
     live.close()
@@ -180,7 +180,7 @@ def test_a_score_that_is_no_number_fails_the_item():
 
 @pytest.mark.parametrize("value", [None, nan, "-1.5", 3.0])
 def test_an_endpoint_that_gives_no_number_fails_that_pair_only(value):
-    with Endpoint() as server, open_api(parse(f"{server.url}#m"), Patience(backoff_seconds=0.01)) as model:
+    with Endpoint() as server, open_api(parse(f"{server.url}#m"), RetryPolicy(backoff_seconds=0.01)) as model:
 
         def score(prompt):
             tokens = words(prompt)

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import llms
-from llms.benchmarks.own import Asking, Scorer, ambiguous, declare, of_version
+from llms.benchmarks.own import Asking, OpenScorer, ambiguous, declare, of_version
 from llms.cli.given import template_of
 from llms.cli.main import cli
 from llms.data.own import OwnTable, read
@@ -196,7 +196,7 @@ def test_a_field_may_be_longer_than_a_csv_reader_takes_as_it_comes(tmp_path):
 def test_an_answer_that_a_scorer_cannot_use_is_named_at_load(tmp_path, scorer, answer, message):
     table = own(tmp_path, f"question,answer\nq,{answer}\n")
     with pytest.raises(DataError, match=f"row 1: .*{message}"):
-        declare(table, Scorer(scorer))
+        declare(table, OpenScorer(scorer))
 
 
 def test_ambiguous_numbers_are_named_at_load(tmp_path):

@@ -27,7 +27,7 @@ from llms.store.conversations import Conversations
 from llms.tools import mcp
 from llms.web.app import create_app
 from llms.web.secret import Secret
-from llms.workbench.desk import Desk
+from llms.workbench.desk import ChatService
 from llms.workbench.reach import Reach
 
 NOBODY = 65534
@@ -54,7 +54,7 @@ class Site:
 
 
 @contextmanager
-def serving(desk: Desk):
+def serving(desk: ChatService):
     secret = Secret()
     app = create_app(desk, secret)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -92,7 +92,7 @@ def open_home(monkeypatch):
 
 @pytest.fixture
 def site(tiny, notes):
-    desk = Desk(f"hf:{tiny}", 8, [str(notes)])
+    desk = ChatService(f"hf:{tiny}", 8, [str(notes)])
     with serving(desk) as site:
         yield site
     desk.close()
@@ -240,8 +240,8 @@ def test_what_is_written_to_the_home_is_its_owners_alone(tmp_path):
         with Conversations(settings.database()) as store:
             store.save(Conversation("c"))
             digest_files(tmp_path, ["weights"])
-            mcp.accept(mcp.Server("s", "true", (), {}, None, "", {}), mcp.Offer({}, {}))
-            mcp._connected(mcp.Server("s", "true", (), {}, None, "", {}))
+            mcp.accept(mcp.McpServer("s", "true", (), {}, None, "", {}), mcp.McpOffer({}, {}))
+            mcp._connected(mcp.McpServer("s", "true", (), {}, None, "", {}))
             found = modes(settings.home())
     finally:
         os.umask(before)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from llms.sandbox import Limits, Sandbox, SandboxUnavailable, probe
+from llms.sandbox import Sandbox, SandboxLimits, SandboxUnavailable, probe
 
 pytestmark = pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
 MB = 1 << 20
-SHORT = Limits(wall_seconds=3, cpu_seconds=2, memory_bytes=300 * MB)
+SHORT = SandboxLimits(wall_seconds=3, cpu_seconds=2, memory_bytes=300 * MB)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def sandbox():
     return Sandbox()
 
 
-def python(sandbox, program: str, limits: Limits = SHORT):
+def python(sandbox, program: str, limits: SandboxLimits = SHORT):
     interpreter = os.path.join(sys.base_prefix, "bin")
     return sandbox.run({"main.py": program}, [["python3", "-I", "main.py"]], [limits], path=[interpreter])
 
@@ -94,7 +94,7 @@ while True:
         break
 print(made, flush=True)
 """
-    ran = python(sandbox, program, Limits(wall_seconds=5, memory_bytes=4000 * MB, address_space=False))
+    ran = python(sandbox, program, SandboxLimits(wall_seconds=5, memory_bytes=4000 * MB, address_space=False))
     assert 0 < int(ran.stdout) <= SHORT.processes
 
 
@@ -119,7 +119,7 @@ print('left')
 def test_fifty_gigabytes_are_not_to_be_had(sandbox):
     ran = python(sandbox, "x = bytearray(50 * 10**9); print('got it')")
     assert (ran.end, "MemoryError" in ran.stderr) == ("error", True)
-    loose = Limits(wall_seconds=20, cpu_seconds=20, memory_bytes=300 * MB, address_space=False)
+    loose = SandboxLimits(wall_seconds=20, cpu_seconds=20, memory_bytes=300 * MB, address_space=False)
     program = "keep = []\nwhile True: keep.append(bytearray(b'x') * 10**7)"
     ran = python(sandbox, program, loose)
     assert ran.end == "memory"
@@ -140,7 +140,7 @@ for i in range(1000):
 def test_output_without_end_is_cut(sandbox):
     started = time.monotonic()
     ran = python(
-        sandbox, "import sys\nwhile True: sys.stdout.write('x' * 10**6)", Limits(wall_seconds=20, cpu_seconds=20)
+        sandbox, "import sys\nwhile True: sys.stdout.write('x' * 10**6)", SandboxLimits(wall_seconds=20, cpu_seconds=20)
     )
     assert (ran.end, ran.truncated, len(ran.stdout)) == ("output_limit", True, 64 << 10)
     assert time.monotonic() - started < 10

@@ -6,8 +6,8 @@ import pytest
 
 import llms
 from llms import settings
-from llms.benchmarks.benchmark import Benchmark, Grade, Open, Part, View, reply
-from llms.benchmarks.own import Scorer, declare
+from llms.benchmarks.benchmark import Benchmark, Grade, Open, TestedSplit, View, reply
+from llms.benchmarks.own import OpenScorer, declare
 from llms.data import Dataset
 from llms.data.own import read
 from llms.evaluation.plan import RunKey, plan
@@ -45,7 +45,7 @@ OWN = {
 }
 
 
-def name_of(folder, name: str, text: str, scorer: Scorer) -> str:
+def name_of(folder, name: str, text: str, scorer: OpenScorer) -> str:
     (folder / f"{name}.csv").write_text(text)
     table = read(folder / f"{name}.csv")
     benchmark = declare(table, scorer)
@@ -55,12 +55,12 @@ def name_of(folder, name: str, text: str, scorer: Scorer) -> str:
 @pytest.mark.parametrize("scorer", OWN)
 def test_runs_of_ones_own_data_keep_their_names_where_their_scorer_did_not_change(tmp_path, scorer):
     name, text, run = OWN[scorer]
-    assert name_of(tmp_path, name, text, Scorer("exact" if scorer == "choices" else scorer)) == run
+    assert name_of(tmp_path, name, text, OpenScorer("exact" if scorer == "choices" else scorer)) == run
 
 
 @pytest.mark.parametrize("scorer", ["exact", "contains", "numeric", "judge"])
 def test_a_raised_version_alone_begins_a_new_run_of_ones_own_data(tmp_path, monkeypatch, scorer):
-    text, how = "question,answer\nq,7\n", Scorer(scorer, judge_name="smollm2")
+    text, how = "question,answer\nq,7\n", OpenScorer(scorer, judge_name="smollm2")
     present = name_of(tmp_path, "free", text, how)
     assert int(VERSIONS[scorer]) >= 2
     monkeypatch.setitem(VERSIONS, scorer, "1")
@@ -70,7 +70,7 @@ def test_a_raised_version_alone_begins_a_new_run_of_ones_own_data(tmp_path, monk
 def echo(scorer: str) -> Benchmark:
     return Benchmark(
         name="echo", title="Echo", version="1", licence="MIT", items=2, chance=0.0,
-        dataset=Dataset("me/echo", "r", "echo", {"say": str}), parts=(Part("echo", "main", "test"),),
+        dataset=Dataset("me/echo", "r", "echo", {"say": str}), parts=(TestedSplit("echo", "main", "test"),),
         metrics=("same",), views={"default": View(0, "fixed", "same")},
         ask=lambda row: Open(row["say"], ("\n",)), shot=lambda row: "",
         grade=lambda row, answers: Grade({"same": float(reply(answers).text == row["say"])}, row["say"], None),

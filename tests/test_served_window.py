@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from endpoint import Endpoint
 from llms.chat import events as told
-from llms.chat.served import Answered, Served, named_limit
+from llms.chat.served import ObservedAnswer, ServedWindow, named_limit
 from llms.chat.window import Calibration
 from llms.store import chat_runs, database
 from llms.store.conversations import Conversations
@@ -24,28 +24,30 @@ grades = st.sampled_from(["exact", "calibrated", "estimated"])
 )
 @settings(max_examples=200)
 def test_answers_that_were_read_whole_never_make_a_window_smaller(answers, window):
-    served = Served(window)
+    served = ServedWindow(window)
     for count, wrote, cut, grade in answers:
-        before, served = served, served.after(Answered(count, grade, count, wrote, 300, cut))
+        before, served = served, served.after(ObservedAnswer(count, grade, count, wrote, 300, cut))
         assert served.window == (None if before.window is None else max(before.window, count + wrote))
 
 
 def test_a_window_shrinks_where_less_was_read_than_sent_or_a_limit_is_named_and_grows_with_a_larger_success():
-    cut = Served().after(Answered(16_000, "exact", 4000, 96, 300))
+    cut = ServedWindow().after(ObservedAnswer(16_000, "exact", 4000, 96, 300))
     assert cut.window == 4096
-    assert cut.after(Answered(5000, "exact", 5000, 10, 300)).window == 5010
-    assert Served().refused(2048).window == 2048
-    few, three = Served(None, None, Calibration(1.0, 2)), Served(None, None, Calibration(1.0, 3))
-    assert few.after(Answered(16_000, "calibrated", 4000, 96, 300)).window is None
-    assert three.after(Answered(16_000, "calibrated", 4000, 96, 300)).window == 4096
+    assert cut.after(ObservedAnswer(5000, "exact", 5000, 10, 300)).window == 5010
+    assert ServedWindow().refused(2048).window == 2048
+    few, three = ServedWindow(None, None, Calibration(1.0, 2)), ServedWindow(None, None, Calibration(1.0, 3))
+    assert few.after(ObservedAnswer(16_000, "calibrated", 4000, 96, 300)).window is None
+    assert three.after(ObservedAnswer(16_000, "calibrated", 4000, 96, 300)).window == 4096
 
 
 def test_a_cap_on_answers_is_kept_until_a_longer_one_comes():
-    capped = Served().after(Answered(100, "exact", 100, 256, 1024, cut=True))
+    capped = ServedWindow().after(ObservedAnswer(100, "exact", 100, 256, 1024, cut=True))
     assert (capped.window, capped.most_output) == (None, 256)
-    assert capped.after(Answered(100, "exact", 100, 20, 1024)) == capped
-    assert capped.after(Answered(100, "exact", 100, 900, 1024)).most_output is None
-    assert Served().after(Answered(100, "exact", 100, 1024, 1024, cut=True)).most_output is None  # that was asked for
+    assert capped.after(ObservedAnswer(100, "exact", 100, 20, 1024)) == capped
+    assert capped.after(ObservedAnswer(100, "exact", 100, 900, 1024)).most_output is None
+    assert (
+        ServedWindow().after(ObservedAnswer(100, "exact", 100, 1024, 1024, cut=True)).most_output is None
+    )  # that was asked for
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_windows_that_were_learned_from_caps_are_dropped_when_the_store_is_opene
         with Conversations(path) as store, store.transaction() as db:
             db.execute("INSERT INTO windows VALUES ('m', 20, 1.25, 7)")
     with Conversations(path) as store:
-        assert chat_runs.served(store, "m") == Served(None, None, Calibration(1.25, 7))
+        assert chat_runs.served(store, "m") == ServedWindow(None, None, Calibration(1.25, 7))
 
 
 SERVED = 1024  # what the server really takes, of the 8192 that it states

@@ -17,7 +17,7 @@ import llms
 from endpoint import Endpoint
 from llms import settings
 from llms.errors import BudgetExceeded, UsageError
-from llms.models.ledger import Ledger
+from llms.models.ledger import SpendingLedger
 from llms.models.meter import Asked, Meter, reported
 from llms.models.system import Generate
 from llms.store import database
@@ -52,7 +52,7 @@ def run_llms(*arguments: str, status: int = 0) -> subprocess.CompletedProcess:
     seed=st.integers(0, 99),
 )
 def test_concurrent_requests_never_overspend_and_none_is_lost(budget, requests, seed):
-    ledger, chance = Ledger(budget), random.Random(seed)
+    ledger, chance = SpendingLedger(budget), random.Random(seed)
     high = []
 
     async def one(most: Decimal, share: float, billed: bool) -> bool:
@@ -78,7 +78,7 @@ def test_concurrent_requests_never_overspend_and_none_is_lost(budget, requests, 
 
 
 def test_a_request_waits_for_what_others_give_back():
-    ledger = Ledger(Decimal(1))
+    ledger = SpendingLedger(Decimal(1))
 
     async def both():
         first = await ledger.reserve(Decimal("0.9"))
@@ -92,11 +92,11 @@ def test_a_request_waits_for_what_others_give_back():
 
 
 def test_an_unknown_price_is_not_zero_and_cannot_be_capped():
-    ledger = Ledger()
+    ledger = SpendingLedger()
     ledger.settle(Decimal(0), Usage(5, 5), None)
     assert ledger.tally.total is None
     with pytest.raises(UsageError, match="price of this model is unknown"):
-        asyncio.run(Ledger(Decimal(1)).reserve(None))
+        asyncio.run(SpendingLedger(Decimal(1)).reserve(None))
 
 
 # ---- the meter
@@ -255,10 +255,10 @@ def test_agents_are_held_to_the_same_budget(server):
 
     with llms.load("openai:gpt-4o-mini") as model:
         agent = Agent(model.chat_model(), model_settings={"max_tokens": 10})
-        model.ledger = Ledger(Decimal("0.0001"))
+        model.ledger = SpendingLedger(Decimal("0.0001"))
         run(agent.run("hello"))
         assert 0 < model.ledger.tally.cost < Decimal("0.0001")
-        model.ledger = Ledger(Decimal("0.000001"))
+        model.ledger = SpendingLedger(Decimal("0.000001"))
         with pytest.raises(BudgetExceeded):
             run(agent.run("hello"))
     assert len(server.posts) == 1

@@ -22,9 +22,9 @@ from llms.errors import StoreError
 from llms.store.conversations import Conversations
 from llms.store.database import Database
 from llms.web.app import create_app
-from llms.web.listen import Server
+from llms.web.listen import PageServer
 from llms.web.secret import Secret
-from llms.workbench.desk import Desk
+from llms.workbench.desk import ChatService
 
 
 def picture(shade: int) -> bytes:
@@ -42,10 +42,10 @@ MINE = {"authorization": f"Bearer {TOKEN}"}
 
 
 @contextlib.contextmanager
-def pages(desk: Desk):
+def pages(desk: ChatService):
     """The real server over `desk`, in a thread: its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(
+    server = PageServer(
         uvicorn.Config(create_app(desk, Secret(TOKEN)), log_level="error", timeout_graceful_shutdown=2), desk
     )
     thread = threading.Thread(target=server.run, args=([listening],))
@@ -96,7 +96,7 @@ def test_no_page_and_no_turn_uses_the_database_on_an_event_loop(on_a_loop):
         return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
 
     with Endpoint(answer, raw=False, window=8192) as endpoint:
-        desk = Desk(f"{endpoint.url}#m")
+        desk = ChatService(f"{endpoint.url}#m")
         with pages(desk) as address, httpx2.Client(base_url=address, timeout=20, headers=MINE) as client:
             on_a_loop.clear()
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import llms
 from llms import bridge
 from llms.errors import UsageError
-from llms.models.answer import AnswerReader
+from llms.models.answer import ReplyReader
 from llms.models.system import Generate
 from llms.models.toolcalls import ToolCallReader
 from llms.tokens.stop import cut_at_stop
@@ -103,7 +103,7 @@ def test_what_is_no_call_stays_text(text, cuts):
 
 
 def test_raw_text_is_left_as_it_is():
-    reader = AnswerReader(Generate("raw"))
+    reader = ReplyReader(Generate("raw"))
     assert reader.push("<think>").text == "<think>"
 
 

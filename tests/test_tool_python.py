@@ -2,7 +2,7 @@
 
 import pytest
 
-from llms.sandbox import Limits, probe
+from llms.sandbox import SandboxLimits, probe
 from llms.tools import python as tool_python
 from llms.tools.catalogue import toolset
 from llms.tools.python import execute, level, python, unisolated
@@ -47,7 +47,7 @@ def test_a_program_that_prints_nothing_is_told_so():
 )
 def test_each_end_has_its_word(code, status, monkeypatch):
     wall = 0.5 if status == "timeout" else 15
-    monkeypatch.setattr(tool_python, "LIMITS", Limits(wall_seconds=wall, cpu_seconds=1, memory_bytes=200 << 20))
+    monkeypatch.setattr(tool_python, "LIMITS", SandboxLimits(wall_seconds=wall, cpu_seconds=1, memory_bytes=200 << 20))
     found = execute(code)
     assert found.status == status, found
     assert (found.signal is None) == (found.exit_code >= 0)

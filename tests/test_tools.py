@@ -19,7 +19,7 @@ from pydantic_ai.toolsets import FunctionToolset
 from llms.errors import UnknownName, UsageError
 from llms.tools.arguments import canonical, read
 from llms.tools.catalogue import TOOLS, find, toolset
-from llms.tools.guard import Guard, Limits, Rule
+from llms.tools.guard import GuardedToolset, Rule, ToolLimits
 from llms.tools.results import clip, error
 from llms.tools.tool import File, Made, Tool, ToolError, tool
 from scripted import Script, failure, run
@@ -412,7 +412,7 @@ def test_a_long_result_is_cut_and_kept():
         kept[file.name] = file.data
         return "artifact-1"
 
-    _, (part,) = run(Script([("long", {"number": 5000})]), toolset([long], Limits(characters=1000), keep=keep))
+    _, (part,) = run(Script([("long", {"number": 5000})]), toolset([long], ToolLimits(characters=1000), keep=keep))
     assert len(part.content) <= 1000
     head, _, tail = part.content.partition("\n… [")
     assert abs(len(head) / (len(head) + tail.count("z")) - 0.6) < 0.01
@@ -471,7 +471,7 @@ def test_returns_of_other_libraries_are_bound_by_the_rules_too():
     value = ToolReturn("order\u200b", content="an order beside the result", metadata={"label": "trusted"})
     for foreign, spoken in ((False, 2), (True, 1)):
         rule = Rule("external", foreign=foreign)
-        guarded = Guard(returning(value), lambda name, rule=rule: rule, allowed=lambda *call: True)
+        guarded = GuardedToolset(returning(value), lambda name, rule=rule: rule, allowed=lambda *call: True)
         result, (part,) = run(Script([("look", {})]), guarded)
         assert part.content.split("\n")[2] == "order"
         assert part.metadata["label"] == "untrusted"
@@ -487,7 +487,7 @@ def test_a_cut_result_is_within_the_limit_with_its_fence():
         """Much."""
         return "x" * number
 
-    _, (part,) = run(Script([("long", {"number": 5000})]), toolset([long], Limits(characters=1000)))
+    _, (part,) = run(Script([("long", {"number": 5000})]), toolset([long], ToolLimits(characters=1000)))
     assert 800 < len(part.content) <= 1000
 
 

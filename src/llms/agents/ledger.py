@@ -27,7 +27,7 @@ class Exhausted(LlmsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TeamLimits:
     """The most that may be used. `seconds` are by the clock; `cost` in US dollars, None: no limit on it."""
 
     calls: int = 30
@@ -57,18 +57,18 @@ class Used:
         return Used(self.calls + other.calls, self.tool_calls + other.tool_calls, self.tokens + other.tokens, cost)
 
 
-class Ledger:
+class StepBudget:
     """One budget. `take_call` and `take_tool` come before the step, `settle` after it; `share` gives to a part.
 
     The final answer's reserve is spent with the purpose `answer` alone. Safe over threads.
     """
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, limits: TeamLimits, clock: Callable[[], float] = time.monotonic):
         self.limits = limits
         self._clock = clock
         self._begun = clock()
         self._used = Used()
-        self._lent = Limits(0, 0, 0, 0.0)
+        self._lent = TeamLimits(0, 0, 0, 0.0)
         self._lock = threading.RLock()
         self.reserve = min(limits.calls, max(1, int(limits.calls * RESERVE_SHARE)))
 
@@ -83,11 +83,11 @@ class Ledger:
     def seconds(self) -> float:
         return self._clock() - self._begun
 
-    def left(self) -> Limits:
+    def left(self) -> TeamLimits:
         """What may still be used, the reserve included."""
         used, limits = self.used, self.limits
         cost = None if limits.cost is None else max(Decimal(0), limits.cost - (used.cost or Decimal(0)))
-        return Limits(
+        return TeamLimits(
             max(0, limits.calls - used.calls),
             max(0, limits.tool_calls - used.tool_calls),
             max(0, limits.tokens - used.tokens),
@@ -145,7 +145,7 @@ class Ledger:
             raise ValueError(f"a share is more than 0 and at most 1; got {part}")
         with self._lock:
             left = self.left()
-            given = Limits(
+            given = TeamLimits(
                 int((left.calls - self.reserve) * part) if left.calls > self.reserve else 0,
                 int(left.tool_calls * part),
                 int(left.tokens * part),
@@ -159,8 +159,8 @@ class Ledger:
             return below
 
 
-class _Share(Ledger):
-    giver: "Ledger"
+class _Share(StepBudget):
+    giver: "StepBudget"
     returned = False
 
     def give_back(self) -> None:
@@ -177,9 +177,9 @@ class _Share(Ledger):
 Share = _Share
 
 
-def _sum(a: Limits, b: Limits, sign: int) -> Limits:
+def _sum(a: TeamLimits, b: TeamLimits, sign: int) -> TeamLimits:
     cost = (a.cost or Decimal(0)) + sign * (b.cost or Decimal(0))
-    return Limits(
+    return TeamLimits(
         a.calls + sign * b.calls,
         a.tool_calls + sign * b.tool_calls,
         a.tokens + sign * b.tokens,

@@ -58,7 +58,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MemoryChange:
     """What remembering did: facts to store anew or as they now are, and a sentence for the user. `undo` takes it back."""
 
     write: tuple[Fact, ...]
@@ -84,7 +84,7 @@ def remember(
     importance: int = 2,
     tainted: bool = False,
     explicit: bool = False,
-) -> Change:
+) -> MemoryChange:
     """How `text` is kept. `explicit`: the user said "remember this". Raises UsageError for what must not be kept."""
     text = " ".join(text.split())
     if not text or len(text) > LONGEST:
@@ -101,7 +101,7 @@ def remember(
     state: State = "active" if trusted else "proposed"
     if same is not None:
         better = replace(same, state="active" if trusted else same.state, importance=max(same.importance, importance))
-        return Change((better,), (same,), f"already known: {same.text}")
+        return MemoryChange((better,), (same,), f"already known: {same.text}")
     now = _now()
     fact = Fact(
         f"m{secrets.token_hex(5)}",
@@ -122,16 +122,16 @@ def remember(
     old = next((o for o in living if key and o.key == key and o.state == "active"), None)
     if old is not None and state == "active":
         fact = replace(fact, supersedes=old.id)
-        return Change(
+        return MemoryChange(
             (fact, replace(old, state="superseded")),
             (replace(fact, state="deleted"), old),
             f"remembered instead of “{old.text}”: {text}",
         )
     verb = "remembered" if state == "active" else "proposed to remember"
-    return Change((fact,), (replace(fact, state="deleted"),), f"{verb}: {text}")
+    return MemoryChange((fact,), (replace(fact, state="deleted"),), f"{verb}: {text}")
 
 
-def confirm(fact: Fact, known: Iterable[Fact]) -> Change:
+def confirm(fact: Fact, known: Iterable[Fact]) -> MemoryChange:
     """A proposal becomes active by the user's word; it supersedes the active fact of its key."""
     active = replace(fact, state="active")
     old = next(
@@ -143,9 +143,9 @@ def confirm(fact: Fact, known: Iterable[Fact]) -> Change:
         None,
     )
     if old is None:
-        return Change((active,), (fact,), f"remembered: {fact.text}")
+        return MemoryChange((active,), (fact,), f"remembered: {fact.text}")
     active = replace(active, supersedes=old.id)
-    return Change(
+    return MemoryChange(
         (active, replace(old, state="superseded")), (fact, old), f"remembered instead of “{old.text}”: {fact.text}"
     )
 

@@ -12,13 +12,13 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets.wrapper import WrapperToolset
 
-from .ledger import Ledger, Purpose
+from .ledger import Purpose, StepBudget
 
 
 class Metered(WrapperModel):
     """`model`, each of whose requests takes a unit of `ledger` before it leaves and settles its tokens after."""
 
-    def __init__(self, model: Model, ledger: Ledger, purpose: Purpose, free: bool = False):
+    def __init__(self, model: Model, ledger: StepBudget, purpose: Purpose, free: bool = False):
         super().__init__(model)
         self._ledger, self._purpose, self._free = ledger, purpose, free
 
@@ -64,7 +64,7 @@ def _cost(response: ModelResponse) -> Decimal | None:
 class MeteredTools(WrapperToolset[Any]):
     """A toolset, each of whose calls takes a unit of `ledger`."""
 
-    ledger: Ledger
+    ledger: StepBudget
 
     async def call_tool(self, name: str, tool_args: dict[str, Any], ctx: Any, tool: Any) -> Any:
         self.ledger.take_tool()

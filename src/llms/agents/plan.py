@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TeamPlan:
     tasks: tuple[Task, ...] = field(default_factory=tuple)
 
     def ready(self) -> list[Task]:
@@ -68,7 +68,7 @@ class Plan:
     def task(self, id: str) -> Task:
         return next(task for task in self.tasks if task.id == id)
 
-    def with_task(self, id: str, **changes) -> "Plan":
+    def with_task(self, id: str, **changes) -> "TeamPlan":
         """The plan with one task changed; what needs a failed or dropped task is dropped, too."""
         tasks = [replace(task, **changes) if task.id == id else task for task in self.tasks]
         lost = {task.id for task in tasks if task.state in ("failed", "dropped")}
@@ -76,10 +76,10 @@ class Plan:
             if task.state == "open" and lost.intersection(task.needs):
                 tasks[place] = replace(task, state="dropped")
                 lost.add(task.id)
-        return Plan(tuple(tasks))
+        return TeamPlan(tuple(tasks))
 
 
-def validate(draft: PlanDraft, owners: Iterable[str], prefix: str = "t") -> Plan:
+def validate(draft: PlanDraft, owners: Iterable[str], prefix: str = "t") -> TeamPlan:
     """The Plan of a draft, tasks in an order in which each comes after what it needs.
 
     Raises BadPlan: no or too many tasks, an unknown owner, an empty goal or check, a need that is not there, a cycle.
@@ -103,7 +103,7 @@ def validate(draft: PlanDraft, owners: Iterable[str], prefix: str = "t") -> Plan
         Task(f"{prefix}{number}", task.title, task.goal, task.owner, task.accept, tuple(f"{prefix}{need}" for need in task.needs))
         for number, task in enumerate(draft.tasks, 1)
     ]  # fmt: skip
-    return Plan(tuple(_in_order({task.id: task for task in tasks})))
+    return TeamPlan(tuple(_in_order({task.id: task for task in tasks})))
 
 
 def _in_order(tasks: Mapping[str, Task]) -> Sequence[Task]:

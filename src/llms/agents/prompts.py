@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from .board import Entry
 from .memory import Fact, block
-from .plan import MOST_TASKS, Plan, Task
+from .plan import MOST_TASKS, Task, TeamPlan
 from .team import Role
 
 
@@ -41,7 +41,7 @@ def critic_prompt(goal: str, draft: str, problems: Sequence[str]) -> str:
     )
 
 
-def answer_prompt(goal: str, entries: Sequence[Entry], plan: Plan, reason: str) -> str:
+def answer_prompt(goal: str, entries: Sequence[Entry], plan: TeamPlan, reason: str) -> str:
     missing = [task.title for task in plan.tasks if task.state != "done"]
     ended = "" if reason == "done" else f"\n\nThe work ended early ({reason}). Say what is missing."
     left = "\n\nNot done: " + "; ".join(missing) if missing else ""

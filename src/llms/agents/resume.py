@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from .events import StepEnded
-from .step import Answer
+from .step import StepResult
 
 RESULT = 2000  # characters of a tool's result that are kept
 
 
-def ended(got: Answer, role: str, task: str | None, purpose: str, seconds: float) -> StepEnded:
+def ended(got: StepResult, role: str, task: str | None, purpose: str, seconds: float) -> StepEnded:
     """The event of a step that ended, with what `Steps` needs to give it again."""
     value = got.value.model_dump(mode="json") if isinstance(got.value, BaseModel) else got.value
     used = tuple(replace(use, result=use.result[:RESULT]) for use in got.used)
@@ -33,7 +33,7 @@ class Steps:
             if not (planned and step.problem) and not (has_plan and step.purpose == "plan"):
                 self._steps[step.role, step.task, step.purpose].append(step)
 
-    def take(self, role: str, task: str | None, purpose: str, output: Any) -> Answer | None:
+    def take(self, role: str, task: str | None, purpose: str, output: Any) -> StepResult | None:
         """What the next such step answered; None if it must be asked."""
         waiting = self._steps.get((role, task, purpose))
         if not waiting:
@@ -42,4 +42,4 @@ class Steps:
         value = step.value
         if value is not None and isinstance(output, type) and issubclass(output, BaseModel):
             value = output.model_validate(value)
-        return Answer(value, step.problem, "", step.used)
+        return StepResult(value, step.problem, "", step.used)

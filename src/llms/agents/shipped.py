@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import UnknownName
-from .ledger import Limits
+from .ledger import TeamLimits
 from .team import Role, Team
 
 _SHORT = "Be exact and brief. Say what you do not know."
@@ -33,7 +33,7 @@ TEAMS: Mapping[str, Team] = MappingProxyType(
                     Role("reckoner", f"You compute. Use the calculator for every number. {_SHORT}", ("calculator",)),
                     Role("writer", f"You write the answer from what the team found, and name the files it rests on. {_SHORT}"),
                 ),
-                limits=Limits(calls=40, tool_calls=80),
+                limits=TeamLimits(calls=40, tool_calls=80),
             ),
             Team(
                 "data",

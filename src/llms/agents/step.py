@@ -10,7 +10,7 @@ from pydantic_ai.messages import ModelMessage, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 
-from .ledger import Exhausted, Ledger, Purpose
+from .ledger import Exhausted, Purpose, StepBudget
 from .metered import Metered, MeteredTools
 
 ROUNDS = 8  # of model and tools within one step
@@ -31,7 +31,7 @@ class ToolUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ApprovalRequest:
     """A call that needs consent. `tainted`: text from outside was read before, so no standing consent counts."""
 
     tool: str
@@ -40,16 +40,16 @@ class Wish:
     tainted: bool
 
 
-Approve = Callable[[Wish], Awaitable[bool]]
+Approve = Callable[[ApprovalRequest], Awaitable[bool]]
 
 
-async def deny(wish: Wish) -> bool:
+async def deny(wish: ApprovalRequest) -> bool:
     """Nobody can be asked."""
     return False
 
 
 @dataclass(frozen=True)
-class Answer(Generic[T]):
+class StepResult(Generic[T]):
     """`value` is None if the step failed; then `problem` says why, and `budget` which budget ended it, if one did."""
 
     value: T | None
@@ -74,12 +74,12 @@ async def act(
     worker: Worker,
     instructions: str,
     prompt: str,
-    ledger: Ledger,
+    ledger: StepBudget,
     purpose: Purpose,
     output: Any = str,
     cancel: CancellationToken | None = None,
     tools: bool = True,
-) -> Answer:
+) -> StepResult:
     """What the agent makes of `prompt`. Never raises for what a model, a tool or a budget does; cancellation passes."""
     toolsets: Sequence[AbstractToolset[Any]] = (
         [MeteredTools(worker.toolset, ledger)] if worker.toolset is not None and tools else []
@@ -119,16 +119,16 @@ async def act(
             else:
                 value = ""
     except TimeoutError:
-        return Answer(None, "the time is over", "time", _tools(messages), tuple(messages))
+        return StepResult(None, "the time is over", "time", _tools(messages), tuple(messages))
     except Exhausted as end:
-        return Answer(None, str(end), end.what, _tools(messages), tuple(messages))
+        return StepResult(None, str(end), end.what, _tools(messages), tuple(messages))
     except Exception as error:  # the boundary to models and tools of any make: nothing they raise ends the team
         cause = error.__cause__
         budget = cause.what if isinstance(cause, Exhausted) else ""
-        return Answer(None, f"{type(error).__name__}: {error}"[:500], budget, _tools(messages), tuple(messages))
+        return StepResult(None, f"{type(error).__name__}: {error}"[:500], budget, _tools(messages), tuple(messages))
     if isinstance(value, str) and not value.strip():
-        return Answer(None, "the answer was empty", "", _tools(messages), tuple(messages))
-    return Answer(value, "", "", _tools(messages), tuple(messages))
+        return StepResult(None, "the answer was empty", "", _tools(messages), tuple(messages))
+    return StepResult(value, "", "", _tools(messages), tuple(messages))
 
 
 def _tools(messages: Sequence[ModelMessage]) -> tuple[ToolUse, ...]:
@@ -165,5 +165,5 @@ async def _consent(
     call: ToolCallPart, wanted: DeferredToolRequests, approve: Approve, tainted: bool
 ) -> bool | ToolDenied:
     kind = wanted.metadata.get(call.tool_call_id, {}).get("kind", "external")
-    good = await approve(Wish(call.tool_name, call.args_as_json_str(), kind, tainted))
+    good = await approve(ApprovalRequest(call.tool_name, call.args_as_json_str(), kind, tainted))
     return good or ToolDenied("denied by the user")

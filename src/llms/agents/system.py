@@ -12,7 +12,7 @@ from ..models.name import Name
 from ..models.system import Capabilities, Generate, Model
 from ..values import Completion, Failure, Identity, Message
 from .events import Finished
-from .ledger import Ledger
+from .ledger import StepBudget
 from .step import Worker
 from .team import Role, Team
 from .work import Work
@@ -68,7 +68,7 @@ class TeamSystem(Model):
             return replace(self._worker(role), settings=settings)
 
         started = time.perf_counter()
-        work = Work(self.team, goal, worker, ledger=Ledger(self.team.limits))
+        work = Work(self.team, goal, worker, ledger=StepBudget(self.team.limits))
         last = list(bridge.iterate(work.run()))[-1]
         assert isinstance(last, Finished)
         if last.reason == "a model failed" and not last.complete and last.answer.startswith("No model gave an answer"):

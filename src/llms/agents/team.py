@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..errors import UsageError
 from .board import Kind
-from .ledger import Limits
+from .ledger import TeamLimits
 
 Pattern = Literal["single", "pipeline", "plan-and-parallel", "blackboard", "write-and-check"]
 PATTERNS: tuple[Pattern, ...] = ("single", "pipeline", "plan-and-parallel", "blackboard", "write-and-check")
@@ -36,7 +36,7 @@ class Team:
     pattern: Pattern
     roles: tuple[Role, ...]
     model: str = "smollm2"
-    limits: Limits = field(default_factory=Limits)
+    limits: TeamLimits = field(default_factory=TeamLimits)
 
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:

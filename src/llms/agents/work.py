@@ -29,12 +29,12 @@ from .events import (
     TaskChanged,
     Written,
 )
-from .ledger import Ledger, Share
+from .ledger import Share, StepBudget
 from .memory import Fact
-from .plan import BadPlan, Plan, PlanDraft, Task, validate
+from .plan import BadPlan, PlanDraft, Task, TeamPlan, validate
 from .prompts import answer_prompt, critic_prompt, instructions, plan_prompt, task_prompt, turn_prompt
 from .resume import RESULT, Steps, ended
-from .step import Answer, Worker, act
+from .step import StepResult, Worker, act
 from .team import Role, Team
 
 ATTEMPTS = 2  # per task
@@ -47,7 +47,7 @@ CHARACTERS = 6000  # of the board that one agent is shown
 Check = Callable[[str], str | None]  # one with a text `said` states it as a fact
 
 
-class Verdict(BaseModel):
+class CriticVerdict(BaseModel):
     """A critic's structured answer."""
 
     model_config = ConfigDict(extra="forbid")
@@ -80,9 +80,9 @@ class Work:
         goal: str,
         worker: Callable[[Role], Worker],
         *,
-        ledger: Ledger | None = None,
+        ledger: StepBudget | None = None,
         board: Board | None = None,
-        plan: Plan | None = None,
+        plan: TeamPlan | None = None,
         steps: Sequence[StepEnded] = (),
         memory: Sequence[Fact] = (),
         check: Check | None = None,
@@ -90,10 +90,10 @@ class Work:
         journal: Callable[[Event], None] | None = None,
     ):
         self.team, self.goal = team, goal
-        self.ledger = ledger or Ledger(team.limits)
+        self.ledger = ledger or StepBudget(team.limits)
         planned = team.pattern == "plan-and-parallel"
         self.board = (board if planned else None) or Board()  # the other patterns write theirs again, from their steps
-        self.plan = plan or Plan()
+        self.plan = plan or TeamPlan()
         self._known = frozenset(board.entries() if board else ())
         self._steps = Steps(steps, planned, bool(self.plan.tasks))
         self._memory = tuple(memory)
@@ -180,7 +180,7 @@ class Work:
                 return "done"
             if len(self.board.entries()) == before:
                 return "no progress"
-            self.plan = Plan()
+            self.plan = TeamPlan()
         return "no progress"
 
     async def _make_plan(self, prefix: str) -> str | None:
@@ -313,7 +313,7 @@ class Work:
         asked = (
             f"The goal:\n{self.goal}\n\nThe draft:\n{draft}\n\nIs it good? List what is wrong, most important first."
         )
-        got = await self._step(critic, asked, "check", Verdict)
+        got = await self._step(critic, asked, "check", CriticVerdict)
         if got.value is None or got.value.good:
             return []
         return [problem for problem in got.value.problems if problem.strip()]
@@ -327,10 +327,10 @@ class Work:
         purpose: Any = "work",
         output: Any = str,
         *,
-        ledger: Ledger | None = None,
+        ledger: StepBudget | None = None,
         task: str | None = None,
         tools: bool = True,
-    ) -> Answer:
+    ) -> StepResult:
         got = self._steps.take(role.name, task, purpose, output)
         before = got is not None
         started = time.monotonic()
@@ -380,7 +380,7 @@ class Work:
         kind: Kind,
         text: str,
         author: str,
-        got: Answer | None = None,
+        got: StepResult | None = None,
         task: str | None = None,
         sources: Sequence[str] = (),
         tainted: bool = False,
@@ -402,7 +402,7 @@ class Work:
             if before.get(task.id) != task:
                 self._tell(TaskChanged(task))
 
-    def _why(self, got: Answer) -> StopReason:
+    def _why(self, got: StepResult) -> StopReason:
         if "stopped by the user" in self._reasons:
             return "stopped by the user"
         return next((reason for reason in PRECEDENCE if reason == got.budget), "a model failed")

@@ -13,16 +13,16 @@ from functools import cache
 from pathlib import Path
 from secrets import token_hex
 
-from ..sandbox import Limits, Ran, Sandbox, tester
+from ..sandbox import Ran, Sandbox, SandboxLimits, tester
 from .benchmark import Program
 from .marks import marked
 
 MB = 1 << 20
 # CPU time is what a program is given; wall time is there for those that wait, and generous, so that no score depends on
 # what else the machine does
-SMALL = Limits(wall_seconds=30, cpu_seconds=5)
-MACHINE = Limits(wall_seconds=60, cpu_seconds=20, memory_bytes=2000 * MB, address_space=False, processes=256)
-COMPILER = Limits(
+SMALL = SandboxLimits(wall_seconds=30, cpu_seconds=5)
+MACHINE = SandboxLimits(wall_seconds=60, cpu_seconds=20, memory_bytes=2000 * MB, address_space=False, processes=256)
+COMPILER = SandboxLimits(
     wall_seconds=180, cpu_seconds=90, memory_bytes=2000 * MB, address_space=False, processes=256, disk_bytes=400 * MB
 )
 COMPILED = replace(SMALL, address_space=False)  # by a runtime that reserves more than it uses
@@ -40,7 +40,7 @@ class Runner:
 
     file: str
     commands: tuple[str, ...]
-    limits: tuple[Limits, ...]
+    limits: tuple[SandboxLimits, ...]
     needs: tuple[str, ...]
     package: str
     trial: str = ""
@@ -48,7 +48,7 @@ class Runner:
 
 
 RUNNERS: Mapping[str, Runner] = {
-    "python": Runner("main.py", ("python3 -I main.py",), (Limits(wall_seconds=30, cpu_seconds=3),), ("python3",), "python3"),
+    "python": Runner("main.py", ("python3 -I main.py",), (SandboxLimits(wall_seconds=30, cpu_seconds=3),), ("python3",), "python3"),
     "cpp": Runner(
         "main.cpp", ("g++ -std=c++17 main.cpp -o main", "./main"), (COMPILER, SMALL), ("g++",), "g++",
         "#include <cassert>\nint main() {}",

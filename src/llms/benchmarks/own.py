@@ -15,7 +15,7 @@ from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from ..scoring.number import numbers
 from ..scoring.open import RUBRIC, SCORERS, VERSIONS, Judge, judged
 from ..values import Status
-from .benchmark import Answers, Benchmark, Choices, Grade, Open, Part, View, logprobs, reply
+from .benchmark import Answers, Benchmark, Choices, Grade, Open, TestedSplit, View, logprobs, reply
 
 BETWEEN = " | "  # accepted answers that are shown
 _ASKED = ", asked "
@@ -23,7 +23,7 @@ _ANYTHING = "\0"  # in no reply that a pattern means
 
 
 @dataclass(frozen=True)
-class Scorer:
+class OpenScorer:
     """How open answers are graded: a name of SCORERS, or `judge`: a model (`judge_name`) and a rubric, both shown."""
 
     name: str = "exact"
@@ -84,13 +84,13 @@ class Asking:
             )
 
 
-def declare(table: OwnTable, scorer: Scorer | None = None, asking: Asking | None = None) -> Benchmark:
+def declare(table: OwnTable, scorer: OpenScorer | None = None, asking: Asking | None = None) -> Benchmark:
     """`Question: …\\nAnswer:`, or as `asking` says; choices are scored by their text, open answers end at the first line
     break. Raises DataError for answers that the scorer cannot use, UsageError for a template that does not fit."""
     asking = asking or Asking()
     asking.check(table)
     if not table.choices:
-        scorer = scorer or Scorer()
+        scorer = scorer or OpenScorer()
         for number, row in enumerate(table.content.rows, 1):
             check_answers(row["answers"], scorer.name, f"{table.content.origin}, row {number}")
         return open_benchmark(table.name, table.content.revision, len(table.content.rows), scorer, asking)
@@ -108,7 +108,7 @@ def declare(table: OwnTable, scorer: Scorer | None = None, asking: Asking | None
     )
 
 
-def open_benchmark(name: str, revision: str, items: int, scorer: Scorer, asking: Asking) -> Benchmark:
+def open_benchmark(name: str, revision: str, items: int, scorer: OpenScorer, asking: Asking) -> Benchmark:
     """Rows with `question`, `answer` and `answers`, answered by a text."""
     stop, most = asking.stop, asking.max_tokens
     return Benchmark(
@@ -196,7 +196,7 @@ def _declared(name: str, revision: str, items: int) -> dict[str, Any]:
         "licence": "the user's own",
         "items": items,
         "dataset": Dataset(name, revision, name, {}),
-        "parts": (Part(name, "", "", None),),
+        "parts": (TestedSplit(name, "", "", None),),
         "shot": lambda row: "",
     }
 
@@ -211,7 +211,7 @@ def _grade_choices(row: Row, answers: Answers) -> Grade:
     return Grade(scores, options[gold], options[best_normalized(got, options)])
 
 
-def _grader(scorer: Scorer) -> Callable[[Row, Answers], Grade]:
+def _grader(scorer: OpenScorer) -> Callable[[Row, Answers], Grade]:
     def grade(row: Row, answers: Answers) -> Grade:
         text, accepted, said = reply(answers).text.strip(), row["answers"], ""
         if not text:
@@ -230,7 +230,7 @@ def _grader(scorer: Scorer) -> Callable[[Row, Answers], Grade]:
     return grade
 
 
-def _judged(scorer: Scorer, row: Row, text: str) -> tuple[bool, str]:
+def _judged(scorer: OpenScorer, row: Row, text: str) -> tuple[bool, str]:
     """Whether the judge finds the answer right, and its words. Raises JudgeFailed where it does not say."""
     assert scorer.judge
     verdict = judged(scorer.judge, scorer.rubric, row["question"], " or ".join(row["answers"]), text)

@@ -26,10 +26,10 @@ from pydantic_ai.tools import ToolDefinition
 
 from ..errors import ContextOverflow, UsageError
 from .conversation import Node
-from .fitted import Cut, Fate, FitReport, Fitted, Pinned, Policy, Summary, What
-from .layout import Exchange, Layout, alternate, clamp, lay_out, with_text
+from .fitted import Disposition, FitReport, Fitted, PinnedPrefix, Policy, Summary, What, WindowCut
+from .layout import Exchange, PromptLayout, alternate, clamp, lay_out, with_text
 from .messages import contents, result_text, results, with_parts
-from .window import Count, Payload, Sizes, Window, estimate_text
+from .window import Count, MessageSizes, Payload, Window, estimate_text
 
 LOW_WATER = 0.75  # share of the budget that a fresh cut leaves filled at most
 SUMMARY_TRIGGER, SUMMARY_TARGET = 0.85, 0.5
@@ -43,10 +43,10 @@ _SHORTEST = 200  # characters left of a clamped tool result
 class _Case:
     """One path under one policy, as its candidates are built and counted."""
 
-    layout: Layout
+    layout: PromptLayout
     window: Window
     policy: Policy
-    pinned: Pinned
+    pinned: PinnedPrefix
     summary: str
     tools: tuple[ToolDefinition, ...]
     count: Count
@@ -60,22 +60,22 @@ class _Case:
     def current(self) -> Exchange:
         return self.layout.exchanges[-1]
 
-    def payload(self, cut: Cut) -> Payload:
+    def payload(self, cut: WindowCut) -> Payload:
         first, elided = self.first(cut), set(cut.elided)
         kept = [e.without_units() if e.id in elided else e for e in self.earlier[first:]]
         messages = [item.message for exchange in (*kept, self.last(cut)) for item in exchange.items]
         gone = [node for exchange in self.earlier[:first] for node in exchange.nodes]
         return Payload(tuple(self.begun(messages, gone)), self.tools)
 
-    def last(self, cut: Cut) -> Exchange:
+    def last(self, cut: WindowCut) -> Exchange:
         """The current turn; its results are clamped only when nothing else is left to leave out."""
         alone = cut.limit is not None and cut.first == self.current.id
         return clamped(self.current, cut.limit or 0) if alone else self.current
 
-    def tokens(self, cut: Cut) -> int:
+    def tokens(self, cut: WindowCut) -> int:
         return self.count(self.payload(cut))
 
-    def first(self, cut: Cut) -> int:
+    def first(self, cut: WindowCut) -> int:
         places = [at for at, exchange in enumerate(self.layout.exchanges) if exchange.id == cut.first]
         return places[0] if places else 0
 
@@ -101,12 +101,12 @@ def fit(
     window: Window,
     count: Count,
     policy: Policy = Policy(),
-    previous: Cut | None = None,
+    previous: WindowCut | None = None,
     *,
-    pinned: Pinned = Pinned(),
+    pinned: PinnedPrefix = PinnedPrefix(),
     summary: Summary | None = None,
     tools: Sequence[ToolDefinition] = (),
-    sizes: Sizes | None = None,
+    sizes: MessageSizes | None = None,
 ) -> Fitted:
     """The payload for the last message of `path`, and what became of every node.
 
@@ -117,7 +117,7 @@ def fit(
     layout = lay_out(path)
     if not layout.exchanges:
         raise UsageError("there is no message of the user to answer")
-    sizes = sizes or Sizes(count)
+    sizes = sizes or MessageSizes(count)
     covered: tuple[str, ...] = ()
     if policy.name == "summarise" and summary is not None and covers(summary, path):
         covered = summary.covers
@@ -140,12 +140,12 @@ def fit(
     fates = tuple(_fates(case, path, cut, covered, overflow, weights))
     report = FitReport(
         policy.name, total, window.budget, window.tokens, window.reserve, window.margin, window.grade, fates,
-        cut if cut != Cut() else None, tuple(f"{node}: {reason}" for node, reason in layout.repaired),
+        cut if cut != WindowCut() else None, tuple(f"{node}: {reason}" for node, reason in layout.repaired),
     )  # fmt: skip
     return Fitted(payload, report, overflow, evict)
 
 
-def _weights(path: Sequence[Node], layout: Layout, sizes: Sizes) -> dict[str, int]:
+def _weights(path: Sequence[Node], layout: PromptLayout, sizes: MessageSizes) -> dict[str, int]:
     """Tokens of each node as it would be sent with room for everything."""
     nodes, weights = {node.id: node for node in path}, dict[str, int]()
     for at, item in enumerate(item for exchange in layout.exchanges for item in exchange.items):
@@ -191,9 +191,9 @@ def _clamped(part: ToolReturnPart, limit: int) -> ToolReturnPart:
     return part if len(short) >= len(text) else replace(part, content=short)
 
 
-def _choose(case: _Case, previous: Cut | None, weights: Mapping[str, int]) -> tuple[Cut, tuple[str, ...]]:
+def _choose(case: _Case, previous: WindowCut | None, weights: Mapping[str, int]) -> tuple[WindowCut, tuple[str, ...]]:
     """The cut, and what the policy would have summarised."""
-    budget, whole = case.window.budget, Cut()
+    budget, whole = case.window.budget, WindowCut()
     guess = sum(weights[node] for exchange in case.layout.exchanges for node in exchange.nodes)
     total = case.tokens(whole) if guess <= _SURELY_TOO_LARGE * budget else guess
     evict: tuple[str, ...] = ()
@@ -241,12 +241,12 @@ class _Cuts:
         if not self.guesses:
             self.guesses.append(total)
 
-    def __getitem__(self, at: int) -> Cut:
+    def __getitem__(self, at: int) -> WindowCut:
         count = len(self._with_units)
         if at < count:
-            return Cut(tuple(self._ids[place] for place in self._with_units[: at + 1]), self._ids[0])
+            return WindowCut(tuple(self._ids[place] for place in self._with_units[: at + 1]), self._ids[0])
         first = min(at - count + 1, len(self._ids) - 1)
-        return Cut(tuple(self._ids[place] for place in self._with_units if place >= first), self._ids[first])
+        return WindowCut(tuple(self._ids[place] for place in self._with_units if place >= first), self._ids[first])
 
 
 def _first_below(guide: Sequence[int], tokens: Callable[[int], int], limit: float) -> int | None:
@@ -265,7 +265,7 @@ def _first_below(guide: Sequence[int], tokens: Callable[[int], int], limit: floa
     return high if high < len(guide) else None
 
 
-def _shortest(case: _Case, cut: Cut) -> Cut:
+def _shortest(case: _Case, cut: WindowCut) -> WindowCut:
     """With tool results of the current turn as long as they may be."""
     longest = max((len(result_text(part)) for item in case.current.items for part in results(item.message)), default=0)
     low, high = _SHORTEST, longest
@@ -295,7 +295,7 @@ def summary_tokens(budget: int) -> int:
     return min(SUMMARY_TOKENS, int(SUMMARY_SHARE * budget))
 
 
-def _overflow(case: _Case, cut: Cut) -> Literal["attachments", "text"]:
+def _overflow(case: _Case, cut: WindowCut) -> Literal["attachments", "text"]:
     """What of the current turn must be read in parts. Raises ContextOverflow if that would not help."""
     asked = case.current.items[0]
     bare = case.tokens(cut) - case.count(Payload((asked.message,)))
@@ -318,11 +318,11 @@ def _overflow(case: _Case, cut: Cut) -> Literal["attachments", "text"]:
 def _fates(
     case: _Case,
     path: Sequence[Node],
-    cut: Cut,
+    cut: WindowCut,
     covered: Sequence[str],
     overflow: str | None,
     weights: Mapping[str, int],
-) -> Iterable[Fate]:
+) -> Iterable[Disposition]:
     left_out = dict(case.layout.left_out)
     gone = {node for exchange in case.earlier[: case.first(cut)] for node in exchange.nodes}
     without, hidden = set(cut.elided), set(covered)
@@ -344,7 +344,7 @@ def _fates(
             what = "chunked"
         elif node.id in shortened:
             what = "clamped"
-        yield Fate(node.id, what, weights[node.id], left_out.get(node.id, ""))
+        yield Disposition(node.id, what, weights[node.id], left_out.get(node.id, ""))
 
 
 def _stamp(message: ModelMessage):

@@ -18,7 +18,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Pinned:
+class PinnedPrefix:
     """What stands at the start besides the conversation's own system prompt."""
 
     notes: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class WindowCut:
     """Where a path was cut: exchanges (by their user's node) without their tool units, the first one kept, and the
     characters left of each tool result of the turn that was current then."""
 
@@ -46,7 +46,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class Disposition:
     """What became of a node; `tokens` as counted alone."""
 
     node: str
@@ -66,8 +66,8 @@ class FitReport:
     reserve: int
     margin: int
     grade: Grade
-    fates: tuple[Fate, ...]
-    cut: Cut | None = None
+    fates: tuple[Disposition, ...]
+    cut: WindowCut | None = None
     repairs: tuple[str, ...] = ()
 
     def nodes(self, *what: What) -> tuple[str, ...]:

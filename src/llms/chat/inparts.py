@@ -23,7 +23,7 @@ from .fit import digest_of, summary_tokens
 from .fitted import Fitted, Summary
 from .journal import CallRecord, Journal
 from .layout import READ_IN_PARTS
-from .mapreduce import Answered, Progress, Question, Reader, Reading
+from .mapreduce import Question, Reader, Reading, ReadingAnswer, ReadingProgress
 from .messages import contents, user, visible
 from .requesting import Requesting
 from .setup import Setup
@@ -42,7 +42,7 @@ class Aside:
     def measure(self, text: str) -> int:
         return self._setup.count(Payload((user(text),)))
 
-    async def ask(self, question: Question) -> Answered:
+    async def ask(self, question: Question) -> ReadingAnswer:
         """Raises ModelError where no answer came."""
         setup, begun = self._setup, time.monotonic()
         message = user(question.prompt)
@@ -76,7 +76,7 @@ class Aside:
                 cost=setup.cost(used), error=error or None, key=question.key or None,
             )  # fmt: skip
             self._requesting.tell(record)
-        return Answered(text, response.finish_reason or "stop", used.output_tokens)
+        return ReadingAnswer(text, response.finish_reason or "stop", used.output_tokens)
 
     async def summary(self, fitted: Fitted, old: Summary | None) -> Summary | None:
         """A summary of what the policy would leave out; None, and a notice, if there is no good one."""
@@ -118,7 +118,7 @@ class Aside:
         self._branch.feed.emit(Notice, code="reading", text=told, more=more)
         reading: Reading | None = None
         async for step in reader.read(task, plan):
-            if isinstance(step, Progress):
+            if isinstance(step, ReadingProgress):
                 text = f"{step.done} of {step.total} parts read" + (f", {step.failed} failed" if step.failed else "")
                 more = {"done": step.done, "total": step.total, "failed": step.failed}
                 self._branch.feed.emit(Notice, code="reading", text=text, more=more)

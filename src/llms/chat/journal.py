@@ -10,7 +10,7 @@ from pydantic_ai.messages import ModelMessage
 from .conversation import Node, State
 from .events import Event, Purpose, Reason, RunState
 from .fitted import FitReport, Summary
-from .served import Answered
+from .served import ObservedAnswer
 from .window import Grade, Payload
 
 ToolState = Literal["waiting", "done", "failed", "denied", "cancelled", "not executed"]
@@ -98,5 +98,5 @@ class Journal(Protocol):
     def summary(self, summary: Summary, tokens: int) -> None:
         """A summary that was accepted."""
 
-    def learned(self, shown: Answered | int) -> None:
+    def learned(self, shown: ObservedAnswer | int) -> None:
         """What an answer shows of the server, or the window that an error of the server named."""

@@ -31,7 +31,7 @@ _NO_RESULT = "not executed: no result was recorded"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PromptItem:
     """A message to send; `unit` numbers the tool unit of its exchange that it belongs to."""
 
     node: str
@@ -43,7 +43,7 @@ class Item:
 class Exchange:
     """A user's message and everything up to the next one."""
 
-    items: tuple[Item, ...]
+    items: tuple[PromptItem, ...]
 
     @property
     def id(self) -> str:
@@ -68,7 +68,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PromptLayout:
     """`left_out` and `repaired` are (node, reason)."""
 
     system: tuple[str, ...]
@@ -77,13 +77,13 @@ class Layout:
     repaired: tuple[tuple[str, str], ...] = ()
 
 
-def lay_out(path: Sequence[Node]) -> Layout:
+def lay_out(path: Sequence[Node]) -> PromptLayout:
     """The path as it may be sent, before anything is dropped for want of room."""
     left_out: list[tuple[str, str]] = []
     repaired: list[tuple[str, str]] = []
     kept = list(_sendable(path, left_out))
     system = tuple(text for node in kept if (text := _system_text(node.message)))
-    exchanges: list[list[Item]] = []
+    exchanges: list[list[PromptItem]] = []
     users = {node.id for node in kept if node.role == "user"}
     for item in _paired([_without_links(node) for node in kept if node.role != "system"], repaired):
         if item.node in users and not results(item.message):
@@ -92,7 +92,7 @@ def lay_out(path: Sequence[Node]) -> Layout:
             exchanges[-1].append(item)
         else:
             left_out.append((item.node, "it stands before the first message of the user"))
-    return Layout(system, tuple(_tidied(exchanges)), tuple(left_out), tuple(repaired))
+    return PromptLayout(system, tuple(_tidied(exchanges)), tuple(left_out), tuple(repaired))
 
 
 def _sendable(path: Iterable[Node], left_out: list[tuple[str, str]]) -> Iterator[Node]:
@@ -127,18 +127,18 @@ def _system_text(message: ModelMessage) -> str:
     return "\n\n".join(part.content for part in message.parts if isinstance(part, SystemPromptPart) and part.content)
 
 
-def _paired(nodes: Sequence[Node], repaired: list[tuple[str, str]]) -> Iterator[Item]:
+def _paired(nodes: Sequence[Node], repaired: list[tuple[str, str]]) -> Iterator[PromptItem]:
     """Items in which every call has exactly one result, right behind it, and every result a call."""
     open_calls: dict[str, ToolCallPart] = {}
     owner, unit = "", -1
 
-    def close() -> Iterator[Item]:
+    def close() -> Iterator[PromptItem]:
         if open_calls:
             repaired.append((owner, f"{len(open_calls)} tool calls without a result"))
             parts = [ToolReturnPart(c.tool_name, _NO_RESULT, c.tool_call_id) for c in open_calls.values()]
             parts = [replace(part, outcome="interrupted", timestamp=stamp) for part in parts]
             open_calls.clear()
-            yield Item(owner, ModelRequest(parts=parts), unit)
+            yield PromptItem(owner, ModelRequest(parts=parts), unit)
 
     for node in nodes:
         message = node.message
@@ -151,17 +151,17 @@ def _paired(nodes: Sequence[Node], repaired: list[tuple[str, str]]) -> Iterator[
                 message = with_parts(message, _first_of_each(message))
             if wanted:
                 open_calls, owner, unit = dict(wanted), node.id, unit + 1
-            yield Item(node.id, message, unit if wanted else None)
+            yield PromptItem(node.id, message, unit if wanted else None)
             continue
         answers = [part for part in results(message) if open_calls.pop(part.tool_call_id, None)]
         if len(answers) < len(results(message)):
             repaired.append((node.id, f"{len(results(message)) - len(answers)} results without a tool call"))
         if answers:
-            yield Item(node.id, with_parts(message, answers), unit)
+            yield PromptItem(node.id, with_parts(message, answers), unit)
         rest = [part for part in message.parts if not isinstance(part, ToolReturnPart | SystemPromptPart)]
         if rest:
             yield from close()
-            yield Item(node.id, with_parts(message, rest) if len(rest) < len(message.parts) else message)
+            yield PromptItem(node.id, with_parts(message, rest) if len(rest) < len(message.parts) else message)
     yield from close()
 
 
@@ -177,7 +177,7 @@ def _first_of_each(message: ModelResponse) -> list:
     return kept
 
 
-def _tidied(exchanges: Sequence[Sequence[Item]]) -> Iterator[Exchange]:
+def _tidied(exchanges: Sequence[Sequence[PromptItem]]) -> Iterator[Exchange]:
     """Without the reasoning of earlier exchanges, and with texts that were read in parts shortened."""
     for number, items in enumerate(exchanges):
         if number == len(exchanges) - 1:

@@ -90,7 +90,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ReadingAnswer:
     """`finish` is "stop" where the model said all it wanted to."""
 
     text: str
@@ -98,7 +98,7 @@ class Answered:
     tokens: int = 0
 
 
-Ask = Callable[[Question], Awaitable[Answered]]  # raises LlmsError where no answer came
+Ask = Callable[[Question], Awaitable[ReadingAnswer]]  # raises LlmsError where no answer came
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Covered:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReadingPlan:
     """What answering will take. `tokens` counts what is read, before anything is joined."""
 
     method: Method
@@ -134,7 +134,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ReadingProgress:
     done: int
     total: int
     failed: int
@@ -172,7 +172,7 @@ class Reader:
     max_tokens: int = 1024
     marker: Callable[[], str] = lambda: f"=== {secrets.token_hex(6)} ==="
 
-    def plan(self, task: str, text: str, method: Method | None = None) -> Plan:
+    def plan(self, task: str, text: str, method: Method | None = None) -> ReadingPlan:
         """How `text` would be read; `method` overrides what the task seems to need."""
         method = method or choose_method(task)
         overhead = self.measure(_MAP + task) + 64
@@ -180,7 +180,7 @@ class Reader:
         chunks = split(text, self.measure, size)
         tokens = [self.measure(chunk.text) for chunk in chunks]
         if method == "map":
-            return Plan("map", tuple(chunks), tuple(range(len(chunks))), len(chunks) + 1, sum(tokens))
+            return ReadingPlan("map", tuple(chunks), tuple(range(len(chunks))), len(chunks) + 1, sum(tokens))
         ranked = scores(task, [chunk.text for chunk in chunks])
         chosen: list[int] = []
         for at in sorted((at for at in range(len(chunks)) if ranked[at] > 0), key=lambda at: (-ranked[at], at)):
@@ -188,9 +188,9 @@ class Reader:
                 chosen.append(at)
         if not chosen:  # no word of the question occurs
             return self.plan(task, text, "map")
-        return Plan("retrieve", tuple(chunks), tuple(sorted(chosen)), 1, sum(tokens[at] for at in chosen))
+        return ReadingPlan("retrieve", tuple(chunks), tuple(sorted(chosen)), 1, sum(tokens[at] for at in chosen))
 
-    async def read(self, task: str, plan: Plan) -> AsyncIterator[Progress | Reading]:
+    async def read(self, task: str, plan: ReadingPlan) -> AsyncIterator[ReadingProgress | Reading]:
         """Progress after every chunk, then the Reading. Cancelling keeps what the cache has."""
         if plan.method == "retrieve":
             yield await self._retrieve(task, plan)
@@ -204,14 +204,14 @@ class Reader:
                 at, found = await finished
                 covered[at] = found
                 failed += found.state == "failed"
-                yield Progress(done, len(tasks), failed)
+                yield ReadingProgress(done, len(tasks), failed)
         finally:
             for running in tasks:
                 running.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         yield Reading(await self._reduce(task, covered), "map", tuple(covered))
 
-    async def _retrieve(self, task: str, plan: Plan) -> Reading:
+    async def _retrieve(self, task: str, plan: ReadingPlan) -> Reading:
         parts = [_headed(plan.chunks[at], plan.chunks[at].core) for at in plan.chosen]
         what = f"{len(plan.chosen)} of {len(plan.chunks)} parts of a document, those that the question is about"
         answer = await self._answer(task, "\n\n".join(parts), what)
@@ -310,16 +310,16 @@ def _covered(chunk: Chunk, text: str) -> Covered:
     """The findings of a chunk that quote it. Raises ValueError if the answer is no such JSON."""
     from pydantic import BaseModel, Field
 
-    class Found(BaseModel):
+    class Extract(BaseModel):
         statement: str
         quote: str
         importance: int = Field(ge=1, le=3)
 
-    class Answer(BaseModel):
-        findings: list[Found]
+    class ChunkAnswer(BaseModel):
+        findings: list[Extract]
 
     start, end = text.find("{"), text.rfind("}")
-    answer = Answer.model_validate_json(text[start : end + 1])
+    answer = ChunkAnswer.model_validate_json(text[start : end + 1])
     plain = _plain(chunk.text)
     kept = [Finding(f.statement, f.quote, f.importance) for f in answer.findings if _quotes(f.quote, plain)]
     return Covered(chunk.path, "used" if kept else "empty", tuple(kept), len(answer.findings) - len(kept))

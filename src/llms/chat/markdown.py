@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from .conversation import Node
-from .messages import Part, index
+from .messages import MessagePart, index
 
 _NAMES = {"system": "System", "user": "You", "assistant": "Assistant", "tool": "Tool"}
 
@@ -22,7 +22,7 @@ def markdown(title: str, path: Sequence[Node]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _text(part: Part) -> str:
+def _text(part: MessagePart) -> str:
     match part.kind:
         case "text" | "notice" | "summary":
             return part.text.strip()

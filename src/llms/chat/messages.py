@@ -37,7 +37,7 @@ _FILES = "_files"  # where blobs belong, beside the fields of a message
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessagePart:
     """One part of a message as search and attachments see it; `more` is its JSON beside the text.
 
     `blob` is the SHA-256 of attached bytes.
@@ -96,9 +96,9 @@ def visible(message: ModelMessage) -> str:
     return "".join(part.text for part in index(message) if part.kind == "text")
 
 
-def index(message: ModelMessage) -> tuple[Part, ...]:
+def index(message: ModelMessage) -> tuple[MessagePart, ...]:
     """Every part of a message, in order."""
-    found: list[Part] = []
+    found: list[MessagePart] = []
     for part in message.parts:
         found += _index(part)
     return tuple(found)
@@ -189,26 +189,28 @@ def _decoded(data: str) -> bytes | None:
     return content if base64.urlsafe_b64encode(content).decode() == data else None
 
 
-def _index(part: Any) -> list[Part]:
+def _index(part: Any) -> list[MessagePart]:
     match part:
         case UserPromptPart():
             return [item for content in contents(part) for item in _content(content)]
         case TextPart() | SystemPromptPart():
-            return [Part("text", part.content)]
+            return [MessagePart("text", part.content)]
         case ThinkingPart():
-            return [Part("reasoning", part.content)]
+            return [MessagePart("reasoning", part.content)]
         case CompactionPart():
-            return [Part("summary", part.content or "")]
+            return [MessagePart("summary", part.content or "")]
         case FilePart():
             return _content(part.content)
         case ToolCallPart() | NativeToolCallPart():
-            return [Part("tool_call", "", {"name": part.tool_name, "id": part.tool_call_id, "args": arguments(part)})]
+            return [
+                MessagePart("tool_call", "", {"name": part.tool_name, "id": part.tool_call_id, "args": arguments(part)})
+            ]
         case ToolReturnPart() | NativeToolReturnPart():
             more = {"name": part.tool_name, "id": part.tool_call_id, "outcome": part.outcome}
-            return [Part("tool_result", result_text(part), more), *_files(part)]
+            return [MessagePart("tool_result", result_text(part), more), *_files(part)]
         case _:
             text = getattr(part, "content", "")
-            return [Part("notice", text if isinstance(text, str) else "", {"part": part.part_kind})]
+            return [MessagePart("notice", text if isinstance(text, str) else "", {"part": part.part_kind})]
 
 
 def arguments(call: ToolCallPart | NativeToolCallPart) -> Any:
@@ -226,7 +228,7 @@ def result_text(part: ToolReturnPart | NativeToolReturnPart) -> str:
     return part.model_response_str_and_user_content(wrap_if_error=False)[0]
 
 
-def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[Part]:
+def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[MessagePart]:
     """What came with a result: pictures and sounds in it, and what a tool left to be kept (see its metadata)."""
     items = part.model_response_str_and_user_content(wrap_if_error=False)[1]
     found = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
@@ -234,28 +236,32 @@ def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[Part]:
     for file in kept:
         if isinstance(file, dict) and file.get("kept"):
             found.append(
-                Part("file", "", {"name": file.get("name"), "media_type": file.get("media_type")}, file["kept"])
+                MessagePart("file", "", {"name": file.get("name"), "media_type": file.get("media_type")}, file["kept"])
             )
     return found
 
 
-def _content(content: Any) -> list[Part]:
+def _content(content: Any) -> list[MessagePart]:
     match content:
         case str():
-            return [Part("text", content)]
+            return [MessagePart("text", content)]
         case TextContent():
             name = content.metadata.get("attachment") if isinstance(content.metadata, dict) else None
-            return [Part("file", content.content, {"name": name})] if name else [Part("text", content.content)]
+            return (
+                [MessagePart("file", content.content, {"name": name})]
+                if name
+                else [MessagePart("text", content.content)]
+            )
         case BinaryContent():
             name = (content.vendor_metadata or {}).get("name")
             more = {"media_type": content.media_type, "bytes": len(content.data)} | ({"name": name} if name else {})
-            return [Part(_sense(content.media_type), "", more, hashlib.sha256(content.data).hexdigest())]
+            return [MessagePart(_sense(content.media_type), "", more, hashlib.sha256(content.data).hexdigest())]
         case FileUrl():
-            return [Part(_sense(type(content).__name__.removesuffix("Url").lower()), "", {"url": content.url})]
+            return [MessagePart(_sense(type(content).__name__.removesuffix("Url").lower()), "", {"url": content.url})]
         case CachePoint():
             return []
         case _:
-            return [Part("notice", "", {"part": getattr(content, "kind", type(content).__name__)})]
+            return [MessagePart("notice", "", {"part": getattr(content, "kind", type(content).__name__)})]
 
 
 def _sense(media_type: str) -> Kind:

@@ -37,7 +37,7 @@ from .events import (
 from .fitted import Fitted
 from .journal import CallRecord
 from .messages import arguments, index, visible, with_parts
-from .served import Answered, named_limit
+from .served import ObservedAnswer, named_limit
 from .setup import Setup
 from .window import estimate_text
 
@@ -45,7 +45,7 @@ WRITTEN_SECONDS = 3.0  # how often the text so far is written into its message
 
 
 @dataclass
-class Call:
+class ModelCall:
     """A request on its way. `prefix` is text that its message had before; `ready` are whole tool calls."""
 
     node: Node
@@ -76,14 +76,14 @@ class Requesting:
 
     def __init__(self, branch: Branch, setup: Setup):
         self._branch, self._setup, self._feed = branch, setup, branch.feed
-        self.call: Call | None = None
+        self.call: ModelCall | None = None
         self.length = 0  # characters of this turn's finished answers
 
-    def begin(self, purpose: Purpose, clock: asyncio.Timeout, continues: Node | None) -> Call:
+    def begin(self, purpose: Purpose, clock: asyncio.Timeout, continues: Node | None) -> ModelCall:
         """The message of the answer, before anything of it is known."""
         prefix = visible(continues.message) if continues else ""
         message = ModelResponse(parts=[TextPart(prefix)] if prefix else [])
-        self.call = Call(self._branch.begin(message, self._setup.name, continues), purpose, clock, prefix)
+        self.call = ModelCall(self._branch.begin(message, self._setup.name, continues), purpose, clock, prefix)
         return self.call
 
     def sending(self, fitted: Fitted) -> None:
@@ -155,7 +155,7 @@ class Requesting:
             self._account(call, call.fitted, message, answer, error)
         self._branch.committed(node)
 
-    def _answered(self, call: Call, message: ModelResponse) -> Answered | None:
+    def _answered(self, call: ModelCall, message: ModelResponse) -> ObservedAnswer | None:
         """What an answer shows of the server; None where it counts nothing."""
         assert call.fitted is not None
         report, used = call.fitted.report, message.usage
@@ -163,10 +163,12 @@ class Requesting:
             return None
         sent = (part.text for one in call.fitted.payload.messages for part in index(one) if part.kind == "text")
         partly, cut = impossible(used.input_tokens, sent), message.finish_reason == "length"
-        return Answered(report.count, report.grade, used.input_tokens, used.output_tokens, report.reserve, cut, partly)
+        return ObservedAnswer(
+            report.count, report.grade, used.input_tokens, used.output_tokens, report.reserve, cut, partly
+        )
 
     def _account(
-        self, call: Call, fitted: Fitted, message: ModelResponse, answer: Answered | None, error: str | None
+        self, call: ModelCall, fitted: Fitted, message: ModelResponse, answer: ObservedAnswer | None, error: str | None
     ) -> None:
         setup, report = self._setup, fitted.report
         reported = message.usage.has_values()
@@ -200,7 +202,7 @@ class Requesting:
             seconds=record.seconds,
         )  # fmt: skip
 
-    def _compare(self, answer: Answered) -> None:
+    def _compare(self, answer: ObservedAnswer) -> None:
         """Learn from what the server says it read and wrote; tell the user what it did to the conversation."""
         known = self._setup.served
         after = known.after(answer)
@@ -221,10 +223,10 @@ class Requesting:
         if after != known:
             self._learn(answer)
 
-    def _learn(self, shown: Answered | int) -> None:
+    def _learn(self, shown: ObservedAnswer | int) -> None:
         self._feed.writes.put(partial(self._branch.journal.learned, shown))
 
-    def _expect(self, call: Call, seconds: float) -> None:
+    def _expect(self, call: ModelCall, seconds: float) -> None:
         call.clock.reschedule(asyncio.get_running_loop().time() + seconds)
 
 

@@ -16,7 +16,7 @@ from .consent import Consent, Decision
 from .events import ApprovalNeeded, ToolFinished, ToolStarted
 from .journal import ToolRecord, ToolState
 from .messages import arguments, calls, result_text, results
-from .setup import Limits
+from .setup import TurnLimits
 
 _STATES: dict[str, ToolState] = {"success": "done", "denied": "denied", "interrupted": "cancelled"}
 
@@ -24,7 +24,7 @@ _STATES: dict[str, ToolState] = {"success": "done", "denied": "denied", "interru
 class Rounds:
     """Counted from the stored messages, so that limits hold when a turn goes on after a restart."""
 
-    def __init__(self, branch: Branch, limits: Limits, consent: Consent, decisions: Mapping[str, Decision]):
+    def __init__(self, branch: Branch, limits: TurnLimits, consent: Consent, decisions: Mapping[str, Decision]):
         self._branch, self._limits, self._consent, self._decisions = branch, limits, consent, decisions
         self._begun = time.monotonic()
         self._running: dict[str, float] = {}  # when a call began

@@ -18,7 +18,7 @@ _LIMITS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ObservedAnswer:
     """One answer: our `counted` tokens of its prompt (with `grade`), what the server `read` and `wrote`, and whether
     it was `cut` by a limit of its own, below the `reserve` that was asked for. `partly`: no vocabulary has so few tokens
     as it read for the text that was sent, whoever counts."""
@@ -33,7 +33,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedWindow:
     """`window` is what the server has shown to take, input and output; `most_output` the tokens after which it ended an
     answer. None: nothing was shown, and what is declared counts."""
 
@@ -41,11 +41,11 @@ class Served:
     most_output: int | None = None
     calibration: Calibration = field(default_factory=Calibration)
 
-    def truncated(self, answer: Answered) -> bool:
+    def truncated(self, answer: ObservedAnswer) -> bool:
         """Whether the server left out a part of what was sent."""
         return answer.partly or was_truncated(answer.read, answer.counted, answer.grade, self.calibration.samples)
 
-    def after(self, answer: Answered) -> "Served":
+    def after(self, answer: ObservedAnswer) -> "ServedWindow":
         """With one more answer."""
         total = answer.read + answer.wrote
         if self.truncated(answer):
@@ -59,9 +59,9 @@ class Served:
         calibration = self.calibration
         if answer.grade != "exact":
             calibration = calibration.learn(answer.read, round(answer.counted / calibration.ratio))
-        return Served(window, most, calibration)
+        return ServedWindow(window, most, calibration)
 
-    def refused(self, limit: int) -> "Served":
+    def refused(self, limit: int) -> "ServedWindow":
         """With a limit that the server's error named."""
         return replace(self, window=limit)
 

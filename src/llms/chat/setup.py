@@ -11,13 +11,13 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RequestUsage
 
 from .consent import Consent
-from .fitted import Cut, Pinned, Policy, Summary
-from .served import Served
-from .window import Count, Sizes, Window
+from .fitted import PinnedPrefix, Policy, Summary, WindowCut
+from .served import ServedWindow
+from .window import Count, MessageSizes, Window
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """Of one turn. The model may be silent for `first_token_seconds`, and then for `token_seconds` at a time."""
 
     rounds: int = 8
@@ -47,23 +47,23 @@ class Setup:
     count: Count
     endpoint: str = ""
     policy: Policy = field(default_factory=Policy)
-    pinned: Pinned = field(default_factory=Pinned)
+    pinned: PinnedPrefix = field(default_factory=PinnedPrefix)
     toolset: AbstractToolset[Any] | None = None
     consent: Consent = field(default_factory=Consent)
-    limits: Limits = field(default_factory=Limits)
+    limits: TurnLimits = field(default_factory=TurnLimits)
     settings: ModelSettings = field(default_factory=ModelSettings)
     cost: Callable[[RequestUsage], Decimal | None] = _as_reported
-    served: Served = field(default_factory=Served)
-    sizes: Sizes | None = None
+    served: ServedWindow = field(default_factory=ServedWindow)
+    sizes: MessageSizes | None = None
     schema: dict[str, Any] | None = None
     together: int = 1
     confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class TurnHistory:
     """Where the last call cut the path, the latest summary, and arguments that a person edited, by tool call."""
 
-    cut: Cut | None = None
+    cut: WindowCut | None = None
     summary: Summary | None = None
     edits: Mapping[str, Any] = field(default_factory=dict)

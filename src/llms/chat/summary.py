@@ -9,7 +9,7 @@ from pydantic_ai.messages import ModelResponse
 from ..errors import BudgetExceeded, LlmsError
 from .conversation import Node
 from .layout import clamp
-from .mapreduce import Answered, Ask, Question
+from .mapreduce import Ask, Question, ReadingAnswer
 from .messages import arguments, calls, result_text, results, visible
 from .split import Measure, split
 
@@ -80,7 +80,7 @@ async def summarise(
     return Rejected(reason)
 
 
-def refused(answer: Answered, wanted: Sequence[str], limit: int, measure: Measure) -> str | None:
+def refused(answer: ReadingAnswer, wanted: Sequence[str], limit: int, measure: Measure) -> str | None:
     """Why a summary is not accepted; None if it is."""
     text = answer.text.strip()
     kept = sum(anchor in text for anchor in wanted)

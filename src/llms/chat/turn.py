@@ -34,7 +34,7 @@ from .journal import Journal
 from .messages import calls, user, visible
 from .requesting import Requesting, prefixed, without_calls
 from .rounds import Rounds
-from .setup import Past, Setup
+from .setup import Setup, TurnHistory
 
 BEAT_SECONDS = 10.0
 _FINALISE = (
@@ -66,7 +66,7 @@ class Turn:
         setup: Setup,
         journal: Journal,
         conversation: str = "",
-        past: Past = Past(),
+        past: TurnHistory = TurnHistory(),
         decisions: Mapping[str, Decision] | None = None,
         continues: Node | None = None,
     ):

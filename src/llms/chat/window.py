@@ -78,7 +78,7 @@ def schemas(tools: Sequence[ToolDefinition]) -> str:
     return "".join(json.dumps([tool.name, tool.description, tool.parameters_json_schema]) for tool in tools)
 
 
-class Sizes:
+class MessageSizes:
     """Tokens of single messages, each counted once. Guides a search; the whole payload decides."""
 
     def __init__(self, count: Count):

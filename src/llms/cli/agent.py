@@ -22,7 +22,7 @@ from ..agents.events import (
     plain,
 )
 from ..agents.shipped import TEAMS
-from ..agents.step import Wish
+from ..agents.step import ApprovalRequest
 from ..agents.team import Team
 from ..workbench import agent as verb
 from .output import console, print_json, table
@@ -106,7 +106,7 @@ def agent(
     sys.exit(0 if isinstance(last, Finished) and last.complete else 1)
 
 
-def _ask(wish: Wish) -> bool:
+def _ask(wish: ApprovalRequest) -> bool:
     """A person decides; where there is none, nothing that acts is run."""
     if not sys.stdin.isatty():
         return False

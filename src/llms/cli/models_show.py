@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from ..models.about import About
+from ..models.about import ModelInfo
 from ..models.name import parse
 from ..workbench import probe as verbs
 from ..workbench.models import show as show_weights
@@ -65,7 +65,7 @@ def show(name: str, probe: bool, yes: bool, as_json: bool) -> None:
         click.echo("\nnot probed yet: --probe asks the endpoint what it can do")
 
 
-def print_about(found: About) -> None:
+def print_about(found: ModelInfo) -> None:
     known = {
         "name": found.name,
         "place": f"{'on this machine' if found.place == 'here' else 'on the hub'}: {found.path}",

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..errors import UsageError
 from ..values import NextToken
-from ..workbench.tokens import Step, follow
+from ..workbench.tokens import NextTokens, follow
 from .output import bordered, console, percent, print_json, table, visible
 
 BAR = 40  # characters of a bar that stands for certainty
@@ -40,7 +40,7 @@ def next_tokens(text: str, model: str, steps: int, top: int, pick: str | None, a
         return
     out = console()
 
-    def show_and_pick(step: Step) -> int:
+    def show_and_pick(step: NextTokens) -> int:
         _show(out, step)
         return click.prompt("take", type=click.IntRange(1, len(step.tokens)), default=1) - 1 if ask else next(ranks)
 
@@ -61,7 +61,7 @@ def _ranks(pick: str | None, top: int) -> Iterator[int]:
     return chain((rank - 1 for rank in ranks), repeat(0))
 
 
-def _show(out: Console, step: Step) -> None:
+def _show(out: Console, step: NextTokens) -> None:
     rows = table("", "token", "id", "%", "probability", right=("", "id", "%"))
     for place, token in enumerate(step.tokens, 1):
         probability = math.exp(token.logprob)
@@ -71,7 +71,7 @@ def _show(out: Console, step: Step) -> None:
     out.print(rows)
 
 
-def _json(step: Step, taken: NextToken) -> dict[str, Any]:
+def _json(step: NextTokens, taken: NextToken) -> dict[str, Any]:
     return {
         "text": step.text,
         "tokens": [

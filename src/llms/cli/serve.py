@@ -31,8 +31,8 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
     Requests are worked on together as they come; one whose client goes away ends within a token.
     """
     try:
-        from ..serve.served import Limits, Shelf
-        from ..serve.server import Server, address, bind, build
+        from ..serve.served import ServerLimits, Shelf
+        from ..serve.server import ApiServer, address, bind, build
         from ..workbench.serve import open_models
     except ImportError as error:
         from ..errors import MissingExtra
@@ -41,7 +41,7 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
         raise MissingExtra(missing, "llms serve", "web" if missing in WEB else "local") from error
     key = api_key or settings.get("LLMS_SERVE_KEY")
     bound = bind(host, port, key)
-    limits = Limits(waiting=max_waiting)
+    limits = ServerLimits(waiting=max_waiting)
     if not models and not embeddings:
         models = ("smollm2",)
     shelf = Shelf(*open_models(models, embeddings), limits.waiting)
@@ -51,7 +51,7 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
         click.echo(_example(address(bound), shelf, key is not None))
 
     try:
-        Server(build(shelf, limits, key), bound, limits, ready).serve_until_interrupted()
+        ApiServer(build(shelf, limits, key), bound, limits, ready).serve_until_interrupted()
     finally:
         shelf.close()
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import DataError, UsageError
-from ..tokens.count import Count
-from ..tokens.views import Piece, words
-from ..workbench.tokens import Cut, cut
+from ..tokens.count import TokenCount
+from ..tokens.views import TokenView, words
+from ..workbench.tokens import Tokenization, cut
 from .output import BORDER, COLOURS, coloured, console, dollars, print_json, table, visible
 
 MOST_SHOWN = 1000  # pieces that are written out for people
@@ -68,7 +68,7 @@ def _given(text: str | None, file: Path | None) -> str:
         raise DataError(f"{file or 'the text'} is not UTF-8 at byte {error.start}; give it as UTF-8") from error
 
 
-def _summary(text: str, one: Cut) -> str:
+def _summary(text: str, one: Tokenization) -> str:
     parts = [f"{'about ' if one.count.error else ''}{one.count.tokens} tokens{_grade(one.count)}"]
     if one.message is not None:
         parts.append(f"{one.message.tokens} as a chat message")
@@ -81,11 +81,11 @@ def _summary(text: str, one: Cut) -> str:
     return " · ".join(parts)
 
 
-def _grade(count: Count) -> str:
+def _grade(count: TokenCount) -> str:
     return f" ({count.grade}, ±{100 * count.error:.0f} %)" if count.error else ""
 
 
-def _line(out: Console, pieces: Sequence[Piece]) -> None:
+def _line(out: Console, pieces: Sequence[TokenView]) -> None:
     """One piece behind the other: coloured on a terminal, with borders where there is no colour."""
     line = Text()
     if coloured(out):
@@ -97,7 +97,7 @@ def _line(out: Console, pieces: Sequence[Piece]) -> None:
     _rest(out, pieces)
 
 
-def _with_ids(out: Console, pieces: Sequence[Piece]) -> None:
+def _with_ids(out: Console, pieces: Sequence[TokenView]) -> None:
     """Rows of pieces over rows of their ids, as wide as the output."""
     colour = cycle(COLOURS if coloured(out) else [""])
     above, below = Text(), Text()
@@ -113,12 +113,12 @@ def _with_ids(out: Console, pieces: Sequence[Piece]) -> None:
     _rest(out, pieces)
 
 
-def _rest(out: Console, pieces: Sequence[Piece]) -> None:
+def _rest(out: Console, pieces: Sequence[TokenView]) -> None:
     if len(pieces) > MOST_SHOWN:
         out.print(Text(f"… and {len(pieces) - MOST_SHOWN} more; --json has them all", style="dim"))
 
 
-def _views(out: Console, text: str, cuts: Sequence[Cut]) -> None:
+def _views(out: Console, text: str, cuts: Sequence[Tokenization]) -> None:
     rows = table("view", "units", "cut", right=("units",))
 
     def add(name: str, units: Sequence[str]) -> None:
@@ -134,8 +134,8 @@ def _views(out: Console, text: str, cuts: Sequence[Cut]) -> None:
     out.print(rows)
 
 
-def _json(text: str, one: Cut) -> dict[str, Any]:
-    def counted(count: Count) -> dict[str, Any]:
+def _json(text: str, one: Tokenization) -> dict[str, Any]:
+    def counted(count: TokenCount) -> dict[str, Any]:
         return {"tokens": count.tokens, "grade": count.grade, "error": count.error}
 
     cut_as = one.ratio(text)
@@ -154,7 +154,7 @@ def _json(text: str, one: Cut) -> dict[str, Any]:
     }
 
 
-def _piece(piece: Piece) -> dict[str, Any]:
+def _piece(piece: TokenView) -> dict[str, Any]:
     return {
         "id": piece.id,
         "token": piece.name,

@@ -40,12 +40,12 @@ def web(port: int, host: str, model: str | None, max_tokens: int | None, folders
         from ..web.secret import Secret
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "the pages", "web") from error
-    from ..workbench.desk import Desk
+    from ..workbench.desk import ChatService
 
     secret = Secret(settings.get("LLMS_WEB_TOKEN"))
     listening = _listen(host, port)
     address = secret.address(f"http://{'[::1]' if host == '::1' else host}:{listening.getsockname()[1]}")
-    desk = Desk(model, max_tokens, folders)
+    desk = ChatService(model, max_tokens, folders)
     threading.Thread(target=desk.warm_up, name="llms-warm-up", daemon=True).start()
     click.echo(f"llms is at {address} (Ctrl-C ends it)")
     try:

@@ -5,7 +5,7 @@ Scorer    requests -> (index, log-probability) in order of completion; shared pr
 Decoder   add, step, abort: many generations at once
 Proof     that attention follows a Layout: shown once, on a small twin of the model, and kept
 Llama     Llama-like checkpoints without transformers
-Live      one engine for many callers at once: chat, pages, the server
+EngineLoop one engine for many callers at once: chat, pages, the server
 Tracer    how likely each token of a text is
 Workers   the same door over several processes
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .decoder import Decoder
     from .door import Engine, Generated, single_thread
-    from .live import Live
+    from .live import EngineLoop
     from .request import DecodeRequest, Event, Sampling
     from .scorer import Scorer, ScoreRequest, TokenScore
     from .trace import Traced, Tracer
@@ -25,9 +25,9 @@ __all__ = [
     "DecodeRequest",
     "Decoder",
     "Engine",
+    "EngineLoop",
     "Event",
     "Generated",
-    "Live",
     "Sampling",
     "ScoreRequest",
     "Scorer",
@@ -39,7 +39,7 @@ __all__ = [
 _HOMES = {
     "decoder": ("Decoder",),
     "door": ("Engine", "Generated", "single_thread"),
-    "live": ("Live",),
+    "live": ("EngineLoop",),
     "request": ("DecodeRequest", "Event", "Sampling"),
     "scorer": ("Scorer", "ScoreRequest", "TokenScore"),
     "trace": ("Traced", "Tracer"),

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from .layout import Layout, Step, Tree
+from .layout import DecodeStep, Layout, Tree
 
 NAME = "llms"
 _active = threading.local()
@@ -126,7 +126,7 @@ def _triangle(tokens: int, like: Tensor) -> Tensor:
     return _triangles[name]
 
 
-def _step_fast(step: Step, layer, query, key, value, scale, *_) -> Tensor:
+def _step_fast(step: DecodeStep, layer, query, key, value, scale, *_) -> Tensor:
     rows, kv_heads, width = key.shape[2], key.shape[1], key.shape[3]
     keys, values = _store(step, layer, key, value)
     grouped = query[0].transpose(0, 1).reshape(rows, kv_heads, -1, width)  # (rows, KV, H / KV, D)
@@ -145,7 +145,7 @@ def _step_fast(step: Step, layer, query, key, value, scale, *_) -> Tensor:
     return out.unsqueeze(0)
 
 
-def _store(step: Step, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+def _store(step: DecodeStep, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Write each row's new key and value; return all own ones, (rows, KV, longest, D)."""
     rows = key.shape[2]
     keys, values = step.slots.layer(layer, key[0], value[0])
@@ -173,7 +173,7 @@ def _tree_general(tree: Tree, layer, query, key, value, scale, window, cap, sink
     return _weigh(query[:, :, rows], keys, values, visible, scale, cap, sinks).transpose(1, 2)
 
 
-def _step_general(step: Step, layer, query, key, value, scale, window, cap, sinks) -> Tensor:
+def _step_general(step: DecodeStep, layer, query, key, value, scale, window, cap, sinks) -> Tensor:
     """Each row by itself: own keys behind those of its group. Slow, and needed only where nothing else serves."""
     keys, values = _store(step, layer, key, value)
     prefix = {int(row): group for group in step.groups for row in group.rows}

@@ -11,7 +11,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from .layout import Block, Group, Keep, Layout, Piece, Slots, Step, Tree
+from .layout import Block, DecodeStep, Group, Keep, Layout, Slots, TokenSpan, Tree
 from .memory import free_bytes, out_of_memory
 from .network import Network
 from .prefix import common_prefix
@@ -263,7 +263,7 @@ class Decoder:
             part = text[row.filled : row.filled + room]
             start, position, own = len(tokens), row.shared + row.filled, self._slots.view(slot)
             stored = ((row.prefix.block, row.shared),) if row.prefix else ()
-            trees.append(Tree((Piece(start, start + len(part), position),), (*stored, (own, row.filled))))
+            trees.append(Tree((TokenSpan(start, start + len(part), position),), (*stored, (own, row.filled))))
             keeps.append(Keep(start, start + len(part), own, row.filled))
             tokens += part
             positions += range(position, position + len(part))
@@ -285,7 +285,7 @@ class Decoder:
         """Compute and store the next chunk of a shared prefix."""
         start = prefix.filled
         part = prefix.tokens[start : start + self._chunk()]
-        tree = Tree((Piece(0, len(part), start),), ((prefix.block, start),))
+        tree = Tree((TokenSpan(0, len(part), start),), ((prefix.block, start),))
         layout = Layout(tuple(range(start, start + len(part))), (tree,), (Keep(0, len(part), prefix.block, start),))
         self._network.forward(part, layout, [])
         prefix.filled += len(part)
@@ -306,7 +306,7 @@ class Decoder:
                 places.setdefault((id(row.prefix), row.shared), []).append(place)
         shared = [(rows[group[0]], torch.tensor(group, device=device)) for group in places.values()]
         positions = tuple(row.shared + row.filled for row in rows)
-        step = Step(
+        step = DecodeStep(
             self._slots,
             torch.tensor([row.filled for row in rows], device=device),
             tuple(Group(group, row.prefix.block, row.shared) for row, group in shared if row.prefix),

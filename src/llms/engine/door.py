@@ -14,7 +14,7 @@ from .memory import peak_bytes
 from .network import Network
 from .plain import PlainDecoder, PlainScorer
 from .prepack import Packed, by_columns
-from .probe import Verdict, check
+from .probe import ProbeVerdict, check
 from .proof import Proof, proof_of
 from .request import DecodeRequest, Finish
 from .scorer import Scorer, ScoreRequest, TokenScore
@@ -90,7 +90,7 @@ def _pack(model: Any, proof: Proof) -> None:
         packed.undo()
 
 
-def _look(network: Network, proof: Proof) -> Verdict:
+def _look(network: Network, proof: Proof) -> ProbeVerdict:
     """What the weights themselves say to what was proved."""
     if not proof.follows:
         return replace(check(network, follows=False), error=proof.error)

@@ -71,7 +71,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TokenSpan:
     """Tokens start .. end of the chunk, at positions position, position + 1, … of their path."""
 
     start: int
@@ -114,7 +114,7 @@ class Keep:
 class Tree:
     """A connected part of the chunk behind stored keys: `stored` of them in each (block, length)."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TokenSpan, ...]
     stored: tuple[tuple[KeyValues, int], ...] = ()
 
     @property
@@ -145,7 +145,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Step:
+class DecodeStep:
     """The chunk's tokens are one new token for each row: row r's goes to place `own[r]` of slot r's own keys."""
 
     slots: "Slots"
@@ -244,7 +244,7 @@ class Layout:
     positions: tuple[int, ...]
     trees: tuple[Tree, ...] = ()
     keeps: tuple[Keep, ...] = ()
-    step: Step | None = None
+    step: DecodeStep | None = None
     _masks: dict = field(default_factory=dict)
 
     @lazy
@@ -275,10 +275,10 @@ class Layout:
         return self._masks[key]
 
 
-def _split(pieces: list[Piece], spans: list[Span], crosses: list[Cross]) -> None:
+def _split(pieces: list[TokenSpan], spans: list[Span], crosses: list[Cross]) -> None:
     """Cut sibling subtrees (all rooted at one position) into calls: paths, small masked groups, or trunk and branches."""
     root = pieces[0].position
-    small: list[Piece] = []
+    small: list[TokenSpan] = []
     i = 0
     while i < len(pieces):
         j = i + 1
@@ -299,24 +299,24 @@ def _split(pieces: list[Piece], spans: list[Span], crosses: list[Cross]) -> None
         _close(small, spans)
 
 
-def _split_subtree(subtree: list[Piece], spans: list[Span], crosses: list[Cross]) -> None:
+def _split_subtree(subtree: list[TokenSpan], spans: list[Span], crosses: list[Cross]) -> None:
     first = subtree[0]
     branch = min(piece.position for piece in subtree[1:])
     fork = first.start + branch - first.position
     spans.append(Span(first.start, fork))
     crosses.append(Cross(fork, subtree[-1].end, first=first.start, last=fork))
-    rest = [Piece(fork, first.end, branch)] if fork < first.end else []
+    rest = [TokenSpan(fork, first.end, branch)] if fork < first.end else []
     _split(rest + subtree[1:], spans, crosses)
 
 
-def _close(pieces: list[Piece], spans: list[Span]) -> None:
+def _close(pieces: list[TokenSpan], spans: list[Span]) -> None:
     if len(pieces) == 1:
         spans.append(Span(pieces[0].start, pieces[0].end))
     else:
         spans.append(Span(pieces[0].start, pieces[-1].end, _visible(tuple(pieces))))
 
 
-def _visible(pieces: tuple[Piece, ...]) -> Tensor:
+def _visible(pieces: tuple[TokenSpan, ...]) -> Tensor:
     """(n, n) bool: token i sees its ancestors and itself, over tokens first.start .. last.end."""
     offset, root = pieces[0].start, pieces[0].position
     n = pieces[-1].end - offset

@@ -25,8 +25,8 @@ class Lean:
 
     def __init__(self, model: Any):
         self._embed, self._rotary = model.model.embed_tokens, model.model.rotary_emb
-        self._layers = [_Layer(layer) for layer in model.model.layers]
-        self._norm, self._head = _Norm(model.model.norm), model.lm_head
+        self._layers = [_FastLayer(layer) for layer in model.model.layers]
+        self._norm, self._head = _FastNorm(model.model.norm), model.lm_head
 
     @torch.inference_mode()
     def forward(
@@ -46,7 +46,7 @@ class Lean:
 
 
 @dataclass(slots=True)
-class _Norm:
+class _FastNorm:
     """A root-mean-square norm of transformers', as one operator (Zhang & Sennrich 2019)."""
 
     weight: Tensor
@@ -59,7 +59,7 @@ class _Norm:
         return rms_norm(x, self.weight.shape, self.weight, self.epsilon)
 
 
-class _Layer:
+class _FastLayer:
     """A layer's parts, looked up once."""
 
     def __init__(self, layer: Any):
@@ -73,9 +73,9 @@ class _Layer:
         self._gate_up = _pair(mlp.gate_proj, mlp.up_proj)
         self._out, self._down = _added(attention.o_proj), _added(mlp.down_proj)
         self._bend: Apply = mlp.act_fn.forward
-        self._before, self._between = _Norm(layer.input_layernorm), _Norm(layer.post_attention_layernorm)
+        self._before, self._between = _FastNorm(layer.input_layernorm), _FastNorm(layer.post_attention_layernorm)
         per_head = hasattr(attention, "q_norm")
-        self._per_head = (_Norm(attention.q_norm), _Norm(attention.k_norm)) if per_head else None
+        self._per_head = (_FastNorm(attention.q_norm), _FastNorm(attention.k_norm)) if per_head else None
 
     def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """hidden (rows, H); cos and sin (rows, 1, D), the first half of sin negative."""

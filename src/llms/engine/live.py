@@ -23,7 +23,7 @@ T = TypeVar("T")
 Sink = Callable[[Event | BaseException], None]
 
 
-class Live:
+class EngineLoop:
     """Drives one decoder of `engine`. All methods may be called from any thread."""
 
     def __init__(self, engine: Engine):

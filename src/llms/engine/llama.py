@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .layout import Layout, Piece, Tree
+from .layout import Layout, TokenSpan, Tree
 from .lean import Lean
 from .network import Network
 
@@ -34,7 +34,7 @@ ROTATIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class LlamaShape:
     """What of a configuration decides the arithmetic. `width` is of a head; `window` in tokens; `biased` says of which
     layers: qkv, o, mlp; `rotation` is its kind, base and further numbers (Su et al. 2021)."""
 
@@ -53,7 +53,7 @@ class Sizes:
     rotation: tuple[str, float, tuple[float, ...]]
 
 
-def read_sizes(config: Mapping[str, Any]) -> Sizes | None:
+def read_sizes(config: Mapping[str, Any]) -> LlamaShape | None:
     """The Sizes in a `config.json`; None where it says, or leaves open, something that is not known here."""
     kind = config.get("model_type", "")
     rotation = _rotation(config)
@@ -68,7 +68,7 @@ def read_sizes(config: Mapping[str, Any]) -> Sizes | None:
     bias = ("qkv", "o") if config.get("attention_bias") and kind in ("llama", "qwen3") else ()
     mlp = ("mlp",) if config.get("mlp_bias") and kind == "llama" else ()
     heads = config["num_attention_heads"]
-    return Sizes(
+    return LlamaShape(
         kind,
         config["vocab_size"],
         config["hidden_size"],
@@ -101,7 +101,7 @@ class Llama(nn.Module):
     """The weights of a checkpoint under transformers' names; `Lean` computes with them. Raises KeyError if one is
     missing, ValueError if there are others or one has another shape."""
 
-    def __init__(self, sizes: Sizes, weights: Mapping[str, Tensor]):
+    def __init__(self, sizes: LlamaShape, weights: Mapping[str, Tensor]):
         super().__init__()
         self.sizes = sizes
         left = _Left(weights)
@@ -151,7 +151,7 @@ class _Norm(nn.Module):
 
 
 class _Body(nn.Module):
-    def __init__(self, sizes: Sizes, left: _Left):
+    def __init__(self, sizes: LlamaShape, left: _Left):
         super().__init__()
         embedding = left.take("model.embed_tokens.weight", sizes.vocabulary, sizes.hidden)
         self.embed_tokens = nn.Embedding.from_pretrained(embedding)
@@ -161,7 +161,7 @@ class _Body(nn.Module):
 
 
 class _Layer(nn.Module):
-    def __init__(self, sizes: Sizes, left: _Left, name: str, index: int):
+    def __init__(self, sizes: LlamaShape, left: _Left, name: str, index: int):
         super().__init__()
         self.self_attn = _Attention(sizes, left, f"{name}.self_attn", index)
         self.mlp = _Mlp(sizes, left, f"{name}.mlp")
@@ -170,7 +170,7 @@ class _Layer(nn.Module):
 
 
 class _Attention(nn.Module):
-    def __init__(self, sizes: Sizes, left: _Left, name: str, index: int):
+    def __init__(self, sizes: LlamaShape, left: _Left, name: str, index: int):
         super().__init__()
         self.layer_idx, self.head_dim, self.scaling = index, sizes.width, sizes.width**-0.5
         self.sliding_window = sizes.window
@@ -185,7 +185,7 @@ class _Attention(nn.Module):
 
 
 class _Mlp(nn.Module):
-    def __init__(self, sizes: Sizes, left: _Left, name: str):
+    def __init__(self, sizes: LlamaShape, left: _Left, name: str):
         super().__init__()
         bias = "mlp" in sizes.biased
         self.gate_proj = left.linear(f"{name}.gate_proj", sizes.inner, sizes.hidden, bias)
@@ -197,7 +197,7 @@ class _Mlp(nn.Module):
 class Rotary(nn.Module):
     """positions (1, T) -> cosines and sines (1, T, width), in the dtype of the first argument."""
 
-    def __init__(self, sizes: Sizes):
+    def __init__(self, sizes: LlamaShape):
         super().__init__()
         kind, base, numbers = sizes.rotation
         frequencies = 1.0 / (base ** (torch.arange(0, sizes.width, 2, dtype=torch.float) / sizes.width))
@@ -247,5 +247,5 @@ class LlamaNetwork(Network):
         return self._compute.forward(tokens, layout, None if layout.step is not None else rows)
 
     def forward_plain(self, tokens, rows) -> Tensor:
-        alone = Layout(tuple(range(len(tokens))), (Tree((Piece(0, len(tokens), 0),)),))
+        alone = Layout(tuple(range(len(tokens))), (Tree((TokenSpan(0, len(tokens), 0),)),))
         return self._compute.forward(tokens, alone, rows, written_out=True)

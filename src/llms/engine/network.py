@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .attention import NAME, laid_out, register
-from .layout import Layout, Piece, Tree
+from .layout import Layout, TokenSpan, Tree
 from .lean import Lean
 
 
@@ -57,7 +57,7 @@ class Network:
     @torch.inference_mode()
     def forward_plain(self, tokens: Sequence[int], rows: Sequence[int]) -> Tensor:
         """The same for one ordinary sequence, with whatever attention the model has set."""
-        single = Layout(tuple(range(len(tokens))), (Tree((Piece(0, len(tokens), 0),)),))
+        single = Layout(tuple(range(len(tokens))), (Tree((TokenSpan(0, len(tokens), 0),)),))
         with laid_out(single):
             return self._run(tokens, single.positions, rows)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .decoder import Decoder
-from .layout import Keep, Layout, Piece, Slots, Step, Tree
+from .layout import DecodeStep, Keep, Layout, Slots, TokenSpan, Tree
 from .lean import KINDS, Lean
 from .network import Network
 from .request import DecodeRequest
@@ -28,7 +28,7 @@ WINDOW = 24  # sliding windows are shortened to this while probing, so that a sh
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ProbeVerdict:
     """Whether the model follows layouts; `error` is the largest difference per token in nats, or what was raised.
 
     Not `finite`: its weights give NaN or infinite numbers, by whichever way.
@@ -39,7 +39,7 @@ class Verdict:
     finite: bool = True
 
 
-def probe(network: Network, plain: Network | None = None) -> Verdict:
+def probe(network: Network, plain: Network | None = None) -> ProbeVerdict:
     """Score and continue a small tree with prefix sharing and, one by one, with the attention of `plain`: a model of the
     same weights, or the same model before it follows layouts."""
     requests = _requests(network.vocabulary)
@@ -57,14 +57,14 @@ def probe(network: Network, plain: Network | None = None) -> Verdict:
                 network.lean = _lean(network, tolerance)
     except PROBLEMS as problem:
         network.forget_layouts()
-        return Verdict(False, f"{type(problem).__name__}: {problem}"[:200])
+        return ProbeVerdict(False, f"{type(problem).__name__}: {problem}"[:200])
     if not error <= tolerance:
         network.forget_layouts()
-        return Verdict(False, error)
-    return Verdict(True, error)
+        return ProbeVerdict(False, error)
+    return ProbeVerdict(True, error)
 
 
-def check(network: Network, follows: bool = True) -> Verdict:
+def check(network: Network, follows: bool = True) -> ProbeVerdict:
     """One look at the weights: after a fork of 14 tokens and one step of two rows, the likeliest tokens are as likely
     as they are when one branch is computed alone. The network follows layouts if it may, and if it `follows` at all."""
     header, other, own = _tokens(network.vocabulary, 8, 3, 4)
@@ -72,26 +72,30 @@ def check(network: Network, follows: bool = True) -> Verdict:
         alone = network.forward_plain((*header, *own), range(8, 12)).float().log_softmax(-1)
         finite = bool(alone.isfinite().all())
         if not follows:
-            return Verdict(False, 0.0, finite)
+            return ProbeVerdict(False, 0.0, finite)
         network.follow_layouts()
         beside = torch.cat(_beside(network, header, other, own)).float().log_softmax(-1)
     except PROBLEMS as problem:
         network.forget_layouts()
-        return Verdict(False, f"{type(problem).__name__}: {problem}"[:200])
+        return ProbeVerdict(False, f"{type(problem).__name__}: {problem}"[:200])
     if not finite:
-        return Verdict(True, math.nan, finite=False)
+        return ProbeVerdict(True, math.nan, finite=False)
     best = alone.topk(5).indices
     error = (alone.gather(1, best) - beside.gather(1, best)).abs().mean(1).max().item()
     if not error <= TOLERANCE.get(network.dtype, ROUGH_TOLERANCE):
         network.forget_layouts()
-        return Verdict(False, error)
-    return Verdict(True, error)
+        return ProbeVerdict(False, error)
+    return ProbeVerdict(True, error)
 
 
 def _beside(network: Network, header: tuple[int, ...], other: tuple[int, ...], own: tuple[int, ...]) -> list[Tensor]:
     """Logits after the tokens of `own`, computed beside `other` behind one header; the last by a step of both rows."""
     slots, shared = Slots(2, 64), len(header)
-    branches = (Piece(0, shared, 0), Piece(shared, shared + 3, shared), Piece(shared + 3, shared + 6, shared))
+    branches = (
+        TokenSpan(0, shared, 0),
+        TokenSpan(shared, shared + 3, shared),
+        TokenSpan(shared + 3, shared + 6, shared),
+    )
     keeps = tuple(
         Keep(piece.start, piece.end, slots.view(row), piece.position)
         for row, branch in enumerate(branches[1:])
@@ -101,7 +105,7 @@ def _beside(network: Network, header: tuple[int, ...], other: tuple[int, ...], o
     layout = Layout(positions, (Tree(branches),), keeps)
     fork = network.forward((*header, *other, *own[:3]), layout, range(shared + 3, shared + 6))
     place = shared + 3
-    step = Layout((place, place), step=Step(slots, torch.tensor([place, place], device=network.device)))
+    step = Layout((place, place), step=DecodeStep(slots, torch.tensor([place, place], device=network.device)))
     return [fork, network.forward((other[0], own[3]), step, [0, 1])[1:]]
 
 
@@ -110,12 +114,12 @@ def _lean(network: Network, tolerance: float) -> Lean | None:
     if network.device.type != "cpu" or network.model.config.model_type not in KINDS:
         return None
     known, lengths = _requests(network.vocabulary)[0].tokens, (45, 30)
-    pieces = (Piece(0, 45, 0), Piece(45, 75, 0))
+    pieces = (TokenSpan(0, 45, 0), TokenSpan(45, 75, 0))
     slots = Slots(2, 64)
     keeps = tuple(Keep(piece.start, piece.end, slots.view(row), 0) for row, piece in enumerate(pieces))
     positions = (*range(45), *range(30))
     network.forward([known[i] for i in positions], Layout(positions, tuple(Tree((p,)) for p in pieces), keeps), [])
-    step = Layout(lengths, step=Step(slots, torch.tensor(lengths)))
+    step = Layout(lengths, step=DecodeStep(slots, torch.tensor(lengths)))
     usual = network.forward([5, 7], step, [0, 1])
     try:
         lean = Lean(network.model)

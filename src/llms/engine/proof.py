@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from .. import __version__, settings
-from .llama import CLASSES, Llama, LlamaNetwork, Sizes, read_sizes
+from .llama import CLASSES, Llama, LlamaNetwork, LlamaShape, read_sizes
 from .network import Network
 from .prepack import Packed
 from .probe import probe
@@ -60,7 +60,7 @@ def proof_of(model: Any) -> Proof:
         return _try(model)
 
 
-def prove_llama(sizes: Sizes, config: Mapping[str, Any]) -> Proof:
+def prove_llama(sizes: LlamaShape, config: Mapping[str, Any]) -> Proof:
     """Whether Llama scores the twin of a `config.json` as transformers' class does."""
 
     def prove() -> Proof:
@@ -82,7 +82,7 @@ def prove_llama(sizes: Sizes, config: Mapping[str, Any]) -> Proof:
     return _kept({"llama": asdict(sizes)}, torch.device("cpu"), prove)
 
 
-def _small(config: Any) -> Sizes:
+def _small(config: Any) -> LlamaShape:
     sizes = read_sizes(config.to_dict())
     if sizes is None:
         raise NoTwin("its small configuration says something else than it")

@@ -7,7 +7,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from .layout import Block, Keep, Layout, Piece, Tree
+from .layout import Block, Keep, Layout, TokenSpan, Tree
 from .memory import free_bytes, out_of_memory
 from .network import Network
 from .prefix import common_prefix
@@ -37,7 +37,7 @@ class TokenScore:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stream:
+class _TokenTree:
     """The requests' tree in depth-first order. `starts[i]`, `positions[i]` begin the i-th unbranched run;
     `wanted[g]` holds (request, token) pairs whose log-probability is read after the g-th token."""
 
@@ -103,9 +103,9 @@ class Scorer:
                 yield index, TokenScore(sums[index], greedy[index], carried / len(finished))
             carried = 0.0 if finished else carried
 
-    def _plan(self, requests: Sequence[ScoreRequest], chosen: list[int]) -> _Stream:
+    def _plan(self, requests: Sequence[ScoreRequest], chosen: list[int]) -> _TokenTree:
         """Depth-first order is lexicographic order: each run is what a sequence adds to the one before it."""
-        stream = _Stream([], [], [], {}, max(len(requests[index].tokens) for index in chosen))
+        stream = _TokenTree([], [], [], {}, max(len(requests[index].tokens) for index in chosen))
         path, owner = list(self._path), [-1] * len(self._path)  # owner: where in the stream a position is computed
         for index in sorted(chosen, key=lambda index: requests[index].tokens):
             tokens, scored = list(requests[index].tokens), requests[index].scored
@@ -128,7 +128,7 @@ class Scorer:
                 stream.wanted.setdefault(owner[position], []).append((index, tokens[position + 1]))
         return stream
 
-    def _chunk_end(self, stream: _Stream, start: int) -> int:
+    def _chunk_end(self, stream: _TokenTree, start: int) -> int:
         rows = max(1, LOGIT_ELEMENTS // self._network.vocabulary)
         end, wanted = start, 0
         while end < len(stream.tokens) and end - start < self._chunk_tokens:
@@ -138,14 +138,14 @@ class Scorer:
             end += 1
         return end
 
-    def _run(self, stream: _Stream, start: int, end: int, piece: int) -> list[tuple[int, float, bool]]:
+    def _run(self, stream: _TokenTree, start: int, end: int, piece: int) -> list[tuple[int, float, bool]]:
         """Compute stream tokens start .. end; (request, log-probability, is arg-max) of each wanted token."""
-        pieces: list[list[Piece]] = []
+        pieces: list[list[TokenSpan]] = []
         while piece < len(stream.starts) and stream.starts[piece] < end:
             first = max(start, stream.starts[piece])
             last = min(end, stream.starts[piece + 1] if piece + 1 < len(stream.starts) else end)
             if first < last:
-                new = Piece(first - start, last - start, stream.positions[piece] + first - stream.starts[piece])
+                new = TokenSpan(first - start, last - start, stream.positions[piece] + first - stream.starts[piece])
                 if pieces and new.position > pieces[-1][0].position:
                     pieces[-1].append(new)
                 else:
@@ -166,7 +166,7 @@ class Scorer:
         return _read(logits, [stream.wanted[g] for g in rows])
 
 
-def _open_path(pieces: list[Piece]) -> list[tuple[int, int, int]]:
+def _open_path(pieces: list[TokenSpan]) -> list[tuple[int, int, int]]:
     """(start, end, position) of the chunk's runs that lead to its last token, first to last."""
     runs: list[tuple[int, int, int]] = []
     limit = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import NotNumbers
-from .layout import Block, Keep, Layout, Piece, Tree
+from .layout import Block, Keep, Layout, TokenSpan, Tree
 from .network import Network
 from .prefix import common_prefix
 from .request import NOT_NUMBERS
@@ -67,7 +67,7 @@ class Tracer:
     def _logits(self, part: Sequence[int], first: int) -> torch.Tensor:
         if not self._layouts:
             return self._network.forward_plain(part, range(len(part)))
-        tree = Tree((Piece(0, len(part), first),), ((self._block, first),))
+        tree = Tree((TokenSpan(0, len(part), first),), ((self._block, first),))
         keep = Keep(0, len(part), self._block, first)
         layout = Layout(tuple(range(first, first + len(part))), (tree,), (keep,))
         return self._network.forward(part, layout, range(len(part)))

@@ -12,7 +12,7 @@ from .name import Name
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ModelInfo:
     """`bytes` lie on the disk, or would be fetched; `pickled` bytes come only with consent. None is unknown.
 
     `parameters` counts stored numbers: of a checkpoint that is quantized in its file, packed ones.
@@ -34,7 +34,7 @@ class About:
     architecture: str | None
 
 
-def about_here(name: Name, checkpoint: Checkpoint) -> About:
+def about_here(name: Name, checkpoint: Checkpoint) -> ModelInfo:
     """Of a checkpoint on this machine."""
     return _about(
         name,
@@ -50,7 +50,7 @@ def about_here(name: Name, checkpoint: Checkpoint) -> About:
     )
 
 
-def about_hub(name: Name) -> About:
+def about_hub(name: Name) -> ModelInfo:
     """Of a model on the hub; asks for its description only. Raises HubUnreachable or ModelError."""
     with tempfile.TemporaryDirectory(prefix="llms-") as folder:
         offer = hub.ask(name.model, name.revision, Path(folder))
@@ -70,7 +70,7 @@ def about_hub(name: Name) -> About:
         )
 
 
-def about(name: Name) -> About:
+def about(name: Name) -> ModelInfo:
     """Of a model on this machine, else on the hub."""
     if name.provider == "smollm2":
         return about_here(name, find(str(embedded.checkpoint()), None, frozenset()))
@@ -80,7 +80,7 @@ def about(name: Name) -> About:
     return about_hub(name) if here is None else about_here(name, Checkpoint(here, name.allow))
 
 
-def check_offer(found: About) -> None:
+def check_offer(found: ModelInfo) -> None:
     """Raise UnsafeCheckpoint if a model on the hub has nothing but pickled weights, to which the user has not consented."""
     if found.pickled:
         raise UnsafeCheckpoint(
@@ -103,11 +103,11 @@ def licence(folder: Path) -> str | None:
     return data.get("license_name") or data.get("license")
 
 
-def _about(name: Name, checkpoint: Checkpoint, *, parameters: dict[str, int], **known: Any) -> About:
+def _about(name: Name, checkpoint: Checkpoint, *, parameters: dict[str, int], **known: Any) -> ModelInfo:
     config = checkpoint.text_config
     stated = config.get("dtype") or config.get("torch_dtype") or checkpoint.config.get("torch_dtype")
     largest = max(parameters, key=lambda kind: parameters[kind], default=None)
-    return About(
+    return ModelInfo(
         name=name.text,
         parameters=sum(parameters.values()) or None,
         dtype=_DTYPES.get(largest or "", largest) or stated,
@@ -133,6 +133,6 @@ def _parameters(checkpoint: Checkpoint) -> dict[str, int]:
         return {}
 
 
-def _gguf(offer: hub.Offer) -> str:
+def _gguf(offer: hub.HubSnapshot) -> str:
     files = [name for name in offer.files if name.endswith(".gguf")]
     return f"; it has GGUF files such as {files[0]}: download one and name it gguf:./{files[0]}" if files else ""

@@ -8,7 +8,7 @@ from .system import Generate
 from .toolcalls import ToolCallReader
 
 
-class AnswerReader:
+class ReplyReader:
     """`push` what is new, get a Delta or None; `stopped` once a stop string came; `flush` gives the rest.
 
     Raw text (a `request` whose prompt is a string) has neither thinking nor calls. `opened`: the prompt's last words

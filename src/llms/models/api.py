@@ -14,16 +14,16 @@ from ..errors import ModelError, UsageError
 from ..lazy import lazy
 from .endpoints import Endpoint, endpoint
 from .name import Name
-from .patience import Patience
+from .patience import RetryPolicy
 from .system import Capabilities, Generate, Model
 
 if TYPE_CHECKING:
     from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
-    from .connection import Connection, Events
+    from .connection import EndpointConnection, Events
     from .contact import Contact
     from .dialect import Dialect
     from .faults import EndpointError
-    from .wire import Exchange
+    from .wire import HttpExchange
 
 ASSUMED_WINDOW = 8192  # where neither the server nor the table of prices says
 POLL_SECONDS = 0.02  # how often a stream looks whether it is cancelled
@@ -32,7 +32,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def open_api(name: Name, patience: Patience = Patience()) -> ApiModel:
+def open_api(name: Name, patience: RetryPolicy = RetryPolicy()) -> ApiModel:
     """The model that `name` names; no connection is made."""
     return ApiModel(name, endpoint(name.provider, name.address), patience)
 
@@ -40,7 +40,7 @@ def open_api(name: Name, patience: Patience = Patience()) -> ApiModel:
 class ApiModel(Model):
     """A System over an endpoint. All its requests, and those of its `chat_model`, go one way: `wire`."""
 
-    def __init__(self, name: Name, endpoint: Endpoint, patience: Patience):
+    def __init__(self, name: Name, endpoint: Endpoint, patience: RetryPolicy):
         self.name, self.endpoint, self.patience = name, endpoint, patience
 
     @property
@@ -96,16 +96,16 @@ class ApiModel(Model):
 
     @lazy
     def wire(self):
-        from .wire import Wire
+        from .wire import Transport
 
-        return Wire(self.patience, lambda usage: self.price(usage), lambda: self.ledger)
+        return Transport(self.patience, lambda usage: self.price(usage), lambda: self.ledger)
 
     @lazy
-    def connection(self) -> Connection:
+    def connection(self) -> EndpointConnection:
         """Raises MissingKey."""
-        from .connection import Connection
+        from .connection import EndpointConnection
 
-        return Connection(self.endpoint, self.wire)
+        return EndpointConnection(self.endpoint, self.wire)
 
     @property
     def dialect(self) -> Dialect:
@@ -172,7 +172,7 @@ class ApiModel(Model):
         """The answer's JSON, keys hidden. Raises EndpointError, BudgetExceeded or UsageError."""
         return await self.dialect.carried(body, lambda spoken: self.connection.post(path, spoken))
 
-    async def open(self, path: str, body: dict[str, Any], exchange: Exchange, stream: bool = True) -> Events:
+    async def open(self, path: str, body: dict[str, Any], exchange: HttpExchange, stream: bool = True) -> Events:
         """The events of an answer; `exchange` is told what it took. Raises as `post`."""
         more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
         return await self.dialect.carried(body | more, lambda spoken: self.connection.open(path, spoken, exchange))
@@ -234,9 +234,9 @@ class ApiModel(Model):
         is on its way is waited for, and the error raised."""
         import asyncio
 
-        from .wire import Exchange
+        from .wire import HttpExchange
 
-        exchanges = [Exchange() for _ in asked]
+        exchanges = [HttpExchange() for _ in asked]
         ended: asyncio.Queue[asyncio.Task[R | Failure]] = asyncio.Queue()
         tasks: dict[asyncio.Task[R | Failure], int] = {}
         for index, (item, exchange) in enumerate(zip(asked, exchanges, strict=True)):
@@ -290,13 +290,13 @@ class ApiModel(Model):
     async def _stream(self, request: Generate, cancel: threading.Event) -> AsyncIterator[Delta]:
         from ..values import Delta, Failure
         from .faults import EndpointError
-        from .reading import AnswerReader
-        from .wire import Exchange
+        from .reading import ChatStreamReader
+        from .wire import HttpExchange
 
         path, body = self.body(request)
         if self.endpoint.stops is not None and len(list(filter(None, request.stop))) > self.endpoint.stops:
             raise UsageError(f"{self.endpoint.name} takes at most {self.endpoint.stops} stop strings in a stream")
-        exchange, reader, failed = Exchange(), AnswerReader(self.endpoint.redactor), None
+        exchange, reader, failed = HttpExchange(), ChatStreamReader(self.endpoint.redactor), None
         try:
             async for event in _until(self._events(path, body, exchange), cancel):
                 read = reader.push(event)
@@ -322,7 +322,7 @@ class ApiModel(Model):
             failure=failed,
         )
 
-    async def _events(self, path: str, body: dict[str, Any], exchange: Exchange) -> AsyncIterator[Any]:
+    async def _events(self, path: str, body: dict[str, Any], exchange: HttpExchange) -> AsyncIterator[Any]:
         events = await self.open(path, body, exchange)
         try:
             async for event in events:

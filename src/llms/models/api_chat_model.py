@@ -20,10 +20,10 @@ from ..values import Usage
 from . import messages as said
 from .connection import Events
 from .faults import EndpointError, refused
-from .reading import AnswerReader, Read
+from .reading import ChatStreamReader, Read
 from .sent import body
 from .system import Generate
-from .wire import Exchange
+from .wire import HttpExchange
 
 if TYPE_CHECKING:
     from .api import ApiModel
@@ -86,8 +86,8 @@ class ApiChatModel(PydanticModel):
         whole: bool = False,
     ) -> "_Answer":
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        model, exchange = self._model, Exchange()
-        reader = AnswerReader(model.endpoint.redactor)
+        model, exchange = self._model, HttpExchange()
+        reader = ChatStreamReader(model.endpoint.redactor)
         try:
             path, fields = self._body(messages, settings or {}, parameters)
             events = await model.open(path, fields, exchange, stream=not whole)
@@ -141,8 +141,8 @@ class ApiChatModel(PydanticModel):
 class _Answer(StreamedResponse):
     _asked: ApiChatModel
     _events: Events | None
-    _reader: AnswerReader
-    _exchange: Exchange
+    _reader: ChatStreamReader
+    _exchange: HttpExchange
     _begun: datetime = field(default_factory=lambda: datetime.now(UTC))
     _thinking: Thinking = field(default_factory=Thinking)
 

@@ -67,7 +67,7 @@ class LocalChatModel(PydanticModel):
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         request = self.as_request(messages, settings or {}, parameters)
         deltas = bridge.in_thread(lambda cancel: self._model.stream(request, cancel))
-        stream = _Stream(parameters, self.model_name, deltas)
+        stream = _LocalStream(parameters, self.model_name, deltas)
         try:
             yield stream
         finally:
@@ -96,7 +96,7 @@ class LocalChatModel(PydanticModel):
 
 
 @dataclass
-class _Stream(StreamedResponse):
+class _LocalStream(StreamedResponse):
     _name: str
     _deltas: AsyncIterator[Delta]
     _begun: datetime = field(default_factory=lambda: datetime.now(UTC))

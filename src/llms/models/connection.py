@@ -12,15 +12,15 @@ import httpx2
 from .. import settings
 from .endpoints import Endpoint
 from .faults import WEB_PAGE, BadAnswer, StatusError, Unreachable, is_page, one_line, stated_error, status_error
-from .wire import EXCHANGE, Exchange, Wire
+from .wire import EXCHANGE, HttpExchange, Transport
 
 MOST_EVENT_BYTES = 64 << 20  # a line of a stream that is longer is refused
 
 
-class Connection:
+class EndpointConnection:
     """`get` and `post` return JSON, `open` a stream of it. Each raises an EndpointError, BudgetExceeded or UsageError."""
 
-    def __init__(self, endpoint: Endpoint, wire: Wire):
+    def __init__(self, endpoint: Endpoint, wire: Transport):
         self.endpoint, self.wire = endpoint, wire
         self._headers = _headers(endpoint)
 
@@ -30,7 +30,7 @@ class Connection:
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._json(await self._send(path, body))
 
-    async def open(self, path: str, body: Mapping[str, Any], exchange: Exchange) -> "Events":
+    async def open(self, path: str, body: Mapping[str, Any], exchange: HttpExchange) -> "Events":
         """The answer to `body`, once its first token is there; `exchange` is told what it took."""
         token = EXCHANGE.set(exchange)
         try:

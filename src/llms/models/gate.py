@@ -11,23 +11,23 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
-from .line import Line
-from .patience import Patience
+from .line import WaitQueue
+from .patience import RetryPolicy
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
-class Gate:
+class Limiter:
     """The door of one endpoint, for tasks of all event loops. `limit` requests may be inside."""
 
-    def __init__(self, patience: Patience):
+    def __init__(self, patience: RetryPolicy):
         self.patience = patience
         self.limit = float(patience.start)
         self.inside = 0
         self._open_from = 0.0
         self._halved = 0.0
-        self._line = Line()
+        self._line = WaitQueue()
 
     async def enter(self, first: bool = False) -> None:
         """Wait for a place, `first` in the line if asked, and while the endpoint wants a pause."""

@@ -25,7 +25,7 @@ from .digest import digest_files, digest_text
 from .llama import Context, Vocabulary, Weights, draw, generator, likelihood, log_softmax
 from .loading import loading
 from .name import OF_CHECKPOINTS, Name
-from .open_model import OpenModel
+from .open_model import TokenizingModel
 from .reply import Reply, chance
 from .system import Capabilities, Generate
 
@@ -63,7 +63,7 @@ def _adapter(name: Name) -> Path | None:
     return path.resolve()
 
 
-class GgufModel(OpenModel):
+class GgufModel(TokenizingModel):
     """Each call computes in a context of its own, with `workers` threads, so that callers do not wait for each other."""
 
     def __init__(self, name: Name, path: Path, workers: int = 1, adapter: Path | None = None, chat: bool = False):

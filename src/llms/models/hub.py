@@ -26,7 +26,7 @@ TOKENIZER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class HubSnapshot:
     """What the hub has of a model at one commit: `files` with their sizes, `parameters` by data type."""
 
     commit: str
@@ -105,7 +105,7 @@ def pull(model: str, revision: str | None, wanted: Sequence[str]) -> Path:
     return folder
 
 
-def ask(model: str, revision: str | None, folder: Path) -> Offer:
+def ask(model: str, revision: str | None, folder: Path) -> HubSnapshot:
     """What the hub says of a model; the files that describe it are put into `folder`."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.utils import disable_progress_bars
@@ -120,7 +120,7 @@ def ask(model: str, revision: str | None, folder: Path) -> Offer:
             endpoint=endpoint,
             token=token,
         )
-    return Offer(
+    return HubSnapshot(
         commit=info.sha or "",
         files={file.rfilename: file.size or 0 for file in info.siblings or ()},
         parameters=dict(info.safetensors.parameters) if info.safetensors else {},

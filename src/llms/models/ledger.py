@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from ..errors import BudgetExceeded, UsageError
 from ..values import Billed, Usage
-from .line import Line
+from .line import WaitQueue
 
 ZERO = Decimal(0)
 
@@ -27,7 +27,7 @@ class Tally:
         return Tally(self.billed - before.billed, self.cost - before.cost, self.unpriced - before.unpriced)
 
 
-class Ledger:
+class SpendingLedger:
     """The account of one command or conversation, for all its models, threads and event loops.
 
     The sum of what is spent and reserved never exceeds `budget` (US dollars; None: no cap), as long as no request
@@ -38,7 +38,7 @@ class Ledger:
         self.budget = budget
         self.tally = Tally()
         self.reserved = ZERO
-        self._line = Line()
+        self._line = WaitQueue()
 
     async def reserve(self, most: Decimal | None) -> Decimal:
         """Set aside the `most` that a request may cost; waits where others that still run may give something back.

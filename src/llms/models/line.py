@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Line:
+class WaitQueue:
     """First come, first served. The state that `take` looks at is changed only under `lock`."""
 
     def __init__(self) -> None:

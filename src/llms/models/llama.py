@@ -19,7 +19,7 @@ import numpy as np
 from ..engine.request import Sampling
 from ..errors import ModelError
 from ..lazy import lazy
-from ..tokens.views import Piece, of_bytes
+from ..tokens.views import TokenView, of_bytes
 from .llama_library import complaints, library
 
 SLICE = 64  # tokens read between two looks at `cancel`; larger ones are no faster (benchmarks/LOG.md)
@@ -146,20 +146,20 @@ class Vocabulary:
                 return buffer.raw[:length]
             room = -length
 
-    def pieces(self, text: str, special: bool = True) -> list[Piece]:
+    def pieces(self, text: str, special: bool = True) -> list[TokenView]:
         """The tokens of `text` and the part of it that each stands for."""
         ids, bare = self.encode([text], special)[0], self.encode([text], special=False)[0]
         before = next((i for i in range(len(ids) - len(bare) + 1) if ids[i : i + len(bare)] == bare), 0)
         own = of_bytes(bare, [self.data(id) for id in bare])
         end = own[-1].end if own else 0
-        first = [Piece(id, self.with_special([id]), b"", 0, 0, True) for id in ids[:before]]
-        last = [Piece(id, self.with_special([id]), b"", end, end, True) for id in ids[before + len(bare) :]]
+        first = [TokenView(id, self.with_special([id]), b"", 0, 0, True) for id in ids[:before]]
+        last = [TokenView(id, self.with_special([id]), b"", end, end, True) for id in ids[before + len(bare) :]]
         return [*first, *(replace(piece, special=self._control(piece.id)) for piece in own), *last]
 
-    def entry(self, token: int) -> Piece:
+    def entry(self, token: int) -> TokenView:
         """The vocabulary's entry of a token id, as if it were a text of its own."""
         if not 0 <= token < self.size:
-            return Piece(token, f"<{token}>", b"", 0, 0)
+            return TokenView(token, f"<{token}>", b"", 0, 0)
         (piece,) = of_bytes([token], [self.data(token)])
         return replace(piece, special=self._control(token))
 

@@ -13,7 +13,7 @@ from ..lazy import lazy
 from ..tokens.json_tokenizer import JsonTokenizer, open_tokenizer, spread
 from ..tokens.pair import Pair, encode_pairs, encode_texts
 from ..tokens.stop import StopText, cut_at_stop
-from ..tokens.views import Piece, cut, entry
+from ..tokens.views import TokenView, cut, entry
 from ..values import Completion, Delta, Failure, Identity, LogLikelihood
 from .adapter import find_adapter
 from .checkpoint import Build, Checkpoint
@@ -21,7 +21,7 @@ from .damage import why_not_numbers
 from .digest import digest_text
 from .loading import loading
 from .name import Name
-from .open_model import OpenModel
+from .open_model import TokenizingModel
 from .precision import Precision
 from .system import Capabilities, Generate
 
@@ -86,10 +86,10 @@ class CheckpointTokenizer:
         """transformers' own object, for libraries that read its vocabulary."""
         return self._tokenizer
 
-    def pieces(self, text: str, special: bool = True) -> list[Piece]:
+    def pieces(self, text: str, special: bool = True) -> list[TokenView]:
         return cut(self._backend, text, special)
 
-    def entry(self, token: int) -> Piece:
+    def entry(self, token: int) -> TokenView:
         return entry(self._backend, token)
 
     @property
@@ -100,7 +100,7 @@ class CheckpointTokenizer:
         return backend
 
 
-class LocalModel(OpenModel):
+class LocalModel(TokenizingModel):
     """A System over a checkpoint. Weights are loaded on first use, in `workers` processes (1: in this one).
 
     `chat`: bfloat16 is as good as float32, where the processor computes in it. `single`: who streams is one caller at
@@ -249,7 +249,7 @@ class LocalModel(OpenModel):
         """The engine in this process that streams to any number of callers; loads the weights on first use."""
         with self._lock:
             if self._live is None:
-                from ..engine import Engine, Live
+                from ..engine import Engine, EngineLoop
 
                 if not isinstance(self._engine, Engine):
                     if self._engine is not None:
@@ -257,7 +257,7 @@ class LocalModel(OpenModel):
                     build = replace(self.build, single=self.single)
                     with loading("loading", self.name.text, lambda: self.note):
                         self._engine = build()
-                self._live = Live(self._engine)
+                self._live = EngineLoop(self._engine)
             return self._live
 
     @property

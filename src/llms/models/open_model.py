@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.request import DecodeRequest, Event
 from ..errors import ModelError
-from ..tokens.count import Count, exact
+from ..tokens.count import TokenCount, exact
 from ..tokens.pair import encode_texts, has_start
 from ..tokens.render import knows_tools, render
-from ..tokens.views import Piece
+from ..tokens.views import TokenView
 from ..values import Message, NextToken
 from .system import Generate, Model
 from .toolcalls import instructions, with_instructions
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .reply import Prompt
 
 
-class OpenModel(Model):
+class TokenizingModel(Model):
     """A model whose tokenizer, template and next token are at hand: checkpoints and GGUF files."""
 
     @property
@@ -50,11 +50,11 @@ class OpenModel(Model):
         """A token at a time; ends early if cancelled."""
         raise NotImplementedError
 
-    def count(self, prompt: str | Sequence[Message]) -> Count:
+    def count(self, prompt: str | Sequence[Message]) -> TokenCount:
         text = prompt if isinstance(prompt, str) else self.render(prompt)
         return exact(len(encode_texts(self.tokenizer, [text])[0]))
 
-    def tokenize(self, text: str) -> list[Piece]:
+    def tokenize(self, text: str) -> list[TokenView]:
         return self.tokenizer.pieces(text, special=not has_start(self.tokenizer, text))
 
     def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:

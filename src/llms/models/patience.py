@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """`tries` count all attempts at a request that fails on the way or in the server, `rate_tries` those that were too many.
 
     A request is repeated only before the first token of its answer. `start` and `most` bound how many run at once.

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..values import Finish, TokenChance, ToolCall
 from .faults import BadAnswer
-from .received import Piece, piece
+from .received import ResponseChunk, piece
 from .redaction import RedactedStream, Redactor
 
 
@@ -28,7 +28,7 @@ class Read:
         return bool(self.text or self.reasoning or self.calls or self.chances)
 
 
-class AnswerReader:
+class ChatStreamReader:
     """`push` every event, then `flush`. `finish` is how the answer ended, None while it has not; `reason` the server's own
     word for it, `field` where its reasoning stood, `model` what the server calls itself."""
 
@@ -61,7 +61,7 @@ class AnswerReader:
         """All tool calls, whole once the answer has ended."""
         return self._calls.whole
 
-    def _read(self, found: Piece) -> Read:
+    def _read(self, found: ResponseChunk) -> Read:
         self.begun = self.begun or bool(found.text or found.reasoning or found.calls)
         text = self._text.push(found.text) if found.text else ""
         reasoning = self._reasoning.push(found.reasoning) if found.reasoning else ""

@@ -18,7 +18,7 @@ BROKEN = ("error", "abort", "aborted", "cancelled", "malformed_function_call")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ResponseChunk:
     """One choice of an answer, or what one event adds to it. `calls` are pieces of tool calls as they came; `error` is
     what broke the answer off, in the server's words. `field` is where the reasoning stood, `reason` why it says it ended.
     """
@@ -33,7 +33,7 @@ class Piece:
     reason: str = ""
 
 
-def piece(data: Any) -> Piece | None:
+def piece(data: Any) -> ResponseChunk | None:
     """The first choice of a chat answer, a completion, or an event of their streams; None if there is none."""
     choices = data.get("choices") if isinstance(data, Mapping) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
@@ -53,7 +53,7 @@ def piece(data: Any) -> Piece | None:
         calls += ({"index": 0, "function": message["function_call"]},)
     finish: Finish | None = "refused" if refusal else _finish(reason)
     chances = tuple(_chances(choice.get("logprobs")))
-    return Piece(text, _text(message.get(field)), finish, broken[:200], calls, chances, field, reason)
+    return ResponseChunk(text, _text(message.get(field)), finish, broken[:200], calls, chances, field, reason)
 
 
 def _chances(given: Any) -> Iterator[TokenChance]:

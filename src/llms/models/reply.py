@@ -11,7 +11,7 @@ from ..tokens.stop import StopText
 from ..tokens.stream import THINKING, Detokenizer
 from ..tokens.tokenizer import Tokenizer
 from ..values import Delta, Finish, TokenChance, Usage
-from .answer import AnswerReader
+from .answer import ReplyReader
 from .system import Generate
 
 
@@ -50,7 +50,7 @@ class Reply:
         self, request: Generate, prompt: Prompt, tokenizer: Tokenizer, ends: frozenset[int], constraint: Any = None
     ):
         self._ends, self._tokenizer = ends, tokenizer
-        self._reader = AnswerReader(request, prompt.opened, f"call_{token_hex(6)}_")
+        self._reader = ReplyReader(request, prompt.opened, f"call_{token_hex(6)}_")
         decode: Callable[[Sequence[int]], str] = tokenizer.decode if prompt.raw else self._visible
         self._words = Detokenizer(decode)
         self._prompt_tokens, self._tokens = len(prompt.ids), 0

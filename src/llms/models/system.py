@@ -15,10 +15,10 @@ from ..errors import ContextOverflow, ModelError
 from .name import Name
 
 if TYPE_CHECKING:
-    from ..tokens.count import Count
-    from ..tokens.views import Piece
+    from ..tokens.count import TokenCount
+    from ..tokens.views import TokenView
     from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken, Usage
-    from .ledger import Ledger
+    from .ledger import SpendingLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Model:
 
     workers: int = 1
     name: Name
-    _ledger: Ledger | None = None
+    _ledger: SpendingLedger | None = None
 
     def __enter__(self):
         return self
@@ -121,16 +121,16 @@ class Model:
         return None
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> SpendingLedger:
         """The account that pays for requests; models share one when it is assigned to them."""
         if self._ledger is None:
-            from .ledger import Ledger
+            from .ledger import SpendingLedger
 
-            self._ledger = Ledger()
+            self._ledger = SpendingLedger()
         return self._ledger
 
     @ledger.setter
-    def ledger(self, shared: Ledger) -> None:
+    def ledger(self, shared: SpendingLedger) -> None:
         self._ledger = shared
 
     def price(self, usage: Usage) -> Decimal | None:
@@ -160,7 +160,7 @@ class Model:
     def render(self, messages: Sequence[Message]) -> str:
         raise NotImplementedError
 
-    def count(self, prompt: str | Sequence[Message]) -> Count:
+    def count(self, prompt: str | Sequence[Message]) -> TokenCount:
         """Tokens of raw text, or of messages under the chat template with the reply opened, and how sure that is."""
         from ..tokens.count import estimate
 
@@ -170,7 +170,7 @@ class Model:
         """The number alone of `count`."""
         return self.count(prompt).tokens
 
-    def tokenize(self, text: str) -> list[Piece]:
+    def tokenize(self, text: str) -> list[TokenView]:
         """The tokens of raw text, each with its part of it. Raises ModelError where the tokenizer is not at hand."""
         raise ModelError(f"the tokenizer of {self.name.text} is not at hand; its tokens can only be estimated")
 

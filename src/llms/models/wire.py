@@ -18,17 +18,17 @@ import httpx2
 from .. import settings
 from ..values import Usage
 from .faults import USED_UP
-from .gate import Gate, retry_after
-from .ledger import ZERO, Ledger
+from .gate import Limiter, retry_after
+from .ledger import ZERO, SpendingLedger
 from .meter import Asked, Meter
-from .patience import Patience
+from .patience import RetryPolicy
 
 ANSWER_BYTES = 256 << 20  # an answer in one piece that is larger is refused
 TOO_MANY = (429, 503, 529)
 
 
 @dataclass(slots=True)
-class Exchange:
+class HttpExchange:
     """What became of one request, for the task that has set EXCHANGE to it. Seconds are the last try's."""
 
     sent: bool = False
@@ -37,18 +37,20 @@ class Exchange:
     usage: Usage = field(default_factory=Usage)
 
 
-EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+EXCHANGE: ContextVar[HttpExchange | None] = ContextVar("exchange", default=None)
 
 
-class Wire(httpx2.AsyncBaseTransport):
+class Transport(httpx2.AsyncBaseTransport):
     """The transport of one endpoint; works on any event loop. `charge` is the price of a usage.
 
     `answered` tells whether the server ever sent anything, `silent` how many requests in a row it left without.
     """
 
-    def __init__(self, patience: Patience, charge: Callable[[Usage], Decimal | None], ledger: Callable[[], Ledger]):
+    def __init__(
+        self, patience: RetryPolicy, charge: Callable[[Usage], Decimal | None], ledger: Callable[[], SpendingLedger]
+    ):
         self.patience, self.charge, self.ledger = patience, charge, ledger
-        self.gate = Gate(patience)
+        self.gate = Limiter(patience)
         self.answered = False
         self.silent = 0
         self._inner: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncHTTPTransport] = WeakKeyDictionary()
@@ -64,7 +66,7 @@ class Wire(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Raises what httpx2 raises, BudgetExceeded, or UsageError; an error status is a response like others."""
         await request.aread()
-        exchange = EXCHANGE.get() or Exchange()
+        exchange = EXCHANGE.get() or HttpExchange()
         asked = Asked.read(request.url.path, request.content)
         lost = limited = 0
         await self.gate.enter()
@@ -94,7 +96,7 @@ class Wire(httpx2.AsyncBaseTransport):
             lost, limited = lost + (not many), limited + many
             await self._rest(wait, many)
 
-    async def _admit(self, asked: Asked, exchange: Exchange) -> "_Trip":
+    async def _admit(self, asked: Asked, exchange: HttpExchange) -> "Attempt":
         try:
             ledger = self.ledger()
             reserved = await ledger.reserve(self.charge(asked.most)) if asked.most else ZERO
@@ -102,7 +104,7 @@ class Wire(httpx2.AsyncBaseTransport):
             self.gate.leave()
             raise
         exchange.sent, exchange.tries = True, exchange.tries + 1
-        return _Trip(self, asked, exchange, ledger, reserved)
+        return Attempt(self, asked, exchange, ledger, reserved)
 
     async def _rest(self, seconds: float, many: bool) -> None:
         """Wait between two tries: outside the gate if it was too many, else inside, so that a server in trouble is
@@ -119,7 +121,7 @@ class Wire(httpx2.AsyncBaseTransport):
             raise
 
     def _wait(
-        self, trip: "_Trip", failed: Exception | None, response: httpx2.Response | None, lost: int, limited: int
+        self, trip: "Attempt", failed: Exception | None, response: httpx2.Response | None, lost: int, limited: int
     ) -> float | None:
         """Seconds until the next try; None if there is none."""
         patience = self.patience
@@ -156,10 +158,12 @@ class Wire(httpx2.AsyncBaseTransport):
         self._inner.clear()
 
 
-class _Trip:
+class Attempt:
     """One try of one request: from the moment it is sent until its answer has ended."""
 
-    def __init__(self, wire: Wire, asked: Asked, exchange: Exchange, ledger: Ledger, reserved: Decimal):
+    def __init__(
+        self, wire: Transport, asked: Asked, exchange: HttpExchange, ledger: SpendingLedger, reserved: Decimal
+    ):
         self.wire, self.asked, self.exchange, self.ledger, self.reserved = wire, asked, exchange, ledger, reserved
         self.meter = Meter(asked)
         self.started = time.monotonic()
@@ -226,7 +230,7 @@ class _Trip:
                 break
             self.meter.feed(chunk)
             came.append(chunk)
-        stream = _Stream(self, raw.stream, came, chunks)
+        stream = _WatchedBody(self, raw.stream, came, chunks)
         return httpx2.Response(raw.status_code, headers=raw.headers, stream=stream, extensions=raw.extensions)
 
     def settle(self) -> None:
@@ -251,10 +255,10 @@ class _Trip:
         self.wire.gate.leave()
 
 
-class _Stream(httpx2.AsyncByteStream):
+class _WatchedBody(httpx2.AsyncByteStream):
     """The body of a streamed answer, watched; a silence that is too long, or an end that is too early, is an error."""
 
-    def __init__(self, trip: _Trip, raw: httpx2.AsyncByteStream, came: list[bytes], chunks: AsyncIterator[bytes]):
+    def __init__(self, trip: Attempt, raw: httpx2.AsyncByteStream, came: list[bytes], chunks: AsyncIterator[bytes]):
         self._trip, self._raw, self._came, self._chunks = trip, raw, came, chunks
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

@@ -1,7 +1,7 @@
 """Runs programs that nobody has read: in namespaces of their own, with limits, without network, home or neighbours.
 
     Sandbox   run(files, commands) -> Ran; never raises for what a program does
-    Limits    what a program may use
+    SandboxLimits what a program may use
     tester    tests in one process, the program under test in another
     probe     why this machine cannot isolate, or None
 
@@ -11,7 +11,7 @@ else by the kernel's namespaces directly; started as root, programs run under an
 refused, unless the user asks for `isolate=False`: then only the limits hold.
 """
 
-from .limits import Limits, Ran
+from .limits import Ran, SandboxLimits
 from .run import Sandbox, SandboxUnavailable, probe
 
-__all__ = ["Limits", "Ran", "Sandbox", "SandboxUnavailable", "probe"]
+__all__ = ["Ran", "Sandbox", "SandboxLimits", "SandboxUnavailable", "probe"]

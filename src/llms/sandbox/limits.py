@@ -8,7 +8,7 @@ End = Literal["ok", "error", "timeout", "memory", "output_limit", "killed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SandboxLimits:
     """`memory_bytes` bounds resident memory of all its processes; `address_space` also reserves no more than that, which
     suits small interpreters and no virtual machine. `disk_bytes` bounds its folder, `output_bytes` each stream."""
 

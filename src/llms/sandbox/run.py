@@ -20,7 +20,7 @@ from typing import IO
 
 from ..errors import LlmsError
 from . import bubblewrap
-from .limits import MOST_FILE_BYTES, MOST_FILES, End, Limits, Ran
+from .limits import MOST_FILE_BYTES, MOST_FILES, End, Ran, SandboxLimits
 
 ENTER = str(Path(__file__).with_name("enter.py"))
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
@@ -53,7 +53,7 @@ class Sandbox:
         self,
         files: Mapping[str, str],
         commands: Sequence[Sequence[str]],
-        limits: Sequence[Limits] = (),
+        limits: Sequence[SandboxLimits] = (),
         path: Sequence[str] = (),
         bring_out: bool = False,
         stdin: bytes = b"",
@@ -63,7 +63,7 @@ class Sandbox:
         `limits` has one entry a command (default: Limits()); `path` goes in front of the system's. With `bring_out` the
         files that were left or changed come back: at most 10, of 5 MB in all. `stdin` is what they read; it lies in no folder.
         """
-        each = tuple(limits) or (Limits(),) * len(commands)
+        each = tuple(limits) or (SandboxLimits(),) * len(commands)
         with tempfile.TemporaryDirectory(prefix="llms-", ignore_cleanup_errors=True) as folder:
             config = _prepare(folder, files, commands, each, self.isolate, self._visible, path)
             if bring_out:
@@ -90,7 +90,7 @@ def _way() -> tuple[bool, str | None]:
 def _trial(wrapped: bool) -> str | None:
     """What keeps the smallest program from running in isolation."""
     with tempfile.TemporaryDirectory(prefix="llms-") as folder:
-        limits = (Limits(),)
+        limits = (SandboxLimits(),)
         config = _prepare(folder, {}, [["true"]], limits, True, (*SYSTEM, *_interpreter()), ())
         try:
             ran = _start({**config, "wrapped": wrapped}, limits)
@@ -108,7 +108,7 @@ def _prepare(
     folder: str,
     files: Mapping[str, str],
     commands: Sequence[Sequence[str]],
-    limits: Sequence[Limits],
+    limits: Sequence[SandboxLimits],
     isolate: bool,
     visible: Sequence[str],
     path: Sequence[str],
@@ -144,7 +144,7 @@ def _prepare(
     }
 
 
-def _start(config: dict, limits: Sequence[Limits], stdin: bytes = b"") -> Ran:
+def _start(config: dict, limits: Sequence[SandboxLimits], stdin: bytes = b"") -> Ran:
     """Run enter.py on `config`, keep at most the limit of each stream, kill everything when it takes too long."""
     answer, theirs = os.pipe()
     told = json.dumps({**config, "answer": theirs, "files": bubblewrap.FILES})

@@ -11,17 +11,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from .. import bridge
-from ..engine import Event, Live
+from ..engine import EngineLoop, Event
 from ..errors import NotNumbers
 from ..models.reply import Reply
 from ..values import Delta
-from .refusal import Refused, stopped
+from .refusal import RequestRefused, stopped
 
 Row = tuple[int, Event | None, Delta | None]
 log = logging.getLogger("uvicorn.error")
 
 
-async def rows(live: Live, replies: Sequence[Reply]) -> AsyncGenerator[Row, None]:
+async def rows(live: EngineLoop, replies: Sequence[Reply]) -> AsyncGenerator[Row, None]:
     """(row, event, what it adds) as it comes; the last of each row has no event. Leaving early ends all of them."""
     numbers: list[int] = []
 
@@ -53,7 +53,7 @@ async def rows(live: Live, replies: Sequence[Reply]) -> AsyncGenerator[Row, None
                 return
 
 
-class Answer(Response):
+class ModelResponse(Response):
     """Sends what `work()` yields: one JSON object, or, if `stream`, each as an event of a stream that ends with [DONE].
 
     The work ends when the client goes away, and when the server is stopped, which is then its last event.
@@ -88,7 +88,7 @@ class Answer(Response):
             await self._break_off(_refused(error), scope, receive, send)
         await self._end(send)
 
-    async def _break_off(self, refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _break_off(self, refused: RequestRefused, scope: Scope, receive: Receive, send: Send) -> None:
         """Say why there is no answer, or no more of it."""
         if self.begun:
             await send({"type": "http.response.body", "body": _event(refused.body), "more_body": True})
@@ -113,13 +113,13 @@ def _event(item: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(item, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n\n"
 
 
-def _refused(error: Exception) -> Refused:
-    if isinstance(error, Refused):
+def _refused(error: Exception) -> RequestRefused:
+    if isinstance(error, RequestRefused):
         return error
     if isinstance(error, NotNumbers):
-        return Refused(str(error), status=500)
+        return RequestRefused(str(error), status=500)
     log.error("a request failed", exc_info=error)
-    return Refused("the server failed to answer; its log says why", status=500)
+    return RequestRefused("the server failed to answer; its log says why", status=500)
 
 
 async def unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:

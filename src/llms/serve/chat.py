@@ -14,15 +14,15 @@ from ..models.reply import Reply
 from ..models.system import Generate
 from ..values import Delta, Message, ToolCall, Usage
 from . import answers
-from .refusal import Refused, too_long
-from .requests import ChatMessage, ChatRequest, Tool
-from .served import Served
+from .refusal import RequestRefused, too_long
+from .requests import ChatMessage, ChatRequest, ToolParam
+from .served import ServedModel
 
 MAX_TOKENS = 1024  # of an answer, where the request says nothing: a row's memory is set aside for all it may need
 LEAST_LOGPROB = -9999.0  # JSON knows no infinity
 
 
-async def chat(served: Served, asked: ChatRequest) -> AsyncGenerator[dict[str, Any], None]:
+async def chat(served: ServedModel, asked: ChatRequest) -> AsyncGenerator[dict[str, Any], None]:
     """The answer as one object, or as the chunks of a stream. Raises Refused."""
     with served.room(asked.n or 1, "n"):
         replies = await asyncio.to_thread(prepare, served, asked)
@@ -37,13 +37,13 @@ async def chat(served: Served, asked: ChatRequest) -> AsyncGenerator[dict[str, A
             yield chunk
 
 
-def prepare(served: Served, asked: ChatRequest) -> list[Reply]:
+def prepare(served: ServedModel, asked: ChatRequest) -> list[Reply]:
     """One Reply for each of the n answers. Raises Refused."""
     request = as_request(asked)
     try:
         prompt = served.model.read(request)
     except LlmsError as error:
-        raise Refused(str(error), "messages") from error
+        raise RequestRefused(str(error), "messages") from error
     window, length = served.model.context_window, len(prompt.ids)
     wanted = asked.max_completion_tokens or asked.max_tokens
     most = wanted or min(MAX_TOKENS, window - length)
@@ -57,7 +57,7 @@ def prepare(served: Served, asked: ChatRequest) -> list[Reply]:
             for row in range(asked.n or 1)
         ]
     except UsageError as error:
-        raise Refused(str(error), "response_format" if request.schema is not None else "tools") from error
+        raise RequestRefused(str(error), "response_format" if request.schema is not None else "tools") from error
 
 
 def as_request(asked: ChatRequest) -> Generate:
@@ -81,7 +81,7 @@ def message(given: ChatMessage) -> Message:
     return Message(role, given.text, calls, given.tool_call_id or "")
 
 
-def tools(given: Sequence[Tool]) -> tuple[dict[str, Any], ...]:
+def tools(given: Sequence[ToolParam]) -> tuple[dict[str, Any], ...]:
     return tuple(
         {
             "name": tool.function.name,
@@ -92,7 +92,7 @@ def tools(given: Sequence[Tool]) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _entry(served: Served, event: Event) -> dict[str, Any]:
+def _entry(served: ServedModel, event: Event) -> dict[str, Any]:
     """A token with its log-probability and the likeliest ones, as chat completions write it."""
     return {
         **_token(served, event.token, event.logprob or 0.0),
@@ -100,7 +100,7 @@ def _entry(served: Served, event: Event) -> dict[str, Any]:
     }
 
 
-def _token(served: Served, token: int, logprob: float) -> dict[str, Any]:
+def _token(served: ServedModel, token: int, logprob: float) -> dict[str, Any]:
     return {"token": served.name(token), "logprob": max(logprob, LEAST_LOGPROB), "bytes": list(served.data(token))}
 
 
@@ -116,7 +116,7 @@ def usage(prompt_tokens: int, found: Sequence[Usage]) -> dict[str, Any]:
 
 
 @dataclass
-class _Row:
+class _ChatRow:
     calls: int = 0
     pending: list[dict[str, Any]] = field(default_factory=list)  # log-probabilities of text that is held back
     text: str = ""
@@ -126,7 +126,7 @@ class _Row:
     finish: str | None = None
 
 
-class _Forming:
+class _ChatChunks:
     """Puts what rows bring into the form of the protocol."""
 
     kind = ""
@@ -139,11 +139,11 @@ class _Forming:
             "created": int(time.time()),
             "model": asked.model,
         }
-        self._rows: list[_Row] = []
+        self._rows: list[_ChatRow] = []
         self._found: list[Usage] = []
 
     def begin(self, rows: int) -> list[dict[str, Any]]:
-        self._rows = [_Row() for _ in range(rows)]
+        self._rows = [_ChatRow() for _ in range(rows)]
         return []
 
     def add(self, row: int, entry: dict[str, Any] | None, delta: Delta | None) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ class _Forming:
         finish = "tool_calls" if here.calls and delta.finish == "stop" else delta.finish
         return self._take(row, delta, calls, logprobs, finish)
 
-    def _call(self, row: _Row, call: ToolCall) -> dict[str, Any]:
+    def _call(self, row: _ChatRow, call: ToolCall) -> dict[str, Any]:
         row.calls += 1
         return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
@@ -177,7 +177,7 @@ class _Forming:
         return {"content": entries, "refusal": None} if self._asked.logprobs else None
 
 
-class _Whole(_Forming):
+class _Whole(_ChatChunks):
     kind = "chat.completion"
 
     def _take(self, row, delta, calls, logprobs, finish):
@@ -193,7 +193,7 @@ class _Whole(_Forming):
         choices = [self._choice(index, row) for index, row in enumerate(self._rows)]
         return [{**self._base, "choices": choices, "usage": self._usage}]
 
-    def _choice(self, index: int, row: _Row) -> dict[str, Any]:
+    def _choice(self, index: int, row: _ChatRow) -> dict[str, Any]:
         said: dict[str, Any] = {"role": "assistant", "content": row.text, "refusal": None}
         if row.made:
             said |= {"content": row.text or None, "tool_calls": row.made}
@@ -202,7 +202,7 @@ class _Whole(_Forming):
         return {"index": index, "message": said, "logprobs": self._logprobs(row.logprobs), "finish_reason": row.finish}
 
 
-class _Chunks(_Forming):
+class _Chunks(_ChatChunks):
     kind = "chat.completion.chunk"
 
     def begin(self, rows):

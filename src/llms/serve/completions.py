@@ -15,9 +15,9 @@ from ..tokens.pair import encode_texts
 from ..values import Delta, Usage
 from . import answers
 from .chat import LEAST_LOGPROB, usage
-from .refusal import Refused, too_long
+from .refusal import RequestRefused, too_long
 from .requests import CompletionRequest
-from .served import Served
+from .served import ServedModel
 
 Entry = tuple[int, str, float | None, dict[str, float] | None]  # offset, token, its log-probability, the likeliest
 
@@ -31,7 +31,7 @@ class Given:
     starts: tuple[int, ...]
 
 
-async def complete(served: Served, asked: CompletionRequest) -> AsyncGenerator[dict[str, Any], None]:
+async def complete(served: ServedModel, asked: CompletionRequest) -> AsyncGenerator[dict[str, Any], None]:
     """The answer as one object, or as the chunks of a stream. Raises Refused."""
     count = asked.n or 1
     with served.room(len(asked.prompt) * count, "prompt" if len(asked.prompt) > 1 else "n"):
@@ -40,7 +40,7 @@ async def complete(served: Served, asked: CompletionRequest) -> AsyncGenerator[d
         served.weigh(count * (new * len(given) + echoed), asked.logprobs, "logprobs")
         traces = [await _trace(served, asked, prompt) for prompt in given]
         replies = await asyncio.to_thread(_replies, served, asked, given)
-        forming = _Forming(served, asked, given, replies)
+        forming = _CompletionChunks(served, asked, given, replies)
         for index, trace in enumerate(traces):
             for row in range(index * count, (index + 1) * count) if asked.echo else ():
                 for chunk in forming.echo(row, given[index], trace):
@@ -53,7 +53,7 @@ async def complete(served: Served, asked: CompletionRequest) -> AsyncGenerator[d
             yield chunk
 
 
-def _read(served: Served, asked: CompletionRequest, prompt: str | tuple[int, ...]) -> Given:
+def _read(served: ServedModel, asked: CompletionRequest, prompt: str | tuple[int, ...]) -> Given:
     """Raises Refused if the prompt is too long, or holds ids that the model does not know."""
     tokenizer, window, new = served.model.tokenizer, served.model.context_window, asked.max_tokens or 0
     if isinstance(prompt, str):
@@ -61,7 +61,7 @@ def _read(served: Served, asked: CompletionRequest, prompt: str | tuple[int, ...
     else:
         ids = prompt
     if ids and max(ids) >= served.live.vocabulary:
-        raise Refused(
+        raise RequestRefused(
             f"token id {max(ids)} is beyond the vocabulary of {served.live.vocabulary}", "prompt", "invalid_value"
         )
     if len(ids) + new > window + (new == 0):  # what is only scored ends one token later: that one is not read
@@ -78,7 +78,7 @@ def _read(served: Served, asked: CompletionRequest, prompt: str | tuple[int, ...
     return Given(ids, data.decode(errors="replace"), tuple(starts))
 
 
-async def _trace(served: Served, asked: CompletionRequest, given: Given) -> list[Traced]:
+async def _trace(served: ServedModel, asked: CompletionRequest, given: Given) -> list[Traced]:
     """What each token of the prompt but the first got, and, behind them, what would come next; if it is asked for."""
     if not asked.echo or asked.logprobs is None:
         return []
@@ -90,7 +90,7 @@ def _one_greedy(asked: CompletionRequest) -> bool:
     return bool(asked.echo) and asked.logprobs is not None and asked.max_tokens == 1 and asked.temperature == 0
 
 
-def _replies(served: Served, asked: CompletionRequest, given: Sequence[Given]) -> list[Reply]:
+def _replies(served: ServedModel, asked: CompletionRequest, given: Sequence[Given]) -> list[Reply]:
     if not asked.max_tokens:
         return []
     seed = secrets.randbits(62) if asked.seed is None else asked.seed
@@ -114,7 +114,7 @@ def _replies(served: Served, asked: CompletionRequest, given: Sequence[Given]) -
 
 
 async def _events(
-    served: Served, asked: CompletionRequest, traces: Sequence[list[Traced]], replies: Sequence[Reply]
+    served: ServedModel, asked: CompletionRequest, traces: Sequence[list[Traced]], replies: Sequence[Reply]
 ) -> AsyncGenerator[answers.Row, None]:
     if not _one_greedy(asked):
         if replies:
@@ -132,7 +132,7 @@ async def _events(
 
 
 @dataclass
-class _Row:
+class _CompletionRow:
     base: int = 0  # characters of the echoed prompt
     shown: int = 0  # characters of the answer that were shown
     text: str = ""
@@ -141,12 +141,12 @@ class _Row:
     finish: str | None = None
 
 
-class _Forming:
+class _CompletionChunks:
     """Puts what rows bring into the form of the protocol: chunks of a stream, or one object at the end."""
 
-    def __init__(self, served: Served, asked: CompletionRequest, given: Sequence[Given], replies: Sequence[Reply]):
+    def __init__(self, served: ServedModel, asked: CompletionRequest, given: Sequence[Given], replies: Sequence[Reply]):
         self._served, self._asked, self._replies = served, asked, replies
-        self._rows = [_Row() for _ in range(len(given) * (asked.n or 1))]
+        self._rows = [_CompletionRow() for _ in range(len(given) * (asked.n or 1))]
         self._found: list[Usage] = []
         self._base: dict[str, Any] = {
             "id": f"cmpl-{secrets.token_hex(12)}",

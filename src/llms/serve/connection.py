@@ -5,21 +5,21 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .served import Limits
+from .served import ServerLimits
 
 
-class Connection(H11Protocol):
+class TimedConnection(H11Protocol):
     """uvicorn's connection with time limits. When there are too many, the one that waits longest for a request gives
     way; if all are being answered, the new one does."""
 
-    limits = Limits()
-    idle: ClassVar[dict["Connection", None]] = {}  # those without a request, oldest first
+    limits = ServerLimits()
+    idle: ClassVar[dict["TimedConnection", None]] = {}  # those without a request, oldest first
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
     @classmethod
-    def under(cls, limits: Limits) -> type["Connection"]:
-        return type("Connection", (cls,), {"limits": limits, "idle": {}})
+    def under(cls, limits: ServerLimits) -> type["TimedConnection"]:
+        return type("TimedConnection", (cls,), {"limits": limits, "idle": {}})
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

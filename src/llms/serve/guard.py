@@ -8,8 +8,8 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .refusal import Refused, stopped
-from .served import Limits
+from .refusal import RequestRefused, stopped
+from .served import ServerLimits
 
 
 def loopback(host: str) -> bool:
@@ -22,11 +22,11 @@ def loopback(host: str) -> bool:
         return False
 
 
-class Guard:
+class AccessGuard:
     """Lets through what has the `key`; without a key, only what was sent to a loopback name, so that no web page can
     reach the server under a name of its own. Bodies are bounded each and together."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, key: str | None):
+    def __init__(self, app: ASGIApp, limits: ServerLimits, key: str | None):
         self._app, self._limits, self._key = app, limits, key
         self._bodies = 0  # bytes of all requests that are being worked on
 
@@ -38,7 +38,7 @@ class Guard:
         try:
             self._check_caller(scope["path"], headers)
             self._check_size(headers)
-        except Refused as refused:
+        except RequestRefused as refused:
             await refused.response(scope, receive, send)
             return
         read = 0
@@ -66,12 +66,12 @@ class Guard:
             host = headers.get("host", "")
             name = host if host.endswith("]") else host.rpartition(":")[0] or host
             if not loopback(name):
-                raise Refused(f"this server answers to 127.0.0.1 and localhost, not to {name}", status=403)
+                raise RequestRefused(f"this server answers to 127.0.0.1 and localhost, not to {name}", status=403)
             return
         given = headers.get("authorization", "").removeprefix("Bearer ")
         if path != "/health" and not hmac.compare_digest(given.encode(), self._key.encode()):
             said = f"Incorrect API key provided: {given[:3]}…" if given else "You did not provide an API key"
-            raise Refused(
+            raise RequestRefused(
                 f"{said}; send the server's key as Authorization: Bearer KEY", code="invalid_api_key", status=401
             )
 
@@ -82,10 +82,10 @@ class Guard:
         if stated.isdigit() and self._bodies + int(stated) > self._limits.bodies:
             raise _full()
 
-    def _too_large(self, size: str) -> Refused:
-        return Refused(f"the body has {size} bytes; at most {self._limits.body} are read", status=413)
+    def _too_large(self, size: str) -> RequestRefused:
+        return RequestRefused(f"the body has {size} bytes; at most {self._limits.body} are read", status=413)
 
 
-def _full() -> Refused:
+def _full() -> RequestRefused:
     message = "the bodies of other requests fill the memory that is set aside for them; try again"
-    return Refused(message, code="rate_limit_exceeded", status=429, headers={"retry-after": "2"})
+    return RequestRefused(message, code="rate_limit_exceeded", status=429, headers={"retry-after": "2"})

@@ -10,9 +10,9 @@ from typing import Any
 from ..errors import ContextOverflow, LlmsError
 from ..models.system import Generate
 from .chat import message, tools
-from .refusal import Refused
+from .refusal import RequestRefused
 from .requests import DetokenizeRequest, EmbeddingRequest, TokenizeRequest
-from .served import Served, Shelf
+from .served import ServedModel, Shelf
 
 
 def models(shelf: Shelf) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def model(shelf: Shelf, name: str) -> dict[str, Any]:
     """Raises Refused."""
     found = next((entry for entry in models(shelf)["data"] if entry["id"] == name), None)
     if found is None:
-        raise Refused(f"The model `{name}` does not exist", "model", "model_not_found", 404)
+        raise RequestRefused(f"The model `{name}` does not exist", "model", "model_not_found", 404)
     return found
 
 
@@ -43,11 +43,11 @@ async def embed(shelf: Shelf, asked: EmbeddingRequest) -> dict[str, Any]:
             made = await asyncio.to_thread(found.embed, asked.input)
     except LlmsError as error:
         long = isinstance(error, ContextOverflow)
-        raise Refused(str(error), "input", "context_length_exceeded" if long else "invalid_value") from error
+        raise RequestRefused(str(error), "input", "context_length_exceeded" if long else "invalid_value") from error
     rows = made.rows
     if asked.dimensions is not None:
         if asked.dimensions > len(rows[0]):
-            raise Refused(f"dimensions: the vectors of {asked.model} have {len(rows[0])}", "dimensions")
+            raise RequestRefused(f"dimensions: the vectors of {asked.model} have {len(rows[0])}", "dimensions")
         rows = [_unit(row[: asked.dimensions]) for row in rows]
     coded = _base64 if asked.encoding_format == "base64" else list
     return {
@@ -68,30 +68,32 @@ def _base64(row: Sequence[float]) -> str:
     return base64.b64encode(array("f", row).tobytes()).decode()
 
 
-async def tokenize(served: Served, asked: TokenizeRequest) -> dict[str, Any]:
+async def tokenize(served: ServedModel, asked: TokenizeRequest) -> dict[str, Any]:
     """Raises Refused."""
     found = await asyncio.to_thread(_tokens, served, asked)
     return {"tokens": found, "count": len(found), "max_model_len": served.model.context_window}
 
 
-def _tokens(served: Served, asked: TokenizeRequest) -> list[int]:
+def _tokens(served: ServedModel, asked: TokenizeRequest) -> list[int]:
     if asked.messages is None:
         return served.model.tokenizer.encode([asked.prompt or ""], special=asked.add_special_tokens)[0]
     request = Generate(tuple(message(given) for given in asked.messages), tools=tools(asked.tools))
     try:
         return list(served.model.read(request).ids)
     except LlmsError as error:
-        raise Refused(str(error), "messages") from error
+        raise RequestRefused(str(error), "messages") from error
 
 
-def detokenize(served: Served, asked: DetokenizeRequest) -> dict[str, Any]:
+def detokenize(served: ServedModel, asked: DetokenizeRequest) -> dict[str, Any]:
     """Raises Refused."""
     if asked.tokens and max(asked.tokens) >= served.live.vocabulary:
-        raise Refused(f"token id {max(asked.tokens)} is beyond the vocabulary of {served.live.vocabulary}", "tokens")
+        raise RequestRefused(
+            f"token id {max(asked.tokens)} is beyond the vocabulary of {served.live.vocabulary}", "tokens"
+        )
     return {"prompt": served.model.tokenizer.with_special(asked.tokens)}
 
 
-def tokenizer_info(served: Served) -> dict[str, Any]:
+def tokenizer_info(served: ServedModel) -> dict[str, Any]:
     """What lm-evaluation-harness asks for before it counts tokens over HTTP."""
     checkpoint = served.model.checkpoint
     names = {name: checkpoint.special_tokens.get(name) for name in ("bos_token", "eos_token", "pad_token")}

@@ -15,7 +15,7 @@ TYPES = {
 }
 
 
-class Refused(HTTPException):
+class RequestRefused(HTTPException):
     """A request that is not answered. `param` names the field at fault."""
 
     def __init__(
@@ -39,14 +39,14 @@ class Refused(HTTPException):
         return JSONResponse(self.body, self.status_code, dict(self.headers or {}))
 
 
-def stopped() -> Refused:
+def stopped() -> RequestRefused:
     """The server ends, and the answer with it."""
-    return Refused("the server was stopped before it had answered", code="server_stopped", status=503)
+    return RequestRefused("the server was stopped before it had answered", code="server_stopped", status=503)
 
 
-def too_long(window: int, prompt: int, answer: int, param: str) -> Refused:
+def too_long(window: int, prompt: int, answer: int, param: str) -> RequestRefused:
     """A prompt of so many tokens that it and its answer do not fit the context window."""
-    return Refused(
+    return RequestRefused(
         f"This model's maximum context length is {window} tokens. However, you requested {prompt + answer} tokens "
         f"({prompt} in the {param}, {answer} in the completion). Please reduce the length of the {param} or completion.",
         param,
@@ -54,18 +54,18 @@ def too_long(window: int, prompt: int, answer: int, param: str) -> Refused:
     )
 
 
-def invalid(errors: Sequence[Mapping[str, Any]]) -> Refused:
+def invalid(errors: Sequence[Mapping[str, Any]]) -> RequestRefused:
     """What the first of pydantic's errors says, in terms of the body that was sent."""
     error = errors[0]
     if error["type"] == "json_invalid":
-        return Refused(f"the body is not JSON: {error.get('ctx', {}).get('error', error['msg'])}")
+        return RequestRefused(f"the body is not JSON: {error.get('ctx', {}).get('error', error['msg'])}")
     place = [part for part in error["loc"] if part != "body"]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or None
     if param is None:
-        return Refused("the body must be a JSON object, sent with content-type: application/json")
+        return RequestRefused("the body must be a JSON object, sent with content-type: application/json")
     if error["type"] == "extra_forbidden":
-        return Refused(f"{param} is not supported by this server; leave it out", param, "unsupported_parameter")
+        return RequestRefused(f"{param} is not supported by this server; leave it out", param, "unsupported_parameter")
     if error["type"] == "missing":
-        return Refused(f"you must provide {param}", param, "missing_required_parameter")
+        return RequestRefused(f"you must provide {param}", param, "missing_required_parameter")
     message = str(error["msg"]).removeprefix("Value error, ")
-    return Refused(f"{param}: {message[:1].lower()}{message[1:]}", param, "invalid_value")
+    return RequestRefused(f"{param}: {message[:1].lower()}{message[1:]}", param, "invalid_value")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from .refusal import Refused
+from .refusal import RequestRefused
 
 ABOUT_THE_CALLER = (
     "metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
@@ -39,7 +39,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Body(Strict):
+class RequestBody(Strict):
     """A whole request: a string that is no text (half of a surrogate pair) is refused wherever it stands."""
 
     @model_validator(mode="before")
@@ -50,7 +50,7 @@ class Body(Strict):
                 json.dumps({name: value}, ensure_ascii=False).encode()
             except UnicodeEncodeError as error:
                 named = ascii(name)[1:-1]
-                raise Refused(f"{named} holds half of a surrogate pair, which is no text", named) from error
+                raise RequestRefused(f"{named} holds half of a surrogate pair, which is no text", named) from error
         return body
 
 
@@ -116,7 +116,7 @@ class CalledFunction(Strict):
     arguments: str
 
 
-class Call(Strict):
+class ToolCallParam(Strict):
     id: str
     type: Literal["function"] = "function"
     function: CalledFunction
@@ -127,7 +127,7 @@ class ChatMessage(Strict):
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[list[TextPart], BeforeValidator(_as_parts)] = []
-    tool_calls: Annotated[list[Call], BeforeValidator(lambda value: value or [])] = []
+    tool_calls: Annotated[list[ToolCallParam], BeforeValidator(lambda value: value or [])] = []
     tool_call_id: Annotated[str | None, Field(validate_default=True)] = None
     name: str | None = None
     refusal: str | None = None
@@ -156,16 +156,16 @@ class ChatMessage(Strict):
         return "".join(part.text for part in self.content)
 
 
-class Function(Strict):
+class FunctionParam(Strict):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class Tool(Strict):
+class ToolParam(Strict):
     type: Literal["function"]
-    function: Function
+    function: FunctionParam
 
 
 class Schema(Strict):
@@ -199,7 +199,7 @@ class StreamOptions(Strict):
     include_obfuscation: bool = False
 
 
-class Sampled(Body):
+class Sampled(RequestBody):
     """What chat and plain completions have in common. `top_k` is an addition to OpenAI's fields."""
 
     model: str
@@ -233,7 +233,7 @@ class ChatRequest(Sampled):
     logprobs: bool | None = False
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: Form | None = None
-    tools: Annotated[list[Tool], BeforeValidator(lambda value: value or []), Field(max_length=128)] = []
+    tools: Annotated[list[ToolParam], BeforeValidator(lambda value: value or []), Field(max_length=128)] = []
     tool_choice: Annotated[str | None, BeforeValidator(_chosen)] = None
     parallel_tool_calls: bool | None = True
 
@@ -260,7 +260,7 @@ class CompletionRequest(Sampled):
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
 
-class EmbeddingRequest(Body):
+class EmbeddingRequest(RequestBody):
     model: str
     input: Annotated[list[str | tuple[int, ...]], BeforeValidator(_prompts), Field(max_length=2048)]
     encoding_format: Literal["float", "base64"] | None = "float"
@@ -268,12 +268,12 @@ class EmbeddingRequest(Body):
     user: str | None = None
 
 
-class TokenizeRequest(Body):
+class TokenizeRequest(RequestBody):
     """Raw text, or messages as the model reads them; `model` may be left out where there is only one."""
 
     model: str | None = None
     messages: list[ChatMessage] | None = None
-    tools: list[Tool] = []
+    tools: list[ToolParam] = []
     prompt: Annotated[str | None, Field(validate_default=True)] = None
     add_special_tokens: bool = True
 
@@ -285,6 +285,6 @@ class TokenizeRequest(Body):
         return value
 
 
-class DetokenizeRequest(Body):
+class DetokenizeRequest(RequestBody):
     model: str | None = None
     tokens: list[Annotated[int, Field(ge=0)]]

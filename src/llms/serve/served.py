@@ -11,14 +11,14 @@ from .. import bridge
 from ..engine import Traced, Tracer
 from ..models.embedding import EmbeddingModel
 from ..models.local import LocalModel
-from .refusal import Refused
+from .refusal import RequestRefused
 
 RETRY_SECONDS = 2
 MOST_LOGPROBS = 1 << 20  # of one request: they are kept until its answer is whole
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ServerLimits:
     """`waiting` rows per model beside those that are worked on, `body` bytes of a request, `bodies` of all at once.
 
     `request_seconds` is how long a request may take to arrive, `stall_seconds` how long an answer may go unread.
@@ -32,7 +32,7 @@ class Limits:
     stall_seconds: float = 60.0
 
 
-class Served:
+class ServedModel:
     """A local model that generates, loaded."""
 
     def __init__(self, model: LocalModel, waiting: int):
@@ -48,10 +48,12 @@ class Served:
     def room(self, rows: int, param: str) -> Iterator[None]:
         """A place for so many rows while the context lasts. Raises Refused; `param` is the field that wants so many."""
         if rows > self.most:
-            raise Refused(f"{param}: {rows} answers at once are asked for; at most {self.most} are given", param)
+            raise RequestRefused(f"{param}: {rows} answers at once are asked for; at most {self.most} are given", param)
         if self._held + rows > self.most:
             message = f"{self._held} answers are being worked on or waited for, which is as many as may be; try again"
-            raise Refused(message, code="rate_limit_exceeded", status=429, headers={"retry-after": str(RETRY_SECONDS)})
+            raise RequestRefused(
+                message, code="rate_limit_exceeded", status=429, headers={"retry-after": str(RETRY_SECONDS)}
+            )
         self._held += rows
         try:
             yield
@@ -64,7 +66,7 @@ class Served:
             message = (
                 f"{param}: {tokens * (top + 1)} log-probabilities are asked for; at most {MOST_LOGPROBS} are given"
             )
-            raise Refused(message, param, "invalid_value")
+            raise RequestRefused(message, param, "invalid_value")
 
     async def trace(self, tokens: Sequence[int], top: int) -> list[Traced]:
         """What each token but the first got. Others are served between the pieces of a long text."""
@@ -91,29 +93,29 @@ class Shelf:
 
     def __init__(self, models: Sequence[LocalModel], embeddings: Sequence[EmbeddingModel], waiting: int):
         self.began = int(time.time())
-        self.generating = {model.name.text: Served(model, waiting) for model in models}
+        self.generating = {model.name.text: ServedModel(model, waiting) for model in models}
         self.embedding_turn = asyncio.Lock()
         self.embedding = {model.name.text: model for model in embeddings}
 
-    def find(self, name: str) -> Served:
+    def find(self, name: str) -> ServedModel:
         """The model that answers to `name`. Raises Refused."""
         known = self._known(name)
         if known in self.embedding:
-            raise Refused(f"{known} makes embeddings and generates no text; ask it at /v1/embeddings", "model")
+            raise RequestRefused(f"{known} makes embeddings and generates no text; ask it at /v1/embeddings", "model")
         return self.generating[known]
 
     def find_embedding(self, name: str) -> EmbeddingModel:
         known = self._known(name)
         if known in self.generating:
-            raise Refused(
+            raise RequestRefused(
                 f"{known} generates text and makes no embeddings; serve an embedding model with --embeddings", "model"
             )
         return self.embedding[known]
 
-    def only(self, name: str | None) -> Served:
+    def only(self, name: str | None) -> ServedModel:
         """The model that answers to `name`; without one, the only one there is."""
         if name is None and len(self.generating) != 1:
-            raise Refused("several models are served; say which by model", "model", "missing_required_parameter")
+            raise RequestRefused("several models are served; say which by model", "model", "missing_required_parameter")
         return self.find(next(iter(self.generating)) if name is None else name)
 
     def _known(self, name: str) -> str:
@@ -123,7 +125,7 @@ class Shelf:
         near = [known for known in names if known.partition("?")[0] == name]
         if len(near) != 1:
             message = f"The model `{name}` does not exist; served are: {', '.join(names)}"
-            raise Refused(message, "model", "model_not_found", 404)
+            raise RequestRefused(message, "model", "model_not_found", 404)
         return near[0]
 
     def close(self) -> None:

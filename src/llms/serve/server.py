@@ -13,20 +13,20 @@ from starlette.responses import JSONResponse, Response
 
 from ..errors import UsageError
 from . import others
-from .answers import Answer
+from .answers import ModelResponse
 from .chat import chat
 from .completions import complete
-from .connection import Connection
-from .guard import Guard, loopback
-from .refusal import Refused, invalid
+from .connection import TimedConnection
+from .guard import AccessGuard, loopback
+from .refusal import RequestRefused, invalid
 from .requests import ChatRequest, CompletionRequest, DetokenizeRequest, EmbeddingRequest, TokenizeRequest
-from .served import Limits, Shelf
+from .served import ServerLimits, Shelf
 
 BACKLOG = 256  # with Limits.connections below the 1024 files that many systems allow a process
 GOODBYE_SECONDS = 3
 
 
-def build(shelf: Shelf, limits: Limits, key: str | None = None) -> Any:
+def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> Any:
     """The ASGI application that answers for the models of `shelf`."""
     off: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
     app = FastAPI(title="llms serve", docs_url=None, redoc_url=None, openapi_url=None, telemetry=off)
@@ -34,12 +34,12 @@ def build(shelf: Shelf, limits: Limits, key: str | None = None) -> Any:
     @app.post("/v1/chat/completions")
     async def chat_completions(asked: ChatRequest) -> Response:
         served = shelf.find(asked.model)
-        return Answer(lambda: chat(served, asked), bool(asked.stream))
+        return ModelResponse(lambda: chat(served, asked), bool(asked.stream))
 
     @app.post("/v1/completions")
     async def completions(asked: CompletionRequest) -> Response:
         served = shelf.find(asked.model)
-        return Answer(lambda: complete(served, asked), bool(asked.stream))
+        return ModelResponse(lambda: complete(served, asked), bool(asked.stream))
 
     @app.post("/v1/embeddings")
     async def embeddings(asked: EmbeddingRequest) -> Response:
@@ -75,16 +75,16 @@ def build(shelf: Shelf, limits: Limits, key: str | None = None) -> Any:
 
     @app.exception_handler(HTTPException)
     async def other(request: Request, error: HTTPException) -> Response:
-        if isinstance(error, Refused):
+        if isinstance(error, RequestRefused):
             return error.response
         what = f"{request.method} {request.url.path}"
-        return Refused(f"{what}: {error.detail}", status=error.status_code, headers=error.headers).response
+        return RequestRefused(f"{what}: {error.detail}", status=error.status_code, headers=error.headers).response
 
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> Response:
-        return Refused("the server failed to answer; its log says why", status=500).response
+        return RequestRefused("the server failed to answer; its log says why", status=500).response
 
-    return Guard(app, limits, key)
+    return AccessGuard(app, limits, key)
 
 
 def bind(host: str, port: int, key: str | None) -> socket.socket:
@@ -115,14 +115,14 @@ def address(bound: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
-class Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """Serves `app` on `bound` until it is interrupted; `ready` is called once requests are answered."""
 
-    def __init__(self, app: Any, bound: socket.socket, limits: Limits, ready: Callable[[], None]):
+    def __init__(self, app: Any, bound: socket.socket, limits: ServerLimits, ready: Callable[[], None]):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection.under(limits),
+                http=TimedConnection.under(limits),
                 ws="none",
                 loop="asyncio",
                 lifespan="off",

@@ -20,10 +20,10 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from ..chat.consent import Consent, Decision, Mode, args_hash
 from ..chat.conversation import Node, State, new_id, now
 from ..chat.events import Event, Reason, RunState, from_json, kind_of, to_json
-from ..chat.fitted import Cut, Summary
+from ..chat.fitted import Summary, WindowCut
 from ..chat.journal import CallRecord, ToolRecord
 from ..chat.messages import dump, load, visible, with_parts
-from ..chat.served import Answered, Served
+from ..chat.served import ObservedAnswer, ServedWindow
 from ..chat.window import Calibration
 from ..errors import UnknownName, UsageError
 from .conversations import Conversations
@@ -32,7 +32,7 @@ DEAD_SECONDS = 30  # without a heartbeat, if the process is gone as well
 
 
 @dataclass(frozen=True, slots=True)
-class StoredRun:
+class StoredChatRun:
     """Times are ISO 8601, UTC."""
 
     id: str
@@ -156,7 +156,7 @@ class StoredJournal:
                  self.model, tokens),
             )  # fmt: skip
 
-    def learned(self, shown: Answered | int) -> None:
+    def learned(self, shown: ObservedAnswer | int) -> None:
         with self.store.transaction() as db:
             known = served(self.store, self.model)  # as it is now: other turns learn, too
             new = known.refused(shown) if isinstance(shown, int) else known.after(shown)
@@ -292,11 +292,11 @@ def _of(store: Conversations, run: str, column: str) -> str:
     return found
 
 
-def runs(store: Conversations, conversation: str) -> list[StoredRun]:
+def runs(store: Conversations, conversation: str) -> list[StoredChatRun]:
     """The latest last."""
     columns = "id, conversation, node, kind, state, reason, started, ended"
     rows = store.read(f"SELECT {columns} FROM chat_runs WHERE conversation = ? ORDER BY id", (conversation,))
-    return [StoredRun(*row) for row in rows]
+    return [StoredChatRun(*row) for row in rows]
 
 
 def events(store: Conversations, run: str, after: int = 0) -> list[Event]:
@@ -330,7 +330,7 @@ def _call(store: Conversations, row: dict[str, Any]) -> StoredCall:
     return StoredCall(messages=messages, nodes=names, tools=tuple(payload["tools"]), **row)
 
 
-def last_cut(store: Conversations, path: Sequence[Node]) -> Cut | None:
+def last_cut(store: Conversations, path: Sequence[Node]) -> WindowCut | None:
     """Where the last call on this path cut it."""
     for node in reversed(path):
         if node.role == "assistant":
@@ -339,7 +339,7 @@ def last_cut(store: Conversations, path: Sequence[Node]) -> Cut | None:
             )
             for (report,) in rows:
                 cut = json.loads(report)["cut"]
-                return Cut(tuple(cut["elided"]), cut["first"], cut["limit"]) if cut else None
+                return WindowCut(tuple(cut["elided"]), cut["first"], cut["limit"]) if cut else None
     return None
 
 
@@ -406,8 +406,8 @@ def summaries(store: Conversations, conversation: str) -> list[Summary]:
     return [Summary(id, tuple(json.loads(covers)), digest, text) for id, covers, digest, text in rows]
 
 
-def served(store: Conversations, model: str) -> Served:
+def served(store: Conversations, model: str) -> ServedWindow:
     """What calls to this model and endpoint have shown: the window, the cap on answers, how its counts differ."""
     rows = store.read("SELECT window, most_output, ratio, samples FROM windows WHERE model = ?", (model,))
     found = ((window, most, Calibration(ratio, samples)) for window, most, ratio, samples in rows)
-    return next((Served(*one) for one in found), Served())
+    return next((ServedWindow(*one) for one in found), ServedWindow())

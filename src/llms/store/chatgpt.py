@@ -27,7 +27,7 @@ from ..chat.messages import clean, digest, role_of
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ImportedConversation:
     """A conversation: columns of the table, nodes with parents first, and what was left out with the reason."""
 
     fields: Mapping[str, Any]
@@ -43,7 +43,7 @@ class _Read:
         return self.message
 
 
-def conversations(name: str, content: bytes) -> Iterator[Found | tuple[str, str]]:
+def conversations(name: str, content: bytes) -> Iterator[ImportedConversation | tuple[str, str]]:
     """Every conversation of one file, or (what, reason) for one that cannot be read."""
     try:
         listed = json.loads(content)
@@ -66,7 +66,7 @@ def conversations(name: str, content: bytes) -> Iterator[Found | tuple[str, str]
             yield where, f"{type(error).__name__}: {str(error)[:120]}"
 
 
-def _conversation(item: Mapping[str, Any], where: str) -> Found:
+def _conversation(item: Mapping[str, Any], where: str) -> ImportedConversation:
     source = str(item.get("conversation_id") or item.get("id") or where)
     title = " ".join(str(item.get("title") or "").split()) or where
     mapping = {str(id): node for id, node in item["mapping"].items() if isinstance(node, dict)}
@@ -108,7 +108,7 @@ def _conversation(item: Mapping[str, Any], where: str) -> Found:
         "leaf": leaf.id if leaf else None, "model": str(item.get("default_model_slug") or ""),
         "archived": bool(item.get("is_archived")),
     }  # fmt: skip
-    return Found(fields, nodes, skipped)
+    return ImportedConversation(fields, nodes, skipped)
 
 
 def _parents_first(mapping: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

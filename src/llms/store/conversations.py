@@ -16,7 +16,7 @@ from typing import Any
 from pydantic_ai.messages import ModelMessage
 
 from ..chat.conversation import FINAL, Conversation, Node, State, may_become, new_id, now, title_of, tree
-from ..chat.messages import Part, digest, dump, index, load, visible
+from ..chat.messages import MessagePart, digest, dump, index, load, visible
 from ..errors import StoreError, UnknownName, UsageError
 from .database import IN_MEMORY, Database
 
@@ -25,7 +25,7 @@ _NODE = "id, parent, role, digest, message, state, created, author, edited_from,
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ConversationSummary:
     """A conversation as listed. Times are ISO 8601, UTC."""
 
     id: str
@@ -97,14 +97,14 @@ class Conversations(Database):
             raise UsageError(f"several conversations begin with {name!r}: {', '.join(ids)}; give more of it")
         return name if name in ids else ids[0]
 
-    def all(self, limit: int = -1, tag: str | None = None, archived: bool = False) -> list[Listed]:
+    def all(self, limit: int = -1, tag: str | None = None, archived: bool = False) -> list[ConversationSummary]:
         """The most recently used first."""
         where = "WHERE archived = ?" + (" AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else "")
         return self._listed(
             f"{where} ORDER BY updated DESC, rowid DESC LIMIT ?", [archived, *([tag] if tag else []), limit]
         )
 
-    def about(self, id: str) -> Listed:
+    def about(self, id: str) -> ConversationSummary:
         """Raises UnknownName."""
         found = self._listed("WHERE id = ?", [id])
         if not found:
@@ -207,7 +207,7 @@ class Conversations(Database):
         """Store bytes that a message will refer to; the name by which `blob` finds them."""
         name = hashlib.sha256(content).hexdigest()
         with self.transaction():
-            self._keep({name: content}, [Part("file", "", {"media_type": media_type}, name)])
+            self._keep({name: content}, [MessagePart("file", "", {"media_type": media_type}, name)])
         return name
 
     def blob(self, digest: str) -> bytes:
@@ -259,7 +259,7 @@ class Conversations(Database):
                 (conversation, node.id, node.created, body, files),
             )
 
-    def _keep(self, blobs: dict[str, bytes], parts: Sequence[Part]) -> None:
+    def _keep(self, blobs: dict[str, bytes], parts: Sequence[MessagePart]) -> None:
         kinds = {part.blob: part.more.get("media_type", "") for part in parts if part.blob}
         for name, content in blobs.items():
             inside = len(content) <= INLINE_BYTES or str(self.path) == IN_MEMORY
@@ -298,7 +298,7 @@ class Conversations(Database):
             (id,),
         )
 
-    def _listed(self, where: str, values: Sequence[Any]) -> list[Listed]:
+    def _listed(self, where: str, values: Sequence[Any]) -> list[ConversationSummary]:
         rows = self.read(
             "SELECT id, title, created, updated, model, policy, project, archived, "
             "(SELECT json_group_array(tag) FROM tags WHERE conversation = c.id), "
@@ -306,7 +306,9 @@ class Conversations(Database):
             values,
         )
         return [
-            Listed(id, title, created, updated, model, policy, project, bool(archived), tuple(json.loads(tags)), count)
+            ConversationSummary(
+                id, title, created, updated, model, policy, project, bool(archived), tuple(json.loads(tags)), count
+            )
             for id, title, created, updated, model, policy, project, archived, tags, count in rows
         ]
 

@@ -56,7 +56,7 @@ class StoredRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RunAttempt:
     """One try at a run; `ended` is None for one that was killed or goes on."""
 
     started: str
@@ -160,12 +160,12 @@ class Runs(Database):
         """Everything summed over attempts; the largest peak; no cost where one of them is unknown."""
         return _sum(attempt.usage for attempt in self.attempts(run))
 
-    def attempts(self, run: str) -> list[Attempt]:
+    def attempts(self, run: str) -> list[RunAttempt]:
         """Every try at a run, the first one first."""
         columns = "started, ended, seconds, tokens, peak_memory_bytes, cost, billed"
         rows = self.read(f"SELECT {columns} FROM attempts WHERE run = ? ORDER BY id", (run,))
         return [
-            Attempt(started, ended, Spent(seconds, tokens, peak, _float(cost), _billed(billed)))
+            RunAttempt(started, ended, Spent(seconds, tokens, peak, _float(cost), _billed(billed)))
             for started, ended, seconds, tokens, peak, cost, billed in rows
         ]
 

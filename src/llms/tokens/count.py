@@ -29,7 +29,7 @@ _RUN = re.compile(r"(\W)\1+")
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class TokenCount:
     """`tokens`, give or take tokens · `error`."""
 
     tokens: int
@@ -37,17 +37,17 @@ class Count:
     error: float
 
 
-def exact(tokens: int) -> Count:
-    return Count(tokens, "exact", ERROR["exact"])
+def exact(tokens: int) -> TokenCount:
+    return TokenCount(tokens, "exact", ERROR["exact"])
 
 
-def estimate(prompt: str | Sequence[Message]) -> Count:
+def estimate(prompt: str | Sequence[Message]) -> TokenCount:
     """A third of the bytes, and the marks around each message: high for English, low for numbers and foreign scripts."""
     if isinstance(prompt, str):
         tokens = estimated(prompt)
     else:
         tokens = sum(estimated(message.content) + MESSAGE_TOKENS for message in prompt)
-    return Count(tokens, "estimated", ERROR["estimated"])
+    return TokenCount(tokens, "estimated", ERROR["estimated"])
 
 
 def estimated(text: str) -> int:
@@ -66,9 +66,9 @@ def impossible(reported: int, texts: Iterable[str]) -> bool:
     return LEAST_WINDOW // 2 <= reported < fewest(texts)
 
 
-def calibrated(own: int, ratio: float = 1.0) -> Count:
+def calibrated(own: int, ratio: float = 1.0) -> TokenCount:
     """Our own count times the `ratio` that `learn` keeps."""
-    return Count(math.ceil(own * ratio), "calibrated", ERROR["calibrated"])
+    return TokenCount(math.ceil(own * ratio), "calibrated", ERROR["calibrated"])
 
 
 def learn(ratio: float | None, own: int, reported: int) -> float:

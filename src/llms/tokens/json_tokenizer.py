@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ModelError
 from ..lazy import lazy
-from .views import Piece, cut, entry
+from .views import TokenView, cut, entry
 
 FILE = "tokenizer.json"
 # Classes, without the Fast at their end, that take the file as it is
@@ -70,11 +70,11 @@ class JsonTokenizer:
         """Where in `text` each of its tokens begins, in characters."""
         return spread(self.backend.encode(text, add_special_tokens=special).offsets)
 
-    def pieces(self, text: str, special: bool = True) -> list[Piece]:
+    def pieces(self, text: str, special: bool = True) -> list[TokenView]:
         """The tokens of `text` and the part of it that each stands for."""
         return cut(self.backend, text, special)
 
-    def entry(self, token: int) -> Piece:
+    def entry(self, token: int) -> TokenView:
         """The vocabulary's entry of a token id, as if it were a text of its own."""
         return entry(self.backend, token)
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .views import Piece, of_bytes
+from .views import TokenView, of_bytes
 
 
-def pieces(model: str, text: str) -> list[Piece] | None:
+def pieces(model: str, text: str) -> list[TokenView] | None:
     """The tokens of `text` for an OpenAI model; None if tiktoken, or the vocabulary in its cache, is not here."""
     try:
         import tiktoken

@@ -15,7 +15,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TokenView:
     """One token. `name` is how the vocabulary writes it; `data` are the bytes of the text that it stands for, which lie
     at start .. end of the text's UTF-8. A token that the tokenizer adds by itself has no bytes. Where a tokenizer drops
     a part of a character, start .. end are those of whole characters, as far as it tells."""
@@ -66,7 +66,7 @@ class Ratio:
         return self.bytes / self.tokens if self.tokens else None
 
 
-def ratio(text: str, pieces: Sequence[Piece]) -> Ratio:
+def ratio(text: str, pieces: Sequence[TokenView]) -> Ratio:
     size = len(text.encode())
     added = sum(not piece.data for piece in pieces)
     held = sum(len(piece.data) for piece in pieces)
@@ -78,7 +78,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text)
 
 
-def cut(tokenizer: Any, text: str, special: bool = True) -> list[Piece]:
+def cut(tokenizer: Any, text: str, special: bool = True) -> list[TokenView]:
     """The tokens of `text` under a `tokenizers.Tokenizer`, in order, each with its part of the text."""
     found = tokenizer.encode(text, add_special_tokens=special)
     ids, names, fixed = found.ids, found.tokens, found.special_tokens_mask  # each is copied when it is asked for
@@ -86,7 +86,7 @@ def cut(tokenizer: Any, text: str, special: bool = True) -> list[Piece]:
     spans = [(place(start), place(end)) for start, end in _with_marks(text, found.offsets)]
     added = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     raw, byte_level = text.encode(), _byte_level(tokenizer)
-    pieces: list[Piece] = []
+    pieces: list[TokenView] = []
     while (first := len(pieces)) < len(ids):
         last = _overlap(spans, first)
         start = spans[first][0]
@@ -97,26 +97,28 @@ def cut(tokenizer: Any, text: str, special: bool = True) -> list[Piece]:
         exact = b"".join(datas) == whole
         for index, data in enumerate(datas, first):
             begin, end = (start, start + len(data)) if exact else spans[index]
-            pieces.append(Piece(ids[index], names[index], data, begin, end, bool(fixed[index]) or ids[index] in added))
+            pieces.append(
+                TokenView(ids[index], names[index], data, begin, end, bool(fixed[index]) or ids[index] in added)
+            )
             start += len(data)
     return pieces
 
 
-def entry(tokenizer: Any, token: int) -> Piece:
+def entry(tokenizer: Any, token: int) -> TokenView:
     """The vocabulary's entry of a token id, as if it were a text of its own. Ids beyond the vocabulary have no text."""
     name = tokenizer.id_to_token(token)
     if name is None:
-        return Piece(token, f"<{token}>", b"", 0, 0)
+        return TokenView(token, f"<{token}>", b"", 0, 0)
     added = tokenizer.get_added_tokens_decoder().get(token)
     data = name.encode() if added is not None else _data(name, _byte_level(tokenizer))
-    return Piece(token, name, data, 0, len(data), added is not None and added.special)
+    return TokenView(token, name, data, 0, len(data), added is not None and added.special)
 
 
-def of_bytes(ids: Sequence[int], datas: Sequence[bytes]) -> list[Piece]:
+def of_bytes(ids: Sequence[int], datas: Sequence[bytes]) -> list[TokenView]:
     """The pieces of a vocabulary whose entries are bytes and nothing else."""
     ends = accumulate(len(data) for data in datas)
     return [
-        Piece(i, data.decode(errors="replace"), data, end - len(data), end)
+        TokenView(i, data.decode(errors="replace"), data, end - len(data), end)
         for i, data, end in zip(ids, datas, ends, strict=True)
     ]
 

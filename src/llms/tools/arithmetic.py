@@ -32,7 +32,7 @@ class Value(NamedTuple):
     exact: bool = True
 
 
-class Refused(Exception):
+class CalculatorError(Exception):
     """`kind` is one of calculator.ErrorKind. `column` counts from 1 once it is known."""
 
     def __init__(self, kind: str, message: str, hint: str = "", column: int | None = None):
@@ -48,13 +48,13 @@ def decimal(method: str, *operands: Decimal | int, exact: bool = True) -> Value:
     try:
         number = getattr(context, method)(*(Decimal(operand) for operand in operands))
     except Subnormal:
-        raise Refused("overflow", f"the result is smaller than 1e-{EXPONENT}") from None
+        raise CalculatorError("overflow", f"the result is smaller than 1e-{EXPONENT}") from None
     except Overflow:
-        raise Refused("overflow", f"the result is larger than 1e{EXPONENT}") from None
+        raise CalculatorError("overflow", f"the result is larger than 1e{EXPONENT}") from None
     except DivisionByZero:
-        raise Refused("division_by_zero", "division by zero") from None
+        raise CalculatorError("division_by_zero", "division by zero") from None
     except DecimalException:
-        raise Refused("domain", f"{method} is not defined here") from None
+        raise CalculatorError("domain", f"{method} is not defined here") from None
     return Value(number, exact and not context.flags[Inexact])
 
 
@@ -63,14 +63,16 @@ def double(function: Callable[..., float], *operands: Value) -> Value:
     try:
         number = function(*(as_double(operand) for operand in operands))
     except ZeroDivisionError:
-        raise Refused("division_by_zero", "division by zero") from None
+        raise CalculatorError("division_by_zero", "division by zero") from None
     except OverflowError:
-        raise Refused("overflow", "the result is larger than 1.8e308, the largest number of double precision") from None
+        raise CalculatorError(
+            "overflow", "the result is larger than 1.8e308, the largest number of double precision"
+        ) from None
     except ValueError:
         given = ", ".join(f"{operand.number:.12g}" for operand in operands)
-        raise Refused("domain", f"{function.__name__} is not defined for {given}") from None
+        raise CalculatorError("domain", f"{function.__name__} is not defined for {given}") from None
     if not math.isfinite(number):
-        raise Refused("overflow", "the result is larger than 1.8e308, the largest number of double precision")
+        raise CalculatorError("overflow", "the result is larger than 1.8e308, the largest number of double precision")
     return Value(number, False)
 
 
@@ -80,7 +82,9 @@ def as_double(value: Value) -> float:
     except OverflowError:
         number = math.inf
     if math.isinf(number):
-        raise Refused("overflow", "this function works in double precision; its argument is larger than 1.8e308")
+        raise CalculatorError(
+            "overflow", "this function works in double precision; its argument is larger than 1.8e308"
+        )
     return number
 
 
@@ -92,10 +96,10 @@ def digits(number: int) -> int:
     return len(str(abs(number)))
 
 
-def too_large(count: float, bounded: bool = True) -> Refused:
+def too_large(count: float, bounded: bool = True) -> CalculatorError:
     """`count` digits are estimated; if not `bounded`, that many at least."""
     text = f"{int(count):,}" if count < 1e15 else f"{count:.2g}"
-    return Refused(
+    return CalculatorError(
         "too_large",
         f"the result would have {'' if bounded else 'more than '}{text} digits; at most {MOST_DIGITS:,} are computed",
         "with a decimal point, as in 2.0^15000, the leading 50 digits are computed" if count < EXPONENT else "",
@@ -114,10 +118,10 @@ def whole(value: Value, what: str) -> int:
     number = value.number
     if isinstance(number, Decimal):
         if number != number.to_integral_value():
-            raise Refused("domain", f"{what} takes whole numbers, not {number:.12g}")
+            raise CalculatorError("domain", f"{what} takes whole numbers, not {number:.12g}")
         return _to_int(number)
     if not isinstance(number, int) and not number.is_integer():
-        raise Refused("domain", f"{what} takes whole numbers, not {number:.12g}")
+        raise CalculatorError("domain", f"{what} takes whole numbers, not {number:.12g}")
     return int(number)
 
 
@@ -170,7 +174,7 @@ def multiply(a: Value, b: Value) -> Value:
 def divide(a: Value, b: Value) -> Value:
     """An integer where two integers divide evenly, else a decimal."""
     if b.number == 0:
-        raise Refused("division_by_zero", "division by zero")
+        raise CalculatorError("division_by_zero", "division by zero")
     if isinstance(a.number, float) or isinstance(b.number, float):
         return double(lambda x, y: x / y, a, b)
     if isinstance(a.number, int) and isinstance(b.number, int) and a.number % b.number == 0:
@@ -190,7 +194,7 @@ def modulo(a: Value, b: Value) -> Value:
 
 def _floored(a: Value, b: Value, part: int) -> Value:
     if b.number == 0:
-        raise Refused("division_by_zero", "division by zero")
+        raise CalculatorError("division_by_zero", "division by zero")
     exact = a.exact and b.exact
     if isinstance(a.number, float) or isinstance(b.number, float):
         return double(lambda x, y: divmod(x, y)[part], a, b)
@@ -227,9 +231,9 @@ def power(a: Value, b: Value) -> Value:
     if y == 0:
         return Value(1, exact)
     if x == 0 and y < 0:
-        raise Refused("division_by_zero", "zero to a negative power is a division by zero")
+        raise CalculatorError("division_by_zero", "zero to a negative power is a division by zero")
     if x < 0 and y != int(y):
-        raise Refused(
+        raise CalculatorError(
             "domain",
             "a negative number to a fractional power is not a real number",
             "for a cube root use cbrt",
@@ -262,14 +266,14 @@ def _decimal_power(x: Decimal, y: Decimal, exact: bool) -> Value:
     magnitude = float(y) * float(as_decimal(decimal("log10", x.copy_abs())))
     if abs(magnitude) > EXPONENT + 1:
         bound = f"larger than 1e{EXPONENT}" if magnitude > 0 else f"smaller than 1e-{EXPONENT}"
-        raise Refused("overflow", f"the result is {bound}")
+        raise CalculatorError("overflow", f"the result is {bound}")
     return decimal("power", x, y, exact=exact)
 
 
 def square_root(a: Value) -> Value:
     """Exact where it comes out, else 50 digits; in double precision only of a double."""
     if a.number < 0:
-        raise Refused("domain", "the square root of a negative number is not a real number")
+        raise CalculatorError("domain", "the square root of a negative number is not a real number")
     if isinstance(a.number, float):
         return double(math.sqrt, a)
     if isinstance(a.number, int) and (root := math.isqrt(a.number)) ** 2 == a.number:
@@ -287,11 +291,11 @@ def cube_root(a: Value) -> Value:
 def logarithm(a: Value, base: Value | None = None) -> Value:
     """Natural, or to `base`; computed with 50 digits so that log(125, 5) is 3, given as a double."""
     if a.number <= 0:
-        raise Refused("domain", "logarithms are defined for numbers above zero")
+        raise CalculatorError("domain", "logarithms are defined for numbers above zero")
     if base is None:
         return Value(float(decimal("ln", fifty_digits(a)).number), False)
     if base.number <= 0 or base.number == 1:
-        raise Refused("domain", "the base of a logarithm is above zero and not one")
+        raise CalculatorError("domain", "the base of a logarithm is above zero and not one")
     x, y = decimal("ln", fifty_digits(a)), decimal("ln", fifty_digits(base))
     return Value(float(divide(x, y).number), False)
 
@@ -322,7 +326,7 @@ def rounded(a: Value, places: Value | None = None) -> Value:
     count = whole(places, "the second argument of round")
     number = as_decimal(a)
     if abs(count) > EXPONENT:
-        raise Refused("bad_arguments", f"round takes at most {EXPONENT} places, not {count}")
+        raise CalculatorError("bad_arguments", f"round takes at most {EXPONENT} places, not {count}")
     if count >= -_exponent(number):
         return a
     figures = Context(prec=MOST_DIGITS + EXPONENT, Emax=2 * EXPONENT, Emin=-2 * EXPONENT)

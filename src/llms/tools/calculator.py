@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from . import arithmetic
-from .arithmetic import Refused, Value
+from .arithmetic import CalculatorError, Value
 from .expression import parse
 from .functions import CONSTANTS, FUNCTIONS
 from .tool import tool
@@ -56,7 +56,7 @@ def calculate(expression: str) -> Calculation | CalculationError:
     try:
         tree = parse(expression)
         value = _evaluate(tree)
-    except Refused as refused:
+    except CalculatorError as refused:
         return CalculationError(refused.kind, refused.message, refused.column or 1, refused.hint)  # type: ignore[arg-type]
     number = value.number if value.number != 0 else type(value.number)(0)  # no negative zero
     kind: Literal["int", "decimal", "float"] = (
@@ -95,7 +95,7 @@ def _evaluate(node: ast.expr) -> Value:
                 return OPERATIONS[type(node.op)](_evaluate(node.left), _evaluate(node.right))
             case ast.Call(func=ast.Name(id=name)):
                 return FUNCTIONS[name].compute(*(_evaluate(argument) for argument in node.args))
-    except Refused as refused:
+    except CalculatorError as refused:
         if refused.column is None:
             refused.column = getattr(node, "col_offset", None)
         raise

@@ -16,7 +16,7 @@ from .tool import Tool, tool
 if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
 
-    from .guard import Allowed, Limits
+    from .guard import Allowed, ToolLimits
     from .results import Keep
 
 PLACES = {
@@ -61,7 +61,7 @@ def find(name: str) -> Sequence[Tool]:
 
 def toolset(
     tools: Iterable[str | Tool | Callable[..., Any]],
-    limits: "Limits | None" = None,
+    limits: "ToolLimits | None" = None,
     allowed: "Allowed | None" = None,
     secrets: Mapping[str, str] | None = None,
     keep: "Keep | None" = None,
@@ -70,10 +70,10 @@ def toolset(
 
     The agent must be made with retries=guard.RETRIES and be able to end with DeferredToolRequests.
     """
-    from .guard import Limits, nothing
+    from .guard import ToolLimits, nothing
     from .toolset import build
 
     every: list[Tool] = []
     for one in tools:
         every += find(one) if isinstance(one, str) else (one if isinstance(one, Tool) else tool(one),)
-    return build(every, limits or Limits(), allowed or nothing, secrets, keep)
+    return build(every, limits or ToolLimits(), allowed or nothing, secrets, keep)

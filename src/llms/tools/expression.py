@@ -13,7 +13,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 
 from .arithmetic import EXPONENT as TEN_TO
-from .arithmetic import Refused
+from .arithmetic import CalculatorError
 from .functions import CONSTANTS, FUNCTIONS
 
 LONGEST, DEEPEST, MOST_NODES = 500, 50, 300
@@ -27,7 +27,7 @@ OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow
 UNITS_HINT = "leave the unit out, or convert with the tool `convert`"
 
 
-class Written(Decimal):
+class WrittenNumber(Decimal):
     """A number as it was written; as a constant of a syntax tree it prints itself."""
 
     def __repr__(self) -> str:
@@ -40,7 +40,7 @@ def parse(text: str) -> ast.expr:
     Depth counts brackets and nesting; a chain of operators of one rank is one level.
     """
     if len(text) > LONGEST:
-        raise Refused(
+        raise CalculatorError(
             "too_long", f"the expression has {len(text)} characters; at most {LONGEST} are read", "", LONGEST + 1
         )
     source, columns, percents = _Rewriter(text).rewrite()
@@ -49,16 +49,18 @@ def parse(text: str) -> ast.expr:
     except (SyntaxError, ValueError) as error:
         raise _syntax(source, columns, error) from None
     except (RecursionError, MemoryError):
-        raise Refused("too_deep", f"the expression is nested more than {DEEPEST} levels deep", "", 1) from None
+        raise CalculatorError("too_deep", f"the expression is nested more than {DEEPEST} levels deep", "", 1) from None
     if sum(isinstance(node, ast.expr) for node in ast.walk(tree)) > MOST_NODES:
-        raise Refused("too_many_nodes", f"the expression has more than {MOST_NODES} parts", "work it out in steps", 1)
+        raise CalculatorError(
+            "too_many_nodes", f"the expression has more than {MOST_NODES} parts", "work it out in steps", 1
+        )
     try:
         return _Checker(source, columns, percents).check(tree)
     except RecursionError:
-        raise Refused("too_deep", f"the expression is nested more than {DEEPEST} levels deep", "", 1) from None
+        raise CalculatorError("too_deep", f"the expression is nested more than {DEEPEST} levels deep", "", 1) from None
 
 
-def _syntax(source: str, columns: list[int], error: Exception) -> Refused:
+def _syntax(source: str, columns: list[int], error: Exception) -> CalculatorError:
     """What Python's parser minds; a statement is named for what it is."""
     offset = getattr(error, "offset", None) or len(columns)  # 0: at the end
     column = columns[min(offset, len(columns)) - 1]
@@ -67,13 +69,13 @@ def _syntax(source: str, columns: list[int], error: Exception) -> Refused:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         statement = []
     if statement and not isinstance(statement[0], ast.Expr):
-        return Refused(
+        return CalculatorError(
             "not_allowed", f"{type(statement[0]).__name__} is not allowed", "write one expression", columns[0]
         )
     if not source.strip():
-        return Refused("syntax", "the expression is empty", "write something like 2 + 3", 1)
+        return CalculatorError("syntax", "the expression is empty", "write something like 2 + 3", 1)
     hint = "leave out the = sign" if "=" in source else "write something like 2 * (3 + 4)"
-    return Refused("syntax", f"not an expression: {str(error).split(' (<')[0]}", hint, column)
+    return CalculatorError("syntax", f"not an expression: {str(error).split(' (<')[0]}", hint, column)
 
 
 class _Rewriter:
@@ -101,8 +103,8 @@ class _Rewriter:
         self.length += len(written)
         self.position += taken
 
-    def _refuse(self, kind: str, message: str, hint: str = "", ahead: int = 0) -> Refused:
-        return Refused(kind, message, hint, self.origin[self.position + ahead])
+    def _refuse(self, kind: str, message: str, hint: str = "", ahead: int = 0) -> CalculatorError:
+        return CalculatorError(kind, message, hint, self.origin[self.position + ahead])
 
     def _step(self) -> None:
         character = self.text[self.position]
@@ -247,7 +249,7 @@ def _normalised(text: str) -> tuple[str, list[int]]:
             inside = column > 1 and unicodedata.decomposition(text[column - 2]).startswith("<super")
             plain = plain if inside else f"^{plain}"
         elif kind in ("<sub", "<fraction", "<circle", "<compat") and any(figure.isdigit() for figure in plain):
-            raise Refused(
+            raise CalculatorError(
                 "ambiguous_number", f"{character} can be read in more than one way", "write 1/2, not ½", column
             )
         plain = "".join(MAPPED.get(figure) or str(unicodedata.decimal(figure, figure)) for figure in plain)
@@ -255,7 +257,7 @@ def _normalised(text: str) -> tuple[str, list[int]]:
         columns += [column] * len(plain)
     joined = "".join(out)
     if len(joined) > LONGEST:
-        raise Refused("too_long", f"the expression has {len(joined)} characters; at most {LONGEST} are read")
+        raise CalculatorError("too_long", f"the expression has {len(joined)} characters; at most {LONGEST} are read")
     return joined, [*columns, len(text) + 1]
 
 
@@ -286,10 +288,10 @@ class _Checker:
         checked.col_offset = self.columns[node.col_offset]
         return checked
 
-    def _refuse(self, node: ast.AST, kind: str, message: str, hint: str = "") -> Refused:
-        return Refused(kind, message, hint, self.columns[getattr(node, "col_offset", 0)])
+    def _refuse(self, node: ast.AST, kind: str, message: str, hint: str = "") -> CalculatorError:
+        return CalculatorError(kind, message, hint, self.columns[getattr(node, "col_offset", 0)])
 
-    def _not_allowed(self, node: ast.AST, name: str = "") -> Refused:
+    def _not_allowed(self, node: ast.AST, name: str = "") -> CalculatorError:
         hint = "lists go into min, max, sum, mean, median and stdev" if isinstance(node, ast.List) else ""
         return self._refuse(node, "not_allowed", f"{name or type(node).__name__} is not allowed", hint)
 
@@ -298,7 +300,7 @@ class _Checker:
             raise self._not_allowed(node, f"Constant ({type(node.value).__name__})")
         if isinstance(node.value, int):
             return ast.Constant(node.value)
-        return ast.Constant(Written(self.source[node.col_offset : node.end_col_offset]))  # type: ignore[arg-type]
+        return ast.Constant(WrittenNumber(self.source[node.col_offset : node.end_col_offset]))  # type: ignore[arg-type]
 
     def _unary(self, node: ast.UnaryOp, depth: int) -> ast.expr:
         if not isinstance(node.op, OPERATORS):
@@ -317,7 +319,7 @@ class _Checker:
             raise self._unknown(node)
         return ast.Name(node.id)
 
-    def _unknown(self, node: ast.Name) -> Refused:
+    def _unknown(self, node: ast.Name) -> CalculatorError:
         known = [*FUNCTIONS, *CONSTANTS]
         near = get_close_matches(node.id.lower(), known, n=1, cutoff=0.6)
         return self._refuse(node, "unknown_name", f"{node.id} is not known", near[0] if near else "")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .arithmetic import (
     MOST_DIGITS,
-    Refused,
+    CalculatorError,
     Value,
     absolute,
     add,
@@ -49,7 +49,7 @@ class Function(NamedTuple):
 def factorial(a: Value) -> Value:
     n = whole(a, "factorial")
     if n < 0:
-        raise Refused("domain", "factorial is defined for whole numbers from 0")
+        raise CalculatorError("domain", "factorial is defined for whole numbers from 0")
     if n > LARGEST_FACTORIAL:
         raise too_large(_log10_factorial(n) + 1) if n < 2**53 else too_large(1e17, bounded=False)
     return Value(math.factorial(n), a.exact)
@@ -78,7 +78,7 @@ def permutations(a: Value, b: Value) -> Value:
 def _chosen(a: Value, b: Value, name: str) -> tuple[int, int]:
     n, k = whole(a, name), whole(b, name)
     if n < 0 or k < 0:
-        raise Refused("domain", f"{name} is defined for whole numbers from 0")
+        raise CalculatorError("domain", f"{name} is defined for whole numbers from 0")
     return n, k
 
 
@@ -140,7 +140,7 @@ def deviation(*values: Value) -> Value:
     """The sample's, with n - 1; from exact sums, so that stdev(1, 2, 3) is 1."""
     n = len(values)
     if n < 2:
-        raise Refused("domain", "stdev needs at least two numbers")
+        raise CalculatorError("domain", "stdev needs at least two numbers")
     plain = [value if isinstance(value.number, int) else Value(fifty_digits(value), value.exact) for value in values]
     summed = total(*plain)
     spread = subtract(multiply(Value(n), total(*(multiply(value, value) for value in plain))), multiply(summed, summed))
@@ -177,7 +177,7 @@ def cosine_degrees(a: Value) -> Value:
 def tangent_degrees(a: Value) -> Value:
     angle = modulo(a, Value(180))
     if angle.number == 90:
-        raise Refused("domain", "the tangent of 90 degrees is not defined")
+        raise CalculatorError("domain", "the tangent of 90 degrees is not defined")
     if angle.number in TANGENTS:
         return Value(TANGENTS[angle.number], a.exact)
     return double(lambda degrees: math.tan(math.radians(degrees)), angle)

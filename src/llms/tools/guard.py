@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ToolLimits:
     """Of one call: `seconds` of time, `characters` of its result; and how many run at once."""
 
     seconds: float = 30.0
@@ -69,13 +69,13 @@ def known_keys() -> dict[str, str]:
 
 
 @dataclass
-class Guard(WrapperToolset[Any]):
+class GuardedToolset(WrapperToolset[Any]):
     """`wrapped` under the rules. `rule` tells what a tool is; `allowed` whether a standing consent covers a call;
     `secrets` are values, by name, that no argument may carry out (None: the keys that are set); `keep` stores what is
     too long or no text."""
 
     rule: Callable[[str], Rule]
-    limits: Limits = field(default_factory=Limits)
+    limits: ToolLimits = field(default_factory=ToolLimits)
     allowed: Allowed = nothing
     secrets: Mapping[str, str] | None = None
     keep: Keep | None = None
@@ -85,7 +85,7 @@ class Guard(WrapperToolset[Any]):
         return replace(self, wrapped=await self.wrapped.for_run(ctx), gate=asyncio.Semaphore(self.limits.parallel))
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
-        turn = Turn(ctx.messages)
+        turn = CallHistory(ctx.messages)
         return {
             name: replace(tool, args_validator=Arguments(tool.args_validator))
             for name, tool in (await self.wrapped.get_tools(ctx)).items()
@@ -96,7 +96,7 @@ class Guard(WrapperToolset[Any]):
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> ToolReturn:
         rule = self.rule(name)
-        earlier = Turn(ctx.messages).identical(name, ctx.tool_call_id) if not ctx.tool_call_approved else []
+        earlier = CallHistory(ctx.messages).identical(name, ctx.tool_call_id) if not ctx.tool_call_approved else []
         if len(earlier) >= 2:
             return _repeated(earlier)
         if rule.kind in ASKING:
@@ -132,7 +132,7 @@ class Guard(WrapperToolset[Any]):
             raise ToolFailed(error(type(failure).__name__, str(failure))) from failure
 
 
-class Turn:
+class CallHistory:
     """What happened since the person spoke last."""
 
     def __init__(self, messages: Sequence[ModelMessage]):

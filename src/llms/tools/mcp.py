@@ -23,7 +23,7 @@ from .untrusted import clean
 if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
 
-    from .guard import Allowed, Limits
+    from .guard import Allowed, ToolLimits
     from .results import Keep
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
@@ -35,7 +35,7 @@ START_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Server:
+class McpServer:
     """A configured server: a program with its arguments, or an address."""
 
     name: str
@@ -62,7 +62,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Offer:
+class McpOffer:
     """What a server offers: of each tool the hash of its name, description and schema, and the description itself."""
 
     tools: Mapping[str, str]
@@ -73,7 +73,7 @@ class Offer:
         return _hash(sorted(self.tools.items()))
 
 
-def configured(path: Path | None = None) -> dict[str, Server]:
+def configured(path: Path | None = None) -> dict[str, McpServer]:
     """The servers of the configuration file; none without it. Raises UsageError that names what is wrong in it."""
     path = path or settings.home() / "mcp.json"
     if not path.is_file():
@@ -85,7 +85,7 @@ def configured(path: Path | None = None) -> dict[str, Server]:
     return {name: _server(name, entry, path) for name, entry in entries}
 
 
-def _server(name: str, entry: Any, path: Path) -> Server:
+def _server(name: str, entry: Any, path: Path) -> McpServer:
     if not NAME.fullmatch(name):
         raise UsageError(f"{path}: {name!r} is no name for a server: small letters, figures and -, at most 20")
     if not isinstance(entry, dict) or not entry.keys() <= KEYS or bool(entry.get("command")) == bool(entry.get("url")):
@@ -98,7 +98,7 @@ def _server(name: str, entry: Any, path: Path) -> Server:
     if not shaped or not all(isinstance(text, str) for text in (*texts, *args, *env.values(), *headers.values())):
         raise UsageError(f"{path}: {name}: all values are strings, args a list of them, env and headers objects")
     command, url, cwd = texts
-    return Server(name, command, tuple(args), env, cwd or None, url, headers)
+    return McpServer(name, command, tuple(args), env, cwd or None, url, headers)
 
 
 def _filled(values: Mapping[str, str]) -> dict[str, str]:
@@ -126,7 +126,7 @@ def accepted() -> dict[str, dict[str, Any]]:
     return found if isinstance(found, dict) else {}
 
 
-def accept(server: Server, offer: Offer) -> None:
+def accept(server: McpServer, offer: McpOffer) -> None:
     """Remember that the user has seen and accepted what `server` starts and offers."""
     path = _accepted_file()
     text = json.dumps({**accepted(), server.name: {"start": server.pin, **asdict(offer)}}, indent=1, ensure_ascii=False)
@@ -135,7 +135,7 @@ def accept(server: Server, offer: Offer) -> None:
     os.replace(new, path)
 
 
-def objection(server: Server, offer: Offer | None = None) -> str:
+def objection(server: McpServer, offer: McpOffer | None = None) -> str:
     """Why `server` gives no tools; "" if it does. Without `offer`: as far as can be told before it starts."""
     known = accepted().get(server.name)
     if known is None:
@@ -156,10 +156,10 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return "; ".join(f"{word}: {', '.join(names)}" for word, names in words.items() if names)
 
 
-def offered(tools: Mapping[str, tuple[str, Any]]) -> Offer:
+def offered(tools: Mapping[str, tuple[str, Any]]) -> McpOffer:
     """The offer of tools given by name as (description, schema)."""
     pins = {name: _hash([name, description, schema]) for name, (description, schema) in tools.items()}
-    return Offer(pins, {name: shortened(description) for name, (description, _) in tools.items()})
+    return McpOffer(pins, {name: shortened(description) for name, (description, _) in tools.items()})
 
 
 def _hash(value: Any) -> str:
@@ -179,7 +179,7 @@ def cleaned(schema: Any) -> Any:
     return shortened(schema) if isinstance(schema, str) else schema
 
 
-async def look(server: Server) -> Offer:
+async def look(server: McpServer) -> McpOffer:
     """Start `server`, ask what it offers, and end it."""
     made = _connected(server)
     async with made:
@@ -188,26 +188,28 @@ async def look(server: Server) -> Offer:
 
 
 def toolset(
-    server: Server,
-    limits: "Limits | None" = None,
+    server: McpServer,
+    limits: "ToolLimits | None" = None,
     allowed: "Allowed | None" = None,
     secrets: Mapping[str, str] | None = None,
     keep: "Keep | None" = None,
 ) -> "AbstractToolset[Any]":
     """The tools of `server`, named after it, each call asked for. Raises UsageError if it was not accepted as it is."""
-    from .guard import Guard, Limits, Rule, nothing
-    from .pinned import Pinned
+    from .guard import GuardedToolset, Rule, ToolLimits, nothing
+    from .pinned import PinnedToolset
 
     if why := objection(server):
         raise UsageError(
             f"the MCP server {server.name} is off: {why}. See what it starts and offers: llms mcp accept {server.name}"
         )
-    pinned = Pinned(_connected(server), server)
+    pinned = PinnedToolset(_connected(server), server)
     rule = Rule("external", foreign=True)
-    return Guard(pinned.prefixed(server.name), lambda name: rule, limits or Limits(), allowed or nothing, secrets, keep)
+    return GuardedToolset(
+        pinned.prefixed(server.name), lambda name: rule, limits or ToolLimits(), allowed or nothing, secrets, keep
+    )
 
 
-def _connected(server: Server) -> Any:
+def _connected(server: McpServer) -> Any:
     from fastmcp.client.transports import StdioTransport
     from pydantic_ai.mcp import MCPToolset
 

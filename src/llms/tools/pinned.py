@@ -8,20 +8,20 @@ from pydantic_ai import RunContext
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 
-from .mcp import Server, cleaned, objection, offered, shortened
+from .mcp import McpServer, cleaned, objection, offered, shortened
 from .tool import NAME
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Pinned(WrapperToolset[Any]):
+class PinnedToolset(WrapperToolset[Any]):
     """`wrapped` as accepted. `objection` is why it gives nothing, as found at the last look; "" if it does.
 
     Made for one run: a server that does not start leaves the run without its tools instead of ending it.
     """
 
-    server: Server
+    server: McpServer
     objection: str = ""
     started: bool = False
 

@@ -11,12 +11,12 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..sandbox import Limits, Ran, Sandbox, SandboxUnavailable, probe
+from ..sandbox import Ran, Sandbox, SandboxLimits, SandboxUnavailable, probe
 from .results import clip
 from .tool import File, Made, Tool, ToolError, tool
 
 Status = Literal["ok", "error", "timeout", "cpu_limit", "memory", "output_limit", "killed"]
-LIMITS = Limits(wall_seconds=20.0, cpu_seconds=10)
+LIMITS = SandboxLimits(wall_seconds=20.0, cpu_seconds=10)
 LONGEST_CODE, LONGEST_STREAM = 100_000, 8_000  # characters
 TYPES = {
     "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "svg": "image/svg+xml", "csv": "text/csv",

@@ -42,11 +42,11 @@ def over(file: str) -> list[Tool]:
         ) from None
     if not known:
         raise UsageError(f"sql:{file} is no SQLite database")
-    return Database(str(path.resolve())).tools()
+    return ReadOnlyFile(str(path.resolve())).tools()
 
 
 @dataclass(frozen=True)
-class Database:
+class ReadOnlyFile:
     path: str
 
     def tools(self) -> list[Tool]:

@@ -14,14 +14,14 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
 from ..errors import UsageError
-from .guard import Allowed, Guard, Limits, Rule, nothing
+from .guard import Allowed, GuardedToolset, Rule, ToolLimits, nothing
 from .results import Keep
 from .tool import Tool
 
 
 def build(
     tools: Sequence[Tool],
-    limits: Limits,
+    limits: ToolLimits,
     allowed: Allowed = nothing,
     secrets: Mapping[str, str] | None = None,
     keep: Keep | None = None,
@@ -34,7 +34,7 @@ def build(
         by_name[tool.name] = tool
     functions: FunctionToolset[Any] = FunctionToolset([_agent_tool(tool) for tool in tools])
     rules = {tool.name: Rule(tool.kind, tool.seconds) for tool in tools}
-    return Guard(functions, rules.__getitem__, limits, allowed, secrets, keep)
+    return GuardedToolset(functions, rules.__getitem__, limits, allowed, secrets, keep)
 
 
 def _agent_tool(tool: Tool) -> AgentTool[Any]:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from .arithmetic import Refused, as_decimal, decimal, figures
+from .arithmetic import CalculatorError, as_decimal, decimal, figures
 from .calculator import Calculation, calculate
 from .functions import CONSTANTS
 from .tool import ToolError, tool
@@ -231,7 +231,7 @@ def convert(amount: int | float | str, from_unit: str, to_unit: str) -> dict[str
             quotient.denominator,
             exact=exact and (same or (source.exact and target.exact)),
         )
-    except Refused as refused:
+    except CalculatorError as refused:
         raise ToolError(refused.kind, refused.message) from None
     value = figures(as_decimal(result)) if result.exact else figures(as_decimal(result), SHOWN_DIGITS)
     notes = [f"{unit.symbol}: {unit.note}" for unit in dict.fromkeys((source, target)) if unit.note]

@@ -11,17 +11,17 @@ from pydantic import Field
 
 from ..agents.shipped import TEAMS
 from ..workbench import agent as verb
-from .chats import Body
+from .chats import PageRequest
 from .pages import page
 
 if TYPE_CHECKING:
-    from ..workbench.desk import Desk
+    from ..workbench.desk import ChatService
 
 router = APIRouter()
 LOOK_SECONDS = 0.25  # how often the store is asked for more
 
 
-class Begin(Body):
+class Begin(PageRequest):
     goal: str = Field(min_length=1, max_length=20_000)
     team: str = ""
     model: str = ""
@@ -61,7 +61,7 @@ async def events(request: Request, run: str, after: int = 0) -> StreamingRespons
     return StreamingResponse(_told(request.app.state.desk, run, begin_at), media_type="text/event-stream")
 
 
-async def _told(desk: "Desk", run: str, after: int) -> AsyncIterator[str]:
+async def _told(desk: "ChatService", run: str, after: int) -> AsyncIterator[str]:
     """What the run tells, as the store gets it, until it has ended."""
     quiet = 0.0
     while not desk.ending:

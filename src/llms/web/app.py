@@ -14,7 +14,7 @@ from ..errors import LlmsError, UnknownName, UsageError
 from .secret import Secret
 
 if TYPE_CHECKING:
-    from ..workbench.desk import Desk
+    from ..workbench.desk import ChatService
 
 HERE = Path(__file__).parent
 PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),
@@ -35,7 +35,7 @@ HEADERS = {
 }
 
 
-def create_app(desk: "Desk", secret: Secret, hosts: frozenset[str] = frozenset()) -> FastAPI:
+def create_app(desk: "ChatService", secret: Secret, hosts: frozenset[str] = frozenset()) -> FastAPI:
     """The application over `desk` (workbench/desk.py), for whoever has the `secret`. `hosts` are the names it may be
     called by besides loopback's; a request under another name, or from another site's page, is refused (DNS rebinding,
     cross-site requests)."""

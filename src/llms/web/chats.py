@@ -16,22 +16,22 @@ from .attachments import LARGEST, examine
 from .pages import page
 
 if TYPE_CHECKING:
-    from ..workbench.desk import Desk
+    from ..workbench.desk import ChatService
 
 router = APIRouter()
 KEEP_ALIVE_SECONDS = 10.0
 
 
-class Body(BaseModel):
+class PageRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Create(Body):
+class Create(PageRequest):
     model: str = Field("", max_length=300)
     policy: str = Field("", max_length=40)
 
 
-class Send(Body):
+class Send(PageRequest):
     text: str = Field(max_length=20_000_000)
     model: str = Field("", max_length=300)
     policy: str = Field("", max_length=40)
@@ -40,35 +40,35 @@ class Send(Body):
     edit: str | None = None
 
 
-class Again(Body):
+class Again(PageRequest):
     node: str
     model: str = ""
     tools: list[str] = Field(default_factory=list, max_length=50)
 
 
-class OfNode(Body):
+class OfNode(PageRequest):
     node: str
 
 
-class Change(Body):
+class ConversationChange(PageRequest):
     title: str | None = Field(None, max_length=200)
     tags: list[str] | None = Field(None, max_length=50)
     system: str | None = Field(None, max_length=100_000)
 
 
-class Stop(Body):
+class Stop(PageRequest):
     seen: int = Field(ge=0)
     seq: int = Field(0, ge=0)
 
 
-class Decision(Body):
+class DecisionRequest(PageRequest):
     id: str
     approved: bool
     arguments: str = Field("{}", max_length=200_000)
     scope: Literal["once", "conversation", "always"] = "once"
 
 
-class Count(Body):
+class CountRequest(PageRequest):
     id: str | None = None
     text: str = Field(max_length=20_000_000)
     model: str = ""
@@ -77,12 +77,12 @@ class Count(Body):
     attachments: list[str] = Field(default_factory=list)
 
 
-class Transcribe(Body):
+class Transcribe(PageRequest):
     attachment: str
     model: str = ""
 
 
-def _desk(request: Request) -> "Desk":
+def _desk(request: Request) -> "ChatService":
     return request.app.state.desk
 
 
@@ -124,7 +124,7 @@ async def conversation(request: Request, id: str) -> dict[str, Any]:
 
 
 @router.patch("/api/conversations/{id}")
-async def change(request: Request, id: str, body: Change) -> dict[str, Any]:
+async def change(request: Request, id: str, body: ConversationChange) -> dict[str, Any]:
     await _desk(request).change(id, title=body.title, tags=body.tags, system=body.system)
     return {}
 
@@ -193,7 +193,7 @@ async def tools(request: Request) -> list[dict[str, Any]]:
 
 
 @router.post("/api/count")
-async def count(request: Request, body: Count) -> dict[str, Any]:
+async def count(request: Request, body: CountRequest) -> dict[str, Any]:
     return await _desk(request).count(body.id, body.text, body.model, body.policy, body.tools, body.attachments)
 
 
@@ -252,7 +252,7 @@ async def stop(request: Request, run: str, body: Stop) -> dict[str, Any]:
 
 
 @router.post("/api/runs/{run}/approve")
-async def approve(request: Request, run: str, body: Decision) -> dict[str, Any]:
+async def approve(request: Request, run: str, body: DecisionRequest) -> dict[str, Any]:
     await _desk(request).approve(run, body.id, body.approved, body.arguments, body.scope)
     return {}
 

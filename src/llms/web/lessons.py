@@ -11,25 +11,25 @@ from pydantic import Field
 from ..workbench import leaderboard as board_verb
 from ..workbench import stateless as stateless_verb
 from ..workbench import tokens as token_verb
-from .chats import Body
+from .chats import PageRequest
 from .pages import page
 
 router = APIRouter()
 MOST_SHOWN = 2000  # tokens that a page draws
 
 
-class Text(Body):
+class Text(PageRequest):
     text: str = Field(max_length=1_000_000)
     models: list[str] = Field(default_factory=lambda: ["smollm2"], min_length=1, max_length=6)
 
 
-class Next(Body):
+class Next(PageRequest):
     text: str = Field(min_length=1, max_length=100_000)
     model: str = "smollm2"
     top: int = Field(10, ge=1, le=50)
 
 
-class Who(Body):
+class Who(PageRequest):
     model: str = "smollm2"
     name: str = Field("Ada", min_length=1, max_length=40)
 
@@ -52,7 +52,7 @@ async def cut(request: Request, body: Text) -> list[dict[str, Any]]:
     return [_cut(body.text, one) for one in found]
 
 
-def _cut(text: str, one: token_verb.Cut) -> dict[str, Any]:
+def _cut(text: str, one: token_verb.Tokenization) -> dict[str, Any]:
     ratio = one.ratio(text)
     return {
         "model": one.model,

@@ -9,23 +9,23 @@ from .app import create_app
 from .secret import Secret
 
 if TYPE_CHECKING:
-    from ..workbench.desk import Desk
+    from ..workbench.desk import ChatService
 
 MOST_CONNECTIONS = 500
 
 
-def serve(desk: "Desk", listening: socket.socket, secret: Secret) -> None:
+def serve(desk: "ChatService", listening: socket.socket, secret: Secret) -> None:
     """Answer on `listening` to whoever has the `secret`; returns when an interrupt or a termination has been obeyed."""
     config = uvicorn.Config(
         create_app(desk, secret), log_level="warning", timeout_graceful_shutdown=2, limit_concurrency=MOST_CONNECTIONS
     )
-    Server(config, desk).run([listening])
+    PageServer(config, desk).run([listening])
 
 
-class Server(uvicorn.Server):
+class PageServer(uvicorn.Server):
     """Ends answers before connections: their readers learn how they ended, and what came is kept."""
 
-    def __init__(self, config: uvicorn.Config, desk: "Desk"):
+    def __init__(self, config: uvicorn.Config, desk: "ChatService"):
         super().__init__(config)
         self._desk = desk
 

@@ -16,11 +16,11 @@ from .. import bridge, settings
 from ..agents.board import Board, Entry
 from ..agents.checks import PassesTests, RunsAlone, SaysTheSame
 from ..agents.events import Event, Finished, StepEnded, plain
-from ..agents.ledger import Ledger, Limits
+from ..agents.ledger import StepBudget, TeamLimits
 from ..agents.memory import Fact
-from ..agents.plan import Plan, Task
+from ..agents.plan import Task, TeamPlan
 from ..agents.shipped import TEAMS, find
-from ..agents.step import Approve, ToolUse, Wish, Worker, deny
+from ..agents.step import ApprovalRequest, Approve, ToolUse, Worker, deny
 from ..agents.team import Role, Team
 from ..agents.work import Work
 from ..errors import DataError, UsageError
@@ -97,7 +97,7 @@ class Session:
         model = self.model(role.model or self.how.model or self.team.model)
         return Worker(model.chat_model(), self._tools[role.name], model.name.local, None, self._consent)
 
-    async def _consent(self, wish: Wish) -> bool:
+    async def _consent(self, wish: ApprovalRequest) -> bool:
         if self.how.autonomy == "propose":
             return False
         if self.how.autonomy == "approved" and not wish.tainted:
@@ -167,7 +167,7 @@ class Session:
         return goal
 
 
-def limits_of(team: Team, how: Settings) -> Limits:
+def limits_of(team: Team, how: Settings) -> TeamLimits:
     limits = team.limits
     return replace(
         limits,
@@ -211,7 +211,7 @@ async def run(
     team = find(how.team)
     if resume is None:
         how = with_model(team, how)
-    ledger, board, plan, steps = Ledger(limits_of(team, how)), Board(), Plan(), list[StepEnded]()
+    ledger, board, plan, steps = StepBudget(limits_of(team, how)), Board(), TeamPlan(), list[StepEnded]()
     before = 0
     async with _open(team, how, approve) as (session, store):
         if resume is None:
@@ -246,9 +246,11 @@ async def run(
                 store.end(id, "interrupted", "")
 
 
-def restore(team: Team, how: Settings, events: Sequence[dict[str, Any]]) -> tuple[Ledger, Board, Plan, list[StepEnded]]:
+def restore(
+    team: Team, how: Settings, events: Sequence[dict[str, Any]]
+) -> tuple[StepBudget, Board, TeamPlan, list[StepEnded]]:
     """Ledger, board, plan and steps as the stored events leave them; a task that was running is open again."""
-    ledger, entries, tasks = Ledger(limits_of(team, how)), [], {}
+    ledger, entries, tasks = StepBudget(limits_of(team, how)), [], {}
     for event in events:
         if event["type"] == "Written":
             entries.append(Entry(**{**event["entry"], "sources": tuple(event["entry"]["sources"])}))
@@ -261,7 +263,7 @@ def restore(team: Team, how: Settings, events: Sequence[dict[str, Any]]) -> tupl
         cost = None if used["cost"] is None else Decimal(str(used["cost"]))
         ledger.resume(used["calls"], used["tool_calls"], used["tokens"], cost)
     rows = [Task(**{**task, "needs": tuple(task["needs"])}) for task in tasks.values()]
-    plan = Plan(tuple(replace(t, state="open") if t.state == "running" else t for t in rows))
+    plan = TeamPlan(tuple(replace(t, state="open") if t.state == "running" else t for t in rows))
     return ledger, Board(entries), plan, _steps(events)
 
 
@@ -285,11 +287,11 @@ def _steps(events: Sequence[dict[str, Any]]) -> list[StepEnded]:
 
 
 def follow(
-    goal: str, how: Settings, approve: Callable[[Wish], bool], resume: str | None = None
+    goal: str, how: Settings, approve: Callable[[ApprovalRequest], bool], resume: str | None = None
 ) -> Iterator[tuple[str, Event]]:
     """`run` for synchronous callers; `approve` is asked in the caller's place and may wait for a person."""
 
-    async def ask(wish: Wish) -> bool:
+    async def ask(wish: ApprovalRequest) -> bool:
         return await asyncio.to_thread(approve, wish)
 
     return bridge.iterate(run(goal, how, ask, resume))

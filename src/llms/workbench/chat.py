@@ -26,18 +26,18 @@ from ..chat.consent import Decision, Mode
 from ..chat.conversation import Conversation, Node, new_id
 from ..chat.events import Event, TextDelta
 from ..chat.fit import fit
-from ..chat.fitted import Fitted, Pinned, Policy, PolicyName
+from ..chat.fitted import Fitted, PinnedPrefix, Policy, PolicyName
 from ..chat.messages import result_text, results, user, visible
 from ..chat.messages import system as system_message
-from ..chat.setup import Limits, Past, Setup
+from ..chat.setup import Setup, TurnHistory, TurnLimits
 from ..chat.turn import Turn
-from ..chat.window import Sizes
+from ..chat.window import MessageSizes
 from ..errors import UsageError
-from ..models.ledger import Ledger
+from ..models.ledger import SpendingLedger
 from ..models.load import load
 from ..models.system import Model
 from ..store import chat_runs
-from ..store.conversations import Conversations, Listed
+from ..store.conversations import Conversations, ConversationSummary
 from ..store.spending import Spending, spent
 from ..tools.catalogue import toolset
 from ..tools.tool import tool
@@ -78,7 +78,7 @@ class Chat:
         budget: Decimal | None = None,
         ephemeral: bool = False,
         memory: bool = False,
-        limits: Limits | None = None,
+        limits: TurnLimits | None = None,
         notes: Sequence[str] = (),
         store: Conversations | None = None,
     ):
@@ -88,7 +88,7 @@ class Chat:
         self._marker = secrets.token_hex(4)
         chosen = {"temperature": temperature, "seed": seed}
         self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
-        self._sizes: Sizes | None = None
+        self._sizes: MessageSizes | None = None
         self.turn: Turn | None = None
         self._stream: Callable[[], Stream | None] = lambda: None
         self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
@@ -105,7 +105,7 @@ class Chat:
             if self._own_store:
                 self.store.close()
             raise
-        self.model.ledger = Ledger(budget) if budget is not None else self.model.ledger
+        self.model.ledger = SpendingLedger(budget) if budget is not None else self.model.ledger
         self.policy: PolicyName = policy or (about.policy if about else "truncate")  # type: ignore[assignment]
         self._begun = Conversation(about.id if about else new_id())  # what is there before anything is stored
         if system:
@@ -141,7 +141,7 @@ class Chat:
         return self.conversation.path()
 
     @property
-    def about(self) -> Listed:
+    def about(self) -> ConversationSummary:
         return self.store.about(self.id)
 
     @property
@@ -282,13 +282,13 @@ class Chat:
         served = chat_runs.served(self.store, self._name)
         count, grade = counter(self.model, served.calibration)
         if self._sizes is None or grade != "exact":
-            self._sizes = Sizes(count)
+            self._sizes = MessageSizes(count)
         local = self.model.name.local
-        limits = Limits(first_token_seconds=LOCAL_FIRST_TOKEN_SECONDS) if local else Limits()
+        limits = TurnLimits(first_token_seconds=LOCAL_FIRST_TOKEN_SECONDS) if local else TurnLimits()
         return Setup(
             self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served.window), count,
             endpoint=self.model.identity.weights if not local else "", policy=Policy(self.policy),
-            pinned=Pinned(self._notes, block(facts, self._marker)), toolset=self._toolset(consent), consent=consent,
+            pinned=PinnedPrefix(self._notes, block(facts, self._marker)), toolset=self._toolset(consent), consent=consent,
             limits=self._limits or limits, settings=self._settings, cost=self._cost,
             served=served, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
             schema=self._schema,
@@ -322,12 +322,12 @@ class Chat:
         self.turn = Turn(path, setup, journal, self.id, self._past(), continues=continues)
         return self.turn
 
-    def _past(self) -> Past:
+    def _past(self) -> TurnHistory:
         path = self.path
         summaries = chat_runs.summaries(self.store, self.id)
         known = {node.id for node in path}
         summary = next((s for s in summaries if set(s.covers) <= known), None)
-        return Past(chat_runs.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
+        return TurnHistory(chat_runs.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
 
     def _cost(self, used: Any) -> Decimal | None:
         usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, used.output_reasoning_tokens, True)

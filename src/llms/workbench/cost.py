@@ -12,7 +12,7 @@ LOOKED_AT = 16  # items from which the rest is guessed
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class CostEstimate:
     """Tokens of prompts and answers, about; `cost` in US dollars is what they cost at most, None if unknown."""
 
     tokens: int
@@ -24,17 +24,17 @@ class About:
         return f"{benchmark}: about {self.tokens:,} tokens, {price}"
 
 
-def about(model: Model, made: Plan, items: Sequence[Item]) -> About:
+def about(model: Model, made: Plan, items: Sequence[Item]) -> CostEstimate:
     """What `items` take, from up to 16 of them spread over all, each answer as long as it may be."""
     chosen = items[:: max(1, len(items) // LOOKED_AT)][:LOOKED_AT]
     if not chosen:
-        return About(0, Decimal(0))
+        return CostEstimate(0, Decimal(0))
     requests = [usage for item in chosen for usage in _requests(model, made, item)]
     tokens = sum(usage.prompt_tokens + usage.tokens for usage in requests)
     costs = [model.price(usage) for usage in requests]
     share = Decimal(len(items)) / len(chosen)
     known = [cost for cost in costs if cost is not None]
-    return About(round(tokens * share), sum(known, Decimal(0)) * share if len(known) == len(costs) else None)
+    return CostEstimate(round(tokens * share), sum(known, Decimal(0)) * share if len(known) == len(costs) else None)
 
 
 def _requests(model: Model, made: Plan, item: Item) -> Iterator[Usage]:

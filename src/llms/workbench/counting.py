@@ -8,14 +8,14 @@ from pydantic_ai.models import ModelRequestParameters
 
 from ..chat.window import Calibration, Count, Grade, Payload, Window, estimate, reserve_for
 from ..errors import LlmsError
-from ..models.open_model import OpenModel
+from ..models.open_model import TokenizingModel
 from ..models.system import Model
 from ..values import Message
 
 
 def counter(model: Model, calibration: Calibration = Calibration()) -> tuple[Count, Grade]:
     """Exact where template and tokenizer are here; otherwise an estimate, corrected by what the server has reported."""
-    if not isinstance(model, OpenModel):
+    if not isinstance(model, TokenizingModel):
         return (lambda payload: calibration.apply(estimate(payload))), "estimated"
     chat = model.chat_model()
 
@@ -33,7 +33,7 @@ def counter(model: Model, calibration: Calibration = Calibration()) -> tuple[Cou
 def window_for(model: Model, grade: Grade, max_tokens: int | None = None, served: int | None = None) -> Window:
     """The window of a model; `served` is what its server has shown to take, if that is less."""
     tokens = min(model.context_window, served or model.context_window)
-    if not isinstance(model, OpenModel):
+    if not isinstance(model, TokenizingModel):
         return Window(tokens, reserve_for(tokens, max_tokens), grade)
     system_role = _takes(model, [Message("system", "rule"), Message("user", "word")], "rule")
     alternate = not _takes(model, [Message("user", "word"), Message("user", "rule")], "rule")

@@ -42,7 +42,7 @@ LOOK_SECONDS = 0.2  # how often a run of another process, or one that waits, is 
 T = TypeVar("T")
 
 
-class Desk:
+class ChatService:
     """Everything the pages may ask for. `model` is the one of new chats, `max_tokens` the most of an answer; tools and
     teams read in `folders` alone."""
 

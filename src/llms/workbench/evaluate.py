@@ -21,7 +21,7 @@ from ..evaluation.report import Report, report
 from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run
 from ..lazy import lazy
-from ..models.ledger import Ledger
+from ..models.ledger import SpendingLedger
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.runs import Runs
@@ -45,7 +45,10 @@ class Progress:
 
 
 def choose(
-    names: Sequence[str | Benchmark], options: Options, ledger: Ledger | None = None, opened: ExitStack | None = None
+    names: Sequence[str | Benchmark],
+    options: Options,
+    ledger: SpendingLedger | None = None,
+    opened: ExitStack | None = None,
 ) -> tuple[Source, list[Benchmark]]:
     """The source and the benchmarks that names mean: `all`, a view's own, or the user's file. Benchmarks stay themselves.
 
@@ -134,7 +137,7 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options)
 def _evaluate_all(
     systems: Sequence[str], names: Sequence[str], options: Options, opened: ExitStack
 ) -> Iterator[Progress | Report]:
-    ledger = Ledger(None if options.budget is None else Decimal(str(options.budget)))
+    ledger = SpendingLedger(None if options.budget is None else Decimal(str(options.budget)))
     source, benchmarks = choose(names, options, ledger, opened)
     models = [load(name) for name in dict.fromkeys(systems)]
     for note in left_out(names, options, source, benchmarks):
@@ -354,7 +357,7 @@ def evaluate(
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")
     asked = load(model) if isinstance(model, str) else model
     if budget is not None:
-        asked.ledger = Ledger(Decimal(str(budget)))
+        asked.ledger = SpendingLedger(Decimal(str(budget)))
     reports: dict[str, Report] = {}
     with ExitStack() as opened:
         if isinstance(model, str):

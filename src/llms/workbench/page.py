@@ -16,7 +16,7 @@ MOST_ITEMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ReportItem:
     """One item on the page. `kind` is right, wrong, unparsed or failed; `choices` are (mark, log-probability, text): > what
     was picked, = what is right; `texts` are (thinking, answer); `judge` is what a judge said of each."""
 
@@ -38,7 +38,7 @@ def run_page(report: Report, outcomes: Iterable[tuple[Prompt, Outcome]]) -> str:
     return page([report], items)
 
 
-def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> Shown:
+def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
     header = prompt.description + prompt.header
     if isinstance(prompt, ChoicePrompt):
         same = len(set(prompt.contexts)) == 1
@@ -48,7 +48,7 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> Shown:
         text, continuations = prompt.text, []
     if not isinstance(outcome, Scored):
         texts = tuple(split_thinking(answer.text) for answer in outcome.answers if isinstance(answer, Completion))
-        return Shown(outcome.item, "failed", header, text, (), texts, outcome.reason, outcome.target, "")
+        return ReportItem(outcome.item, "failed", header, text, (), texts, outcome.reason, outcome.target, "")
     right = outcome.scores.get(report.headline, 0.0) >= 1
     kind = "unparsed" if outcome.status in ("unparsed", "truncated") else "right" if right else "wrong"
     scores = ", ".join(f"{name} {value:.3g}" for name, value in outcome.scores.items())
@@ -58,10 +58,12 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> Shown:
         choices = tuple((">" * picked + "=" * right, answer.logprob, text) for (picked, right), answer, text in found)
     texts = tuple(split_thinking(completion.text) for completion in outcome.completions)
     extracted = outcome.extracted or ""
-    return Shown(outcome.item, kind, header, text, choices, texts, extracted, outcome.target, scores, outcome.judge)
+    return ReportItem(
+        outcome.item, kind, header, text, choices, texts, extracted, outcome.target, scores, outcome.judge
+    )
 
 
-def page(reports: Sequence[Report], items: Sequence[Shown] = ()) -> str:
+def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
     """The page of `reports`, in their order; no script, no outside resource. `items` belong to the only report."""
     import jinja2
 

@@ -15,7 +15,7 @@ from ..values import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ModelDetails:
     """`window` in tokens, None if unknown before the endpoint is asked; prices in US dollars per million tokens.
 
     `key` is the beginning of the key in use, or which variable to set; empty if none is needed. `facts` are (value,
@@ -37,13 +37,13 @@ class Shown:
         return {**asdict(self), "facts": facts if self.probed else None}
 
 
-def show(name: str) -> Shown:
+def show(name: str) -> ModelDetails:
     """What is known of a model without a connection, and the last probe of its endpoint."""
     with load(name) as model:
         prices = [model.price(Usage(1_000_000, 0)), model.price(Usage(0, 1_000_000))]
         price_in, price_out = [None if price is None else float(price) for price in prices]
         if not isinstance(model, ApiModel):
-            return Shown(name, model.identity.weights, "", model.context_window, price_in, price_out)
+            return ModelDetails(name, model.identity.weights, "", model.context_window, price_in, price_out)
         with Endpoints(settings.database()) as store:
             found = store.find(name)
         window = model.price_row.window
@@ -54,7 +54,7 @@ def show(name: str) -> Shown:
         said = (
             f"{settings.shown(key)} is sent" if key else f"set {' or '.join(end.keys)}; {end.page}" if end.page else ""
         )
-        return Shown(
+        return ModelDetails(
             name, end.base_url, said, window, price_in, price_out,
             found.probed if found else None, found.facts if found else None,
         )  # fmt: skip
@@ -71,7 +71,7 @@ def expected_cost(name: str) -> Decimal | None:
     return model.price(most(model))
 
 
-def probe(name: str) -> Shown:
+def probe(name: str) -> ModelDetails:
     """Ask the endpoint, keep what was found, and show it. Raises ModelError if it does not answer."""
     from ..models.probe_endpoint import run_probe
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, ToolReturnPart
 
 from ..chat.conversation import Conversation, Node
-from ..chat.messages import Part, index, results
+from ..chat.messages import MessagePart, index, results
 from ..store import chat_runs
 from ..store.chat_runs import StoredCall
 from ..store.conversations import Conversations
@@ -74,7 +74,7 @@ def message(
     }
 
 
-def _part(part: Part, returned: Mapping[str, ToolReturnPart]) -> Iterable[dict[str, Any]]:
+def _part(part: MessagePart, returned: Mapping[str, ToolReturnPart]) -> Iterable[dict[str, Any]]:
     if part.kind in ("text", "reasoning") and part.text:
         yield {"type": part.kind, "text": part.text}
     elif part.kind in ("image", "audio", "file"):

@@ -10,13 +10,13 @@ from ..models.load import load, load_tokenizer
 from ..models.name import Name, parse
 from ..models.prices import Price
 from ..tokens import tiktoken_cache
-from ..tokens.count import MESSAGE_TOKENS, Count, calibrated, estimate
-from ..tokens.views import Piece, Ratio, ratio
+from ..tokens.count import MESSAGE_TOKENS, TokenCount, calibrated, estimate
+from ..tokens.views import Ratio, TokenView, ratio
 from ..values import Message, NextToken, Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Tokenization:
     """A text under one model. `message` counts it as a chat with this one message; None where the model has no chat template.
 
     `pieces` is None where the tokenizer is not at hand. `price` is that of sending the message, in US dollars: 0 for a
@@ -24,9 +24,9 @@ class Cut:
     """
 
     model: str
-    count: Count
-    message: Count | None
-    pieces: tuple[Piece, ...] | None
+    count: TokenCount
+    message: TokenCount | None
+    pieces: tuple[TokenView, ...] | None
     price: Decimal | None
 
     def ratio(self, text: str) -> Ratio:
@@ -37,7 +37,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextTokens:
     """What may come after `text`, the most likely first; `rest` is the probability of all other tokens together."""
 
     text: str
@@ -45,37 +45,37 @@ class Step:
     rest: float
 
 
-def cut(text: str, models: Sequence[str]) -> list[Cut]:
+def cut(text: str, models: Sequence[str]) -> list[Tokenization]:
     """`text` under each model. No connection is made but to fetch the tokenizer of a hub model that is not here."""
     names = [parse(model) for model in models]  # a name that is wrong stops before any work is done
     return [_local(text, name) if name.local else _remote(text, name) for name in names]
 
 
-def _local(text: str, name: Name) -> Cut:
+def _local(text: str, name: Name) -> Tokenization:
     with load_tokenizer(name.text) as model:
         message = model.count([Message("user", text)]) if model.capabilities.chat else None
-        return Cut(name.text, model.count(text), message, tuple(model.tokenize(text)), Decimal(0))
+        return Tokenization(name.text, model.count(text), message, tuple(model.tokenize(text)), Decimal(0))
 
 
-def _remote(text: str, name: Name) -> Cut:
+def _remote(text: str, name: Name) -> Tokenization:
     pieces = tiktoken_cache.pieces(name.model, text) if name.provider == "openai" else None
     if pieces is None:
         count, message = estimate(text), estimate([Message("user", text)])
     else:
         count, message = calibrated(len(pieces)), calibrated(len(pieces) + MESSAGE_TOKENS)
     price = Price(endpoint(name.provider, name.address), name.model).of(Usage(prompt_tokens=message.tokens))
-    return Cut(name.text, count, message, None if pieces is None else tuple(pieces), price)
+    return Tokenization(name.text, count, message, None if pieces is None else tuple(pieces), price)
 
 
 def follow(
-    model_name: str, text: str, steps: int, top: int, pick: Callable[[Step], int]
-) -> Iterator[tuple[Step, NextToken]]:
+    model_name: str, text: str, steps: int, top: int, pick: Callable[[NextTokens], int]
+) -> Iterator[tuple[NextTokens, NextToken]]:
     """`steps` times what may come next and what `pick` took of it, by its place. Ends after a token that ends the text."""
     with load(model_name) as model:
         ids = [piece.id for piece in model.tokenize(text)]
         for _ in range(steps):
             found = model.next_tokens(ids, top)
-            step = Step(text, tuple(found), max(0.0, 1 - sum(math.exp(token.logprob) for token in found)))
+            step = NextTokens(text, tuple(found), max(0.0, 1 - sum(math.exp(token.logprob) for token in found)))
             taken = found[pick(step)]
             yield step, taken
             if taken.end:
