@@ -20,8 +20,8 @@ from pydantic_ai import Agent
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 
+from llms.agents.budget import TeamLimits
 from llms.agents.events import Event, Finished, StepBegan, StepEnded, plain
-from llms.agents.ledger import TeamLimits
 from llms.agents.plan import Task, TeamPlan
 from llms.agents.step import Worker
 from llms.agents.team import Role, Team

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pydantic_ai.messages import ModelResponse, TextPart
 
-from llms.chat.conversation import Conversation, Node, tree
-from llms.chat.messages import digest, role_of, user, visible
+from llms.chat.conversation.messages import digest, role_of, user, visible
+from llms.chat.conversation.tree import Conversation, Node, tree
 from llms.store.conversations import Conversations
 from llms.store.search import search
 

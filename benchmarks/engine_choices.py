@@ -25,9 +25,9 @@ from llms.benchmarks.catalogue import find
 from llms.data import open_source
 from llms.engine import Engine, Scorer, ScoreRequest, layout, prepack
 from llms.evaluation.plan import plan
-from llms.models import embedded
-from llms.models.checkpoint import Build
-from llms.models.local import CheckpointTokenizer
+from llms.models.local import embedded
+from llms.models.local.checkpoint import Build
+from llms.models.local.model import CheckpointTokenizer
 from llms.tokens.pair import Pair, encode_pairs
 from llms.values import Identity
 

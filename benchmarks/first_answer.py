@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from llms.models import embedded
+from llms.models.local import embedded
 
 QUESTION = "What is a language model?"
 TOKENS = 32

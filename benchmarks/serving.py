@@ -22,7 +22,7 @@ from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
-from llms.models import embedded
+from llms.models.local import embedded
 
 STREAMS = 32
 AGAINST = 16

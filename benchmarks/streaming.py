@@ -19,7 +19,8 @@ import torch
 import transformers
 
 import llms
-from llms.models import embedded, llama_library
+from llms.models.gguf import library
+from llms.models.local import embedded
 from llms.models.system import Generate
 
 PROMPT = "The history of the city begins with a small harbour at the mouth of the river, where"
@@ -65,7 +66,7 @@ def main() -> None:
         "smollm2?quantize=int8": ours("smollm2?quantize=int8", given.tokens),
         "smollm2?quantize=nf4": ours("smollm2?quantize=nf4", given.tokens),
     }
-    if llama_library.missing() is None:
+    if library.missing() is None:
         sides["gguf:smollm2"] = ours("gguf:smollm2", given.tokens)
     for run in sides.values():
         run()

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from pydantic_ai.models.function import FunctionModel
 
-from llms.chat.conversation import Conversation, new_id
-from llms.chat.events import TextDelta
-from llms.chat.messages import user
-from llms.chat.setup import Setup
-from llms.chat.turn import Turn
-from llms.chat.window import Window, estimate
+from llms.chat.conversation.messages import user
+from llms.chat.conversation.tree import Conversation, new_id
+from llms.chat.turn.events import TextDelta
+from llms.chat.turn.setup import Setup
+from llms.chat.turn.turn import Turn
+from llms.chat.window.sizes import Window, estimate
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
 

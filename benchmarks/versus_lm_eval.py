@@ -244,7 +244,7 @@ def main() -> int:
     datasets.load_dataset = local_rows(options.data)
     folder = options.model
     if folder is None:
-        from llms.models.embedded import checkpoint
+        from llms.models.local.embedded import checkpoint
 
         folder = str(checkpoint())
     lm = HFLM(pretrained=folder, dtype="float32", device="cpu", batch_size=1)

@@ -25,7 +25,7 @@ from tokenizers import Tokenizer
 
 from llms.benchmarks.bbh import CHOICES
 from llms.benchmarks.fresh import bbh, gsm8k, mathematics
-from llms.models import embedded
+from llms.models.local import embedded
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src" / "llms" / "data" / "sample"

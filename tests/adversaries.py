@@ -14,8 +14,8 @@ from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.toolsets import FunctionToolset
 
+from llms.agents.budget import TeamLimits
 from llms.agents.events import Finished
-from llms.agents.ledger import TeamLimits
 from llms.agents.step import Worker
 from llms.agents.team import PATTERNS, Role, Team
 from llms.agents.work import Work

@@ -38,7 +38,7 @@ def _guarded(self, address):
 def _apart(tmp_path, monkeypatch):
     """No test sees the user's store, caches or settings, nor reaches the network."""
     monkeypatch.setattr(socket.socket, "connect", _guarded)
-    if known := sys.modules.get("llms.models.dialect"):  # another server may have the port of one that is gone
+    if known := sys.modules.get("llms.models.api.dialect"):  # another server may have the port of one that is gone
         known.forget()
     monkeypatch.setenv("LLMS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
@@ -57,7 +57,7 @@ def tiny(tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def embedded_home(tmp_path_factory, worker_home=os.environ.get("LLMS_TEST_HOME")) -> str:
     """A home that holds the converted embedded model; LLMS_TEST_HOME names one that is kept between runs."""
-    from llms.models import embedded
+    from llms.models.local import embedded
 
     if embedded.gguf_file() is None:
         pytest.skip(

@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from llms.chat.events import TextDelta
-from llms.chat.layout import lay_out
-from llms.chat.messages import index
+from llms.chat.conversation.messages import index
+from llms.chat.turn.events import TextDelta
+from llms.chat.window.layout import lay_out
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
 from talking import Talk, answers, rounds

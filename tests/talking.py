@@ -10,14 +10,14 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.toolsets import WrapperToolset
 
-from llms.chat.consent import Consent
-from llms.chat.conversation import Conversation, new_id
-from llms.chat.messages import index, user
-from llms.chat.setup import Setup
-from llms.chat.turn import Turn
-from llms.chat.window import Payload, Window
+from llms.chat.conversation.messages import index, user
+from llms.chat.conversation.tree import Conversation, new_id
+from llms.chat.turn.setup import Setup
+from llms.chat.turn.turn import Turn
+from llms.chat.window.sizes import Payload, Window
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
+from llms.tools.consent import Consent
 
 Script = Callable[[list[ModelMessage], AgentInfo], AsyncIterator[Any]]
 

@@ -14,8 +14,8 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from adversaries import all_end
 from llms.agents.board import Board
+from llms.agents.budget import Exhausted, StepBudget, TeamLimits
 from llms.agents.events import Finished, Planned, StepEnded, TaskChanged, Written, plain
-from llms.agents.ledger import Exhausted, StepBudget, TeamLimits
 from llms.agents.plan import BadPlan, PlanDraft, TaskDraft, validate
 from llms.agents.shipped import TEAMS, find
 from llms.agents.step import Worker

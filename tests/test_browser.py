@@ -14,8 +14,8 @@ from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCall
 
 from endpoint import Endpoint
 from llms import settings
-from llms.chat.conversation import Conversation, new_id
-from llms.chat.messages import user
+from llms.chat.conversation.messages import user
+from llms.chat.conversation.tree import Conversation, new_id
 from llms.sandbox import probe
 from llms.store.conversations import Conversations
 from test_agent_cli import Research

@@ -10,12 +10,13 @@ from pydantic_ai import FunctionToolset
 import llms
 from endpoint import Endpoint
 from llms import settings
-from llms.chat import events as told
-from llms.chat.consent import Decision, untrusted
-from llms.chat.messages import index, visible
+from llms.chat.conversation.messages import index, visible
+from llms.chat.turn import events as told
+from llms.chat.turn.branch import untrusted
 from llms.errors import DataError, UnknownName, UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
+from llms.tools.consent import Decision
 from llms.tools.tool import tool
 from llms.workbench.attachments import MOST_BYTES, attach
 from llms.workbench.chat import Chat
@@ -259,7 +260,7 @@ def test_files_are_what_they_are(tmp_path, server):
     (tmp_path / "b.png").write_bytes(PNG)
     text, picture = attach([tmp_path / "a.txt", str(tmp_path / "b.png")])
     assert text.content == "words"
-    assert (picture.media_type, index(llms.chat.messages.user("x", [picture]))[1].more["name"]) == (
+    assert (picture.media_type, index(llms.chat.conversation.messages.user("x", [picture]))[1].more["name"]) == (
         "image/png",
         "b.png",
     )

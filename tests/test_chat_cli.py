@@ -12,7 +12,7 @@ from endpoint import Endpoint
 from llms import settings
 from llms.cli.main import main
 from llms.store.conversations import Conversations
-from llms.workbench import shown
+from llms.web.service import view_models
 
 
 @pytest.fixture
@@ -208,5 +208,5 @@ def test_a_failure_of_the_server_is_said_once_in_its_words_here_and_on_the_page(
     words = f"{server.url}: the account is used up (402: Insufficient credits)"
     assert llms("ask", "-m", name, "hello", check=1) == f"llms: {words}\n"
     with Conversations(settings.database()) as store:
-        page = shown.conversation(store, store.find("last"), name)
+        page = view_models.conversation(store, store.find("last"), name)
     assert page["path"][-1]["error"] == words

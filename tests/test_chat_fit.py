@@ -17,11 +17,11 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from llms.chat.conversation import Conversation
-from llms.chat.fit import Cut, Pinned, Policy, Summary, fit
-from llms.chat.layout import lay_out
-from llms.chat.messages import calls, document, index, results, role_of, user, visible
-from llms.chat.window import Calibration, Payload, Window, estimate, reserve_for, was_truncated
+from llms.chat.conversation.messages import calls, document, index, results, role_of, user, visible
+from llms.chat.conversation.tree import Conversation
+from llms.chat.window.fit import PinnedPrefix, Policy, Summary, WindowCut, fit
+from llms.chat.window.layout import lay_out
+from llms.chat.window.sizes import Calibration, Payload, Window, estimate, reserve_for, was_truncated
 from llms.errors import ContextOverflow, UsageError
 
 
@@ -203,7 +203,7 @@ def test_the_worked_example():
     longer = path_of(*example(), ModelResponse(parts=[TextPart(words(100))]), user(words(200)))
     renamed = dict(zip([n.id for n in path], [n.id for n in longer], strict=False))
     before = fitted.report.cut
-    previous = Cut(tuple(renamed[id] for id in before.elided), renamed[before.first], None)
+    previous = WindowCut(tuple(renamed[id] for id in before.elided), renamed[before.first], None)
     following = fit(longer, space, example_tokens, previous=previous)
     assert following.report.count == 1382
     assert following.report.cut == previous
@@ -251,7 +251,7 @@ def test_nobody_asked():
 
 def test_what_is_pinned_stands_at_the_start_in_order():
     path = path_of(ModelRequest(parts=[SystemPromptPart("SYS")]), user("hi"))
-    pinned = Pinned(("NOTE",), "MEMORY")
+    pinned = PinnedPrefix(("NOTE",), "MEMORY")
     with_role = fit(path, window(100), tokens, pinned=pinned).payload.messages
     assert index(with_role[0])[0].text == "SYS\n\nNOTE\n\nMEMORY"
     without = fit(path, window(100, system_role=False), tokens, pinned=pinned).payload.messages
@@ -355,7 +355,7 @@ def test_a_long_path_is_cut_with_few_countings():
 
 
 def path_of_many(messages):
-    from llms.chat.conversation import Node, tree
+    from llms.chat.conversation.tree import Node, tree
 
     nodes, parent = [], None
     for at, message in enumerate([*messages, user("last")]):

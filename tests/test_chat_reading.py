@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 
 from llms.chat.bm25 import scores, terms
-from llms.chat.conversation import Conversation
-from llms.chat.mapreduce import (
+from llms.chat.conversation.messages import user
+from llms.chat.conversation.tree import Conversation
+from llms.chat.window.mapreduce import (
     Covered,
     Finding,
     Reader,
@@ -22,9 +23,8 @@ from llms.chat.mapreduce import (
     grouped,
     shortened,
 )
-from llms.chat.messages import user
-from llms.chat.summary import Rejected, Summarised, anchors, summarise, transcript
-from llms.chat.window import estimate_text
+from llms.chat.window.sizes import estimate_text
+from llms.chat.window.summary import Rejected, Summarised, anchors, summarise, transcript
 from llms.errors import ModelError
 
 TEXT = "\n\n".join(

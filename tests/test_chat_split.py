@@ -4,9 +4,9 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llms.chat.graphemes import cut_after, cut_before, whole
-from llms.chat.split import split
-from llms.chat.window import estimate_text
+from llms.chat.window.graphemes import cut_after, cut_before, whole
+from llms.chat.window.sizes import estimate_text
+from llms.chat.window.split import split
 
 PIECES = st.sampled_from(
     [

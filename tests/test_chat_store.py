@@ -20,9 +20,9 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 
-from llms.chat.conversation import Conversation, may_become, new_id, title_of
-from llms.chat.markdown import markdown
-from llms.chat.messages import digest, document, dump, index, load, user, visible
+from llms.chat.conversation.markdown import markdown
+from llms.chat.conversation.messages import digest, document, dump, index, load, user, visible
+from llms.chat.conversation.tree import Conversation, may_become, new_id, title_of
 from llms.errors import DataError, StoreError, UnknownName, UsageError
 from llms.store import chat_runs, transfer
 from llms.store.conversations import INLINE_BYTES, Conversations
@@ -493,7 +493,7 @@ def test_markdown_shows_the_active_path():
 
 
 def test_events_have_no_gaps_and_runs_one_end(store):
-    from llms.chat.events import Notice, from_json, to_json
+    from llms.chat.turn.events import Notice, from_json, to_json
 
     talk = talk_of(user("a"))
     store.save(talk)

@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall
 
-from llms.chat import events as told
-from llms.chat.consent import Consent, Decision, args_hash
-from llms.chat.events import kind_of
-from llms.chat.fit import Policy
-from llms.chat.layout import lay_out
-from llms.chat.messages import calls, document, index, results, user, visible
-from llms.chat.served import ServedWindow
-from llms.chat.setup import TurnHistory, TurnLimits
-from llms.chat.window import Calibration, Payload, Window
+from llms.chat.conversation.messages import calls, document, index, results, user, visible
+from llms.chat.turn import events as told
+from llms.chat.turn.events import kind_of
+from llms.chat.turn.setup import TurnHistory, TurnLimits
+from llms.chat.window.fit import Policy
+from llms.chat.window.layout import lay_out
+from llms.chat.window.served import ServedWindow
+from llms.chat.window.sizes import Calibration, Payload, Window
 from llms.errors import BudgetExceeded, UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
 from llms.store.spending import Spending, spent
+from llms.tools.consent import Consent, Decision, args_hash
 from talking import Talk, answers, rounds, words_of
 
 
@@ -332,7 +332,7 @@ def test_an_answer_cut_short_is_continued_as_a_sibling():
     async def go():
         tree = talk.tree
         journal = chat_runs.begin(talk.store, talk.id, first.parent)
-        from llms.chat.turn import Turn
+        from llms.chat.turn.turn import Turn
 
         turn = Turn(tree.path(first.parent), talk.setup(more), journal, talk.id, continues=first).start()
         return [event async for event in turn.events()]
@@ -754,7 +754,7 @@ def test_killed_at_any_commit_the_conversation_is_whole_after_a_restart(tmp_path
 
 
 def test_a_message_that_is_not_the_users_cannot_be_answered():
-    from llms.chat.turn import Turn
+    from llms.chat.turn.turn import Turn
 
     talk = Talk()
     with pytest.raises(UsageError, match="no message of the user"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llms import settings
-from llms.cli.given import text_of
+from llms.cli.arguments import text_of
 from llms.errors import UsageError
 from llms.store.database import Database
 from llms.tools import files, sql

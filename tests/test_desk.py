@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from llms.chat.conversation import new_id
-from llms.workbench.desk import ChatService
+from llms.chat.conversation.tree import new_id
+from llms.web.service.service import ChatService
 
 DYING = """
 import sys, time
 from pydantic_ai.messages import ModelResponse, TextPart
 from llms import settings
-from llms.chat.conversation import Conversation
-from llms.chat.messages import user
+from llms.chat.conversation.tree import Conversation
+from llms.chat.conversation.messages import user
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
 

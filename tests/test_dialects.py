@@ -30,15 +30,15 @@ import llms
 from endpoint import Endpoint
 from llms import bridge
 from llms.errors import ModelError, UsageError
-from llms.models.api import open_api
-from llms.models.dialect import Dialect
-from llms.models.endpoints import NAMED
-from llms.models.faults import StatusError, stated_error, status_error
+from llms.models.api.chat_stream import ChatStreamReader
+from llms.models.api.dialect import Dialect
+from llms.models.api.endpoints import NAMED
+from llms.models.api.errors import StatusError, stated_error, status_error
+from llms.models.api.model import open_api
+from llms.models.api.redaction import Redactor
+from llms.models.api.request import strict
+from llms.models.api.retry_policy import RetryPolicy
 from llms.models.name import parse
-from llms.models.patience import RetryPolicy
-from llms.models.reading import ChatStreamReader
-from llms.models.redaction import Redactor
-from llms.models.sent import strict
 from llms.models.system import Generate
 from llms.values import Failure, Message, ToolCall
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llms import settings
-from llms.models import embedded
+from llms.models.local import embedded
 from llms.store.database import MIGRATIONS, Database
 from llms.store.health import examine
 from llms.workbench import doctor, machine

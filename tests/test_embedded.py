@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from llms.models import embedded, loading
+from llms.models import loading
+from llms.models.local import embedded
 from shared import GOLDEN, ROOT, ROWS, needs_golden, needs_rows
 
 TOKENIZER = ROOT / "data" / "tokenizers" / "smollm2" / "tokenizer.json"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from llms.errors import ContextOverflow, ModelError, UsageError
-from llms.models.embedding import open_embedding
+from llms.models.local.embedding import open_embedding
 from tiny import save_embedding
 
 TEXTS = ["hello", "a somewhat longer text", "x", "hello"]

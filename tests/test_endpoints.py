@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 import llms
 from endpoint import Endpoint, words
 from llms.errors import MissingKey, ModelError, UnknownName, UsageError
-from llms.models import endpoints
-from llms.models.api import ApiModel, open_api
-from llms.models.gate import Limiter, retry_after
+from llms.models.api import endpoints
+from llms.models.api.limiter import Limiter, retry_after
+from llms.models.api.model import ApiModel, open_api
+from llms.models.api.response import NoEcho, likelihood
+from llms.models.api.retry_policy import RetryPolicy
 from llms.models.name import parse
-from llms.models.patience import RetryPolicy
-from llms.models.received import NoEcho, likelihood
 from llms.models.system import Generate
 from llms.values import Billed, Delta, Failure, Message, TokenChance, ToolCall
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llms.engine import Decoder, DecodeRequest, Engine, Sampling
-from llms.engine.plain import PlainDecoder
+from llms.engine.fallback import PlainDecoder
 from llms.engine.sampling import generator, sample
 from llms.tokens.stop import StopText, cut_at_stop
 from test_engine_scoring import OTHERS, PLAIN, SHARING, Counting, tree_of_a_benchmark, words

@@ -9,9 +9,9 @@ from typing import get_args, get_type_hints
 import pytest
 
 import llms.agents.events as of_teams
-import llms.chat.events as of_chats
+import llms.chat.turn.events as of_chats
 from llms.agents.board import Entry
-from llms.agents.ledger import Used
+from llms.agents.budget import Used
 from llms.agents.memory import Fact
 from llms.agents.plan import Task
 
@@ -58,7 +58,7 @@ def test_the_union_of_a_chats_events_is_closed():
     assert every - {of_chats.Told} == set(get_args(of_chats.Event))
 
 
-@pytest.mark.parametrize("module", ["cli.answering", "cli.chat", "workbench.desk", "web.chats"])
+@pytest.mark.parametrize("module", ["cli.answering", "cli.chat", "web.service.service", "web.chats"])
 def test_no_event_talk_or_desk_is_of_any_type(module):
     path = Path(of_chats.__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
     untyped = re.findall(

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from llms.engine.request import Sampling
 from llms.errors import MissingExtra, ModelError, UsageError
-from llms.models import embedded, gguf, llama, llama_library
 from llms.models.default import for_chats
+from llms.models.gguf import library, llama
+from llms.models.gguf import model as gguf_model
 from llms.models.load import load
+from llms.models.local import embedded
 from llms.models.system import Generate
 from llms.values import Message
 
-if reason := llama_library.missing():
+if reason := library.missing():
     pytest.skip(str(reason), allow_module_level=True)
 TEXT = "The capital of France is"
 PAIRS = [
@@ -122,9 +124,9 @@ def test_the_next_turn_reads_only_what_is_new(model, monkeypatch):
     (answer,) = model.generate([first], max_tokens=8)
     then = [*first, Message("assistant", answer.text), Message("user", "And on.")]
     read = []
-    decode = gguf.Context._decode
+    decode = gguf_model.Context._decode
     monkeypatch.setattr(
-        gguf.Context, "_decode", lambda self, part, *rest: (read.extend(part), decode(self, part, *rest))
+        gguf_model.Context, "_decode", lambda self, part, *rest: (read.extend(part), decode(self, part, *rest))
     )
     (more,) = model.generate([then], max_tokens=1)
     assert len(read) < more.prompt_tokens - 30
@@ -157,7 +159,7 @@ def test_settings_mean_what_they_mean_elsewhere(model):
 def test_no_token_outside_the_nucleus_is_drawn(logits, top_k, top_p, seed):
     import numpy as np
 
-    from llms.models.llama import draw, generator
+    from llms.models.gguf.llama import draw, generator
 
     scores = np.array(logits, dtype=np.float32)
     sampling = Sampling(0.7, top_k, top_p, seed)
@@ -221,7 +223,7 @@ def test_names_that_cannot_be_opened_say_why(tmp_path, monkeypatch):
 )
 def test_where_llama_cpp_cannot_run_the_name_says_why_and_chats_use_the_checkpoint(monkeypatch, where, says):
     for name, value in where.items():
-        monkeypatch.setattr(llama_library, name, value)
+        monkeypatch.setattr(library, name, value)
     with pytest.raises((MissingExtra, ModelError), match=says):
         load("gguf:smollm2")
     assert for_chats() == "smollm2"
@@ -229,8 +231,8 @@ def test_where_llama_cpp_cannot_run_the_name_says_why_and_chats_use_the_checkpoi
 
 def test_new_chats_and_teams_use_it_and_evaluation_does_not(model, tmp_path, monkeypatch):
     from llms.agents.shipped import find
+    from llms.web.service.service import ChatService
     from llms.workbench.agent import Settings, with_model
-    from llms.workbench.desk import ChatService
 
     monkeypatch.setenv("LLMS_HOME", str(tmp_path))
     assert for_chats() == "gguf:smollm2"
@@ -244,12 +246,12 @@ def test_new_chats_and_teams_use_it_and_evaluation_does_not(model, tmp_path, mon
 
 def test_the_structures_are_those_of_this_version():
     """What llama.cpp fills in by itself stands where we read it: a shift of one field would show."""
-    context = llama_library.library().llama_context_default_params()
+    context = library.library().llama_context_default_params()
     assert (context.n_ctx, context.n_batch, context.n_ubatch, context.n_seq_max) == (512, 2048, 512, 1)
     assert (context.rope_scaling_type, context.yarn_ext_factor, context.defrag_thold) == (-1, -1.0, -1.0)
     assert (context.type_k, context.type_v, context.ctx_other) == (1, 1, None)
     assert (context.embeddings, context.offload_kqv, context.no_perf, context.swa_full) == (False, True, True, True)
-    model = llama_library.library().llama_model_default_params()
+    model = library.library().llama_model_default_params()
     assert (model.n_gpu_layers, model.split_mode, model.load_mode, model.lazy_mode) == (-1, 1, -1, 1)
     assert (model.vocab_only, model.use_extra_bufts, model.load_mtp) == (False, True, False)
 
@@ -295,7 +297,7 @@ def test_a_lora_adapter_changes_the_scores_and_the_identity(model, tmp_path):
 
 
 def test_a_chat_counts_tokens_exactly_and_reads_the_file_once(model, monkeypatch):
-    from llms.workbench.counting import counter, window_for
+    from llms.workbench.token_budget import counter, window_for
 
     opened = []
     read = llama._open

@@ -18,7 +18,7 @@ import serving
 from endpoint import Endpoint
 from llms import bridge, settings
 from llms.__main__ import main
-from llms.chat.messages import visible
+from llms.chat.conversation.messages import visible
 from llms.cli.interrupt import defer_during_imports
 from llms.cli.main import cli
 from llms.store.conversations import Conversations

@@ -8,9 +8,9 @@ import pytest
 from endpoint import Endpoint
 from llms.errors import ModelError
 from llms.lazy import lazy
-from llms.models.api import open_api
+from llms.models.api.model import open_api
 from llms.models.name import parse
-from llms.workbench import loaded
+from llms.web.service import model_cache
 
 
 class Reader:
@@ -113,8 +113,8 @@ def test_an_endpoint_that_does_not_answer_holds_up_no_other():
 
 
 def test_a_model_that_loads_slowly_holds_up_no_other(monkeypatch):
-    models, waiting = loaded.Models(), []
-    monkeypatch.setattr(loaded, "load", lambda name: waiting[0]() if name == "slow" else name)
+    models, waiting = model_cache.Models(), []
+    monkeypatch.setattr(model_cache, "load", lambda name: waiting[0]() if name == "slow" else name)
 
     def slow(wait):
         waiting.append(wait)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from llms.errors import ModelError, UnknownName, UnsafeCheckpoint, UsageError
-from llms.models import embedded
-from llms.models.checkpoint import Checkpoint, find
 from llms.models.load import load
+from llms.models.local import embedded
+from llms.models.local.checkpoint import Checkpoint, find
 from llms.models.name import parse
 
 

@@ -170,7 +170,7 @@ def test_a_connection_that_breaks_is_taken_up_and_a_damaged_file_thrown_away(hub
     from huggingface_hub import constants
 
     from llms.errors import HubUnreachable
-    from llms.models import download
+    from llms.models.hub import download
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", os.environ["HF_HOME"])
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)

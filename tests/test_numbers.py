@@ -24,9 +24,9 @@ from llms.evaluation.plan import Decoding, Item, Plan
 from llms.evaluation.report import Report, report
 from llms.evaluation.room import without_room
 from llms.evaluation.run import check
-from llms.models.api import open_api
+from llms.models.api.model import open_api
+from llms.models.api.retry_policy import RetryPolicy
 from llms.models.name import parse
-from llms.models.patience import RetryPolicy
 from llms.models.system import Generate
 from llms.scoring.choice import best, true_mass
 from llms.serve.answers import _refused
@@ -34,7 +34,7 @@ from llms.store import database
 from llms.store.runs import Runs
 from llms.values import Example, Failed, Failure, GenerationPrompt, LogLikelihood, Scored, Spent
 from llms.workbench.evaluate import Options, Progress, evaluate_all
-from llms.workbench.page import page
+from llms.workbench.html_report import page
 from llms.workbench.perplexity import measure
 from scripted_system import Scripted
 from test_store import PROMPT, key

@@ -7,7 +7,7 @@ import pytest
 
 import llms
 from llms.benchmarks.own import Asking, OpenScorer, ambiguous, declare, of_version
-from llms.cli.given import template_of
+from llms.cli.arguments import template_of
 from llms.cli.main import cli
 from llms.data.own import OwnTable, read
 from llms.errors import DataError, UsageError

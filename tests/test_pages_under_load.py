@@ -14,7 +14,7 @@ import pytest
 
 from endpoint import Endpoint
 from llms import settings
-from llms.chat.messages import visible
+from llms.chat.conversation.messages import visible
 from llms.store.conversations import Conversations
 from test_store_threads import picture, read
 

@@ -19,7 +19,7 @@ import pytest
 import uvicorn
 
 from llms import settings
-from llms.chat.conversation import Conversation
+from llms.chat.conversation.tree import Conversation
 from llms.cli.web import _shown
 from llms.errors import UsageError
 from llms.models.digest import digest_files
@@ -27,8 +27,8 @@ from llms.store.conversations import Conversations
 from llms.tools import mcp
 from llms.web.app import create_app
 from llms.web.secret import Secret
-from llms.workbench.desk import ChatService
-from llms.workbench.reach import Reach
+from llms.web.service.reach import Reach
+from llms.web.service.service import ChatService
 
 NOBODY = 65534
 HTML = {"accept": "text/html"}

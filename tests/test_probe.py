@@ -9,7 +9,7 @@ from endpoint import Endpoint
 from llms import settings
 from llms.cli.models_show import show
 from llms.errors import ModelError, UsageError
-from llms.models import dialect
+from llms.models.api import dialect
 from llms.models.load import load
 from llms.models.system import Generate
 from llms.store.endpoints import Endpoints

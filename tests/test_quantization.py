@@ -9,8 +9,8 @@ import torch
 
 from llms.engine.int8 import Int8
 from llms.errors import ModelError, UsageError
-from llms.models import precision
 from llms.models.load import load
+from llms.models.local import precision
 
 PAIRS = [("abc", " def"), ("abc", " xyz"), ("the quick brown", " fox")]
 

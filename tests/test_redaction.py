@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from llms import settings
 from llms.cli.main import main
-from llms.models.redaction import Redactor
+from llms.models.api.redaction import Redactor
 
 KEY = "sk-proj-Zq81+vX/kd93JmWw0Ty6_aLpEr5u"
 SHOWN = settings.shown(KEY)

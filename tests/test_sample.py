@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from llms.benchmarks.catalogue import CATALOGUE
 from llms.data import open_source
-from llms.models import embedded
+from llms.models.local import embedded
 from llms.statistics.intervals import mean, stderr, wilson
 from llms.values import LogLikelihood
 

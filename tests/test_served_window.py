@@ -7,9 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from endpoint import Endpoint
-from llms.chat import events as told
-from llms.chat.served import ObservedAnswer, ServedWindow, named_limit
-from llms.chat.window import Calibration
+from llms.chat.turn import events as told
+from llms.chat.window.served import ObservedAnswer, ServedWindow, named_limit
+from llms.chat.window.sizes import Calibration
 from llms.store import chat_runs, database
 from llms.store.conversations import Conversations
 from llms.workbench.chat import Chat

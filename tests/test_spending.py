@@ -17,8 +17,8 @@ import llms
 from endpoint import Endpoint
 from llms import settings
 from llms.errors import BudgetExceeded, UsageError
-from llms.models.ledger import SpendingLedger
-from llms.models.meter import Asked, Meter, reported
+from llms.models.api.meter import Asked, Meter, reported
+from llms.models.spending import SpendingLedger
 from llms.models.system import Generate
 from llms.store import database
 from llms.store.runs import Runs

@@ -15,16 +15,16 @@ import uvicorn
 from pydantic_ai.messages import BinaryContent
 
 from endpoint import Endpoint
-from llms.chat.conversation import Conversation, new_id
-from llms.chat.messages import user
-from llms.chat.write_queue import WriteQueue
+from llms.chat.conversation.messages import user
+from llms.chat.conversation.tree import Conversation, new_id
+from llms.chat.turn.write_queue import WriteQueue
 from llms.errors import StoreError
 from llms.store.conversations import Conversations
 from llms.store.database import Database
 from llms.web.app import create_app
 from llms.web.listen import PageServer
 from llms.web.secret import Secret
-from llms.workbench.desk import ChatService
+from llms.web.service.service import ChatService
 
 
 def picture(shade: int) -> bytes:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import llms
 from llms import bridge
 from llms.errors import UsageError
-from llms.models.answer import ReplyReader
+from llms.models.local.answer import ReplyReader
+from llms.models.local.toolcalls import ToolCallReader
 from llms.models.system import Generate
-from llms.models.toolcalls import ToolCallReader
 from llms.tokens.stop import cut_at_stop
 from llms.tokens.stream import Detokenizer, StopFilter, Thinking
 from llms.values import Message

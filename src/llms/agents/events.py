@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from .board import Entry
-from .ledger import Used
+from .budget import Used
 from .memory import Fact
 from .plan import Task
 from .step import ToolUse

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..errors import UnknownName
-from .ledger import TeamLimits
+from .budget import TeamLimits
 from .team import Role, Team
 
 _SHORT = "Be exact and brief. Say what you do not know."

@@ -10,8 +10,8 @@ from pydantic_ai.messages import ModelMessage, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 
-from .ledger import Exhausted, Purpose, StepBudget
-from .metered import Metered, MeteredTools
+from .budget import Exhausted, Purpose, StepBudget
+from .budgeted import Metered, MeteredTools
 
 ROUNDS = 8  # of model and tools within one step
 TOOL_CALLS = 16

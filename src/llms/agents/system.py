@@ -11,8 +11,8 @@ from .. import bridge
 from ..models.name import Name
 from ..models.system import Capabilities, Generate, Model
 from ..values import Completion, Failure, Identity, Message
+from .budget import StepBudget
 from .events import Finished
-from .ledger import StepBudget
 from .step import Worker
 from .team import Role, Team
 from .work import Work

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..errors import UsageError
 from .board import Kind
-from .ledger import TeamLimits
+from .budget import TeamLimits
 
 Pattern = Literal["single", "pipeline", "plan-and-parallel", "blackboard", "write-and-check"]
 PATTERNS: tuple[Pattern, ...] = ("single", "pipeline", "plan-and-parallel", "blackboard", "write-and-check")

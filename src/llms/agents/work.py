@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_ai import CancellationToken
 
 from .board import Board, Entry, Kind
+from .budget import Share, StepBudget
 from .events import (
     PRECEDENCE,
     Began,
@@ -29,7 +30,6 @@ from .events import (
     TaskChanged,
     Written,
 )
-from .ledger import Share, StepBudget
 from .memory import Fact
 from .plan import BadPlan, PlanDraft, Task, TeamPlan, validate
 from .prompts import answer_prompt, critic_prompt, instructions, plan_prompt, task_prompt, turn_prompt

@@ -15,8 +15,8 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from ..chat.consent import Decision
-    from ..chat.events import ApprovalNeeded, Event, RunFinished
+    from ..chat.turn.events import ApprovalNeeded, Event, RunFinished
+    from ..tools.consent import Decision
     from ..workbench.chat import Chat
 
 EXIT = {"budget": 3, "strict": 4, "waiting": 5}
@@ -75,7 +75,7 @@ def _show(out: Console, events: "Iterable[Event]") -> "list[ApprovalNeeded]":
     """The calls that wait for a decision; none once the answer is whole."""
     from rich.markdown import Markdown
 
-    from ..chat import events as told
+    from ..chat.turn import events as told
 
     waiting: list[told.ApprovalNeeded] = []
     text = ""
@@ -118,7 +118,7 @@ def _show(out: Console, events: "Iterable[Event]") -> "list[ApprovalNeeded]":
 
 def decide(out: Console, event: "ApprovalNeeded") -> "Decision":
     """What a person says to a tool call; where there is none, no."""
-    from ..chat.consent import Decision
+    from ..tools.consent import Decision
 
     if not sys.stdin.isatty():
         return Decision(False, reason="nobody is there to ask")
@@ -150,7 +150,7 @@ def decide(out: Console, event: "ApprovalNeeded") -> "Decision":
 
 def print_plain(talk: "Chat", events: "Iterable[Event]") -> int:
     """Plain text as it comes, thinking and notices to standard error; the exit status."""
-    from ..chat import events as told
+    from ..chat.turn import events as told
 
     status, ended = 1, False
     with stopping(talk):
@@ -196,7 +196,7 @@ def print_plain(talk: "Chat", events: "Iterable[Event]") -> int:
 
 def print_json(talk: "Chat", events: "Iterable[Event]") -> int:
     """One event a line; the exit status."""
-    from ..chat.events import ApprovalNeeded, RunFinished, to_json
+    from ..chat.turn.events import ApprovalNeeded, RunFinished, to_json
 
     status = 1
     with stopping(talk):

@@ -13,7 +13,7 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from ..errors import LlmsError, UsageError
-from . import given
+from . import arguments
 from .answering import INTERRUPTED, answer, print_json, print_plain
 from .output import console
 
@@ -78,8 +78,8 @@ def ask(words, template, parameters, schema, as_json, explain, **how) -> None:
     Ctrl-C stops the answer and keeps what came. Exit status: 0 answered, 1 the model failed, 2 wrong usage, 3 budget,
     4 refused by the policy, 5 a tool needs approval, 130 stopped.
     """
-    text = given.question(words, template, parameters)
-    wanted = given.schema(schema) if schema else None
+    text = arguments.question(words, template, parameters)
+    wanted = arguments.schema(schema) if schema else None
     with _open({**how, "schema": wanted}) as chat:
         if explain:
             return _explain(chat, text, how["files"])
@@ -191,7 +191,7 @@ def _open(how: dict[str, Any]) -> "Chat":
     return Chat(
         how.get("model") or (None if stored else for_chats()),
         tools=tuple(how.get("tools") or ()),
-        system=given.text_of(prompt) if prompt else None,
+        system=arguments.text_of(prompt) if prompt else None,
         id=stored,
         policy=how.get("policy"),
         approve=how.get("approve") or "ask",
@@ -199,14 +199,14 @@ def _open(how: dict[str, Any]) -> "Chat":
         temperature=how.get("temperature"),
         seed=how.get("seed"),
         schema=how.get("schema"),
-        budget=given.money(how.get("budget")),
+        budget=arguments.money(how.get("budget")),
         ephemeral=bool(how.get("no_store")),
         memory=bool(how.get("memory")),
     )
 
 
 def _explain(chat: "Chat", text: str, files: Iterable[str]) -> None:
-    from ..chat.messages import index
+    from ..chat.conversation.messages import index
 
     fitted = chat.explain(text, list(files))
     report = fitted.report
@@ -220,7 +220,7 @@ def _explain(chat: "Chat", text: str, files: Iterable[str]) -> None:
 
 
 def _saw(out: Console, talk: "Chat") -> None:
-    from ..chat.messages import index
+    from ..chat.conversation.messages import index
     from ..store import chat_runs
 
     last = next((node for node in reversed(talk.path) if node.role == "assistant"), None)

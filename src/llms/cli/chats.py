@@ -110,11 +110,11 @@ def export(id: str, file: Path | None) -> None:
     FILE ending in .md is Markdown, any other an archive that `llms chats import` reads; without FILE, Markdown goes to
     standard output.
     """
-    from ..workbench import moving
+    from ..web.service import import_export
 
     plain = file is None or file.suffix.lower() in (".md", ".markdown")
     with _store() as store:
-        _, _, data = moving.export(store, store.find(id), "markdown" if plain else "archive")
+        _, _, data = import_export.export(store, store.find(id), "markdown" if plain else "archive")
     if file is None:
         return click.echo(data.decode(), nl=not data.endswith(b"\n"))
     file.write_bytes(data)
@@ -130,10 +130,10 @@ def import_(file: Path, dry_run: bool) -> None:
     FILE is an archive of `llms chats export`, or ChatGPT's export (the zip, its JSON, or the unpacked folder). Each message is taken once, and what is left out is said with the reason.
     """
     from ..store import transfer
-    from ..workbench import moving
+    from ..web.service import import_export
 
     with _store() as store:
-        for line in moving.report(transfer.read(store, file, dry_run), dry_run).splitlines():
+        for line in import_export.report(transfer.read(store, file, dry_run), dry_run).splitlines():
             click.echo(visible(line))
 
 

@@ -12,7 +12,7 @@ from ..workbench.estimate import Estimate, estimate
 from ..workbench.evaluate import Options, evaluate_all
 from ..workbench.evaluate import Progress as Step
 from ..workbench.leaderboard import build
-from . import given
+from . import arguments
 from .leaderboard import failed, show
 from .output import console, dollars, interval, percent, print_json, table, told
 
@@ -165,15 +165,15 @@ def evaluate(
         temperature=temperature,
         top_p=top_p,
         seed=seed,
-        system_prompt=given.text_of(system_prompt),
+        system_prompt=arguments.text_of(system_prompt),
         thinking=thinking,
         sandbox=not no_sandbox,
         scorer=scorer,
         judge=judge,
-        rubric=given.text_of(rubric),
+        rubric=arguments.text_of(rubric),
         budget=budget,
-        prompt=None if prompt is None else given.template_of(prompt),
-        stop=tuple(given.unescaped(one) for one in stop if one) if stop else None,
+        prompt=None if prompt is None else arguments.template_of(prompt),
+        stop=tuple(arguments.unescaped(one) for one in stop if one) if stop else None,
         max_tokens=max_tokens,
         by=by,
     )

@@ -7,7 +7,7 @@ import click
 from ..scoring.open import VERSIONS
 from ..workbench.grade import Regrade, grade
 from ..workbench.leaderboard import build
-from . import given
+from . import arguments
 from .evaluate import show_groups, show_progress
 from .leaderboard import show
 from .output import print_json
@@ -38,7 +38,7 @@ def command(run, scorer, judge, rubric, data, by, budget, as_json) -> None:
 
     The result is a run of its own, which says what it was graded from; RUN stays as it is.
     """
-    how = Regrade(scorer or "", judge, given.text_of(rubric), data, budget, by)
+    how = Regrade(scorer or "", judge, arguments.text_of(rubric), data, budget, by)
     (report,) = show_progress(grade(run, how))
     if as_json:
         print_json([report.to_json()])

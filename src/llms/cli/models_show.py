@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from ..models.about import ModelInfo
+from ..models.info import ModelInfo
 from ..models.name import parse
 from ..workbench import probe as verbs
 from ..workbench.models import show as show_weights

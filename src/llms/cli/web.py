@@ -40,7 +40,7 @@ def web(port: int, host: str, model: str | None, max_tokens: int | None, folders
         from ..web.secret import Secret
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "the pages", "web") from error
-    from ..workbench.desk import ChatService
+    from ..web.service.service import ChatService
 
     secret = Secret(settings.get("LLMS_WEB_TOKEN"))
     listening = _listen(host, port)

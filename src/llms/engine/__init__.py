@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .decoder import Decoder
-    from .door import Engine, Generated, single_thread
-    from .live import EngineLoop
+    from .engine import Engine, Generated, single_thread
+    from .engine_loop import EngineLoop
     from .request import DecodeRequest, Event, Sampling
     from .scorer import Scorer, ScoreRequest, TokenScore
     from .trace import Traced, Tracer
@@ -38,8 +38,8 @@ __all__ = [
 ]
 _HOMES = {
     "decoder": ("Decoder",),
-    "door": ("Engine", "Generated", "single_thread"),
-    "live": ("EngineLoop",),
+    "engine": ("Engine", "Generated", "single_thread"),
+    "engine_loop": ("EngineLoop",),
     "request": ("DecodeRequest", "Event", "Sampling"),
     "scorer": ("Scorer", "ScoreRequest", "TokenScore"),
     "trace": ("Traced", "Tracer"),

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .fast_decode import Lean
 from .layout import Layout, TokenSpan, Tree
-from .lean import Lean
 from .network import Network
 
 CLASSES = {

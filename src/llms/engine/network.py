@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from .attention import NAME, laid_out, register
+from .fast_decode import Lean
 from .layout import Layout, TokenSpan, Tree
-from .lean import Lean
 
 
 class Network:

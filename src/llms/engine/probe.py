@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from .decoder import Decoder
+from .fast_decode import KINDS, Lean
 from .layout import DecodeStep, Keep, Layout, Slots, TokenSpan, Tree
-from .lean import KINDS, Lean
 from .network import Network
 from .request import DecodeRequest
 from .scorer import Scorer, ScoreRequest

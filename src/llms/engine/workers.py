@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ..errors import LlmsError, WorkerDied
-from .door import Engine, Generated
+from .engine import Engine, Generated
 from .request import DecodeRequest
 from .scorer import ScoreRequest, TokenScore
 

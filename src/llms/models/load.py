@@ -15,16 +15,16 @@ def load(text: str, workers: int = 1, chat: bool = False) -> Model:
     if name.provider == "team" or {"tools", "system"} & set(name.options):
         raise UsageError(f"{text!r} is a system made of models; a model is wanted here")
     if not name.local:
-        from .api import open_api
+        from .api.model import open_api
 
         return open_api(name)
     if name.provider == "gguf":
-        from .gguf import open_gguf
+        from .gguf.model import open_gguf
 
         return open_gguf(name, workers, chat)
-    from .checkpoint import find
-    from .embedded import checkpoint
-    from .local import LocalModel
+    from .local.checkpoint import find
+    from .local.embedded import checkpoint
+    from .local.model import LocalModel
 
     if name.provider == "smollm2":
         return LocalModel(name, find(str(checkpoint()), None, name.allow), workers, chat)
@@ -36,7 +36,7 @@ def load_tokenizer(text: str) -> Model:
     name = parse(text)
     if name.provider != "hf":
         return load(text)
-    from .checkpoint import find_tokenizer
-    from .local import LocalModel
+    from .local.checkpoint import find_tokenizer
+    from .local.model import LocalModel
 
     return LocalModel(name, find_tokenizer(name.model, name.revision, name.allow))

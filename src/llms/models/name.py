@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import UnknownName, UsageError
-from .endpoints import NAMED
+from .api.endpoints import NAMED
 
 LOCAL = ("smollm2", "hf", "gguf")
 ENDPOINTS = tuple(NAMED)

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..lazy import lazy
 from ..values import Usage
-from .endpoints import Endpoint
+from .api.endpoints import Endpoint
 
 ZERO = Decimal(0)
 

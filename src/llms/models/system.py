@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..tokens.count import TokenCount
     from ..tokens.views import TokenView
     from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken, Usage
-    from .ledger import SpendingLedger
+    from .spending import SpendingLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Model:
     def ledger(self) -> SpendingLedger:
         """The account that pays for requests; models share one when it is assigned to them."""
         if self._ledger is None:
-            from .ledger import SpendingLedger
+            from .spending import SpendingLedger
 
             self._ledger = SpendingLedger()
         return self._ledger

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from .. import bridge
 from ..engine import EngineLoop, Event
 from ..errors import NotNumbers
-from ..models.reply import Reply
+from ..models.local.reply import Reply
 from ..values import Delta
 from .refusal import RequestRefused, stopped
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..engine import Event
 from ..errors import LlmsError, UsageError
-from ..models.reply import Reply
+from ..models.local.reply import Reply
 from ..models.system import Generate
 from ..values import Delta, Message, ToolCall, Usage
 from . import answers

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..engine import Event, Traced
-from ..models.reply import Prompt, Reply
+from ..models.local.reply import Prompt, Reply
 from ..models.system import Generate
 from ..tokens.pair import encode_texts
 from ..values import Delta, Usage

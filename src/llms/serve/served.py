@@ -9,8 +9,8 @@ from functools import cache
 
 from .. import bridge
 from ..engine import Traced, Tracer
-from ..models.embedding import EmbeddingModel
-from ..models.local import LocalModel
+from ..models.local.embedding import EmbeddingModel
+from ..models.local.model import LocalModel
 from .refusal import RequestRefused
 
 RETRY_SECONDS = 2

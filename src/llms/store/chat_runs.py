@@ -17,15 +17,15 @@ from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 
-from ..chat.consent import Consent, Decision, Mode, args_hash
-from ..chat.conversation import Node, State, new_id, now
-from ..chat.events import Event, Reason, RunState, from_json, kind_of, to_json
-from ..chat.fitted import Summary, WindowCut
-from ..chat.journal import CallRecord, ToolRecord
-from ..chat.messages import dump, load, visible, with_parts
-from ..chat.served import ObservedAnswer, ServedWindow
-from ..chat.window import Calibration
+from ..chat.conversation.messages import dump, load, visible, with_parts
+from ..chat.conversation.tree import Node, State, new_id, now
+from ..chat.turn.events import Event, Reason, RunState, from_json, kind_of, to_json
+from ..chat.turn.journal import CallRecord, ToolRecord
+from ..chat.window.fit_result import Summary, WindowCut
+from ..chat.window.served import ObservedAnswer, ServedWindow
+from ..chat.window.sizes import Calibration
 from ..errors import UnknownName, UsageError
+from ..tools.consent import Consent, Decision, Mode, args_hash
 from .conversations import Conversations
 
 DEAD_SECONDS = 30  # without a heartbeat, if the process is gone as well

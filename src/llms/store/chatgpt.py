@@ -22,8 +22,8 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from ..chat.conversation import Node, title_of
-from ..chat.messages import clean, digest, role_of
+from ..chat.conversation.messages import clean, digest, role_of
+from ..chat.conversation.tree import Node, title_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic_ai.messages import ModelMessage
 
-from ..chat.conversation import FINAL, Conversation, Node, State, may_become, new_id, now, title_of, tree
-from ..chat.messages import MessagePart, digest, dump, index, load, visible
+from ..chat.conversation.messages import MessagePart, digest, dump, index, load, visible
+from ..chat.conversation.tree import FINAL, Conversation, Node, State, may_become, new_id, now, title_of, tree
 from ..errors import StoreError, UnknownName, UsageError
 from .database import IN_MEMORY, Database
 

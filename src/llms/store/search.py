@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from ..chat.messages import clean
+from ..chat.conversation.messages import clean
 from .conversations import Conversations
 
 MOST_TERMS = 24

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from pydantic_ai.messages import ModelMessage
 
-from ..chat.conversation import FINAL, Node, now
-from ..chat.messages import digest, load, role_of
+from ..chat.conversation.messages import digest, load, role_of
+from ..chat.conversation.tree import FINAL, Node, now
 from ..errors import DataError
 from ..settings import refuse_database
 from . import chatgpt

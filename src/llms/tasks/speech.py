@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..errors import MissingExtra, ModelError
-from ..models.checkpoint import find
+from ..models.local.checkpoint import find
 from .sound import read, write
 
 LONGEST_TEXT = 2000  # characters spoken at once

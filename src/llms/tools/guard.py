@@ -26,7 +26,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 
 from .. import settings
-from ..models.endpoints import NAMED
+from ..models.api.endpoints import NAMED
 from .arguments import canonical, read
 from .results import Keep, error, result
 from .tool import ASKING, Kind, ToolError

@@ -15,7 +15,7 @@ from .chats import PageRequest
 from .pages import page
 
 if TYPE_CHECKING:
-    from ..workbench.desk import ChatService
+    from .service.service import ChatService
 
 router = APIRouter()
 LOOK_SECONDS = 0.25  # how often the store is asked for more

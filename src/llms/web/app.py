@@ -14,7 +14,7 @@ from ..errors import LlmsError, UnknownName, UsageError
 from .secret import Secret
 
 if TYPE_CHECKING:
-    from ..workbench.desk import ChatService
+    from .service.service import ChatService
 
 HERE = Path(__file__).parent
 PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),

@@ -16,7 +16,7 @@ from .attachments import LARGEST, examine
 from .pages import page
 
 if TYPE_CHECKING:
-    from ..workbench.desk import ChatService
+    from .service.service import ChatService
 
 router = APIRouter()
 KEEP_ALIVE_SECONDS = 10.0

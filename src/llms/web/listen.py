@@ -9,7 +9,7 @@ from .app import create_app
 from .secret import Secret
 
 if TYPE_CHECKING:
-    from ..workbench.desk import ChatService
+    from .service.service import ChatService
 
 MOST_CONNECTIONS = 500
 

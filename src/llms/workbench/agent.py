@@ -14,9 +14,9 @@ from typing import Any
 
 from .. import bridge, settings
 from ..agents.board import Board, Entry
+from ..agents.budget import StepBudget, TeamLimits
 from ..agents.checks import PassesTests, RunsAlone, SaysTheSame
 from ..agents.events import Event, Finished, StepEnded, plain
-from ..agents.ledger import StepBudget, TeamLimits
 from ..agents.memory import Fact
 from ..agents.plan import Task, TeamPlan
 from ..agents.shipped import TEAMS, find

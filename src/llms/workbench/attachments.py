@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic_ai.messages import BinaryContent, UserContent
 
-from ..chat.messages import document
+from ..chat.conversation.messages import document
 from ..errors import DataError
 from ..settings import refuse_database
 

@@ -22,30 +22,30 @@ from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
 from .. import bridge, settings
 from ..agents.memory import Recalled, block
-from ..chat.consent import Decision, Mode
-from ..chat.conversation import Conversation, Node, new_id
-from ..chat.events import Event, TextDelta
-from ..chat.fit import fit
-from ..chat.fitted import Fitted, PinnedPrefix, Policy, PolicyName
-from ..chat.messages import result_text, results, user, visible
-from ..chat.messages import system as system_message
-from ..chat.setup import Setup, TurnHistory, TurnLimits
-from ..chat.turn import Turn
-from ..chat.window import MessageSizes
+from ..chat.conversation.messages import result_text, results, user, visible
+from ..chat.conversation.messages import system as system_message
+from ..chat.conversation.tree import Conversation, Node, new_id
+from ..chat.turn.events import Event, TextDelta
+from ..chat.turn.setup import Setup, TurnHistory, TurnLimits
+from ..chat.turn.turn import Turn
+from ..chat.window.fit import fit
+from ..chat.window.fit_result import Fitted, PinnedPrefix, Policy, PolicyName
+from ..chat.window.sizes import MessageSizes
 from ..errors import UsageError
-from ..models.ledger import SpendingLedger
 from ..models.load import load
+from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..store import chat_runs
 from ..store.conversations import Conversations, ConversationSummary
 from ..store.spending import Spending, spent
 from ..tools.catalogue import toolset
+from ..tools.consent import Decision, Mode
 from ..tools.tool import tool
 from ..values import Usage
 from .attachments import Attachment, attach
-from .counting import counter, window_for
 from .memory import open_memory, recalled, used
 from .probe import recall
+from .token_budget import counter, window_for
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
 REMOTE_TOGETHER = 4

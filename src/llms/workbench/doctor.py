@@ -17,9 +17,11 @@ from typing import Any, Literal
 
 from .. import sandbox, settings
 from ..benchmarks.languages import RUNNERS, missing
-from ..models import embedded, hub, llama_library
+from ..models.api.endpoints import NAMED, endpoint
 from ..models.default import for_chats
-from ..models.endpoints import NAMED, endpoint
+from ..models.gguf import library
+from ..models.hub import hub
+from ..models.local import embedded
 from ..store.health import KNOWN, examine
 from . import machine
 from .models import served
@@ -214,9 +216,9 @@ def _embedded() -> Check:
 
 
 def _llama() -> Check:
-    if error := llama_library.missing():
+    if error := library.missing():
         return Check("llama.cpp", "off", str(error))
-    return Check("llama.cpp", "ok", f"xllamacpp {llama_library.VERSION}; new chats use {for_chats()}")
+    return Check("llama.cpp", "ok", f"xllamacpp {library.VERSION}; new chats use {for_chats()}")
 
 
 def _torn(path: Path) -> str | None:

@@ -9,7 +9,7 @@ from ..benchmarks.twin import SUFFIX
 from ..errors import UsageError
 from ..evaluation.plan import Plan
 from ..evaluation.run import check
-from ..models import embedded
+from ..models.local import embedded
 from ..models.name import Name, parse
 from ..models.system import Capabilities, Model
 from ..store.runs import Runs

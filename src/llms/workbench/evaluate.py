@@ -21,7 +21,7 @@ from ..evaluation.report import Report, report
 from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run
 from ..lazy import lazy
-from ..models.ledger import SpendingLedger
+from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.runs import Runs
@@ -286,7 +286,7 @@ class Evaluation:
 
     def save(self, path: str | Path) -> None:
         """Write the reports as one HTML page."""
-        from .page import page
+        from .html_report import page
 
         Path(path).write_text(page(list(self.reports.values())), encoding="utf-8")
 

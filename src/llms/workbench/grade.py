@@ -22,7 +22,7 @@ from ..evaluation.plan import Decoding, Item, Plan, plan
 from ..evaluation.replay import Replay
 from ..evaluation.report import Report, report
 from ..evaluation.run import run as evaluated
-from ..models.ledger import SpendingLedger
+from ..models.spending import SpendingLedger
 from ..sandbox import Sandbox
 from ..store.runs import Runs, StoredRun
 from ..values import Example, Failed, GenerationPrompt, Outcome, Prompt

@@ -30,7 +30,7 @@ def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> Leaderboard
 
 def write_page(board: Leaderboard, path: Path) -> None:
     """The leaderboard as one HTML file."""
-    from .page import page
+    from .html_report import page
 
     path.write_text(page([report for column in board.columns for report in column.reports]), encoding="utf-8")
 

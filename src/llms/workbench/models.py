@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from .. import settings
 from ..errors import ModelError, UsageError
-from ..models import embedded, hub
-from ..models.about import ModelInfo, about, about_hub, check_offer
-from ..models.endpoints import NAMED, Endpoint, endpoint
+from ..models.api.endpoints import NAMED, Endpoint, endpoint
+from ..models.hub import hub
+from ..models.info import ModelInfo, about, about_hub, check_offer
+from ..models.local import embedded
 from ..models.name import Name, parse
 
 REACH_SECONDS = 0.3  # what a server on this machine has to answer

@@ -10,7 +10,7 @@ from ..data import Source
 from ..data.own import OwnTable, read
 from ..errors import JudgeFailed, ModelError, UsageError
 from ..evaluation.plan import Plan
-from ..models.ledger import SpendingLedger
+from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..scoring.open import RUBRIC
 from ..values import ChoicePrompt, Message

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import DataError, ModelError, NotNumbers
 from ..evaluation.perplexity import Perplexity, windows
 from ..models.load import load
-from ..models.local import LocalModel
+from ..models.local.model import LocalModel
 
 
 def measure(system: str, path: Path, window: int | None = None) -> Perplexity:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import settings
 from ..errors import UsageError
-from ..models.api import ApiModel
+from ..models.api.model import ApiModel
 from ..models.load import load
 from ..models.system import Model
 from ..store.endpoints import Endpoints
@@ -62,7 +62,7 @@ def show(name: str) -> ModelDetails:
 
 def expected_cost(name: str) -> Decimal | None:
     """What a probe costs at most, in US dollars; None if the price is unknown. Raises UsageError for a local model."""
-    from ..models.probe_endpoint import most
+    from ..models.api.probe import most
 
     model = load(name)
     if not isinstance(model, ApiModel):
@@ -73,7 +73,7 @@ def expected_cost(name: str) -> Decimal | None:
 
 def probe(name: str) -> ModelDetails:
     """Ask the endpoint, keep what was found, and show it. Raises ModelError if it does not answer."""
-    from ..models.probe_endpoint import run_probe
+    from ..models.api.probe import run_probe
 
     with load(name) as model:
         if not isinstance(model, ApiModel):

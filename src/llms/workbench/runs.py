@@ -173,7 +173,7 @@ def _text(prompt: Prompt) -> str:
 
 def write_report(name: str, path: Path | None) -> Path:
     """Write the page of a run; where it was written."""
-    from .page import run_page
+    from .html_report import run_page
 
     with Runs(settings.database()) as store:
         run = store.find(name)

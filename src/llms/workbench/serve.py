@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from ..errors import UsageError
-from ..models.embedding import EmbeddingModel, open_embedding
 from ..models.load import load
-from ..models.local import LocalModel
+from ..models.local.embedding import EmbeddingModel, open_embedding
+from ..models.local.model import LocalModel
 
 
 def open_models(names: Sequence[str], embeddings: Sequence[str]) -> tuple[list[LocalModel], list[EmbeddingModel]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..models.endpoints import endpoint
+from ..models.api.endpoints import endpoint
 from ..models.load import load, load_tokenizer
 from ..models.name import Name, parse
 from ..models.prices import Price

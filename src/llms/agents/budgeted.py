@@ -1,0 +1,71 @@
+"""Every model call and every tool call pays the ledger first: no loop of any library can go around it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.toolsets.wrapper import WrapperToolset
+
+from .budget import Purpose, StepBudget
+
+
+class Metered(WrapperModel):
+    """`model`, each of whose requests takes a unit of `ledger` before it leaves and settles its tokens after."""
+
+    def __init__(self, model: Model, ledger: StepBudget, purpose: Purpose, free: bool = False):
+        super().__init__(model)
+        self._ledger, self._purpose, self._free = ledger, purpose, free
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        self._ledger.take_call(self._purpose)
+        response = await super().request(messages, model_settings, model_request_parameters)
+        self._settle(response)
+        return response
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: Any = None,
+    ) -> AsyncIterator[StreamedResponse]:
+        self._ledger.take_call(self._purpose)
+        async with super().request_stream(messages, model_settings, model_request_parameters, run_context) as stream:
+            try:
+                yield stream
+            finally:
+                self._settle(stream.get())
+
+    def _settle(self, response: ModelResponse) -> None:
+        self._ledger.settle(response.usage.total_tokens, Decimal(0) if self._free else _cost(response))
+
+
+def _cost(response: ModelResponse) -> Decimal | None:
+    """In US dollars by the offline price list; None where the price is unknown, never 0."""
+    try:
+        return response.cost().total_price
+    except (LookupError, AssertionError, ValueError):
+        return None
+
+
+@dataclass
+class MeteredTools(WrapperToolset[Any]):
+    """A toolset, each of whose calls takes a unit of `ledger`."""
+
+    ledger: StepBudget
+
+    async def call_tool(self, name: str, tool_args: dict[str, Any], ctx: Any, tool: Any) -> Any:
+        self.ledger.take_tool()
+        return await super().call_tool(name, tool_args, ctx, tool)

@@ -1,0 +1,212 @@
+"""What a turn tells while it runs: values in a gapless sequence, the same live, stored and read again.
+
+run_started          a question is being answered
+call_started         a request goes to the model: its size, and what was left out of it
+text_delta           text of the answer; ends between characters as a person counts them
+reasoning_delta      text of the thinking channel
+tool_call_started    the model begins to call a tool; then tool_args_delta, tool_call_ready
+approval_needed      a tool waits for a person
+tool_started         then tool_progress, tool_finished
+usage                what a request took
+notice               something the user should know
+node_committed       a message is stored in its final form
+run_finished         the last event; everything is stored
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from ..conversation.messages import Role
+
+RunState = Literal["running", "waiting", "finished", "stopped", "failed", "interrupted"]
+Purpose = Literal[
+    "chat", "finalise", "summary", "map", "reduce", "title", "planner", "specialist", "critic", "memory", "vote"
+]
+Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "budget"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """`seq` counts from 1 within the run; `time` is ISO 8601, UTC."""
+
+    run: str
+    seq: int
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Told):
+    """`node` is the message that is being answered."""
+
+    conversation: str
+    node: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(Told):
+    """`tokens` of at most `budget` are sent, counted with `grade`; `fates` says for each message that was not sent
+    as it is what became of it."""
+
+    call: str
+    node: str
+    purpose: Purpose
+    tokens: int
+    budget: int
+    grade: str
+    fates: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta(Told):
+    node: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningDelta(Told):
+    node: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallStarted(Told):
+    node: str
+    tool_call: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolArgsDelta(Told):
+    tool_call: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallReady(Told):
+    node: str
+    tool_call: str
+    name: str
+    args: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalNeeded(Told):
+    """`sources` are the untrusted texts that the model has read in this run."""
+
+    tool_call: str
+    name: str
+    args: Any
+    tool_kind: str
+    why: str
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted(Told):
+    tool_call: str
+    name: str
+    args: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolProgress(Told):
+    tool_call: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(Told):
+    """`outcome` is success, failed, denied, or interrupted."""
+
+    tool_call: str
+    name: str
+    outcome: str
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReported(Told):
+    """`cost` is a decimal number as text, None where the price is not known. `source` is who counted."""
+
+    call: str
+    prompt_tokens: int
+    cached_tokens: int
+    tokens: int
+    reasoning_tokens: int
+    source: Literal["reported", "own"]
+    cost: str | None
+    first_token_seconds: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Told):
+    """`code` names what happened, `text` says it to a person, `more` has the numbers."""
+
+    code: str
+    text: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCommitted(Told):
+    node: str
+    role: Role
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Told):
+    """`node` ends the path that this run made."""
+
+    state: RunState
+    reason: Reason
+    node: str
+    text: str = ""
+
+
+Event = (
+    RunStarted
+    | CallStarted
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallStarted
+    | ToolArgsDelta
+    | ToolCallReady
+    | ApprovalNeeded
+    | ToolStarted
+    | ToolProgress
+    | ToolFinished
+    | UsageReported
+    | Notice
+    | NodeCommitted
+    | RunFinished
+)  # all there are: whoever translates events names every one of them
+
+
+def kind_of(event: Event | type[Event]) -> str:
+    """`text_delta` for TextDelta: the name of an event in JSON and in server-sent events."""
+    name = (event if isinstance(event, type) else type(event)).__name__
+    return "usage" if name == "UsageReported" else re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+KINDS: dict[str, type[Event]] = {kind_of(event): event for event in get_args(Event)}
+
+
+def to_json(event: Event) -> str:
+    """One object: `type`, then the event's fields."""
+    return json.dumps({"type": kind_of(event)} | asdict(event), ensure_ascii=False, default=str)
+
+
+def from_json(text: str) -> Event:
+    """The event that `to_json` wrote."""
+    values = json.loads(text)
+    kind = KINDS[values.pop("type")]
+    known = {f.name for f in fields(kind)}
+    values = {name: tuple(v) if name == "sources" else v for name, v in values.items() if name in known}
+    return kind(**values)

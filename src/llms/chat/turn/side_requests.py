@@ -1,0 +1,206 @@
+"""What a turn asks besides the answer itself: summaries of older messages, and parts of a text larger than the window."""
+
+import asyncio
+import time
+from collections.abc import Iterator, MutableMapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.exceptions import AgentRunError
+from pydantic_ai.messages import ModelResponse, TextContent, TextPart, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from ...errors import LlmsError, ModelError
+from ..conversation.messages import contents, user, visible
+from ..conversation.tree import Node, new_id
+from ..window.fit import digest_of, summary_tokens
+from ..window.fit_result import Fitted, Summary
+from ..window.layout import READ_IN_PARTS
+from ..window.mapreduce import Question, Reader, Reading, ReadingAnswer, ReadingProgress
+from ..window.sizes import Payload, estimate_text
+from ..window.summary import Rejected, summarise
+from .branch import Branch
+from .events import Notice, TextDelta
+from .journal import CallRecord, Journal
+from .model_call import Requesting
+from .setup import Setup
+
+TASK_CHARACTERS = 2000  # a paragraph up to this size at the beginning or end of a long text says what to do with it
+
+
+class Aside:
+    """Requests of their own purpose, kept like every other."""
+
+    def __init__(self, branch: Branch, requesting: Requesting, setup: Setup):
+        self._branch, self._requesting, self._setup = branch, requesting, setup
+
+    def measure(self, text: str) -> int:
+        return self._setup.count(Payload((user(text),)))
+
+    async def ask(self, question: Question) -> ReadingAnswer:
+        """Raises ModelError where no answer came."""
+        setup, begun = self._setup, time.monotonic()
+        message = user(question.prompt)
+        settings = ModelSettings(max_tokens=question.max_tokens) | setup.settings
+        parameters = ModelRequestParameters()
+        if question.schema is not None and setup.model.profile.get("supports_json_schema_output"):
+            output = OutputObjectDefinition(json_schema=question.schema, name="answer")
+            parameters = ModelRequestParameters(output_mode="native", output_object=output)
+        response, error = ModelResponse(parts=[]), "interrupted"
+        try:
+            async with model_request_stream(
+                setup.model, [message], model_settings=settings, model_request_parameters=parameters
+            ) as stream:
+                async for _ in stream:
+                    pass
+                response, error = stream.get(), ""
+        except AgentRunError as failure:
+            cause = own_cause(failure)
+            error = str(cause)
+            raise cause if isinstance(cause, LlmsError) else ModelError(error) from failure
+        finally:
+            text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
+            counted = setup.count(Payload((message,)))
+            own = RequestUsage(input_tokens=counted, output_tokens=estimate_text(text))
+            used = response.usage if response.usage.has_values() else own
+            record = CallRecord(
+                new_id(), None, setup.name, setup.endpoint, question.purpose, Payload((message,)), (None,), settings,
+                answer=None if error else text, prompt_tokens=used.input_tokens, cached_tokens=used.cache_read_tokens,
+                tokens=used.output_tokens, source="own" if used is own else "reported", grade=setup.window.grade,
+                counted=counted, seconds=time.monotonic() - begun, finish=response.finish_reason or "",
+                cost=setup.cost(used), error=error or None, key=question.key or None,
+            )  # fmt: skip
+            self._requesting.tell(record)
+        return ReadingAnswer(text, response.finish_reason or "stop", used.output_tokens)
+
+    async def summary(self, fitted: Fitted, old: Summary | None) -> Summary | None:
+        """A summary of what the policy would leave out; None, and a notice, if there is no good one."""
+        nodes = [node for node in self._branch.path if node.role != "system"]
+        last = next(at for at, node in enumerate(nodes) if node.id == fitted.evict[-1])
+        covered = nodes[: _exchange_end(nodes, last)]
+        known = old if old is not None and tuple(n.id for n in covered[: len(old.covers)]) == old.covers else None
+        fresh = covered[len(known.covers) :] if known else covered
+        limit = summary_tokens(self._setup.window.budget)
+        made = await summarise(
+            fresh, known.text if known else "", self.ask, self.measure, self._setup.window.budget, limit
+        )
+        if isinstance(made, Rejected):
+            text = f"older messages were left out instead of summarised: {made.reason}"
+            self._branch.feed.emit(Notice, code="summary_failed", text=text)
+            return None
+        summary = Summary(new_id(), tuple(node.id for node in covered), digest_of(covered), made.text)
+        self._branch.feed.writes.put(partial(self._branch.journal.summary, summary, made.tokens))
+        text = f"{len(covered)} older messages are sent as a summary"
+        self._branch.feed.emit(Notice, code="summarised", text=text, more={"summary": summary.id})
+        return summary
+
+    async def read_in_parts(self, fitted: Fitted) -> bool:
+        """Answer a question that is too large for one payload. False: it takes more calls than the user agreed to."""
+        call = self._requesting.call
+        assert call is not None
+        task, text = parts_of_question(self._branch.question, fitted.overflow == "attachments")
+        setup = self._setup
+        cache = _Answers(self._branch.journal)
+        reader = Reader(
+            self.ask, self.measure, setup.window.budget, f"{setup.name}\n{setup.endpoint}", cache, setup.together
+        )
+        plan = await asyncio.to_thread(reader.plan, task, text)
+        more = {"method": plan.method, "parts": len(plan.chunks), "calls": plan.calls, "tokens": plan.tokens}
+        told = f"the text is read in {plan.calls} requests ({len(plan.chunks)} parts, {plan.tokens} tokens)"
+        if plan.needs_consent() and not setup.confirmed:
+            self._branch.feed.emit(Notice, code="confirm_reading", text=f"{told}: confirm it first", more=more)
+            return False
+        self._branch.feed.emit(Notice, code="reading", text=told, more=more)
+        reading: Reading | None = None
+        async for step in reader.read(task, plan):
+            if isinstance(step, ReadingProgress):
+                text = f"{step.done} of {step.total} parts read" + (f", {step.failed} failed" if step.failed else "")
+                more = {"done": step.done, "total": step.total, "failed": step.failed}
+                self._branch.feed.emit(Notice, code="reading", text=text, more=more)
+            else:
+                reading = step
+        assert reading is not None
+        call.text = reading.text
+        self._branch.feed.delta(TextDelta, reading.text, node=call.node.id)
+        message = replace(call.message(), model_name=setup.name, metadata={READ_IN_PARTS: _told(reading)})
+        self._requesting.finish(message, "complete")
+        return True
+
+
+def own_cause(error: BaseException) -> BaseException:
+    """One of our own errors that a client has wrapped says more than what it was wrapped in."""
+    place: BaseException | None = error
+    while place is not None:
+        if isinstance(place, LlmsError):
+            return place
+        place = place.__cause__ or place.__context__
+    return error
+
+
+def parts_of_question(node: Node, attached: bool) -> tuple[str, str]:
+    """(what to do, with which text) of a question that is too large.
+
+    With attachments the user's words are the task. Otherwise the last paragraph is, or the first, if it is short.
+    """
+    items = [c for part in node.message.parts if isinstance(part, UserPromptPart) for c in contents(part)]
+    words = visible(node.message)
+    if attached:
+        texts = [_titled(item) for item in items if isinstance(item, TextContent)]
+        return words.strip() or "Summarise this.", "\n\n".join(texts)
+    head, _, rest = words.partition("\n\n")
+    before, _, tail = words.rstrip().rpartition("\n\n")
+    if before and len(tail) <= TASK_CHARACTERS:
+        return tail.strip(), before
+    if rest and len(head) <= TASK_CHARACTERS:
+        return head.strip(), rest
+    return "Summarise this text.", words
+
+
+def _titled(item: TextContent) -> str:
+    name = item.metadata.get("attachment") if isinstance(item.metadata, dict) else None
+    return f"# {name}\n\n{item.content}" if name else item.content
+
+
+def _exchange_end(nodes: list[Node], at: int) -> int:
+    """The place of the next question after `at`."""
+    return next((place for place in range(at + 1, len(nodes)) if nodes[place].role == "user"), len(nodes))
+
+
+def _told(reading: Reading) -> dict[str, Any]:
+    states = [part.state for part in reading.coverage]
+    counts = {state: states.count(state) for state in ("used", "empty", "failed", "not read")}
+    return {"method": reading.method, **counts, "invented": sum(part.invented for part in reading.coverage)}
+
+
+class _Answers(MutableMapping[str, str]):
+    """Answers by key: those of this job, and those that the journal kept of earlier ones."""
+
+    def __init__(self, journal: Journal):
+        self._journal, self._new = journal, dict[str, str]()
+        self._gone: set[str] = set()
+
+    def __getitem__(self, key: str) -> str:
+        known = self._new.get(key)
+        if known is None and key not in self._gone:
+            known = self._journal.cached(key)
+        if known is None:
+            raise KeyError(key)
+        return known
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self._new[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        self._new.pop(key, None)
+        self._gone.add(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._new)
+
+    def __len__(self) -> int:
+        return len(self._new)

@@ -1,0 +1,351 @@
+"""What of a conversation is sent: a pure function of the path, the policy, the window and the previous cut.
+
+truncate    the default. All of it while it fits; else older tool calls go first, then older exchanges, until a good
+            quarter of the budget is free, so that the beginning stays the same for several turns (prefix caches)
+summarise   what is older is replaced by a summary, which the caller makes from `Fitted.evict`
+strict      refuse
+
+The stored conversation is never changed. Exchanges that are kept are the newest ones without a gap; a tool call and
+its result stay together; the last message of the user is always there. If that alone is too large, `Fitted.overflow`
+says what must be read in parts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    SystemPromptPart,
+    TextContent,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.tools import ToolDefinition
+
+from ...errors import ContextOverflow, UsageError
+from ..conversation.messages import contents, result_text, results, with_parts
+from ..conversation.tree import Node
+from .fit_result import Disposition, FitReport, Fitted, PinnedPrefix, Policy, Summary, What, WindowCut
+from .layout import Exchange, PromptLayout, alternate, clamp, lay_out, with_text
+from .sizes import Count, MessageSizes, Payload, Window, estimate_text
+
+LOW_WATER = 0.75  # share of the budget that a fresh cut leaves filled at most
+SUMMARY_TRIGGER, SUMMARY_TARGET = 0.85, 0.5
+SUMMARY_KEEPS = 2  # exchanges before the current turn that are never summarised
+SUMMARY_TOKENS, SUMMARY_SHARE = 800, 0.15
+_SURELY_TOO_LARGE = 1.5  # times the budget by the sum of single messages: not worth rendering
+_SHORTEST = 200  # characters left of a clamped tool result
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One path under one policy, as its candidates are built and counted."""
+
+    layout: PromptLayout
+    window: Window
+    policy: Policy
+    pinned: PinnedPrefix
+    summary: str
+    tools: tuple[ToolDefinition, ...]
+    count: Count
+    dates: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def earlier(self) -> tuple[Exchange, ...]:
+        return self.layout.exchanges[:-1]
+
+    @property
+    def current(self) -> Exchange:
+        return self.layout.exchanges[-1]
+
+    def payload(self, cut: WindowCut) -> Payload:
+        first, elided = self.first(cut), set(cut.elided)
+        kept = [e.without_units() if e.id in elided else e for e in self.earlier[first:]]
+        messages = [item.message for exchange in (*kept, self.last(cut)) for item in exchange.items]
+        gone = [node for exchange in self.earlier[:first] for node in exchange.nodes]
+        return Payload(tuple(self.begun(messages, gone)), self.tools)
+
+    def last(self, cut: WindowCut) -> Exchange:
+        """The current turn; its results are clamped only when nothing else is left to leave out."""
+        alone = cut.limit is not None and cut.first == self.current.id
+        return clamped(self.current, cut.limit or 0) if alone else self.current
+
+    def tokens(self, cut: WindowCut) -> int:
+        return self.count(self.payload(cut))
+
+    def first(self, cut: WindowCut) -> int:
+        places = [at for at, exchange in enumerate(self.layout.exchanges) if exchange.id == cut.first]
+        return places[0] if places else 0
+
+    def begun(self, messages: Sequence[ModelMessage], gone: Sequence[str]) -> list[ModelMessage]:
+        """With everything pinned at the start."""
+        texts = [*self.layout.system]
+        if gone and self.policy.notice:
+            texts.append(notice(len(gone), [self.dates[node] for node in gone if self.dates.get(node)]))
+        texts += [*self.pinned.notes, self.pinned.memory]
+        texts.append(f"Summary of earlier messages:\n{self.summary}" if self.summary else "")
+        text = "\n\n".join(text for text in texts if text)
+        if self.window.alternate:
+            messages = alternate(messages)
+        if not text:
+            return list(messages)
+        if not self.window.system_role:
+            return [with_text(messages[0], text, before=True), *messages[1:]]
+        return [ModelRequest(parts=[SystemPromptPart(text, timestamp=_stamp(messages[0]))]), *messages]
+
+
+def fit(
+    path: Sequence[Node],
+    window: Window,
+    count: Count,
+    policy: Policy = Policy(),
+    previous: WindowCut | None = None,
+    *,
+    pinned: PinnedPrefix = PinnedPrefix(),
+    summary: Summary | None = None,
+    tools: Sequence[ToolDefinition] = (),
+    sizes: MessageSizes | None = None,
+) -> Fitted:
+    """The payload for the last message of `path`, and what became of every node.
+
+    `previous` is the cut of the last call on this path; `sizes` remembers counts between calls. Raises UsageError if
+    nobody asked anything, ContextOverflow if the policy is strict and the payload too large, or if what is pinned
+    leaves no room.
+    """
+    layout = lay_out(path)
+    if not layout.exchanges:
+        raise UsageError("there is no message of the user to answer")
+    sizes = sizes or MessageSizes(count)
+    covered: tuple[str, ...] = ()
+    if policy.name == "summarise" and summary is not None and covers(summary, path):
+        covered = summary.covers
+        hidden = set(covered)
+        layout = replace(layout, exchanges=tuple(e for e in layout.exchanges if e.id not in hidden))
+    dates = {node.id: node.created[:10] for node in path}
+    case = _Case(
+        layout, window, policy, pinned, summary.text if covered and summary else "", tuple(tools), count, dates
+    )
+    weights = _weights(path, layout, sizes)
+    cut, evict = _choose(case, previous, weights)
+    payload = case.payload(cut)
+    total = count(payload)
+    if total > window.budget and policy.name == "strict":
+        raise ContextOverflow(
+            f"the conversation is {total} tokens, {total - window.budget} more than the {window.budget} that the model "
+            "takes; use the policy truncate or summarise, or begin a new conversation"
+        )
+    overflow = _overflow(case, cut) if total > window.budget else None
+    fates = tuple(_fates(case, path, cut, covered, overflow, weights))
+    report = FitReport(
+        policy.name, total, window.budget, window.tokens, window.reserve, window.margin, window.grade, fates,
+        cut if cut != WindowCut() else None, tuple(f"{node}: {reason}" for node, reason in layout.repaired),
+    )  # fmt: skip
+    return Fitted(payload, report, overflow, evict)
+
+
+def _weights(path: Sequence[Node], layout: PromptLayout, sizes: MessageSizes) -> dict[str, int]:
+    """Tokens of each node as it would be sent with room for everything."""
+    nodes, weights = {node.id: node for node in path}, dict[str, int]()
+    for at, item in enumerate(item for exchange in layout.exchanges for item in exchange.items):
+        node = nodes[item.node]
+        name = node.digest if item.message is node.message else f"{node.digest}~{at if item.node in weights else 0}"
+        weights[node.id] = weights.get(node.id, 0) + sizes(name, item.message)
+    return {id: weights[id] if id in weights else sizes(node.digest, node.message) for id, node in nodes.items()}
+
+
+def covers(summary: Summary, path: Sequence[Node]) -> bool:
+    """Whether a summary stands for exactly how this path begins, its last exchanges apart."""
+    nodes = [node for node in path if node.role != "system"]
+    begin = nodes[: len(summary.covers)]
+    last = max((at for at, node in enumerate(nodes) if node.role == "user"), default=0)
+    same = tuple(node.id for node in begin) == summary.covers and digest_of(begin) == summary.digest
+    return bool(begin) and same and len(begin) <= last and nodes[len(begin)].role == "user"
+
+
+def digest_of(nodes: Sequence[Node]) -> str:
+    """What a summary of these nodes is valid for: the last digest is over all before it."""
+    return nodes[-1].digest if nodes else ""
+
+
+def notice(messages: int, dates: Sequence[str]) -> str:
+    """The sentence about what is not shown."""
+    span = f" of {dates[0]}" if dates and dates[0] == dates[-1] else f" of {dates[0]} to {dates[-1]}" if dates else ""
+    return f"{messages} earlier message{'s' if messages > 1 else ''}{span} {'are' if messages > 1 else 'is'} not shown."
+
+
+def clamped(exchange: Exchange, limit: int) -> Exchange:
+    """With every tool result at most about `limit` characters long; the whole ones stay stored."""
+    items = []
+    for item in exchange.items:
+        parts = [_clamped(part, limit) if isinstance(part, ToolReturnPart) else part for part in item.message.parts]
+        changed = any(new is not old for new, old in zip(parts, item.message.parts, strict=True))
+        items.append(replace(item, message=with_parts(item.message, parts)) if changed else item)
+    return Exchange(tuple(items))
+
+
+def _clamped(part: ToolReturnPart, limit: int) -> ToolReturnPart:
+    text = result_text(part)
+    short = clamp(text, limit, f'read_artifact("{part.tool_call_id}") returns all of it')
+    return part if len(short) >= len(text) else replace(part, content=short)
+
+
+def _choose(case: _Case, previous: WindowCut | None, weights: Mapping[str, int]) -> tuple[WindowCut, tuple[str, ...]]:
+    """The cut, and what the policy would have summarised."""
+    budget, whole = case.window.budget, WindowCut()
+    guess = sum(weights[node] for exchange in case.layout.exchanges for node in exchange.nodes)
+    total = case.tokens(whole) if guess <= _SURELY_TOO_LARGE * budget else guess
+    evict: tuple[str, ...] = ()
+    if case.policy.name == "summarise" and total > SUMMARY_TRIGGER * budget:
+        evict = _evicted(case, total, weights)
+    if total <= budget or case.policy.name == "strict":
+        return whole, evict
+    if (
+        previous is not None
+        and any(e.id == previous.first for e in case.layout.exchanges)
+        and case.tokens(previous) <= budget
+    ):
+        return previous, evict
+    cuts = _Cuts(case, weights)
+    place = _first_below(cuts.guesses, lambda at: case.tokens(cuts[at]), LOW_WATER * budget)
+    if place is not None:
+        return cuts[place], evict
+    last = cuts[len(cuts.guesses) - 1]
+    return (last if case.tokens(last) <= budget else _shortest(case, last)), evict
+
+
+class _Cuts:
+    """From the least that is left out to the current turn alone: older tool units go first, then older exchanges.
+
+    `guesses` tell about how many tokens each leaves, without rendering.
+    """
+
+    def __init__(self, case: _Case, weights: Mapping[str, int]):
+        exchanges = case.layout.exchanges
+        self._ids = [exchange.id for exchange in exchanges]
+        self._with_units = [at for at, exchange in enumerate(case.earlier) if exchange.tool_calls]
+        units = [
+            sum(weights[node] for node in {item.node for item in exchange.items if item.unit is not None})
+            for exchange in case.earlier
+        ]
+        rest = [sum(weights[node] for node in exchange.nodes) for exchange in exchanges]
+        self.guesses = []
+        total = sum(rest)
+        for at in self._with_units:
+            total -= units[at]
+            self.guesses.append(total)
+        for at in range(len(case.earlier)):
+            total -= rest[at] - units[at]
+            self.guesses.append(total)
+        if not self.guesses:
+            self.guesses.append(total)
+
+    def __getitem__(self, at: int) -> WindowCut:
+        count = len(self._with_units)
+        if at < count:
+            return WindowCut(tuple(self._ids[place] for place in self._with_units[: at + 1]), self._ids[0])
+        first = min(at - count + 1, len(self._ids) - 1)
+        return WindowCut(tuple(self._ids[place] for place in self._with_units if place >= first), self._ids[first])
+
+
+def _first_below(guide: Sequence[int], tokens: Callable[[int], int], limit: float) -> int | None:
+    """The first place with fewer tokens than `limit`; they fall from place to place. The guide says where to begin."""
+    low, high, step = -1, len(guide), 1  # too many up to `low`, few enough from `high` on
+    place = next((at for at, guess in enumerate(guide) if guess < limit), high)
+    while high - low > 1:
+        place = min(max(place, low + 1), high - 1)
+        if tokens(place) < limit:
+            high = place
+        else:
+            low = place
+        bracketed = low >= 0 and high < len(guide)
+        place = (low + high) // 2 if bracketed else high - step if low < 0 else low + step
+        step *= 2
+    return high if high < len(guide) else None
+
+
+def _shortest(case: _Case, cut: WindowCut) -> WindowCut:
+    """With tool results of the current turn as long as they may be."""
+    longest = max((len(result_text(part)) for item in case.current.items for part in results(item.message)), default=0)
+    low, high = _SHORTEST, longest
+    target = LOW_WATER * case.window.budget
+    if longest <= low or case.tokens(replace(cut, limit=low)) >= target:
+        return replace(cut, limit=low) if longest > low else cut
+    while high - low > max(1, low // 20):
+        middle = (low + high) // 2
+        low, high = (middle, high) if case.tokens(replace(cut, limit=middle)) < target else (low, middle)
+    return replace(cut, limit=low)
+
+
+def _evicted(case: _Case, total: int, weights: Mapping[str, int]) -> tuple[str, ...]:
+    """Nodes of the oldest exchanges whose summary would bring the payload below its target."""
+    target = SUMMARY_TARGET * case.window.budget - summary_tokens(case.window.budget)
+    evicted: list[str] = []
+    for exchange in case.earlier[: max(0, len(case.earlier) - SUMMARY_KEEPS)]:
+        if total <= target:
+            break
+        evicted += exchange.nodes
+        total -= sum(weights[node] for node in exchange.nodes)
+    return tuple(evicted)
+
+
+def summary_tokens(budget: int) -> int:
+    """The longest summary that is accepted."""
+    return min(SUMMARY_TOKENS, int(SUMMARY_SHARE * budget))
+
+
+def _overflow(case: _Case, cut: WindowCut) -> Literal["attachments", "text"]:
+    """What of the current turn must be read in parts. Raises ContextOverflow if that would not help."""
+    asked = case.current.items[0]
+    bare = case.tokens(cut) - case.count(Payload((asked.message,)))
+    if bare > LOW_WATER * case.window.budget:
+        raise ContextOverflow(
+            f"what is pinned, the tools and this turn's results are {bare} tokens without the question; the model takes "
+            f"{case.window.budget}. Shorten the system prompt, use fewer tools, or choose a model with a larger window"
+        )
+    asks = case.tokens(cut) - bare
+    items = [item for part in asked.message.parts if isinstance(part, UserPromptPart) for item in contents(part)]
+    if sum(estimate_text(item.content) for item in items if isinstance(item, TextContent)) > asks / 4:
+        return "attachments"
+    if sum(estimate_text(item) for item in items if isinstance(item, str)) > asks / 4:
+        return "text"
+    raise ContextOverflow(
+        f"the question and what is attached are {asks} tokens; the model takes {case.window.budget}. Attach less"
+    )
+
+
+def _fates(
+    case: _Case,
+    path: Sequence[Node],
+    cut: WindowCut,
+    covered: Sequence[str],
+    overflow: str | None,
+    weights: Mapping[str, int],
+) -> Iterable[Disposition]:
+    left_out = dict(case.layout.left_out)
+    gone = {node for exchange in case.earlier[: case.first(cut)] for node in exchange.nodes}
+    without, hidden = set(cut.elided), set(covered)
+    elided = {i.node for e in case.earlier if e.id in without for i in e.items if i.unit is not None}
+    pairs = zip(case.current.items, case.last(cut).items, strict=True)
+    shortened = {old.node for old, new in pairs if old is not new}
+    sent = {item.node for exchange in case.layout.exchanges for item in exchange.items}
+    for node in path:
+        what: What = "sent"
+        if node.id in hidden:
+            what = "covered"
+        elif node.id in left_out or (node.role != "system" and node.id not in sent):
+            what = "left out"
+        elif node.id in gone:
+            what = "dropped"
+        elif node.id in elided:
+            what = "elided"
+        elif node.id == case.current.id and overflow:
+            what = "chunked"
+        elif node.id in shortened:
+            what = "clamped"
+        yield Disposition(node.id, what, weights[node.id], left_out.get(node.id, ""))
+
+
+def _stamp(message: ModelMessage):
+    return getattr(message.parts[0], "timestamp", None) or message.timestamp

@@ -1,0 +1,232 @@
+"""A model behind an endpoint as pydantic-ai's Model: for chat, tools and agents, over the requests of evaluation."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic_ai.exceptions import ModelAPIError
+from pydantic_ai.messages import FinishReason, ModelMessage, ModelResponse, ModelResponseStreamEvent
+from pydantic_ai.models import Model as PydanticModel
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from ...errors import LlmsError, UsageError
+from ...tokens.stream import Thinking
+from ...values import Usage
+from .. import messages as said
+from ..system import Generate
+from .chat_stream import ChatStreamReader, Read
+from .connection import Events
+from .errors import EndpointError, refused
+from .request import body
+from .transport import HttpExchange
+
+if TYPE_CHECKING:
+    from .model import ApiModel
+
+SAMPLING = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
+FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "refused": "content_filter"}
+
+
+class ApiChatModel(PydanticModel):
+    """Raises ModelAPIError where no answer comes, BudgetExceeded, and UsageError for what the endpoint cannot do."""
+
+    def __init__(self, model: "ApiModel"):
+        self._model = model
+        able = model.endpoint.schemas
+        super().__init__(profile=ModelProfile(supports_json_schema_output=able, supports_json_object_output=True))
+
+    @property
+    def model_name(self) -> str:
+        return self._model.name.model
+
+    @property
+    def system(self) -> str:
+        return self._model.endpoint.name
+
+    @property
+    def base_url(self) -> str:
+        return self._model.endpoint.base_url
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """The answer in one piece."""
+        stream = await self._open(messages, model_settings, model_request_parameters, whole=True)
+        async for _ in stream:
+            pass
+        return stream.get()
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: Any = None,
+    ) -> AsyncIterator[StreamedResponse]:
+        stream = await self._open(messages, model_settings, model_request_parameters)
+        try:
+            yield stream
+        finally:
+            await stream.close_stream()
+
+    async def _open(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        whole: bool = False,
+    ) -> "_Answer":
+        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        model, exchange = self._model, HttpExchange()
+        reader = ChatStreamReader(model.endpoint.redactor)
+        try:
+            path, fields = self._body(messages, settings or {}, parameters)
+            events = await model.open(path, fields, exchange, stream=not whole)
+        except EndpointError as error:
+            if not refused(error):
+                told = self.failed(error)
+                raise told from told.__cause__
+            events, reader.finish, reader.reason = None, "refused", "content_filter"
+        return _Answer(parameters, self, events, reader, exchange)
+
+    def _body(
+        self, messages: list[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
+    ) -> tuple[str, dict[str, Any]]:
+        model = self._model
+        instructions = "\n\n".join(part.content for part in self._get_instruction_parts(messages, parameters) or [])
+        stop = tuple(settings.get("stop_sequences") or ())
+        if model.endpoint.stops is not None and len(stop) > model.endpoint.stops:
+            raise UsageError(f"{model.endpoint.name} takes at most {model.endpoint.stops} stop strings")
+        plain = said.plain(messages, instructions, model.endpoint.name)
+        limit = settings.get("max_tokens")
+        asked = Generate(
+            tuple(message for message in plain if message.role != "assistant" or message.content or message.tool_calls),
+            max_tokens=limit or 0,
+            stop=stop,
+            schema=said.schema(parameters),
+            tools=said.tools(parameters),
+            tool_choice=said.choice(settings, parameters),
+            parallel_calls=settings.get("parallel_tool_calls") is not False,
+        )
+        sampling = {name: settings[name] for name in SAMPLING if settings.get(name) is not None}  # type: ignore[literal-required]
+        path, fields = body(asked, model.name.model, model.endpoint, sampling)
+        if limit is None:
+            del fields[model.endpoint.max_tokens]
+        effort, more = settings.get("thinking"), settings.get("extra_body")
+        fields |= {"reasoning_effort": effort} if isinstance(effort, str) else {}
+        return path, fields | (dict(more) if isinstance(more, dict) else {})
+
+    def failed(self, error: EndpointError) -> ModelAPIError:
+        """What pydantic-ai is told; its cause is our own error, in whose words a person is told."""
+        own: LlmsError
+        try:
+            own = EndpointError(self._model.fault(error).reason)
+        except LlmsError as fatal:
+            own = fatal
+        told = ModelAPIError(self.model_name, str(own))
+        told.__cause__ = own
+        return told
+
+
+@dataclass
+class _Answer(StreamedResponse):
+    _asked: ApiChatModel
+    _events: Events | None
+    _reader: ChatStreamReader
+    _exchange: HttpExchange
+    _begun: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _thinking: Thinking = field(default_factory=Thinking)
+
+    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        reader = self._reader
+        try:
+            if self._events is not None:
+                async for event in self._events:
+                    for change in self._parts(reader.push(event)):
+                        yield change
+                if not reader.begun and reader.finish is None:
+                    raise EndpointError("no answer came: its stream was empty")
+        except EndpointError as error:
+            if self.cancelled:
+                return
+            told = self._asked.failed(error)
+            raise told from told.__cause__
+        finally:
+            self._settle()
+        for change in self._parts(reader.flush(), last=True):
+            yield change
+        self.finish_reason = FINISH[reader.finish or "stop"]
+        if reader.calls and self.finish_reason == "stop":
+            self.finish_reason = "tool_call"
+        if reader.reason:
+            self.provider_details = {"finish_reason": reader.reason}
+
+    def _parts(self, read: Read, last: bool = False) -> list[ModelResponseStreamEvent]:
+        """What pydantic-ai tells of `read`. Thinking that some servers leave in the text, between tags, is taken out."""
+        manager, changes, name = self._parts_manager, list[ModelResponseStreamEvent](), self.provider_name
+        thought, text = self._thinking.push(read.text) if read.text else ("", "")
+        if last:
+            more, rest = self._thinking.flush()
+            thought, text = thought + more, text + rest
+        if read.reasoning:
+            changes += manager.handle_thinking_delta(
+                vendor_part_id="reasoning", content=read.reasoning, id=self._reader.field, provider_name=name
+            )
+        if thought:
+            changes += manager.handle_thinking_delta(vendor_part_id="thinking", content=thought)
+        if text:
+            changes += manager.handle_text_delta(vendor_part_id="text", content=text)
+        for number, call in read.calls:
+            changes += manager.handle_tool_call_delta_events(
+                vendor_part_id=number,
+                tool_name=call.name or None,
+                args=call.arguments or None,
+                tool_call_id=call.id or None,
+                provider_name=name if call.extra else None,
+                provider_details=dict(call.extra) if call.extra else None,
+            )
+        return changes
+
+    def _settle(self) -> None:
+        """Take over what the server counted; where it counts nothing, nothing is reported."""
+        if self._exchange.usage.reported:
+            self._usage = counted(self._exchange.usage)
+
+    async def close_stream(self) -> None:
+        if self._events is not None:
+            await self._events.close()
+        self._settle()
+
+    @property
+    def model_name(self) -> str:
+        return self._reader.model or self._asked.model_name
+
+    @property
+    def provider_name(self) -> str:
+        return self._asked.system
+
+    @property
+    def provider_url(self) -> str:
+        return self._asked.base_url
+
+    @property
+    def timestamp(self) -> datetime:
+        return self._begun
+
+
+def counted(usage: Usage) -> RequestUsage:
+    return RequestUsage(
+        input_tokens=usage.prompt_tokens,
+        cache_read_tokens=usage.cached_tokens,
+        output_tokens=usage.tokens,
+        output_reasoning_tokens=usage.reasoning_tokens,
+    )

@@ -1,0 +1,170 @@
+"""A chat answer read event by event: text, reasoning and tool calls apart, keys hidden where they run over events.
+
+A whole answer is read as the one event of a stream.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+from ...values import Finish, TokenChance, ToolCall
+from .errors import BadAnswer
+from .redaction import RedactedStream, Redactor
+from .response import ResponseChunk, piece
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What one event adds. `calls` are (number of the call, what is new of it): the first of each has its id and name."""
+
+    text: str = ""
+    reasoning: str = ""
+    calls: tuple[tuple[int, ToolCall], ...] = ()
+    chances: tuple[TokenChance, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.reasoning or self.calls or self.chances)
+
+
+class ChatStreamReader:
+    """`push` every event, then `flush`. `finish` is how the answer ended, None while it has not; `reason` the server's own
+    word for it, `field` where its reasoning stood, `model` what the server calls itself."""
+
+    def __init__(self, redactor: Redactor):
+        self._text, self._reasoning = redactor.stream(), redactor.stream()
+        self._calls = Calls(redactor)
+        self.begun = False
+        self.finish: Finish | None = None
+        self.reason = self.field = self.model = ""
+
+    def push(self, event: Any) -> Read:
+        """Raises BadAnswer where the server says that the answer broke off."""
+        found = piece(event)
+        if isinstance(event, Mapping) and isinstance(event.get("model"), str):
+            self.model = event["model"] or self.model
+        if found is None:
+            return Read()
+        self.finish, self.reason = found.finish or self.finish, found.reason or self.reason
+        self.field = found.field or self.field
+        if found.error:
+            raise BadAnswer(f"the answer broke off: {found.error}")
+        return self._read(found)
+
+    def flush(self) -> Read:
+        """What was held back, once the answer has ended."""
+        return Read(self._text.flush(), self._reasoning.flush(), self._calls.flush())
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """All tool calls, whole once the answer has ended."""
+        return self._calls.whole
+
+    def _read(self, found: ResponseChunk) -> Read:
+        self.begun = self.begun or bool(found.text or found.reasoning or found.calls)
+        text = self._text.push(found.text) if found.text else ""
+        reasoning = self._reasoning.push(found.reasoning) if found.reasoning else ""
+        return Read(text, reasoning, self._calls.push(found.calls), found.chances)
+
+
+@dataclass
+class _Call:
+    """A call as far as it has come. It is `told` once its arguments begin, for only then its name is whole."""
+
+    place: Any
+    said: str  # the id as the server said it
+    id: str
+    hidden: RedactedStream
+    name: str = ""
+    arguments: str = ""
+    extra: Mapping[str, Any] | None = None
+    ready: str = ""
+    told: bool = False
+    shown: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        try:
+            return isinstance(json.loads(self.arguments), dict)
+        except (ValueError, RecursionError):
+            return False
+
+
+class Calls:
+    """Tool calls put together from their pieces, by id, or by index, or by neither: each server does it in its own way."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor, self._open = redactor, list[_Call]()
+
+    @property
+    def whole(self) -> tuple[ToolCall, ...]:
+        return tuple(ToolCall(call.id, call.name, "".join(call.shown), call.extra) for call in self._open)
+
+    def push(self, pieces: tuple[Mapping[str, Any], ...]) -> tuple[tuple[int, ToolCall], ...]:
+        """What is new, by the number of the call."""
+        new: list[tuple[int, ToolCall]] = []
+        for part in pieces:
+            function = part.get("function")
+            function = function if isinstance(function, Mapping) else {}
+            name, given = function.get("name"), function.get("arguments")
+            name = name if isinstance(name, str) else ""
+            arguments = given if isinstance(given, str) else "" if given is None else json.dumps(given)
+            number = self._number(part, name)
+            call = self._open[number]
+            if isinstance(part.get("extra_content"), Mapping):  # Gemini's signature of a thought, which it wants back
+                call.extra = {"extra_content": part["extra_content"]}
+            if not call.told and name != call.name:
+                call.name = name if call.name and name.startswith(call.name) else call.name + name
+            call.arguments += arguments
+            call.ready += call.hidden.push(arguments)
+            if call.arguments and call.name and (call.ready or not call.told):
+                new.append((number, self._tell(call)))
+        return tuple(new)
+
+    def flush(self) -> tuple[tuple[int, ToolCall], ...]:
+        new = []
+        for number, call in enumerate(self._open):
+            call.ready += call.hidden.flush()
+            if call.ready or not call.told:
+                new.append((number, self._tell(call)))
+        return tuple(new)
+
+    def _tell(self, call: _Call) -> ToolCall:
+        arguments, call.ready = call.ready, ""
+        call.shown.append(arguments)
+        if call.told:
+            return ToolCall("", "", arguments)
+        call.told = True
+        call.name = self._redactor.clean(call.name)
+        return ToolCall(call.id, call.name, arguments, call.extra)
+
+    def _number(self, part: Mapping[str, Any], name: str) -> int:
+        """Which call a piece belongs to; a new one where it belongs to none."""
+        index, id = part.get("index"), part.get("id")
+        index = index if isinstance(index, int) else None
+        id = id if isinstance(id, str) else ""
+        for number in range(len(self._open) - 1, -1, -1):
+            call = self._open[number]
+            if index is not None and call.place is not None and index != call.place:
+                continue
+            if (id and id == call.said) or (
+                (index is not None or call is self._open[-1]) and _goes_on(call, id, name, index)
+            ):
+                return number
+        known = {call.id for call in self._open}
+        own = self._redactor.clean(id) if id and id not in known else f"call_{token_hex(6)}"
+        self._open.append(_Call(index, id, own, self._redactor.stream()))
+        return len(self._open) - 1
+
+
+def _goes_on(call: _Call, id: str, name: str, index: int | None) -> bool:
+    """Whether a piece with this id and name goes on with `call`, whose index it has, or which is the last one."""
+    if id and call.said:
+        return not name and not call.complete  # another id for every piece of one call
+    if name and call.arguments:
+        return not call.name or (name == call.name and not call.complete)  # its name again with every piece
+    if name and call.name and index is None:
+        return name == call.name
+    call.said = call.said or id
+    return True

@@ -1,0 +1,256 @@
+"""A GGUF file as a Model, computed by llama.cpp: the fastest chat on a processor, and needing no torch.
+
+Scores have the meaning they have for checkpoints. A batch is worked off one by one: llama.cpp gains nothing from
+computing rows together on a processor (benchmarks/LOG.md), and much from not reading a shared beginning twice.
+"""
+
+import resource
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ...engine.request import DecodeRequest, Event, Finish, Sampling
+from ...errors import ContextOverflow, ModelError, NotNumbers, UsageError
+from ...lazy import lazy
+from ...tokens.pair import Pair, encode_pairs
+from ...tokens.stop import StopText, cut_at_stop
+from ...values import Completion, Delta, Failure, Identity, LogLikelihood
+from ..digest import digest_files, digest_text
+from ..loading import loading
+from ..local import embedded
+from ..local.reply import Reply, chance
+from ..local.tokenizing_model import TokenizingModel
+from ..name import OF_CHECKPOINTS, Name
+from ..system import Capabilities, Generate
+from . import library
+from .llama import Context, Vocabulary, Weights, draw, generator, likelihood, log_softmax
+
+IDLE = 2  # contexts that are kept for requests which begin like an earlier one
+SMALLEST = 4096  # tokens a context has room for, at least, so that a chat's next turns fit
+
+
+def open_gguf(name: Name, workers: int = 1, chat: bool = False) -> "GgufModel":
+    """The model of a GGUF file, or of the embedded one's. Raises UsageError, MissingExtra or ModelError.
+
+    For `chat` the weights are loaded with the tokenizer, since an answer follows; else when they are needed.
+    """
+    for option in (OF_CHECKPOINTS - {"device", "adapter"}) & set(name.options):
+        raise UsageError(f"{name.text!r}: {option} is for checkpoints; a GGUF file's weights are used as they are")
+    if error := library.missing():
+        raise error
+    path = Path(name.model).expanduser()
+    if name.model == "smollm2" and not path.exists():
+        path = embedded.installed()
+    if not path.is_file():
+        raise ModelError(f"the GGUF file {path} does not exist; expected a file, or smollm2 for the embedded model")
+    return GgufModel(name, path.resolve(), workers, _adapter(name), chat)
+
+
+def _adapter(name: Name) -> Path | None:
+    """The file that `adapter=` names."""
+    if "adapter" not in name.options:
+        return None
+    path = Path(name.options["adapter"]).expanduser()
+    if not path.is_file():
+        raise ModelError(
+            f"{name.text!r}: the adapter {path} is no file; a GGUF model takes a LoRA adapter as one .gguf file "
+            "(llama.cpp's convert_lora_to_gguf.py makes one of PEFT's folder)"
+        )
+    return path.resolve()
+
+
+class GgufModel(TokenizingModel):
+    """Each call computes in a context of its own, with `workers` threads, so that callers do not wait for each other."""
+
+    def __init__(self, name: Name, path: Path, workers: int = 1, adapter: Path | None = None, chat: bool = False):
+        self.name, self.path, self.workers, self.adapter, self._chat = name, path, workers, adapter, chat
+        self._weights: Weights | None = None
+        self._idle: list[Context] = []  # the most recent last
+        self._lock = threading.Lock()
+
+    @lazy
+    def tokenizer(self) -> Vocabulary:
+        if self._chat:
+            self.prepare()
+        with self._lock:
+            return Vocabulary(self.path, self._weights)
+
+    @lazy
+    def device(self) -> str:
+        """As named; else the GPU where this build of llama.cpp can use one."""
+        able = library.library().llama_supports_gpu_offload()
+        stated = self.name.options.get("device")
+        if stated not in (None, "cpu") and not able:
+            raise ModelError(
+                f"{self.name.text}: this build of llama.cpp computes on the processor only; leave device= out, or use a "
+                "checkpoint (hf:) on the GPU"
+            )
+        return stated or ("cuda" if able else "cpu")
+
+    @lazy
+    def identity(self) -> Identity:
+        return Identity(
+            name=self.name.text,
+            weights=digest_files(self.path.parent, [self.path.name]),
+            quantization=self.tokenizer.kind,
+            adapter=digest_files(self.adapter.parent, [self.adapter.name]) if self.adapter else "",
+            template=digest_text(self.template or ""),
+            extra={"xllamacpp": library.VERSION},
+        )
+
+    @property
+    def template(self) -> str | None:
+        return self.tokenizer.metadata.get("tokenizer.chat_template")
+
+    @property
+    def special_tokens(self) -> Mapping[str, str]:
+        return self.tokenizer.special_tokens
+
+    @property
+    def ends(self) -> frozenset[int]:
+        return self.tokenizer.ends
+
+    @property
+    def context_window(self) -> int:
+        return self.tokenizer.window
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(True, True, self.template is not None, self.context_window)
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def prepare(self) -> None:
+        """Map the weights now, if they are not."""
+        with self._lock:
+            if self._weights is None:
+                with loading("loading", self.name.text):
+                    self._weights = Weights(self.path, self.device, self.adapter)
+
+    @contextmanager
+    def _context(self, tokens: Sequence[int], room: int) -> Iterator[Context]:
+        """A context with room for so many tokens, the one that stores most of the beginning of `tokens`."""
+        self.prepare()
+        with self._lock:
+            weights = self._weights
+            assert weights is not None
+            fitting = [c for c in self._idle if c.room >= room and c.threads == self.workers]
+            context = max(fitting, key=lambda c: c.shared(tokens), default=None)
+            if context is not None:
+                self._idle.remove(context)
+        if context is None:
+            size = min(self.context_window + 1, max(SMALLEST, 1 << (room - 1).bit_length()))
+            context = Context(weights, max(room, size), self.workers)
+        try:
+            yield context
+        finally:
+            with self._lock:
+                if self._weights is weights:
+                    self._idle = [*self._idle[1 - IDLE :], context]
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+        """(index, result), neighbours in the alphabet of tokens one after the other, so that they share most."""
+        encoded = encode_pairs(self.tokenizer, pairs, self.context_window)
+        good = [(pair.ids, index, pair) for index, pair in enumerate(encoded) if isinstance(pair, Pair)]
+        for index, pair in enumerate(encoded):
+            if isinstance(pair, ContextOverflow):
+                yield index, Failure("infra", str(pair))
+        if not good:
+            return
+        good.sort(key=lambda entry: entry[:2])
+        with self._context(good[0][0], max(len(ids) for ids, _, _ in good)) as context:
+            for ids, index, pair in good:
+                started = perf_counter()
+                logprob, greedy, first = 0.0, True, len(ids) - pair.scored - 1
+                for position, logits in context.logits(ids[:-1], first):
+                    chances = log_softmax(logits)
+                    logprob += float(chances[ids[position + 1]])
+                    greedy = greedy and int(chances.argmax()) == ids[position + 1]
+                spent = perf_counter() - started
+                if not isfinite(logprob):
+                    yield index, Failure("infra", self._not_numbers)
+                    continue
+                yield index, LogLikelihood(logprob, greedy, pair.scored, first + 1, pair.cut, spent)
+
+    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        """(index, result), one after the other. A prompt keeps its right-hand end: the window less max_tokens."""
+        prompts = [self.read(request).ids for request in requests]
+        for index, ids in sorted(enumerate(prompts), key=lambda entry: entry[1]):
+            request = requests[index]
+            if reason := self._no_room(request):
+                yield index, Failure("infra", reason)
+                continue
+            kept = ids[request.max_tokens - self.context_window :]
+            sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
+            stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
+            started = perf_counter()
+            try:
+                events = list(self.events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
+            except NotNumbers as error:
+                yield index, Failure("infra", str(error))
+                continue
+            spent, new = perf_counter() - started, [event.token for event in events]
+            text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
+            assert finish != "nan"  # is raised instead
+            yield index, Completion(text, len(new), finish, len(kept), len(ids) - len(kept), spent)
+
+    def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
+        """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
+        if reason := self._no_room(request):
+            yield Delta(failure=Failure("infra", reason))
+            return
+        prompt = self.read(request)
+        kept = prompt.ids[request.max_tokens - self.context_window :]
+        ends = self.ends | {self.tokenizer.start}
+        reply = Reply(request, replace(prompt, ids=kept), self.tokenizer, ends, self.constraint(request))
+        for event in self.events(reply.decode, cancel):
+            if delta := reply.push(event, chance(event, self.tokenizer.with_special)):
+                yield delta
+            if reply.ended:
+                break
+        yield replace(reply.last(), cut=len(prompt.ids) - len(kept))
+
+    @property
+    def _not_numbers(self) -> str:
+        return f"what {self.name.text} computes are not finite numbers (NaN): the file is damaged; get it anew"
+
+    def _no_room(self, request: Generate) -> str | None:
+        if 0 < request.max_tokens < self.context_window:
+            return None
+        return f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
+
+    def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
+        random = generator(request.sampling)
+        tokens, new = list(request.tokens), list[int]()
+        with self._context(tokens, len(tokens) + request.max_tokens) as context:
+            while step := next(context.logits(tokens, len(tokens) - 1, cancel), None):  # None if cancelled
+                if not isfinite(step[1].max()):
+                    raise NotNumbers(self._not_numbers)
+                logits = step[1] if request.constrain is None else request.constrain(new, step[1])
+                token = draw(logits, request.sampling, random)
+                tokens.append(token)
+                new.append(token)
+                ended = token in self.ends or (request.stop is not None and request.stop(new))
+                finish: Finish | None = "stop" if ended else "length" if len(new) == request.max_tokens else None
+                yield Event(request.id, token, finish, *likelihood(step[1], token, request.top))
+                if finish:
+                    return
+
+    @lazy
+    def grammars(self) -> Any:
+        from ..local.constrain import Grammars
+
+        return Grammars.of_llama(self.tokenizer)
+
+    def close(self) -> None:
+        with self._lock:
+            self._weights, self._idle = None, []
+            for part in ("tokenizer", "grammars"):  # they may hold the weights
+                self.__dict__.pop(part, None)

@@ -1,0 +1,128 @@
+"""Answers that cannot break their form: JSON schemas and tool calls, by llguidance, as constraints on token ids."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ...errors import MissingExtra, UsageError
+from .toolcalls import CLOSE, OPEN, schema
+
+
+class Grammars:
+    """Makes constraints for one tokenizer (a fast one of transformers'), which is read once, in about a second."""
+
+    _vocabulary: Any = None
+
+    def __init__(self, tokenizer: Any, vocabulary: int, end: frozenset[int]):
+        try:
+            import llguidance.hf
+        except ImportError as error:
+            raise MissingExtra("llguidance", "an answer of a given form", "local") from error
+        self._read(llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None))
+
+    @classmethod
+    def of_llama(cls, vocabulary: Any) -> "Grammars":
+        """The same for a vocabulary of llama.cpp's, a `llama.Vocabulary`."""
+        from llguidance import LLTokenizer
+
+        grammars = cls.__new__(cls)
+        grammars._vocabulary = vocabulary  # llguidance holds its address only
+        grammars._read(
+            LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]  # missing in its stubs
+                tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],
+                vocab_ptr=vocabulary.pointer,
+                tokenize_fptr=vocabulary.tokenize_address,
+                eos_token=sorted(vocabulary.ends),
+            )
+        )
+        return grammars
+
+    def _read(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._decode: Callable[[list[int]], str] = tokenizer.decode_str
+
+    def following(
+        self, wanted: Mapping[str, Any] | None, tools: Sequence[Mapping[str, Any]], choice: str, parallel: bool
+    ) -> "Follow | FollowCalls":
+        """A constraint: the answer is JSON that `wanted`, a JSON schema, describes, or calls of `tools` that are valid.
+
+        `choice` is auto (calls may be made), required, or the name of the tool that must be called, once. Raises
+        UsageError if there is no such tool, or the schema is none.
+        """
+        answer = None if wanted is None else _json(wanted)
+        if not tools:
+            return Follow(self._matcher(f"start: {answer}"))
+        names = [tool["name"] for tool in tools]
+        if choice not in ("auto", "required", *names):
+            raise UsageError(f"tool_choice names {choice!r}, which is not among the tools: {', '.join(names)}")
+        allowed = [tool for tool in tools if choice in ("auto", "required", tool["name"])]
+        call = f"{_json(schema(allowed))} {json.dumps(CLOSE)}"
+        if choice == "auto" and answer is None:
+            self._matcher(f"start: {call}")  # a schema that cannot be followed is refused now
+            return FollowCalls(lambda: self._matcher(f"start: {call}"), self._decode, parallel)
+        calls = f"{json.dumps(OPEN)} {call}"
+        if parallel and choice in ("auto", "required"):
+            calls += f' ("\\n"? {calls})*'
+        return Follow(self._matcher(f"start: {calls}" if choice != "auto" else f"start: {answer} | {calls}"))
+
+    def _matcher(self, grammar: str) -> Any:
+        from llguidance import LLMatcher
+
+        matcher = LLMatcher(self._tokenizer, grammar)
+        if matcher.is_error():
+            raise UsageError(f"the schema cannot be followed: {matcher.get_error().strip().splitlines()[0]}")
+        return matcher
+
+
+def _json(wanted: Mapping[str, Any]) -> str:
+    return f"%json {json.dumps({**wanted, 'x-guidance': {'whitespace_flexible': False, 'item_separator': ', ', 'key_separator': ': '}})}"
+
+
+class Follow:
+    """The constraint of one answer: forbids each token after which the grammar could not go on."""
+
+    def __init__(self, matcher: Any):
+        self._matcher = matcher
+        self._read = 0
+
+    def __call__(self, new: Sequence[int], logits: Any) -> Any:
+        if len(new) > self._read:
+            self._matcher.consume_tokens(list(new[self._read :]))
+            self._read = len(new)
+        return masked(self._matcher, logits)
+
+
+class FollowCalls:
+    """Free text until a call is opened; from there to its end the call's grammar, and then free text again, or, if
+    calls are not `parallel`, the end."""
+
+    def __init__(self, make: Callable[[], Any], decode: Callable[[list[int]], str], parallel: bool):
+        self._make, self._decode, self._parallel = make, decode, parallel
+        self._matcher: Any = None
+        self._read = 0  # tokens that are behind us
+        self._from = 0  # where a next opening may begin
+
+    def __call__(self, new: Sequence[int], logits: Any) -> Any:
+        for id in new[self._read :]:
+            self._read += 1
+            if self._matcher is not None:
+                self._matcher.consume_token(id)
+                if self._matcher.is_stopped() and self._parallel:
+                    self._matcher, self._from = None, self._read
+            elif self._decode(list(new[max(self._from, self._read - len(OPEN)) : self._read])).endswith(OPEN):
+                self._matcher = self._make()
+        return logits if self._matcher is None else masked(self._matcher, logits)
+
+
+def masked(matcher: Any, logits: Any) -> Any:
+    """A copy of logits (V,), torch's or numpy's, with every token at -inf that `matcher` does not allow next."""
+    import numpy as np
+
+    bits = np.frombuffer(matcher.compute_bitmask(), dtype=np.uint8)
+    allowed = np.unpackbits(bits, bitorder="little")[: logits.shape[-1]].astype(bool)
+    allowed = np.pad(allowed, (0, logits.shape[-1] - len(allowed)))
+    if isinstance(logits, np.ndarray):
+        return np.where(allowed, logits, np.float32("-inf"))
+    import torch
+
+    return logits.masked_fill(~torch.from_numpy(allowed).to(logits.device), float("-inf"))

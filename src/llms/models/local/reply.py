@@ -1,0 +1,106 @@
+"""One answer of a local model: from a request to what the engine decodes, and from its events to what callers see."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+from ...engine import DecodeRequest, Event, Sampling
+from ...tokens.pair import encode_texts
+from ...tokens.stop import StopText
+from ...tokens.stream import THINKING, Detokenizer
+from ...tokens.tokenizer import Tokenizer
+from ...values import Delta, Finish, TokenChance, Usage
+from ..system import Generate
+from .answer import ReplyReader
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as token ids. Raw text has no thinking and no calls; `opened`: its last words opened the thinking tag."""
+
+    ids: tuple[int, ...]
+    raw: bool
+    opened: bool = False
+
+
+def read(request: Generate, render: Callable[..., str], tokenizer: Tokenizer) -> Prompt:
+    """The whole prompt of `request`; `render(messages, tools)` makes text of messages."""
+    raw = isinstance(request.prompt, str)
+    offered = request.tools if request.tool_choice != "none" else ()
+    text = request.prompt if isinstance(request.prompt, str) else render(request.prompt, offered)
+    ids = encode_texts(tokenizer, [text])[0] or [tokenizer.start]
+    return Prompt(tuple(ids), raw, not raw and text.rstrip().endswith(tuple(tag for tag, _ in THINKING)))
+
+
+def chance(event: Event, word: Callable[[Sequence[int]], str]) -> TokenChance | None:
+    """How likely the token of `event` was, if that was asked for; `word` writes tokens."""
+    if event.logprob is None:
+        return None
+    return TokenChance(word([event.token]), event.logprob, tuple((word([id]), value) for id, value in event.top))
+
+
+class Reply:
+    """Give `decode` to the engine and each Event to `push` until `ended`; `last` is the rest, with finish and usage.
+
+    `ends` are tokens that are never shown.
+    """
+
+    def __init__(
+        self, request: Generate, prompt: Prompt, tokenizer: Tokenizer, ends: frozenset[int], constraint: Any = None
+    ):
+        self._ends, self._tokenizer = ends, tokenizer
+        self._reader = ReplyReader(request, prompt.opened, f"call_{token_hex(6)}_")
+        decode: Callable[[Sequence[int]], str] = tokenizer.decode if prompt.raw else self._visible
+        self._words = Detokenizer(decode)
+        self._prompt_tokens, self._tokens = len(prompt.ids), 0
+        self._finish: Finish | None = None
+        self.begins = self._read = 0  # characters before the last token, and before the next one
+        stops = prompt.raw and any(request.stop)  # raw text stops at special tokens' names too, which are not shown
+        self.decode = DecodeRequest(
+            0,
+            prompt.ids,
+            request.max_tokens,
+            Sampling(request.temperature, request.top_k, request.top_p, request.seed),
+            StopText(lambda ids: tokenizer.decode(ids, special=True), request.stop) if stops else None,
+            constraint,
+            request.top,
+        )
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string came, so that the engine need not go on."""
+        return self._reader.stopped
+
+    @property
+    def ended(self) -> bool:
+        return self._finish is not None
+
+    def push(self, event: Event, chance: TokenChance | None = None) -> Delta | None:
+        """What `event` adds; None if nothing may be shown yet."""
+        assert event.finish != "nan"  # is raised before it comes here
+        end = event.token in self._ends
+        self._tokens += 1
+        self.begins = self._read
+        text = "" if end else self._words.push(event.token)
+        self._read += len(text)
+        delta = self._reader.push(text, None if end else chance)
+        self._finish = "stop" if self.stopped else event.finish
+        return delta
+
+    def last(self) -> Delta:
+        held = None if self.stopped else self._reader.push(self._words.flush())
+        rest = self._reader.flush()
+        usage = Usage(self._prompt_tokens, self._tokens, reasoning_tokens=self._reader.reasoning_tokens)
+        return Delta(
+            (held.text if held else "") + rest.text,
+            (held.reasoning if held else "") + rest.reasoning,
+            (*(held.tool_calls if held else ()), *rest.tool_calls),
+            (*(held.chances if held else ()), *rest.chances),
+            self._finish or "stop",
+            usage,
+        )
+
+    def _visible(self, ids: Sequence[int]) -> str:
+        """Special tokens are shown, since some models mark thinking and tool calls by them; the ends are not."""
+        return self._tokenizer.decode([id for id in ids if id not in self._ends], special=True)

@@ -1,0 +1,73 @@
+"""What may be named over HTTP: nothing that runs a checkpoint's own code, no file outside the folders of the start.
+
+Whoever starts a program names folders and dangers on its command line; a request can only choose among them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import UsageError
+from ...models.name import parse
+from ...tools.catalogue import OVER
+
+
+@dataclass(frozen=True)
+class Reach:
+    """`folders` may be read by tools and teams; `model`, named at the start, is taken with whatever it allows."""
+
+    folders: tuple[Path, ...] = ()
+    model: str = ""
+
+    @classmethod
+    def of(cls, folders: Iterable[str], model: str) -> "Reach":
+        """Raises UsageError for what is not a directory."""
+        paths = [Path(folder).expanduser() for folder in folders]
+        for path in paths:
+            if not path.is_dir():
+                raise UsageError(f"--folder {path} is not a directory; name one whose files the pages' tools may read")
+        return cls(tuple(path.resolve() for path in paths), model)
+
+    def check_model(self, name: str) -> str:
+        """`name`, if a request may name it. Raises UsageError."""
+        if name == self.model:
+            return name
+        options = parse(name).options
+        if "allow" in options:
+            raise UsageError(
+                f"{name}: allow= is not taken over HTTP, as it may run code of the checkpoint's author; "
+                f"start the program with it: -m '{name}'"
+            )
+        if file := options.get("system"):
+            self.check_file(file)
+        self.check_tools(filter(None, options.get("tools", "").split(",")))
+        if inner := options.get("model"):
+            self.check_model(inner)
+        return name
+
+    def check_tools(self, names: Iterable[str]) -> Sequence[str]:
+        """`names`, if none of them looks at anything else than the folders. Raises UsageError."""
+        names = list(names)
+        for name in names:
+            family, colon, over = name.partition(":")
+            if colon and family in OVER:
+                self.check_file(over)
+        return names
+
+    def check_team(self, model: str | None, files: Iterable[str]) -> None:
+        """Raises UsageError unless a request may give a team this model and these files."""
+        if model:
+            self.check_model(model)
+        for file in files:
+            self.check_file(file)
+
+    def check_file(self, file: str) -> str:
+        """`file`, if it is one of the folders or lies in one, links followed. Raises UsageError."""
+        path = Path(file).expanduser().resolve()
+        if not any(path.is_relative_to(folder) for folder in self.folders):
+            said = ", ".join(str(folder) for folder in self.folders) or "no folder"
+            raise UsageError(
+                f"{file} is out of reach: this program was started with {said}. "
+                f"Start it with --folder {path if path.is_dir() else path.parent} to let tools read there"
+            )
+        return file

@@ -1,0 +1,50 @@
+"""Teams that work while nobody waits for them: begun from a page, on the bridge's loop, ended with the program."""
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+from ... import bridge
+from ...agents.step import deny
+from ...workbench import agent
+
+END_SECONDS = 5.0  # a team may take so long to store that it was ended
+
+
+class RunningTeams:
+    """By the id of their run. Tools that act are denied: nobody is there to ask."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[Future[None], threading.Event]] = {}
+
+    def begin(self, goal: str, how: agent.Settings) -> str:
+        """The id of a run that goes on by itself. Waits until it has begun; not to be called on an event loop."""
+        told, ended = agent.run(goal, how, deny), threading.Event()
+
+        async def first() -> str:
+            return (await anext(told))[0]
+
+        run = bridge.run(first())
+
+        async def rest() -> None:
+            try:
+                async for _ in told:
+                    pass
+            finally:
+                self._running.pop(run, None)
+                ended.set()
+
+        self._running[run] = bridge.start(rest()), ended
+        return run
+
+    def stop(self, run: str) -> None:
+        if run in self._running:
+            self._running[run][0].cancel()
+
+    async def quiet(self) -> None:
+        """Stop all of them, and let them store that."""
+        running = list(self._running.values())
+        for team, _ in running:
+            team.cancel()
+        for _, ended in running:
+            await asyncio.to_thread(ended.wait, END_SECONDS)
