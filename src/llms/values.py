@@ -1,8 +1,11 @@
 """The values that travel between packages: frozen, compared by content, knowing no storage and no model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+Json: TypeAlias = "str | int | float | bool | None | Sequence[Json] | Mapping[str, Json]"
+JsonObject: TypeAlias = Mapping[str, Json]
 
 Status = Literal["ok", "unparsed", "truncated", "refused"]
 FailureKind = Literal["infra", "timeout"]
