@@ -288,11 +288,11 @@ class _Handler(BaseHTTPRequestHandler):
         tokens, values, best = self.endpoint.score(prompt)
         new = words(text)[:1]
         offsets = [len("".join(tokens[:index])) for index in range(len(tokens))] + [len(prompt)] * len(new)
-        top: Sequence[JsonObject] = [{f"best{index}": value} for index, value in enumerate(best)] + [{"x": -0.1}] * len(new)
+        likeliest = [*({f"best{index}": value} for index, value in enumerate(best)), *({"x": -0.1} for _ in new)]
         scores: JsonObject = {
             "tokens": [*tokens, *new],
             "token_logprobs": [None, *values[1:], *[-0.1 for _ in new]],
-            "top_logprobs": [None, *top[1:]],
+            "top_logprobs": [None, *likeliest[1:]],
             "text_offset": offsets,
         }
         return {"index": 0, "text": prompt + "".join(new), "finish_reason": "length", "logprobs": scores}
