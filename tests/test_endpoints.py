@@ -523,20 +523,20 @@ def test_many_requests_are_let_in_as_long_as_all_goes_well(server, model):
 
 
 def test_refusals_halve_what_is_let_in_once_for_all_on_the_way():
-    gate = Limiter(RetryPolicy(start=16))
+    limiter = Limiter(RetryPolicy(start=16))
     sent = time.monotonic()
     for _ in range(5):
-        gate.too_many(sent, 0.0)
-    assert gate.limit == 8
-    gate.went_well()
-    assert gate.limit == 8 + 1 / 8
+        limiter.too_many(sent, 0.0)
+    assert limiter.limit == 8
+    limiter.went_well()
+    assert limiter.limit == 8 + 1 / 8
 
 
 def test_rate_limit_headers_are_followed(server, model):
-    gate = model.wire.gate
+    limiter = model.transport.limiter
     server.sent_headers = {"x-ratelimit-remaining-requests": "2", "x-ratelimit-reset-requests": "6m0s"}
     one(model)
-    assert gate.limit <= 3
+    assert limiter.limit <= 3
     server.sent_headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "300ms"}
     one(model)
     started = time.monotonic()
@@ -574,7 +574,7 @@ def test_the_chat_model_works_on_any_event_loop_beside_others(server, model):
     async def elsewhere():
         agent = Agent(model.chat_model())
         answers = await asyncio.gather(*(agent.run("What is the answer?") for _ in range(8)))
-        await model.wire.aclose()
+        await model.transport.aclose()
         return [answer.output for answer in answers]
 
     assert one(model).text == TEXT
