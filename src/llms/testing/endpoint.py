@@ -18,7 +18,7 @@ Scores = tuple[Sequence[str], Sequence[float], Sequence[float]]
 
 
 class Fault(TypedDict, total=False):
-    """What goes wrong with one request.
+    """A fault that one request meets.
 
     `status` is answered with `message` and `code`, and asks for `retry_after` seconds; `nothing` closes the connection;
     `short` states so many bytes more than come; `whole_broken` cuts the JSON off. In streams `stall_first` and `stall`

@@ -4,14 +4,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from threading import Event
-from typing import TYPE_CHECKING
 
+from pydantic_ai.models import Model as PydanticModel
+
+from ..models.local.chat_model import LocalChatModel
 from ..models.name import Name
 from ..models.system import Capabilities, Generate, Model
 from ..values import Completion, Delta, Failure, Identity, Json, LogLikelihood, Message, ToolCall, Usage
-
-if TYPE_CHECKING:
-    from pydantic_ai.models import Model as PydanticModel
 
 Reply = str | Sequence[ToolCall]
 _numbers = count(1)
@@ -99,10 +98,8 @@ class ScriptedModel(Model):
     def count_tokens(self, prompt: str | Sequence[Message]) -> int:
         return len(self._text(prompt).split())
 
-    def chat_model(self) -> "PydanticModel":
+    def chat_model(self) -> PydanticModel:
         """This model for `llms.Chat` and agents, which stream it."""
-        from ..models.local.chat_model import LocalChatModel  # imports pydantic-ai, which takes half a second
-
         return LocalChatModel(self)
 
     def _answer(self, request: Generate) -> Reply:
