@@ -17,6 +17,7 @@ from adversaries import all_end
 from llms.agents.board import Board
 from llms.agents.budget import Exhausted, StepBudget, TeamLimits
 from llms.agents.events import Finished, Planned, StepEnded, TaskChanged, Written, from_plain, plain
+from llms.agents.patterns import PATTERNS
 from llms.agents.plan import BadPlan, PlanDraft, TaskDraft, validate
 from llms.agents.resume import resume_point
 from llms.agents.role import Role

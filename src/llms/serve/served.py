@@ -37,7 +37,7 @@ class ServedModel:
 
     def __init__(self, model: LocalModel, waiting: int):
         model.single = False
-        self.model, self.live = model, model.live
+        self.model, self.live = model, model.engine_loop
         self.most = self.live.rows + waiting
         self._held = 0
         engine = model.engine

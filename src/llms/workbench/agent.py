@@ -19,12 +19,12 @@ from ..agents.events import Finished, TeamEvent, plain
 from ..agents.memory import Fact
 from ..agents.resume import ResumePoint, resume_point
 from ..agents.shipped import TEAMS, find
-from ..agents.step import ApprovalRequest, Approve, deny
 from ..agents.team import Team
 from ..agents.work import Work
 from ..errors import UsageError
 from ..models.default import EXACT, for_chats
 from ..store.memory import StoredTeamRun, TeamRuns
+from ..tools.consent import ApprovalRequest, Approve, Decision, deny
 from ..values import JsonObject
 from .memory import open_memory, recalled, used
 from .team_session import TeamSession, TeamSettings
@@ -135,11 +135,11 @@ def _recalled(team: Team, goal: str, run: str) -> list[Fact]:
 
 
 def follow(
-    goal: str, how: TeamSettings, approve: Callable[[ApprovalRequest], bool], resume: str | None = None
+    goal: str, how: TeamSettings, approve: Callable[[ApprovalRequest], Decision], resume: str | None = None
 ) -> Iterator[tuple[str, TeamEvent]]:
     """`run` for synchronous callers; `approve` is asked in the caller's place and may wait for a person."""
 
-    async def ask(request: ApprovalRequest) -> bool:
+    async def ask(request: ApprovalRequest) -> Decision:
         return await asyncio.to_thread(approve, request)
 
     return bridge.iterate(run(goal, how, ask, resume))
@@ -169,7 +169,7 @@ class TeamHandle:
         """The Finished of a run: answer, why it ended, what it used. Tools that act are denied unless autonomy says else."""
         merged: TeamOptions = {**self._options, **options}
         how = TeamSettings(self.team.name, files=tuple(files), **merged)
-        events = [event for _, event in follow(goal, how, lambda request: False)]
+        events = [event for _, event in follow(goal, how, lambda request: Decision(False))]
         assert isinstance(events[-1], Finished)
         return events[-1]
 

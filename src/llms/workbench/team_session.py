@@ -10,7 +10,7 @@ from pydantic_ai.toolsets import AbstractToolset
 
 from .. import settings
 from ..agents.role import Role
-from ..agents.step import ApprovalRequest, Approve, Worker, deny
+from ..agents.step import Worker
 from ..agents.team import Team
 from ..errors import DataError, UsageError
 from ..models.load import load
@@ -18,6 +18,7 @@ from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.table import identifier, read_table
 from ..tools.catalogue import toolset
+from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
 from .checks import PassesTests, RunsAlone, SaysTheSame
 from .probe import recall
 
@@ -78,11 +79,12 @@ class TeamSession:
         model = self.model(role.model or self.how.model or self.team.model)
         return Worker(model.chat_model(), self._tools[role.name], model.name.local, None, self._consent)
 
-    async def _consent(self, request: ApprovalRequest) -> bool:
+    async def _consent(self, request: ApprovalRequest) -> Decision:
         if self.how.autonomy == "propose":
-            return False
-        if self.how.autonomy == "approved" and not request.tainted:
-            return True
+            return Decision(False)
+        consent = Consent("all" if self.how.autonomy == "approved" else "ask", sources=list(request.sources))
+        if consent(request.name, request.kind, request.args):
+            return Decision(True)
         return await self._approve(request)
 
     def _toolset(self, role: Role) -> AbstractToolset[object] | None:
