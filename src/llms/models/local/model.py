@@ -204,7 +204,7 @@ class LocalModel(TokenizingModel):
         verdict = self._engine.verdict if self._engine is not None else None
         if verdict is not None and not verdict.finite:
             return self.why_not_numbers
-        if verdict is None or verdict.follows:
+        if verdict is None or verdict.supports_tree_attention:
             return self.precision.note
         why = verdict.error if isinstance(verdict.error, str) else f"off by {verdict.error:.2g} nats a token"
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({why}); using plain batches"
@@ -245,7 +245,7 @@ class LocalModel(TokenizingModel):
         return self._engine
 
     @property
-    def live(self):
+    def engine_loop(self):
         """The engine in this process that streams to any number of callers; loads the weights on first use."""
         with self._lock:
             if self._live is None:
@@ -262,11 +262,11 @@ class LocalModel(TokenizingModel):
 
     @property
     def ends(self) -> frozenset[int]:
-        return self.live.ends
+        return self.engine_loop.ends
 
     def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
         try:
-            yield from self.live.events(request, cancel)
+            yield from self.engine_loop.events(request, cancel)
         except NotNumbers as error:
             raise NotNumbers(self.why_not_numbers) from error
 
@@ -280,7 +280,7 @@ class LocalModel(TokenizingModel):
 
     def prepare(self) -> None:
         """Load the weights now, if they are not."""
-        _ = self.live if self._chat else self.engine
+        _ = self.engine_loop if self._chat else self.engine
 
     def most_workers(self) -> int:
         """As many as cores and free memory hold: the first with the weights, each further one beside them."""
@@ -376,7 +376,7 @@ class LocalModel(TokenizingModel):
         from .constrain import Grammars
 
         tokenizer = CheckpointTokenizer(str(self.checkpoint.folder), "remote-code" in self.checkpoint.allow)
-        return Grammars(tokenizer.fast, self.live.vocabulary, self.live.ends)
+        return Grammars(tokenizer.fast, self.engine_loop.vocabulary, self.engine_loop.ends)
 
     def close(self) -> None:
         if self._live is not None:
