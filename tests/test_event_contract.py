@@ -15,7 +15,7 @@ from llms.agents.budget import Used
 from llms.agents.memory import Fact
 from llms.agents.plan import Task
 
-STATIC = Path(of_chats.__file__).parents[1] / "web" / "static"
+STATIC = Path(of_chats.__file__).parents[2] / "web" / "static"
 _METHOD = re.compile(r"^  (\w+)\((?:\{([^}]*)\})?\) \{", re.MULTILINE)
 
 
@@ -60,7 +60,7 @@ def test_the_union_of_a_chats_events_is_closed():
 
 @pytest.mark.parametrize("module", ["cli.answering", "cli.chat", "web.service.service", "web.chats"])
 def test_no_event_talk_or_desk_is_of_any_type(module):
-    path = Path(of_chats.__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
+    path = Path(of_chats.__file__).parents[2].joinpath(*module.split(".")).with_suffix(".py")
     untyped = re.findall(
         r"\b(?:event|events|talk|chat|desk|turn): (?:Any|Iterable\[Any\]|Iterator\[Any\])\b", path.read_text()
     )

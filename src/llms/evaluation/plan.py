@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Literal
 
-from ..benchmarks.benchmark import Benchmark, Draw, TestedSplit, View
+from ..benchmarks.benchmark import Benchmark, Draw, EvalSplit, View
 from ..benchmarks.shots import draw
 from ..data import Row, Source, Table
 from ..errors import DataError
@@ -222,7 +222,7 @@ def revision_of(revisions: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(revisions).encode()).hexdigest()[:16]
 
 
-def _kept(table: Table, part: TestedSplit) -> Table:
+def _kept(table: Table, part: EvalSplit) -> Table:
     """The rows of a table that belong to the part, with its fields."""
     if part.keep is None and not part.fields:
         return table

@@ -129,7 +129,7 @@ class ApiChatModel(PydanticModel):
         """What pydantic-ai is told; its cause is our own error, in whose words a person is told."""
         own: LlmsError
         try:
-            own = EndpointError(self._model.fault(error).reason)
+            own = EndpointError(self._model.failure_of(error).reason)
         except LlmsError as fatal:
             own = fatal
         told = ModelAPIError(self.model_name, str(own))

@@ -1,6 +1,6 @@
 """Requests to one endpoint and its answers as JSON, keys hidden: the one way for evaluation, chat, agents and pages.
 
-Below it `wire` waits, repeats and books; nothing here knows what a prompt or an answer means.
+Below it `transport` waits, repeats and books; nothing here knows what a prompt or an answer means.
 """
 
 import json
@@ -20,8 +20,8 @@ MOST_EVENT_BYTES = 64 << 20  # a line of a stream that is longer is refused
 class EndpointConnection:
     """`get` and `post` return JSON, `open` a stream of it. Each raises an EndpointError, BudgetExceeded or UsageError."""
 
-    def __init__(self, endpoint: Endpoint, wire: Transport):
-        self.endpoint, self.wire = endpoint, wire
+    def __init__(self, endpoint: Endpoint, transport: Transport):
+        self.endpoint, self.transport = endpoint, transport
         self._headers = _headers(endpoint)
 
     async def get(self, path: str) -> Any:
@@ -45,7 +45,7 @@ class EndpointConnection:
         try:
             headers = self._headers if body is None else {**self._headers, "content-type": "application/json"}
             request = httpx2.Request("GET" if body is None else "POST", url, headers=headers, content=content)
-            response = await self.wire.handle_async_request(request)
+            response = await self.transport.handle_async_request(request)
             if response.status_code < 300:
                 return response
             await response.aread()

@@ -39,18 +39,18 @@ class Dialect:
         self.limit = limit if limit in LIMITS else self.limit
         self.refused |= set(refused) & set(OPTIONAL)
 
-    def after(self, error: StatusError, sent: Mapping[str, Any]) -> "Dialect | None":
-        """What to try after a refusal of what was `sent`; None if the refusal is about something else."""
+    def after(self, error: StatusError, request_body: Mapping[str, Any]) -> "Dialect | None":
+        """What to try after a refusal of `request_body`; None if the refusal is about something else."""
         if error.status not in (400, 422):
             return None
         other = LIMITS[self.limit == LIMITS[0]]
-        if "messages" in sent and self.limit in sent and _names(error, self.limit):
+        if "messages" in request_body and self.limit in request_body and _names(error, self.limit):
             advised = _names(error, other)
             if advised or (NOT_TAKEN.search(error.text) and not WRONG_VALUE.search(error.said)):
                 return Dialect(other, self.refused)
         if not NOT_TAKEN.search(error.text):
             return None
-        named = next((name for name in OPTIONAL if name in sent and _names(error, name)), None)
+        named = next((name for name in OPTIONAL if name in request_body and _names(error, name)), None)
         return None if named is None else Dialect(self.limit, self.refused | {named})
 
     async def carried(self, body: Mapping[str, Any], send: Callable[[dict[str, Any]], Awaitable[R]]) -> R:
@@ -58,12 +58,12 @@ class Dialect:
         was learnt is kept once the server agrees. Raises what `send` raises."""
         tried, first, limits = Dialect(self.limit, self.refused), None, {self.limit}
         while True:
-            sent = tried.spoken(body)
+            request_body = tried.spoken(body)
             try:
-                found = await send(sent)
+                found = await send(request_body)
             except StatusError as error:
                 first = first or error
-                changed = tried.after(error, sent)
+                changed = tried.after(error, request_body)
                 if changed is None:
                     raise
                 if changed.limit != tried.limit and changed.limit in limits:

@@ -17,7 +17,7 @@ KNOWN = ("One, two, three, four, five,", " six, seven.")
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class Handshake:
     """`models` the server lists, None if it lists none; its `window` in tokens; whether it continues `raw` text.
 
     `no_echo` says why it cannot score a given text; empty if it can.
@@ -29,7 +29,7 @@ class Contact:
     no_echo: str
 
 
-async def first_contact(model: "ApiModel") -> Contact:
+async def shake_hands(model: "ApiModel") -> Handshake:
     """Ask. Raises ModelError if the endpoint does not answer, refuses the key, or has no such model."""
     from .errors import EndpointError, StatusError
     from .response import NoEcho
@@ -43,12 +43,12 @@ async def first_contact(model: "ApiModel") -> Contact:
     except StatusError as error:
         status, known = error.status, {model.name.model, f"{model.name.model}:latest"}  # Ollama adds the tag itself
         if status in (401, 403) or (status in NO_SUCH_PATH and models and not known & set(models)):
-            model.fault(error)
+            model.failure_of(error)
         no_echo = f"/completions says {status}"
         raw = status not in NO_SUCH_PATH and await _continues(model)
     except EndpointError as error:
-        raise ModelError(model.fault(error).reason) from error
-    return Contact(models, window, raw, no_echo)
+        raise ModelError(model.failure_of(error).reason) from error
+    return Handshake(models, window, raw, no_echo)
 
 
 async def _continues(model: "ApiModel") -> bool:
@@ -99,9 +99,9 @@ async def _get(model: "ApiModel", path: str) -> Mapping[str, Any]:
         found = await model.connection.get(path)
     except (StatusError, BadAnswer) as error:
         if getattr(error, "status", 0) in (401, 403):
-            model.fault(error)
+            model.failure_of(error)
         return {}
     except EndpointError as error:
-        model.fault(error)
+        model.failure_of(error)
         return {}
     return found if isinstance(found, Mapping) else {}

@@ -15,14 +15,14 @@ LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestEstimate:
     """What a request asks for: `most` is an upper bound of what it uses up, None where requests of its kind are free."""
 
     stream: bool = False
     most: Usage | None = None
 
     @classmethod
-    def read(cls, path: str, content: bytes) -> "Asked":
+    def read(cls, path: str, content: bytes) -> "RequestEstimate":
         if not path.endswith(BILLED):
             return cls()
         try:
@@ -53,8 +53,8 @@ def _tokens(part: Any) -> int:
 class Meter:
     """Watches one answer go by, whole or as a stream of events."""
 
-    def __init__(self, asked: Asked):
-        self.asked = asked
+    def __init__(self, estimate: RequestEstimate):
+        self.estimate = estimate
         self.begun = False  # a token, or an error instead of one, has been seen
         self.ended = False  # the server said that the answer is complete
         self._failed = False
@@ -69,7 +69,7 @@ class Meter:
             return self._reported
         if self._failed and not self._bytes:
             return Usage()
-        most = self.asked.most or Usage()
+        most = self.estimate.most or Usage()
         return Usage(most.prompt_tokens, min(most.tokens, -(-self._bytes // BYTES_PER_TOKEN)))
 
     def whole(self, content: bytes) -> None:

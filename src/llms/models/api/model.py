@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .connection import EndpointConnection, Events
     from .dialect import Dialect
     from .errors import EndpointError
-    from .handshake import Contact
+    from .handshake import Handshake
     from .transport import HttpExchange
 
 ASSUMED_WINDOW = 8192  # where neither the server nor the table of prices says
@@ -32,16 +32,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def open_api(name: Name, patience: RetryPolicy = RetryPolicy()) -> ApiModel:
+def open_api(name: Name, retry_policy: RetryPolicy = RetryPolicy()) -> ApiModel:
     """The model that `name` names; no connection is made."""
-    return ApiModel(name, endpoint(name.provider, name.address), patience)
+    return ApiModel(name, endpoint(name.provider, name.address), retry_policy)
 
 
 class ApiModel(Model):
-    """A System over an endpoint. All its requests, and those of its `chat_model`, go one way: `wire`."""
+    """A System over an endpoint. All its requests, and those of its `chat_model`, go one way: `transport`."""
 
-    def __init__(self, name: Name, endpoint: Endpoint, patience: RetryPolicy):
-        self.name, self.endpoint, self.patience = name, endpoint, patience
+    def __init__(self, name: Name, endpoint: Endpoint, retry_policy: RetryPolicy):
+        self.name, self.endpoint, self.retry_policy = name, endpoint, retry_policy
 
     @property
     def identity(self) -> Identity:
@@ -54,7 +54,7 @@ class ApiModel(Model):
         """Known of named endpoints; one that is named by its URL is asked. Raises ModelError if it does not answer."""
         window, scores, raw = self.price_row.window, False, self.endpoint.raw
         if raw is None:
-            window, scores, raw = self.contact.window or window, not self.contact.no_echo, self.contact.raw
+            window, scores, raw = self.handshake.window or window, not self.handshake.no_echo, self.handshake.raw
         elif self.endpoint.name == "ollama":
             window = self._ollama_window()
         return Capabilities(scores, True, True, window or ASSUMED_WINDOW, raw_text=raw, renders=False)
@@ -67,13 +67,13 @@ class ApiModel(Model):
         return run(window(self)) or ASSUMED_WINDOW
 
     @lazy
-    def contact(self) -> Contact:
+    def handshake(self) -> Handshake:
         """What the server says of itself, asked once."""
         from ...bridge import run
-        from .handshake import first_contact
+        from .handshake import shake_hands
 
         _ = self.connection  # imported here rather than while the event loop waits
-        return run(first_contact(self))
+        return run(shake_hands(self))
 
     @lazy
     def price_row(self):
@@ -95,17 +95,17 @@ class ApiModel(Model):
         return self.price_row.of(usage)
 
     @lazy
-    def wire(self):
+    def transport(self):
         from .transport import Transport
 
-        return Transport(self.patience, lambda usage: self.price(usage), lambda: self.ledger)
+        return Transport(self.retry_policy, lambda usage: self.price(usage), lambda: self.ledger)
 
     @lazy
     def connection(self) -> EndpointConnection:
         """Raises MissingKey."""
         from .connection import EndpointConnection
 
-        return EndpointConnection(self.endpoint, self.wire)
+        return EndpointConnection(self.endpoint, self.transport)
 
     @property
     def dialect(self) -> Dialect:
@@ -126,13 +126,13 @@ class ApiModel(Model):
     def prepare(self) -> None:
         _ = self.connection
         if self.endpoint.raw is None:
-            _ = self.contact
+            _ = self.handshake
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result) in order of completion, through /completions with echo. Raises ModelError where the server
         does not really score the text it is given."""
-        if self.endpoint.raw is False or self.contact.no_echo:
-            why = "is reached through chat" if self.endpoint.raw is False else self.contact.no_echo
+        if self.endpoint.raw is False or self.handshake.no_echo:
+            why = "is reached through chat" if self.endpoint.raw is False else self.handshake.no_echo
             raise ModelError(f"{self.name.text} gives no log-probabilities of a given text: {why}")
         yield from self._each(pairs, self._score)
 
@@ -154,9 +154,9 @@ class ApiModel(Model):
     def close(self) -> None:
         from ...bridge import run
 
-        if "wire" in self.__dict__:
-            run(self.wire.aclose())
-            del self.__dict__["wire"]
+        if "transport" in self.__dict__:
+            run(self.transport.aclose())
+            del self.__dict__["transport"]
             self.__dict__.pop("connection", None)
 
     # ---- requests
@@ -230,7 +230,7 @@ class ApiModel(Model):
     async def _all(
         self, asked: Sequence[T], work: Callable[[T], Awaitable[R]]
     ) -> AsyncIterator[tuple[int, R | Failure]]:
-        """Work on all at once, as far as the gate lets in. After an error that all would meet nothing more is sent, what
+        """Work on all at once, as far as the limiter lets in. After an error that all would meet nothing more is sent, what
         is on its way is waited for, and the error raised."""
         import asyncio
 
@@ -271,16 +271,16 @@ class ApiModel(Model):
         try:
             return await work(item)
         except EndpointError as error:
-            return self.fault(error)
+            return self.failure_of(error)
 
-    def fault(self, error: EndpointError) -> Failure:
+    def failure_of(self, error: EndpointError) -> Failure:
         """The Failure that `error` is. Raises ModelError if nothing can be expected of the endpoint."""
         from .errors import failure, unreachable
 
         found = failure(error, self.endpoint, self.name.model)
-        if unreachable(error) and not self.wire.answered:
+        if unreachable(error) and not self.transport.answered:
             raise ModelError(f"{self.endpoint.base_url} does not answer ({found.reason}); is it running?") from error
-        if self.wire.silent >= self.patience.silent:
+        if self.transport.silent >= self.retry_policy.silent:
             raise ModelError(
                 f"{self.endpoint.name} has stopped answering ({found.reason}). What was answered is kept; run again to "
                 "go on, with --retry-failed for what failed"
@@ -306,7 +306,7 @@ class ApiModel(Model):
                 failed = Failure("infra", f"{self.endpoint.name}: no stream came")
         except EndpointError as error:
             try:
-                failed = self.fault(error)
+                failed = self.failure_of(error)
             except ModelError as fatal:
                 if not reader.begun:
                     raise

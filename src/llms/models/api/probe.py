@@ -95,7 +95,7 @@ async def probe(model: ApiModel) -> dict[str, ProbeFinding]:
         try:
             facts[name] = await check(ask)
         except EndpointError as error:
-            facts[name] = ProbeFinding(UNKNOWN, model.fault(error).reason)
+            facts[name] = ProbeFinding(UNKNOWN, model.failure_of(error).reason)
         if name == "stream":
             facts["usage_in_stream"] = await _usage(ask)
     facts["limit"] = ProbeFinding(model.dialect.limit, "the name of the limit of new tokens")
@@ -134,7 +134,7 @@ async def _usage(ask: _Asking) -> ProbeFinding:
         async for _ in await ask.stream("Say hello.", 8, exchange):
             pass
     except EndpointError as error:
-        return ProbeFinding(UNKNOWN, ask.model.fault(error).reason)
+        return ProbeFinding(UNKNOWN, ask.model.failure_of(error).reason)
     return ProbeFinding(YES if exchange.usage.reported else NO)
 
 
@@ -151,7 +151,9 @@ async def _window(ask: _Asking) -> ProbeFinding:
         try:
             answer = piece(await ask.chat(f"The code is {NEEDLE}.\n{words}\nWhat is the code? Reply with it.", 16))
         except StatusError as error:
-            return ProbeFinding(str(held) if held else UNKNOWN, f"about {size} tokens: {ask.model.fault(error).reason}")
+            return ProbeFinding(
+                str(held) if held else UNKNOWN, f"about {size} tokens: {ask.model.failure_of(error).reason}"
+            )
         if answer is None or NEEDLE not in answer.text:
             return ProbeFinding(str(held) if held else UNKNOWN, f"a code was not found again over about {size} tokens")
         held = size
@@ -184,7 +186,7 @@ async def _system(ask: _Asking) -> ProbeFinding:
     try:
         answer = piece(await ask.chat("", 16, messages=messages))
     except StatusError as error:
-        return ProbeFinding(NO, ask.model.fault(error).reason)
+        return ProbeFinding(NO, ask.model.failure_of(error).reason)
     obeyed = answer is not None and "blue" in answer.text.lower()
     return ProbeFinding(YES, "accepted and followed" if obeyed else "accepted; the model did not follow it")
 
@@ -194,7 +196,7 @@ async def _image(ask: _Asking) -> ProbeFinding:
     try:
         answer = piece(await ask.chat("", 16, messages=[{"role": "user", "content": parts}]))
     except StatusError as error:
-        return ProbeFinding(NO, ask.model.fault(error).reason)
+        return ProbeFinding(NO, ask.model.failure_of(error).reason)
     seen = answer is not None and "red" in answer.text.lower()
     return ProbeFinding(YES if seen else NO, "a red square was called red" if seen else "accepted, but not seen")
 
@@ -215,7 +217,7 @@ async def _tools(ask: _Asking) -> ProbeFinding:
     try:
         calls = _calls(await ask.chat("What is the weather in Rome, and what in Oslo?", 128, tools=[TOOL]))
     except StatusError as error:
-        return ProbeFinding(NO, ask.model.fault(error).reason)
+        return ProbeFinding(NO, ask.model.failure_of(error).reason)
     return ProbeFinding(
         YES if calls else NO, f"{len(calls)} calls for two cities" if calls else "accepted, but not used"
     )
@@ -226,7 +228,7 @@ async def _forced(ask: _Asking) -> ProbeFinding:
     try:
         calls = _calls(await ask.chat("Say hello.", 64, tools=[TOOL], tool_choice=choice))
     except StatusError as error:
-        return ProbeFinding(NO, ask.model.fault(error).reason)
+        return ProbeFinding(NO, ask.model.failure_of(error).reason)
     return ProbeFinding(YES if calls else NO, "" if calls else "accepted, but ignored")
 
 
@@ -246,7 +248,7 @@ async def _schema(ask: _Asking) -> ProbeFinding:
     try:
         answer = piece(await ask.chat("Write two lines about the sea.", 64, response_format=form))
     except StatusError as error:
-        return ProbeFinding(NO, ask.model.fault(error).reason)
+        return ProbeFinding(NO, ask.model.failure_of(error).reason)
     try:
         given = json.loads(answer.text if answer else "")
         fits = set(given) == {"colour", "count"} and given["colour"] in ("red", "green") and type(given["count"]) is int
@@ -259,7 +261,7 @@ async def _logprobs(ask: _Asking) -> ProbeFinding:
     try:
         data = await ask.chat("Say hello.", 4, logprobs=True, top_logprobs=2)
     except StatusError as error:
-        return ProbeFinding(NO, ask.model.fault(error).reason)
+        return ProbeFinding(NO, ask.model.failure_of(error).reason)
     try:
         content = data["choices"][0]["logprobs"]["content"]
         good = bool(content) and all(isinstance(token["logprob"], int | float) for token in content)
@@ -271,11 +273,11 @@ async def _logprobs(ask: _Asking) -> ProbeFinding:
 
 async def _echo(ask: _Asking) -> ProbeFinding:
     """Whether choices can be scored."""
-    from .handshake import first_contact
+    from .handshake import shake_hands
 
     if ask.model.endpoint.raw is False:
         return ProbeFinding(NO, "it is reached through chat")
-    why = (await first_contact(ask.model)).no_echo
+    why = (await shake_hands(ask.model)).no_echo
     return ProbeFinding(NO if why else YES, why)
 
 
@@ -298,7 +300,7 @@ async def _unknown(ask: _Asking) -> ProbeFinding:
     try:
         await ask.chat("Say hello.", 4, no_such_parameter=1)
     except StatusError as error:
-        return ProbeFinding(NO, ask.model.fault(error).reason)
+        return ProbeFinding(NO, ask.model.failure_of(error).reason)
     return ProbeFinding(YES, "ignored")
 
 

@@ -116,7 +116,7 @@ class LocalModel(TokenizingModel):
         self.adapter = find_adapter(name.options["adapter"]) if "adapter" in name.options else None
         self._chat = chat
         self._engine: Any = None
-        self._live: Any = None
+        self._engine_loop: Any = None
         self._lock = threading.Lock()
 
     @lazy
@@ -248,7 +248,7 @@ class LocalModel(TokenizingModel):
     def engine_loop(self):
         """The engine in this process that streams to any number of callers; loads the weights on first use."""
         with self._lock:
-            if self._live is None:
+            if self._engine_loop is None:
                 from ...engine import Engine, EngineLoop
 
                 if not isinstance(self._engine, Engine):
@@ -257,8 +257,8 @@ class LocalModel(TokenizingModel):
                     build = replace(self.build, single=self.single)
                     with loading("loading", self.name.text, lambda: self.note):
                         self._engine = build()
-                self._live = EngineLoop(self._engine)
-            return self._live
+                self._engine_loop = EngineLoop(self._engine)
+            return self._engine_loop
 
     @property
     def ends(self) -> frozenset[int]:
@@ -379,9 +379,9 @@ class LocalModel(TokenizingModel):
         return Grammars(tokenizer.fast, self.engine_loop.vocabulary, self.engine_loop.ends)
 
     def close(self) -> None:
-        if self._live is not None:
-            self._live.close()
-            self._live = None
+        if self._engine_loop is not None:
+            self._engine_loop.close()
+            self._engine_loop = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
