@@ -19,7 +19,7 @@ import time
 
 TYPE_CHECKING = False  # typing's own is left out: importing typing takes longer than all the rest
 if TYPE_CHECKING:
-    from .limits import CommandLimits, End, Job, Report
+    from .limits import CommandLimits, End, Job, JobReport
 
 CLONE = {
     "mount": 0x00020000,
@@ -185,7 +185,7 @@ def resident_bytes(own: int) -> int:
     return total * os.sysconf("SC_PAGE_SIZE")
 
 
-def supervise(config: "Job", work: str) -> "Report":
+def supervise(config: "Job", work: str) -> "JobReport":
     """Run the commands in turn until one fails; watch time and memory."""
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # no program may look into this process, or write what it reports
     started, peak, code, done = time.monotonic(), 0, 0, 0
@@ -237,7 +237,7 @@ def changed(work: str) -> dict[str, int]:
     return times
 
 
-def left(config: "Job", work: str, before: dict[str, int]) -> "Report":
+def left(config: "Job", work: str, before: dict[str, int]) -> "JobReport":
     """The regular files in `work` that are not as `before`, within the bounds; no link is followed.
 
     As the first process of a namespace this ends every other one, so that nothing changes meanwhile.
@@ -265,13 +265,13 @@ def left(config: "Job", work: str, before: dict[str, int]) -> "Report":
     return {"files": files, "left_out": left_out}
 
 
-def work_off(config: "Job", work: str) -> "Report":
+def work_off(config: "Job", work: str) -> "JobReport":
     before = changed(work)
     result = supervise(config, work)
     return {**result, **left(config, work, before)} if config["most_files"] else result
 
 
-def report(descriptor: int, result: "Report") -> None:
+def report(descriptor: int, result: "JobReport") -> None:
     text = memoryview(json.dumps(result).encode())
     while text:
         text = text[os.write(descriptor, text) :]

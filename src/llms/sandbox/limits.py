@@ -35,7 +35,7 @@ class CommandLimits(TypedDict):
 
 
 class Job(TypedDict):
-    """The JSON that run.py hands to enter.py. `answer` is the descriptor of the pipe that its Report goes through."""
+    """The JSON that run.py hands to enter.py. `answer` is the descriptor of the pipe that its JobReport goes through."""
 
     folder: str
     files: str
@@ -52,7 +52,7 @@ class Job(TypedDict):
     answer: int
 
 
-class Report(TypedDict, total=False):
+class JobReport(TypedDict, total=False):
     """The JSON that enter.py answers with: why it could not isolate, or how the commands ended. Files are in base 64."""
 
     refused: str

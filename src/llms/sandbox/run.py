@@ -19,7 +19,7 @@ from typing import IO
 
 from ..errors import LlmsError
 from . import bubblewrap
-from .limits import MOST_FILE_BYTES, MOST_FILES, CommandLimits, End, Job, Ran, Report, SandboxLimits
+from .limits import MOST_FILE_BYTES, MOST_FILES, CommandLimits, End, Job, Ran, JobReport, SandboxLimits
 
 ENTER = str(Path(__file__).with_name("enter.py"))
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
@@ -182,7 +182,7 @@ def _start(job: Job, limits: Sequence[SandboxLimits], stdin: bytes = b"") -> Ran
         output, answered, truncated = _collect(
             process, answer, most, started + sum(limit.wall_seconds for limit in limits) + GRACE_SECONDS
         )
-        report: Report = json.loads(answered or "{}") if not truncated else {}
+        report: JobReport = json.loads(answered or "{}") if not truncated else {}
     finally:
         _end(process)
         os.close(answer)
