@@ -19,7 +19,7 @@ from typing import IO
 
 from ..errors import LlmsError
 from . import bubblewrap
-from .limits import MOST_FILE_BYTES, MOST_FILES, CommandLimits, End, Job, Ran, JobReport, SandboxLimits
+from .limits import MOST_FILE_BYTES, MOST_FILES, CommandLimits, End, Job, JobReport, Ran, SandboxLimits
 
 ENTER = str(Path(__file__).with_name("enter.py"))
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
