@@ -168,7 +168,7 @@ def test_what_is_deep_or_large_crosses_and_what_contains_itself_does_not():
     own.append(own)
     with pytest.raises(ValueError, match="contains itself"):
         pack(own)
-    with pytest.raises(TypeError, match="object is no plain data"):
+    with pytest.raises(TypeError, match="object is not plain data"):
         pack([object()])
 
 

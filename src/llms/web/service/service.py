@@ -67,9 +67,9 @@ class ChatService:
         """Load the model of new chats, so that the first answer need not wait for it. What is wrong is said when asked."""
         with contextlib.suppress(LlmsError):
             model = self.loaded.get(self.model)
-            live = getattr(model, "live", None)
-            if live is not None:
-                live.call(lambda: None)
+            engine_loop = getattr(model, "engine_loop", None)
+            if engine_loop is not None:
+                engine_loop.call(lambda: None)
             elif model.name.local:
                 model.prepare()
 
