@@ -92,7 +92,11 @@ class Statement:
     @property
     def trusted(self) -> bool:
         """Whether it is the user's own word, and needs no confirmation."""
-        return self.by == "user" and not self.tainted and (self.explicit or bool(_FIRST_PERSON.search(" ".join(self.text.split()))))
+        return (
+            self.by == "user"
+            and not self.tainted
+            and (self.explicit or bool(_FIRST_PERSON.search(" ".join(self.text.split()))))
+        )
 
 
 def remember(statement: Statement, known: Iterable[Fact]) -> MemoryChange:
