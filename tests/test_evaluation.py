@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 import llms
 from llms import settings
-from llms.benchmarks.benchmark import Benchmark, Choices, Grade, TestedSplit, View, logprobs
+from llms.benchmarks.benchmark import Benchmark, BenchmarkPart, Choices, Grade, View, logprobs
 from llms.benchmarks.catalogue import CATALOGUE
 from llms.cli.leaderboard import leaderboard as leaderboard_command
 from llms.cli.main import cli
@@ -126,7 +126,7 @@ def test_ten_lines_declare_a_benchmark_of_a_file(tmp_path):
     capitals = Benchmark(
         name="capitals", title="Capitals", version="1", licence="ours", items=2, chance=0.5,
         dataset=Dataset("", "", "capitals", {"country": str, "capital": str, "not": str}),
-        parts=(TestedSplit("capitals", "main", "test"),), metrics=("acc",), views={"default": View(0, "fixed", "acc")},
+        parts=(BenchmarkPart("capitals", "main", "test"),), metrics=("acc",), views={"default": View(0, "fixed", "acc")},
         ask=lambda row: Choices((f"The capital of {row['country']} is",), (f" {row['capital']}", f" {row['not']}")),
         shot=lambda row: f"The capital of {row['country']} is {row['capital']}",
         grade=lambda row, answers: Grade({"acc": float(logprobs(answers)[0] > logprobs(answers)[1])}, row["capital"], None),

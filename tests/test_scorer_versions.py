@@ -6,10 +6,11 @@ import pytest
 
 import llms
 from llms import settings
-from llms.benchmarks.benchmark import Benchmark, Grade, Open, TestedSplit, View, reply
+from llms.benchmarks.benchmark import Benchmark, BenchmarkPart, Grade, Open, View, reply
 from llms.benchmarks.own import OpenScorer, declare
 from llms.data import Dataset
 from llms.data.own import read
+from llms.evaluation.config import EvalConfig
 from llms.evaluation.plan import RunKey, plan
 from llms.scoring.open import VERSIONS
 from llms.store.runs import Runs
@@ -49,7 +50,7 @@ def name_of(folder, name: str, text: str, scorer: OpenScorer) -> str:
     (folder / f"{name}.csv").write_text(text)
     table = read(folder / f"{name}.csv")
     benchmark = declare(table, scorer)
-    return plan(benchmark, "default", benchmark.views["default"], table, Identity("smollm2", "w")).key.run
+    return plan(benchmark, table, EvalConfig(), Identity("smollm2", "w")).key.run
 
 
 @pytest.mark.parametrize("scorer", OWN)
@@ -70,7 +71,7 @@ def test_a_raised_version_alone_begins_a_new_run_of_ones_own_data(tmp_path, monk
 def echo(scorer: str) -> Benchmark:
     return Benchmark(
         name="echo", title="Echo", version="1", licence="MIT", items=2, chance=0.0,
-        dataset=Dataset("me/echo", "r", "echo", {"say": str}), parts=(TestedSplit("echo", "main", "test"),),
+        dataset=Dataset("me/echo", "r", "echo", {"say": str}), parts=(BenchmarkPart("echo", "main", "test"),),
         metrics=("same",), views={"default": View(0, "fixed", "same")},
         ask=lambda row: Open(row["say"], ("\n",)), shot=lambda row: "",
         grade=lambda row, answers: Grade({"same": float(reply(answers).text == row["say"])}, row["say"], None),

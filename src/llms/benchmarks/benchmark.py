@@ -18,7 +18,7 @@ Average = Literal["micro", "macro"]
 
 
 @dataclass(frozen=True, slots=True)
-class TestedSplit:
+class BenchmarkPart:
     """One tested split: `subset` names it in items and reports; few-shot rows come from `shots_split`.
 
     `shots_config` is where those lie if elsewhere. `keep` leaves other rows of both splits out. `fields` are added to
@@ -130,7 +130,7 @@ class Benchmark:
     items: int
     chance: float
     dataset: Dataset
-    parts: tuple[TestedSplit, ...]
+    parts: tuple[BenchmarkPart, ...]
     metrics: tuple[str, ...]
     views: Mapping[str, View]
     ask: Callable[[Row], Choices | Open]
