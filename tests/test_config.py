@@ -19,9 +19,9 @@ from llms.data.own import read
 from llms.errors import UsageError
 from llms.evaluation.config import SETTING, EvalConfig, EvalSettings, setting, settings_of
 from llms.evaluation.plan import NAMED, RunKey, plan
+from llms.testing import ScriptedModel
 from llms.values import Identity
 from llms.workbench.own_data import asking_of
-from scripted_system import Scripted
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_run_ids.json").read_text())  # made before EvalConfig was
 SYSTEM = Identity("hf:some/model", "w1", dtype="float32", tokenizer="t", template="p", extra={"a": "b"})
@@ -130,10 +130,10 @@ def test_every_option_is_read_as_its_setting(tmp_path, monkeypatch):
 
 def test_python_takes_the_value_its_fields_as_keywords_or_both():
     for keywords in ({"limit": 1}, {"config": EvalConfig(limit=1)}, {"config": EvalConfig(limit=3), "limit": 1}):
-        reports = llms.evaluate(Scripted(), ["gsm8k"], shots=0, **keywords).reports
+        reports = llms.evaluate(ScriptedModel(), ["gsm8k"], shots=0, **keywords).reports
         assert reports["gsm8k"].n + reports["gsm8k"].failed == 1
     with pytest.raises(TypeError, match="limmit"):
-        llms.evaluate(Scripted(), ["gsm8k"], limmit=1)
+        llms.evaluate(ScriptedModel(), ["gsm8k"], limmit=1)
 
 
 def test_settings_for_a_file_of_ones_own_are_refused_without_one():
@@ -145,4 +145,4 @@ def test_settings_for_a_file_of_ones_own_are_refused_without_one():
         {"by": ["a"]},
     ):
         with pytest.raises(UsageError, match=r"for a file of your own \(--data FILE\)"):
-            llms.evaluate(Scripted(), ["gsm8k"], **keywords)
+            llms.evaluate(ScriptedModel(), ["gsm8k"], **keywords)

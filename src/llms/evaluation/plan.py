@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
-from ..benchmarks.benchmark import Benchmark, BenchmarkPart
+from ..benchmarks.benchmark import Benchmark, EvalSplit
 from ..benchmarks.shots import draw
 from ..data import Row, Source, Table
 from ..errors import DataError
@@ -208,7 +208,7 @@ def plan(benchmark: Benchmark, source: Source, config: EvalConfig, system: Ident
     )
 
 
-def _tested(benchmark: Benchmark, source: Source, read: Read) -> list[tuple[BenchmarkPart, Table]]:
+def _tested(benchmark: Benchmark, source: Source, read: Read) -> list[tuple[EvalSplit, Table]]:
     """The parts of the benchmark of which the source has rows, each with them."""
     parts = [part for part in benchmark.parts if source.has(benchmark.dataset, part.config, part.split)]
     tables = [(part, _kept(read(part.config, part.split), part)) for part in parts or benchmark.parts[:1]]
@@ -218,7 +218,7 @@ def _tested(benchmark: Benchmark, source: Source, read: Read) -> list[tuple[Benc
     return tested
 
 
-def _pool(part: BenchmarkPart, table: Table, shots: int, read: Read) -> Table:
+def _pool(part: EvalSplit, table: Table, shots: int, read: Read) -> Table:
     """The rows from which few-shot examples of a part are drawn."""
     if not shots or not part.shots_split:
         return Table((), "", "")
@@ -228,7 +228,7 @@ def _pool(part: BenchmarkPart, table: Table, shots: int, read: Read) -> Table:
 
 
 def _items(
-    benchmark: Benchmark, config: EvalConfig, part: BenchmarkPart, table: Table, pool: Table, quota: int
+    benchmark: Benchmark, config: EvalConfig, part: EvalSplit, table: Table, pool: Table, quota: int
 ) -> Iterator[Item]:
     """The first `quota` rows of a part as items; a row that makes none is a DataError that names it."""
     view = benchmark.views[config.view]
@@ -285,7 +285,7 @@ def revision_of(revisions: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(revisions).encode()).hexdigest()[:16]
 
 
-def _kept(table: Table, part: BenchmarkPart) -> Table:
+def _kept(table: Table, part: EvalSplit) -> Table:
     """The rows of a table that belong to the part, with its fields."""
     if part.keep is None and not part.fields:
         return table

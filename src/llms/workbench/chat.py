@@ -25,6 +25,7 @@ from ..agents.memory import Recalled, block
 from ..chat.conversation.messages import result_text, results, user, visible
 from ..chat.conversation.messages import system as system_message
 from ..chat.conversation.tree import Conversation, Node, new_id
+from ..chat.turn.branch import untrusted
 from ..chat.turn.events import Event, TextDelta
 from ..chat.turn.setup import Setup, TurnHistory, TurnLimits
 from ..chat.turn.turn import Turn
@@ -389,5 +390,5 @@ def _definitions(toolset: Any) -> list[ToolDefinition]:
 
 def _tainted(setup: Setup, path: Sequence[Node]) -> bool:
     for node in path:
-        setup.consent.read(node)
+        setup.consent.read(untrusted(node))
     return bool(setup.consent.sources)
