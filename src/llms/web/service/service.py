@@ -30,7 +30,7 @@ from ...tools.consent import Decision
 from ...values import Usage
 from ...workbench import agent as agents
 from ...workbench import stateless
-from ...workbench.chat import Chat
+from ...workbench.chat.chat import Chat
 from . import import_export, view_models
 from .model_cache import Models
 from .reach import Reach
