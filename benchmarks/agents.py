@@ -30,7 +30,7 @@ from llms.store.memory import TeamRuns
 from llms.workbench.system import load
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from endpoint import Endpoint
+from llms.testing import ScriptedEndpoint
 
 SPECIALISTS = 8
 SLEEPS = [1.0 + 0.2 * number / (SPECIALISTS - 1) for number in range(SPECIALISTS)]  # seconds
@@ -96,7 +96,7 @@ def together() -> tuple[float, float, int]:
         if isinstance(event, StepBegan | StepEnded) and event.task:
             at["began" if isinstance(event, StepBegan) else "ended"].append(time.perf_counter())
 
-    with Endpoint(answer, raw=False, window=16384) as server, load(f"{server.url}#m") as model:
+    with ScriptedEndpoint(answer, raw=False, window=16384) as server, load(f"{server.url}#m") as model:
         worker = Worker(model.chat_model())
         last = asyncio.run(told(Work(team, "go", lambda role: worker, plan=plan, journal=journal)))[-1]
         assert isinstance(last, Finished), last

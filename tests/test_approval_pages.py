@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from endpoint import Endpoint
 from llms import bridge
 from llms.sandbox import probe
+from llms.testing import ScriptedEndpoint
 from llms.tools import mcp
 from llms.tools.tool import ASKING, tool
 from llms.workbench.chat.chat import Chat
@@ -65,7 +65,7 @@ def asked(endpoint) -> int:
 
 @pytest.fixture(scope="module")
 def endpoint():
-    with Endpoint(calls_once, raw=False, window=16384) as endpoint:
+    with ScriptedEndpoint(calls_once, raw=False, window=16384) as endpoint:
         yield endpoint
 
 

@@ -8,16 +8,16 @@ import zipfile
 
 import pytest
 
-from endpoint import Endpoint
 from llms import settings
 from llms.cli.main import main
 from llms.store.conversations import Conversations
+from llms.testing import ScriptedEndpoint
 from llms.web.service import view_models
 
 
 @pytest.fixture
 def server():
-    with Endpoint(raw=False, window=8192) as server:
+    with ScriptedEndpoint(raw=False, window=8192) as server:
         yield server
 
 

@@ -1,15 +1,17 @@
 """One agent doing one thing: a bounded loop of model and tools that ends with an answer or the reason why not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from pydantic_ai import Agent, CancellationToken, DeferredToolRequests, DeferredToolResults, ToolDenied, UsageLimits
-from pydantic_ai.messages import ModelMessage, ToolCallPart, ToolReturnPart
+from pydantic_ai import Agent, CancellationToken, DeferredToolRequests, DeferredToolResults, UsageLimits
+from pydantic_ai.messages import ModelMessage, ToolReturnPart
 from pydantic_ai.models import Model
 from pydantic_ai.toolsets import AbstractToolset
 
+from ..tools.consent import Approve, deny
+from ..tools.guard import approval_requests, approval_result
 from .budget import Exhausted, Purpose, StepBudget
 from .budgeted import Metered, MeteredTools
 
@@ -28,24 +30,6 @@ class ToolUse:
     name: str
     result: str
     tainted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalRequest:
-    """A call that needs consent. `tainted`: text from outside was read before, so no standing consent counts."""
-
-    tool: str
-    arguments: str
-    kind: str
-    tainted: bool
-
-
-Approve = Callable[[ApprovalRequest], Awaitable[bool]]
-
-
-async def deny(wish: ApprovalRequest) -> bool:
-    """Nobody can be asked."""
-    return False
 
 
 @dataclass(frozen=True)
@@ -149,21 +133,13 @@ def _outside(part: ToolReturnPart) -> bool:
 
 
 async def _decide(
-    wanted: DeferredToolRequests, approve: Approve, messages: Sequence[ModelMessage]
+    deferred: DeferredToolRequests, approve: Approve, messages: Sequence[ModelMessage]
 ) -> DeferredToolResults:
     """Ask for each call; what nobody can run, and what is refused, is denied."""
-    tainted = any(use.tainted for use in _tools(messages))
-    found = DeferredToolResults()
-    for call in wanted.approvals:
-        found.approvals[call.tool_call_id] = await _consent(call, wanted, approve, tainted)
-    for call in wanted.calls:
-        found.calls[call.tool_call_id] = "not executed: there is nobody to run it"
-    return found
-
-
-async def _consent(
-    call: ToolCallPart, wanted: DeferredToolRequests, approve: Approve, tainted: bool
-) -> bool | ToolDenied:
-    kind = wanted.metadata.get(call.tool_call_id, {}).get("kind", "external")
-    good = await approve(ApprovalRequest(call.tool_name, call.args_as_json_str(), kind, tainted))
-    return good or ToolDenied("denied by the user")
+    sources = dict.fromkeys(use.name for use in _tools(messages) if use.tainted)
+    results = DeferredToolResults()
+    for request in approval_requests(deferred, sources):
+        results.approvals[request.tool_call] = approval_result(await approve(request))
+    for call in deferred.calls:
+        results.calls[call.tool_call_id] = "not executed: there is nobody to run it"
+    return results

@@ -22,8 +22,8 @@ from ..agents.events import (
     plain,
 )
 from ..agents.shipped import TEAMS
-from ..agents.step import ApprovalRequest
 from ..agents.team import Team
+from ..tools.consent import ApprovalRequest, Decision
 from ..workbench import agent as verb
 from .output import console, print_json, table
 
@@ -106,15 +106,15 @@ def agent(
     sys.exit(0 if isinstance(last, Finished) and last.complete else 1)
 
 
-def _ask(wish: ApprovalRequest) -> bool:
+def _ask(request: ApprovalRequest) -> Decision:
     """A person decides; where there is none, nothing that acts is run."""
     if not sys.stdin.isatty():
-        return False
+        return Decision(False)
     err = Console(stderr=True)
-    if wish.tainted:
+    if request.tainted:
         err.print("[yellow]text from outside was read before this[/yellow]")
-    err.print(Text(f"{wish.tool} ({wish.kind}): {wish.arguments}"))
-    return Confirm.ask("run it?", console=err, default=False)
+    err.print(Text(f"{request.name} ({request.kind}): {json.dumps(request.args, ensure_ascii=False)}"))
+    return Decision(Confirm.ask("run it?", console=err, default=False))
 
 
 def _show(out: Console, event: Event) -> None:

@@ -20,7 +20,7 @@ from ..agents.events import Event, Finished, StepEnded, plain
 from ..agents.memory import Fact
 from ..agents.plan import Task, TeamPlan
 from ..agents.shipped import TEAMS, find
-from ..agents.step import ApprovalRequest, Approve, ToolUse, Worker, deny
+from ..agents.step import ToolUse, Worker
 from ..agents.team import Role, Team
 from ..agents.work import Work
 from ..errors import DataError, UsageError
@@ -30,6 +30,7 @@ from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.memory import TeamRuns
 from ..store.table import identifier, read_table
+from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
 from .memory import open_memory, recalled, used
 from .probe import recall
 
@@ -97,12 +98,13 @@ class Session:
         model = self.model(role.model or self.how.model or self.team.model)
         return Worker(model.chat_model(), self._tools[role.name], model.name.local, None, self._consent)
 
-    async def _consent(self, wish: ApprovalRequest) -> bool:
+    async def _consent(self, request: ApprovalRequest) -> Decision:
         if self.how.autonomy == "propose":
-            return False
-        if self.how.autonomy == "approved" and not wish.tainted:
-            return True
-        return await self._approve(wish)
+            return Decision(False)
+        consent = Consent("all" if self.how.autonomy == "approved" else "ask", sources=list(request.sources))
+        if consent(request.name, request.kind, request.args):
+            return Decision(True)
+        return await self._approve(request)
 
     def _toolset(self, role: Role) -> Any:
         from ..tools.catalogue import toolset
@@ -287,12 +289,12 @@ def _steps(events: Sequence[dict[str, Any]]) -> list[StepEnded]:
 
 
 def follow(
-    goal: str, how: Settings, approve: Callable[[ApprovalRequest], bool], resume: str | None = None
+    goal: str, how: Settings, approve: Callable[[ApprovalRequest], Decision], resume: str | None = None
 ) -> Iterator[tuple[str, Event]]:
     """`run` for synchronous callers; `approve` is asked in the caller's place and may wait for a person."""
 
-    async def ask(wish: ApprovalRequest) -> bool:
-        return await asyncio.to_thread(approve, wish)
+    async def ask(request: ApprovalRequest) -> Decision:
+        return await asyncio.to_thread(approve, request)
 
     return bridge.iterate(run(goal, how, ask, resume))
 
@@ -307,7 +309,7 @@ class TeamHandle:
     def run(self, goal: str, files: Sequence[str] = (), **how: Any) -> Finished:
         """The Finished of a run: answer, why it ended, what it used. Tools that act are denied unless autonomy says else."""
         given = Settings(self.team.name, files=tuple(files), **{**self._how, **how})
-        events = [event for _, event in follow(goal, given, lambda wish: False)]
+        events = [event for _, event in follow(goal, given, lambda request: Decision(False))]
         assert isinstance(events[-1], Finished)
         return events[-1]
 

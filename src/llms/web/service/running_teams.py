@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import Future
 
 from ... import bridge
-from ...agents.step import deny
+from ...tools.consent import deny
 from ...workbench import agent
 
 END_SECONDS = 5.0  # a team may take so long to store that it was ended
