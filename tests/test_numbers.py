@@ -133,12 +133,12 @@ def test_an_engine_over_nan_decodes_and_traces_nothing(family):
     assert not engine.verdict.finite  # not a difference of two ways
     ((_, got),) = engine.complete([DecodeRequest(0, (5, 6, 7), 4)])
     assert (len(got.tokens), got.finish) == (1, "nan")
-    live = EngineLoop(engine)
+    engine_loop = EngineLoop(engine)
     with pytest.raises(NotNumbers):
-        list(live.events(DecodeRequest(0, (5, 6, 7), 4, top=2)))
-    live.close()
+        list(engine_loop.events(DecodeRequest(0, (5, 6, 7), 4, top=2)))
+    engine_loop.close()
     with pytest.raises(NotNumbers):
-        Tracer(engine.network, engine.verdict.follows).trace((5, 6, 7))
+        Tracer(engine.network, engine.verdict.supports_tree_attention).trace((5, 6, 7))
 
 
 @pytest.mark.parametrize("broken", [0, 1])
