@@ -298,7 +298,7 @@ def test_a_lora_adapter_changes_the_scores_and_the_identity(model, tmp_path):
 
 
 def test_a_chat_counts_tokens_exactly_and_reads_the_file_once(model, monkeypatch):
-    from llms.workbench.token_budget import counter, window_for
+    from llms.workbench.chat.token_budget import counter, window_for
 
     opened = []
     read = llama._open

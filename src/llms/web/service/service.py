@@ -29,7 +29,7 @@ from ...tools.catalogue import TOOLS
 from ...tools.consent import Decision
 from ...values import Usage
 from ...workbench import stateless
-from ...workbench.chat import Chat
+from ...workbench.chat.chat import Chat
 from ...workbench.team_session import TeamSettings
 from . import import_export, view_models
 from .model_cache import Models
