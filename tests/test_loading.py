@@ -38,7 +38,7 @@ def test_a_model_says_that_it_loads_once(tiny, heard, single):
         assert heard == []
         model.prepare()
         model.prepare()
-        assert model.live.ends
+        assert model.engine_loop.ends
     assert [(event.stage, event.seconds is None) for event in heard] == [("loading", True), ("loading", False)]
 
 

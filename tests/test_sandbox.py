@@ -245,7 +245,7 @@ import llms.sandbox.bubblewrap as b, llms.sandbox.run as run
 if sys.argv[1] == 'kernel':
     b.bubblewrap.cache_clear()
     b.bubblewrap = lambda: None
-limits = run.Limits(wall_seconds=4, cpu_seconds=2)
+limits = run.SandboxLimits(wall_seconds=4, cpu_seconds=2)
 box, path = run.Sandbox(), [os.path.join(sys.base_prefix, 'bin')]
 programs = [
     "open('made', 'w').write('x'); print(open('made').read())",

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llms
-from endpoint import Endpoint
 from llms import settings
 from llms.errors import BudgetExceeded, UsageError
-from llms.models.api.meter import Asked, Meter, reported
+from llms.models.api.meter import Meter, RequestEstimate, reported
 from llms.models.spending import SpendingLedger
 from llms.models.system import Generate
 from llms.store import database
 from llms.store.runs import Runs
+from llms.testing import ScriptedEndpoint
 from llms.values import Message, Scored, Usage
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -31,7 +31,7 @@ CENTS = st.integers(0, 300).map(lambda cents: Decimal(cents) / 100)
 @pytest.fixture
 def server(monkeypatch):
     """What answers for openai:gpt-4o-mini, at that model's price."""
-    with Endpoint(models=("gpt-4o-mini", "m"), raw=False, key=KEY) as opened:
+    with ScriptedEndpoint(models=("gpt-4o-mini", "m"), raw=False, key=KEY) as opened:
         monkeypatch.setenv("OPENAI_BASE_URL", opened.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         yield opened
@@ -115,18 +115,18 @@ def test_the_upper_bound_covers_all_answers_tools_and_images():
     body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 300},
                                                       {"type": "image_url", "image_url": {"url": "data:" + "A" * 10**6}}]}],
             "tools": [{"function": {"description": "y" * 300}}], "max_tokens": 10, "n": 3}  # fmt: skip
-    most = Asked.read("/v1/chat/completions", json.dumps(body).encode()).most
+    most = RequestEstimate.read("/v1/chat/completions", json.dumps(body).encode()).most
     assert most.tokens == 30
     assert 1700 <= most.prompt_tokens <= 1800
-    assert Asked.read("/v1/models", b"").most is None
+    assert RequestEstimate.read("/v1/models", b"").most is None
 
 
 @given(st.lists(st.integers(1, 7)), st.text(max_size=40))
 def test_a_stream_is_metered_alike_however_it_is_cut(sizes, text):
     event = json.dumps({"choices": [{"delta": {"content": text}}]}).encode()
     whole = b": alive\n\ndata: " + event + b"\n\ndata:" + event + b"\n\ndata: [DONE]\n\n"
-    asked = Asked(True, Usage(3, 1000))
-    one, other = Meter(asked), Meter(asked)
+    estimate = RequestEstimate(True, Usage(3, 1000))
+    one, other = Meter(estimate), Meter(estimate)
     one.feed(whole)
     start = 0
     for size in [*sizes, len(whole)]:
@@ -162,7 +162,7 @@ def twin(tiny):
         values = [0.0, *(given[place - 1, token].item() for place, token in enumerate(ids) if place)]
         return [local.tokenizer.decode([token]) for token in ids], values, [0.0, *given[:-1].max(-1).values.tolist()]
 
-    with local, Endpoint(answer, models=("tiny",)) as server:
+    with local, ScriptedEndpoint(answer, models=("tiny",)) as server:
         server.score = score
         yield server
 

@@ -131,7 +131,7 @@ def test_a_stream_that_is_cancelled_keeps_what_came(model):
         if len(deltas) == 2:
             cancel.set()
     assert deltas[-1].usage.tokens <= 4
-    assert model.live.busy == 0
+    assert model.engine_loop.busy == 0
 
 
 def test_chances_cover_every_token(model):

@@ -14,7 +14,7 @@ isolated = pytest.mark.skipif(probe() is not None, reason=f"programs cannot be i
 @pytest.fixture
 def short(monkeypatch):
     monkeypatch.setattr(
-        tool_python, "LIMITS", tool_python.Limits(wall_seconds=1.5, cpu_seconds=1, memory_bytes=200 << 20)
+        tool_python, "LIMITS", tool_python.SandboxLimits(wall_seconds=1.5, cpu_seconds=1, memory_bytes=200 << 20)
     )
 
 

@@ -5,7 +5,7 @@ The answer's text is scored, not its letter, as in lm-evaluation-harness (tasks/
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
-from .benchmark import Answers, Benchmark, Choices, Grade, TestedSplit, View, logprobs
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, View, logprobs
 
 DATASET = Dataset(
     hub="allenai/ai2_arc",
@@ -49,7 +49,7 @@ def declare(name: str, title: str, config: str, items: int, views: dict[str, Vie
         items=items,
         chance=0.25,
         dataset=DATASET,
-        parts=(TestedSplit(config, config, "test", "train"),),
+        parts=(EvalSplit(config, config, "test", "train"),),
         metrics=("acc", "acc_norm"),
         views=views,
         ask=ask,

@@ -11,7 +11,7 @@ from ..data import Dataset, Row
 from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from ..scoring.match import exact_match, extract
 from ..values import Status
-from .benchmark import Answers, Benchmark, Choices, Grade, Open, TestedSplit, View, logprobs, reply
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, Open, View, logprobs, reply
 
 DATASET = Dataset(
     hub="lukaemon/bbh",
@@ -88,7 +88,7 @@ BBH = Benchmark(
     chance=sum(ITEMS.get(task, 250) / len(choices) for task, choices in CHOICES.items()) / 5761,
     dataset=DATASET,
     parts=tuple(
-        TestedSplit(task, task, "test", "fewshot", fields={"choices": CHOICES[task]}, chance=1 / len(CHOICES[task]))
+        EvalSplit(task, task, "test", "fewshot", fields={"choices": CHOICES[task]}, chance=1 / len(CHOICES[task]))
         for task in sorted(CHOICES)
     ),
     metrics=("acc_norm", "acc"),
@@ -110,7 +110,7 @@ BBH_COT = Benchmark(
     items=6511,
     chance=0.0,
     dataset=DATASET,
-    parts=tuple(TestedSplit(task, task, "test", "fewshot") for task in sorted((*CHOICES, *WRITTEN))),
+    parts=tuple(EvalSplit(task, task, "test", "fewshot") for task in sorted((*CHOICES, *WRITTEN))),
     metrics=("exact_match",),
     views={"default": View(3, "fixed", "exact_match")},
     ask=ask_cot,

@@ -18,12 +18,14 @@ Average = Literal["micro", "macro"]
 
 
 @dataclass(frozen=True, slots=True)
-class TestedSplit:
+class EvalSplit:
     """One tested split: `subset` names it in items and reports; few-shot rows come from `shots_split`.
 
     `shots_config` is where those lie if elsewhere. `keep` leaves other rows of both splits out. `fields` are added to
     each row: what the row itself does not say of its subset. `chance` is what guessing gets here, if not as elsewhere.
     """
+
+    __test__ = False  # its name would have pytest collect it wherever it is imported
 
     subset: str
     config: str
@@ -130,7 +132,7 @@ class Benchmark:
     items: int
     chance: float
     dataset: Dataset
-    parts: tuple[TestedSplit, ...]
+    parts: tuple[EvalSplit, ...]
     metrics: tuple[str, ...]
     views: Mapping[str, View]
     ask: Callable[[Row], Choices | Open]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ..data import Dataset, Row
 from ..scoring.spans import drop_scores
 from ..values import Example
-from .benchmark import Answers, Benchmark, Grade, Open, TestedSplit, View, reply
+from .benchmark import Answers, Benchmark, EvalSplit, Grade, Open, View, reply
 
 DATASET = Dataset(
     hub="ucinlp/drop",
@@ -76,7 +76,7 @@ DROP = Benchmark(
     items=9535,
     chance=0.0,
     dataset=DATASET,
-    parts=(TestedSplit("drop", "default", "validation", "train"),),
+    parts=(EvalSplit("drop", "default", "validation", "train"),),
     metrics=("f1", "em"),
     views={"default": View(0, "fixed", "f1")},
     ask=ask,

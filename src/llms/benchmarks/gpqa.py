@@ -12,7 +12,7 @@ from random import Random
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, accuracy_normalized, best
 from ..values import Example
-from .benchmark import Answers, Benchmark, Choices, Grade, TestedSplit, View, logprobs
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, View, logprobs
 
 LETTERS = ("(A)", "(B)", "(C)", "(D)")
 WRONG = ("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
@@ -73,7 +73,7 @@ def declare(name: str, title: str, configs: tuple[str, ...], views: dict[str, Vi
         items=sum(ITEMS[config] for config in configs),
         chance=0.25,
         dataset=DATASET,
-        parts=tuple(TestedSplit(config, config, "train", "train") for config in configs),
+        parts=tuple(EvalSplit(config, config, "train", "train") for config in configs),
         metrics=("acc_norm", "acc"),
         views=views,
         ask=ask,

@@ -7,7 +7,7 @@ lm-evaluation-harness 0.4.13; `acc`, the rule of the Open LLM Leaderboard v1 (it
 from ..data import Dataset, Row
 from ..scoring.match import exact_match, extract
 from ..values import Status
-from .benchmark import Answers, Benchmark, Grade, Open, TestedSplit, View, reply
+from .benchmark import Answers, Benchmark, EvalSplit, Grade, Open, View, reply
 
 DATASET = Dataset(
     hub="openai/gsm8k",
@@ -59,7 +59,7 @@ GSM8K = Benchmark(
     items=1319,
     chance=0.0,
     dataset=DATASET,
-    parts=(TestedSplit("gsm8k", "main", "test", "train"),),
+    parts=(EvalSplit("gsm8k", "main", "test", "train"),),
     metrics=("exact_match_strict", "exact_match_flexible", "acc"),
     views={
         "default": View(5, "fixed", "exact_match_strict"),

@@ -7,7 +7,7 @@ import re
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
-from .benchmark import Answers, Benchmark, Choices, Grade, TestedSplit, View, logprobs
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, View, logprobs
 
 DATASET = Dataset(
     hub="Rowan/hellaswag",
@@ -52,7 +52,7 @@ HELLASWAG = Benchmark(
     items=10042,
     chance=0.25,
     dataset=DATASET,
-    parts=(TestedSplit("hellaswag", "default", "validation", "train"),),
+    parts=(EvalSplit("hellaswag", "default", "validation", "train"),),
     metrics=("acc", "acc_norm"),
     views={"default": View(5, "fixed", "acc_norm"), "v1": View(10, "harness", "acc_norm")},
     ask=ask,

@@ -6,7 +6,7 @@ Prompt and stops of lm-evaluation-harness (tasks/humaneval). Under a chat templa
 import re
 
 from ..data import Dataset, Row
-from .benchmark import Benchmark, Open, Program, TestedSplit, View
+from .benchmark import Benchmark, EvalSplit, Open, Program, View
 
 DATASET = Dataset(
     hub="openai/openai_humaneval",
@@ -50,7 +50,7 @@ HUMANEVAL = Benchmark(
     items=164,
     chance=0.0,
     dataset=DATASET,
-    parts=(TestedSplit("humaneval", "openai_humaneval", "test"),),
+    parts=(EvalSplit("humaneval", "openai_humaneval", "test"),),
     metrics=("pass@1",),
     views={"default": View(0, "fixed", "pass@1")},
     ask=ask,

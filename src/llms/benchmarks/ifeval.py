@@ -5,7 +5,7 @@ Metrics: all instructions of a prompt, or each instruction by itself; strictly, 
 
 from ..data import Dataset, Row
 from ..scoring.instructions import follows, variants
-from .benchmark import Answers, Benchmark, Grade, Open, TestedSplit, View, reply
+from .benchmark import Answers, Benchmark, EvalSplit, Grade, Open, View, reply
 
 DATASET = Dataset(
     hub="google/IFEval",
@@ -45,7 +45,7 @@ IFEVAL = Benchmark(
     items=541,
     chance=0.0,
     dataset=DATASET,
-    parts=(TestedSplit("ifeval", "default", "train"),),
+    parts=(EvalSplit("ifeval", "default", "train"),),
     metrics=("prompt_strict", "inst_strict", "prompt_loose", "inst_loose"),
     views={
         "default": View(0, "fixed", "prompt_strict"),

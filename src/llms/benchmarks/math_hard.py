@@ -6,7 +6,7 @@ Prompt of lm-evaluation-harness (tasks/leaderboard/math): Minerva's four worked 
 
 from ..data import Dataset, Row
 from ..scoring.mathematics import boxed, equivalent, minerva_match
-from .benchmark import Answers, Benchmark, Grade, Open, TestedSplit, View, reply
+from .benchmark import Answers, Benchmark, EvalSplit, Grade, Open, View, reply
 
 DATASET = Dataset(
     hub="DigitalLearningGmbH/MATH-lighteval",
@@ -59,7 +59,7 @@ MATH_HARD = Benchmark(
     items=sum(ITEMS.values()),
     chance=0.0,
     dataset=DATASET,
-    parts=tuple(TestedSplit(s, s, "test", "fewshot", "minerva_4shot", keep=hardest) for s in ITEMS),
+    parts=tuple(EvalSplit(s, s, "test", "fewshot", "minerva_4shot", keep=hardest) for s in ITEMS),
     metrics=("exact_match", "exact_match_original"),
     views={
         "default": View(4, "fixed", "exact_match"),

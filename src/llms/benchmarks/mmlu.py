@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best
-from .benchmark import Answers, Benchmark, Choices, Grade, TestedSplit, View, logprobs
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, View, logprobs
 
 DATASET = Dataset(
     hub="cais/mmlu",
@@ -60,7 +60,7 @@ MMLU = Benchmark(
     items=14042,
     chance=0.25,
     dataset=DATASET,
-    parts=tuple(TestedSplit(subject, subject, "test", "dev") for subject in SUBJECTS),
+    parts=tuple(EvalSplit(subject, subject, "test", "dev") for subject in SUBJECTS),
     metrics=("acc",),
     views={"default": View(5, "fixed", "acc"), "v1": View(5, "harness", "acc", average="macro")},
     ask=ask,

@@ -11,7 +11,7 @@ from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best
 from ..scoring.match import exact_match, extract
 from ..values import Status
-from .benchmark import Answers, Benchmark, Choices, Grade, Open, TestedSplit, View, logprobs, reply
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, Open, View, logprobs, reply
 
 DATASET = Dataset(
     hub="TIGER-Lab/MMLU-Pro",
@@ -88,7 +88,7 @@ MMLU_PRO = Benchmark(
     items=12032,
     chance=0.1109,
     dataset=DATASET,
-    parts=(TestedSplit("mmlu_pro", "default", "test", "validation", chance=0.1),),
+    parts=(EvalSplit("mmlu_pro", "default", "test", "validation", chance=0.1),),
     metrics=("acc",),
     views={
         "default": View(5, "fixed", "acc"),
@@ -107,7 +107,7 @@ MMLU_PRO_COT = Benchmark(
     items=12032,
     chance=0.0,
     dataset=DATASET,
-    parts=tuple(TestedSplit(category, "default", "test", "validation", keep=of(category)) for category in CATEGORIES),
+    parts=tuple(EvalSplit(category, "default", "test", "validation", keep=of(category)) for category in CATEGORIES),
     metrics=("exact_match",),
     views={"default": View(5, "fixed", "exact_match")},
     ask=ask_cot,

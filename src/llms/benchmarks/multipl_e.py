@@ -8,7 +8,7 @@ which return a list cannot pass; others patched them, and scores are not compara
 import re
 
 from ..data import Dataset, Row
-from .benchmark import Benchmark, Open, Program, TestedSplit, View
+from .benchmark import Benchmark, EvalSplit, Open, Program, View
 
 DATASET = Dataset(
     hub="nuprl/MultiPL-E",
@@ -52,7 +52,7 @@ def declare(language: str) -> Benchmark:
         items=ITEMS[language],
         chance=0.0,
         dataset=DATASET,
-        parts=(TestedSplit(language, f"humaneval-{language}", "test", fields={"language": language}),),
+        parts=(EvalSplit(language, f"humaneval-{language}", "test", fields={"language": language}),),
         metrics=("pass@1",),
         views={"default": View(0, "fixed", "pass@1")},
         ask=ask,

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
-from .benchmark import Answers, Benchmark, Choices, Grade, TestedSplit, View, logprobs
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, View, logprobs
 
 DATASET = Dataset(
     hub="TAUR-Lab/MuSR",
@@ -56,7 +56,7 @@ MUSR = Benchmark(
     items=756,
     chance=0.344,
     dataset=DATASET,
-    parts=tuple(TestedSplit(domain, "default", domain, chance=chance) for domain, chance in CHANCE.items()),
+    parts=tuple(EvalSplit(domain, "default", domain, chance=chance) for domain, chance in CHANCE.items()),
     metrics=("acc_norm", "acc"),
     views={
         "default": View(0, "fixed", "acc_norm"),

@@ -15,7 +15,7 @@ from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
 from ..scoring.number import numbers
 from ..scoring.open import RUBRIC, SCORERS, VERSIONS, Judge, judged
 from ..values import Status
-from .benchmark import Answers, Benchmark, Choices, Grade, Open, TestedSplit, View, logprobs, reply
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, Open, View, logprobs, reply
 
 BETWEEN = " | "  # accepted answers that are shown
 _ASKED = ", asked "
@@ -196,7 +196,7 @@ def _declared(name: str, revision: str, items: int) -> dict[str, Any]:
         "licence": "the user's own",
         "items": items,
         "dataset": Dataset(name, revision, name, {}),
-        "parts": (TestedSplit(name, "", "", None),),
+        "parts": (EvalSplit(name, "", "", None),),
         "shot": lambda row: "",
     }
 

@@ -9,7 +9,7 @@ from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best, true_mass
 from ..scoring.overlap import truthful_scores
 from ..values import Status
-from .benchmark import Answers, Benchmark, Choices, Grade, Open, TestedSplit, View, logprobs, reply
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, Open, View, logprobs, reply
 
 DATASET = Dataset(
     hub="truthfulqa/truthful_qa",
@@ -65,7 +65,7 @@ def declare(number: int, chance: float, grade, views: dict[str, View]) -> Benchm
         items=817,
         chance=chance,
         dataset=DATASET,
-        parts=(TestedSplit("truthfulqa", "multiple_choice", "validation", "validation"),),
+        parts=(EvalSplit("truthfulqa", "multiple_choice", "validation", "validation"),),
         metrics=(f"mc{number}",),
         views=views,
         ask=lambda row: choices(row, targets),
@@ -113,7 +113,7 @@ TRUTHFULQA_GEN = Benchmark(
     items=817,
     chance=0.0,
     dataset=GENERATION,
-    parts=(TestedSplit("truthfulqa", "generation", "validation", "validation"),),
+    parts=(EvalSplit("truthfulqa", "generation", "validation", "validation"),),
     metrics=tuple(
         f"{name}_{kind}" for name in ("bleu", "rouge1", "rouge2", "rougeL") for kind in ("acc", "max", "diff")
     ),

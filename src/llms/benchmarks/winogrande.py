@@ -5,7 +5,7 @@ Partial scoring (Trinh and Le 2018): the same end of the sentence is scored afte
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best
-from .benchmark import Answers, Benchmark, Choices, Grade, TestedSplit, View, logprobs
+from .benchmark import Answers, Benchmark, Choices, EvalSplit, Grade, View, logprobs
 
 DATASET = Dataset(
     hub="allenai/winogrande",
@@ -49,7 +49,7 @@ WINOGRANDE = Benchmark(
     items=1267,
     chance=0.5,
     dataset=DATASET,
-    parts=(TestedSplit("winogrande", "winogrande_xl", "validation", "train"),),
+    parts=(EvalSplit("winogrande", "winogrande_xl", "validation", "train"),),
     metrics=("acc",),
     views={"default": View(5, "fixed", "acc"), "v1": View(5, "harness", "acc")},
     ask=ask,

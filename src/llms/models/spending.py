@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from ..errors import BudgetExceeded, UsageError
 from ..values import Billed, Usage
-from .api.wait_queue import WaitQueue
+from .wait_queue import WaitQueue
 
 ZERO = Decimal(0)
 
@@ -38,7 +38,7 @@ class SpendingLedger:
         self.budget = budget
         self.tally = Tally()
         self.reserved = ZERO
-        self._line = WaitQueue()
+        self._queue = WaitQueue()
 
     async def reserve(self, most: Decimal | None) -> Decimal:
         """Set aside the `most` that a request may cost; waits where others that still run may give something back.
@@ -62,12 +62,12 @@ class SpendingLedger:
                 f"may cost ${most:.4f}. What was answered is kept; go on with a larger --budget"
             )
 
-        await self._line.until(take)
+        await self._queue.until(take)
         return most
 
     def settle(self, reserved: Decimal, usage: Usage | None, cost: Decimal | None) -> None:
         """Book a request that has ended. `usage` is None where nothing was billed, `cost` where the price is unknown."""
-        with self._line.lock:
+        with self._queue.lock:
             self.reserved -= reserved
             before, used = self.tally, usage or Usage()
             billed = Billed(1, used.prompt_tokens, used.cached_tokens, used.tokens, used.reasoning_tokens)
@@ -77,4 +77,4 @@ class SpendingLedger:
                 cost=before.cost + (cost or ZERO if usage else ZERO),
                 unpriced=before.unpriced + (usage is not None and cost is None),
             )
-        self._line.wake(1 << 30)
+        self._queue.wake(1 << 30)

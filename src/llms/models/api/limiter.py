@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
+from ..wait_queue import WaitQueue
 from .retry_policy import RetryPolicy
-from .wait_queue import WaitQueue
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -21,13 +21,13 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 class Limiter:
     """The door of one endpoint, for tasks of all event loops. `limit` requests may be inside."""
 
-    def __init__(self, patience: RetryPolicy):
-        self.patience = patience
-        self.limit = float(patience.start)
+    def __init__(self, retry_policy: RetryPolicy):
+        self.retry_policy = retry_policy
+        self.limit = float(retry_policy.start)
         self.inside = 0
         self._open_from = 0.0
         self._halved = 0.0
-        self._line = WaitQueue()
+        self._queue = WaitQueue()
 
     async def enter(self, first: bool = False) -> None:
         """Wait for a place, `first` in the line if asked, and while the endpoint wants a pause."""
@@ -37,7 +37,7 @@ class Limiter:
             self.inside += free
             return free
 
-        await self._line.until(take, first)
+        await self._queue.until(take, first)
         try:
             while (wait := self._open_from - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
@@ -46,30 +46,30 @@ class Limiter:
             raise
 
     def leave(self) -> None:
-        with self._line.lock:
+        with self._queue.lock:
             self.inside -= 1
             free = int(self.limit) - self.inside
-        self._line.wake(free)
+        self._queue.wake(free)
 
     def went_well(self) -> None:
-        with self._line.lock:
+        with self._queue.lock:
             step = 1 / self.limit if self._halved else 1.0  # fast until the first refusal
-            self.limit = min(float(self.patience.most), self.limit + step)
+            self.limit = min(float(self.retry_policy.most), self.limit + step)
 
-    def too_many(self, sent: float, wait: float) -> None:
-        """A request that was `sent` (monotonic clock) came too early: halve, once for all that were then on the way."""
-        with self._line.lock:
+    def too_many(self, sent_at: float, wait: float) -> None:
+        """A request sent at `sent_at` (monotonic clock) came too early: halve, once for all that were then on the way."""
+        with self._queue.lock:
             now = time.monotonic()
-            if sent >= self._halved:
+            if sent_at >= self._halved:
                 self.limit, self._halved = max(1.0, self.limit / 2), now
             self._open_from = max(self._open_from, now + wait)
 
     def heed(self, headers: Mapping[str, str]) -> None:
         """Follow rate-limit headers: nothing left means waiting for the reset, little left means few at once."""
         for left, reset in _limits(headers):
-            with self._line.lock:
+            with self._queue.lock:
                 if left <= 0:
-                    wait = min(reset, self.patience.longest_wait_seconds)
+                    wait = min(reset, self.retry_policy.longest_wait_seconds)
                     self._open_from = max(self._open_from, time.monotonic() + wait)
                 self.limit = max(1.0, min(self.limit, float(left)))
 

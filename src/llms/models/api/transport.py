@@ -1,6 +1,6 @@
 """The one way to an endpoint, below `connection`: whoever asks one comes through here.
 
-Each request waits at the gate, reserves its cost, is sent, repeated where that is right, and settled when its answer
+Each request waits at the limiter, reserves its cost, is sent, repeated where that is right, and settled when its answer
 has ended, however it ended. Nothing here knows what a prompt or an answer means.
 """
 
@@ -20,7 +20,7 @@ from ...values import Usage
 from ..spending import ZERO, SpendingLedger
 from .errors import USED_UP
 from .limiter import Limiter, retry_after
-from .meter import Asked, Meter
+from .meter import Meter, RequestEstimate
 from .retry_policy import RetryPolicy
 
 ANSWER_BYTES = 256 << 20  # an answer in one piece that is larger is refused
@@ -47,10 +47,10 @@ class Transport(httpx2.AsyncBaseTransport):
     """
 
     def __init__(
-        self, patience: RetryPolicy, charge: Callable[[Usage], Decimal | None], ledger: Callable[[], SpendingLedger]
+        self, retry_policy: RetryPolicy, charge: Callable[[Usage], Decimal | None], ledger: Callable[[], SpendingLedger]
     ):
-        self.patience, self.charge, self.ledger = patience, charge, ledger
-        self.gate = Limiter(patience)
+        self.retry_policy, self.charge, self.ledger = retry_policy, charge, ledger
+        self.limiter = Limiter(retry_policy)
         self.answered = False
         self.silent = 0
         self._inner: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx2.AsyncHTTPTransport] = WeakKeyDictionary()
@@ -67,84 +67,84 @@ class Transport(httpx2.AsyncBaseTransport):
         """Raises what httpx2 raises, BudgetExceeded, or UsageError; an error status is a response like others."""
         await request.aread()
         exchange = EXCHANGE.get() or HttpExchange()
-        asked = Asked.read(request.url.path, request.content)
+        estimate = RequestEstimate.read(request.url.path, request.content)
         lost = limited = 0
-        await self.gate.enter()
+        await self.limiter.enter()
         while True:
-            trip = await self._admit(asked, exchange)
+            attempt = await self._admit(estimate, exchange)
             failed: httpx2.TransportError | None = None
             try:
-                response = await trip.go(request)
+                response = await attempt.go(request)
             except httpx2.TransportError as error:
                 failed = error
             except BaseException:
-                trip.end()
+                attempt.end()
                 raise
             if failed is None:
                 self.silent = 0
                 if response.status_code < 400:
                     return response
-            wait = self._wait(trip, failed, None if failed else response, lost, limited)
+            wait = self._wait(attempt, failed, None if failed else response, lost, limited)
             if wait is None:
-                trip.end()
+                attempt.end()
                 if failed is None:
                     return response
                 self.silent += 1
                 raise failed
-            trip.settle()
+            attempt.settle()
             many = failed is None and response.status_code == 429
             lost, limited = lost + (not many), limited + many
             await self._rest(wait, many)
 
-    async def _admit(self, asked: Asked, exchange: HttpExchange) -> "Attempt":
+    async def _admit(self, estimate: RequestEstimate, exchange: HttpExchange) -> "Attempt":
         try:
             ledger = self.ledger()
-            reserved = await ledger.reserve(self.charge(asked.most)) if asked.most else ZERO
+            reserved = await ledger.reserve(self.charge(estimate.most)) if estimate.most else ZERO
         except BaseException:
-            self.gate.leave()
+            self.limiter.leave()
             raise
         exchange.sent, exchange.tries = True, exchange.tries + 1
-        return Attempt(self, asked, exchange, ledger, reserved)
+        return Attempt(self, estimate, exchange, ledger, reserved)
 
     async def _rest(self, seconds: float, many: bool) -> None:
-        """Wait between two tries: outside the gate if it was too many, else inside, so that a server in trouble is
+        """Wait between two tries: outside the limiter if it was too many, else inside, so that a server in trouble is
         not sent others meanwhile."""
         if many:
-            self.gate.leave()
+            self.limiter.leave()
             await asyncio.sleep(seconds)
-            await self.gate.enter(first=True)
+            await self.limiter.enter(first=True)
             return
         try:
             await asyncio.sleep(seconds)
         except BaseException:
-            self.gate.leave()
+            self.limiter.leave()
             raise
 
     def _wait(
-        self, trip: "Attempt", failed: Exception | None, response: httpx2.Response | None, lost: int, limited: int
+        self, attempt: "Attempt", failed: Exception | None, response: httpx2.Response | None, lost: int, limited: int
     ) -> float | None:
         """Seconds until the next try; None if there is none."""
-        patience = self.patience
-        backoff = min(patience.longest_wait_seconds, patience.backoff_seconds * 2 ** (lost + limited))
+        retry_policy = self.retry_policy
+        backoff = min(retry_policy.longest_wait_seconds, retry_policy.backoff_seconds * 2 ** (lost + limited))
         backoff *= random.uniform(0.5, 1)
         if response is None:
             # a server that is slow to answer may still be at it, and bill it
             slow = isinstance(failed, httpx2.ReadTimeout | httpx2.WriteTimeout)
-            return None if slow or lost + 1 >= patience.tries else backoff
+            return None if slow or lost + 1 >= retry_policy.tries else backoff
         status = response.status_code
         many = status == 429
         if many and any(word.encode() in response.content for word in USED_UP):
             return None
         if not many and ((status not in (408, 409) and status < 500) or status == 501):
             return None
-        if limited + 1 >= patience.rate_tries if many else lost + 1 >= patience.tries:
+        if limited + 1 >= retry_policy.rate_tries if many else lost + 1 >= retry_policy.tries:
             return None
         stated = retry_after(response.headers)
-        if stated is not None and stated > patience.longest_wait_seconds:
+        if stated is not None and stated > retry_policy.longest_wait_seconds:
             return None
         wait = backoff if stated is None else stated
         if status in TOO_MANY:
-            self.gate.too_many(trip.started, wait)
+            self.limiter.too_many(attempt.started, wait)
         return wait
 
     async def aclose(self) -> None:
@@ -162,21 +162,32 @@ class Attempt:
     """One try of one request: from the moment it is sent until its answer has ended."""
 
     def __init__(
-        self, wire: Transport, asked: Asked, exchange: HttpExchange, ledger: SpendingLedger, reserved: Decimal
+        self,
+        transport: Transport,
+        estimate: RequestEstimate,
+        exchange: HttpExchange,
+        ledger: SpendingLedger,
+        reserved: Decimal,
     ):
-        self.wire, self.asked, self.exchange, self.ledger, self.reserved = wire, asked, exchange, ledger, reserved
-        self.meter = Meter(asked)
+        self.transport, self.estimate, self.exchange, self.ledger, self.reserved = (
+            transport,
+            estimate,
+            exchange,
+            ledger,
+            reserved,
+        )
+        self.meter = Meter(estimate)
         self.started = time.monotonic()
-        self.billed = asked.most is not None  # until it is certain that the server did nothing
+        self.billed = estimate.most is not None  # until it is certain that the server did nothing
         self.settled = self.over = False
 
     async def go(self, request: httpx2.Request) -> httpx2.Response:
         """The response, whole, or a stream that has brought its first token."""
-        patience, stream = self.wire.patience, self.asked.stream
+        retry_policy, stream = self.transport.retry_policy, self.estimate.stream
         request.headers["accept-encoding"] = "identity"
-        request.extensions["timeout"] = {"connect": patience.connect_seconds}
-        brief = stream or self.asked.most is None  # nothing is generated for a list of models
-        seconds = patience.first_token_seconds if brief else patience.answer_seconds
+        request.extensions["timeout"] = {"connect": retry_policy.connect_seconds}
+        brief = stream or self.estimate.most is None  # nothing is generated for a list of models
+        seconds = retry_policy.first_token_seconds if brief else retry_policy.answer_seconds
         try:
             async with asyncio.timeout(seconds):
                 return await self._open(request)
@@ -185,17 +196,17 @@ class Attempt:
 
     async def _open(self, request: httpx2.Request) -> httpx2.Response:
         try:
-            raw = await self.wire.inner(str(request.url)).handle_async_request(request)
+            raw = await self.transport.inner(str(request.url)).handle_async_request(request)
         except httpx2.TransportError:
             self.billed = False
             raise
-        self.wire.answered = True
-        self.wire.gate.heed(raw.headers)
+        self.transport.answered = True
+        self.transport.limiter.heed(raw.headers)
         assert isinstance(raw.stream, httpx2.AsyncByteStream)
         try:
             self.billed = self.billed and raw.status_code < 400
             events = raw.headers.get("content-type", "").lower().startswith("text/event-stream")
-            if self.billed and self.asked.stream and events:
+            if self.billed and self.estimate.stream and events:
                 return await self._open_stream(raw)
             content = await self._read(raw.stream)
         except BaseException:
@@ -241,8 +252,8 @@ class Attempt:
         usage = self.meter.usage if self.billed else None
         self.exchange.seconds = time.monotonic() - self.started
         self.exchange.usage = usage or Usage()
-        if self.asked.most:
-            self.ledger.settle(self.reserved, usage, self.wire.charge(usage) if usage else None)
+        if self.estimate.most:
+            self.ledger.settle(self.reserved, usage, self.transport.charge(usage) if usage else None)
 
     def end(self, well: bool = False) -> None:
         """Book it and let the next one in, once."""
@@ -251,18 +262,18 @@ class Attempt:
             return
         self.over = True
         if well:
-            self.wire.gate.went_well()
-        self.wire.gate.leave()
+            self.transport.limiter.went_well()
+        self.transport.limiter.leave()
 
 
 class _WatchedBody(httpx2.AsyncByteStream):
     """The body of a streamed answer, watched; a silence that is too long, or an end that is too early, is an error."""
 
-    def __init__(self, trip: Attempt, raw: httpx2.AsyncByteStream, came: list[bytes], chunks: AsyncIterator[bytes]):
-        self._trip, self._raw, self._came, self._chunks = trip, raw, came, chunks
+    def __init__(self, attempt: Attempt, raw: httpx2.AsyncByteStream, came: list[bytes], chunks: AsyncIterator[bytes]):
+        self._attempt, self._raw, self._came, self._chunks = attempt, raw, came, chunks
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        meter, seconds = self._trip.meter, self._trip.wire.patience.between_tokens_seconds
+        meter, seconds = self._attempt.meter, self._attempt.transport.retry_policy.between_tokens_seconds
         for chunk in self._came:
             yield chunk
         while True:
@@ -283,4 +294,4 @@ class _WatchedBody(httpx2.AsyncByteStream):
         try:
             await self._raw.aclose()
         finally:
-            self._trip.end(well=self._trip.meter.ended)
+            self._attempt.end(well=self._attempt.meter.ended)

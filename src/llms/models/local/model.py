@@ -116,7 +116,7 @@ class LocalModel(TokenizingModel):
         self.adapter = find_adapter(name.options["adapter"]) if "adapter" in name.options else None
         self._chat = chat
         self._engine: Any = None
-        self._live: Any = None
+        self._engine_loop: Any = None
         self._lock = threading.Lock()
 
     @lazy
@@ -204,7 +204,7 @@ class LocalModel(TokenizingModel):
         verdict = self._engine.verdict if self._engine is not None else None
         if verdict is not None and not verdict.finite:
             return self.why_not_numbers
-        if verdict is None or verdict.follows:
+        if verdict is None or verdict.supports_tree_attention:
             return self.precision.note
         why = verdict.error if isinstance(verdict.error, str) else f"off by {verdict.error:.2g} nats a token"
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({why}); using plain batches"
@@ -245,10 +245,10 @@ class LocalModel(TokenizingModel):
         return self._engine
 
     @property
-    def live(self):
+    def engine_loop(self):
         """The engine in this process that streams to any number of callers; loads the weights on first use."""
         with self._lock:
-            if self._live is None:
+            if self._engine_loop is None:
                 from ...engine import Engine, EngineLoop
 
                 if not isinstance(self._engine, Engine):
@@ -257,16 +257,16 @@ class LocalModel(TokenizingModel):
                     build = replace(self.build, single=self.single)
                     with loading("loading", self.name.text, lambda: self.note):
                         self._engine = build()
-                self._live = EngineLoop(self._engine)
-            return self._live
+                self._engine_loop = EngineLoop(self._engine)
+            return self._engine_loop
 
     @property
     def ends(self) -> frozenset[int]:
-        return self.live.ends
+        return self.engine_loop.ends
 
     def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
         try:
-            yield from self.live.events(request, cancel)
+            yield from self.engine_loop.events(request, cancel)
         except NotNumbers as error:
             raise NotNumbers(self.why_not_numbers) from error
 
@@ -280,7 +280,7 @@ class LocalModel(TokenizingModel):
 
     def prepare(self) -> None:
         """Load the weights now, if they are not."""
-        _ = self.live if self._chat else self.engine
+        _ = self.engine_loop if self._chat else self.engine
 
     def most_workers(self) -> int:
         """As many as cores and free memory hold: the first with the weights, each further one beside them."""
@@ -376,12 +376,12 @@ class LocalModel(TokenizingModel):
         from .constrain import Grammars
 
         tokenizer = CheckpointTokenizer(str(self.checkpoint.folder), "remote-code" in self.checkpoint.allow)
-        return Grammars(tokenizer.fast, self.live.vocabulary, self.live.ends)
+        return Grammars(tokenizer.fast, self.engine_loop.vocabulary, self.engine_loop.ends)
 
     def close(self) -> None:
-        if self._live is not None:
-            self._live.close()
-            self._live = None
+        if self._engine_loop is not None:
+            self._engine_loop.close()
+            self._engine_loop = None
         if self._engine is not None:
             self._engine.close()
             self._engine = None
