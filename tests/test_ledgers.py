@@ -86,7 +86,7 @@ def test_the_first_limit_in_order_is_named():
     ledger.take_call("answer")
     with pytest.raises(Exhausted) as error:
         ledger.take_call("answer")
-    assert error.value.what == "calls"
+    assert error.value.limit == "calls"
 
 
 def test_an_overdraft_leaves_nothing_rather_than_less():
@@ -110,8 +110,8 @@ def test_tools_end_with_their_number_and_with_the_time():
 
 def test_an_earlier_attempt_is_charged():
     ledger = budget(calls=10)
-    ledger.resume(3, 2, 50, Decimal("0.5"))
-    ledger.resume(1, 1, 1)
+    ledger.charge(Used(3, 2, 50, Decimal("0.5")))
+    ledger.charge(Used(1, 1, 1))
     assert ledger.used == Used(4, 3, 51, Decimal("0.5"))
 
 
