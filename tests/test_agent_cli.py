@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from endpoint import Endpoint
 from llms.benchmarks.languages import missing
 from llms.cli.main import main
+from llms.testing import ScriptedEndpoint
 
 PLAN = {
     "tasks": [
@@ -101,7 +101,7 @@ def test_a_killed_run_is_resumed_and_nothing_that_was_done_is_asked_again(tmp_pa
     notes = tmp_path / "notes.txt"
     notes.write_text("The first deadline is in May. The second deadline is in June.")
     research = Research()
-    with Endpoint(research, raw=False, window=16384) as server:
+    with ScriptedEndpoint(research, raw=False, window=16384) as server:
         goal = ("agent", "When are the deadlines?", str(notes), "--team", "research", "-m", f"{server.url}#m", "--json")
         process = subprocess.Popen([sys.executable, "-m", "llms", *goal], stdout=subprocess.DEVNULL)
         assert research.waiting.wait(90), research.asked
@@ -141,7 +141,7 @@ def test_a_table_is_analysed_with_sql_and_explained(tmp_path):
         call = {"id": "c1", "type": "function", "function": {"name": "sql_query", "arguments": json.dumps(arguments)}}
         return {"message": {"role": "assistant", "content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}
 
-    with Endpoint(answer, raw=False, window=16384) as server:
+    with ScriptedEndpoint(answer, raw=False, window=16384) as server:
         done = llms("agent", "Which region sold most?", str(table), "-m", f"{server.url}#m")
     assert done.returncode == 0, done.stderr
     assert "The north sold most: 7." in done.stdout
@@ -219,7 +219,7 @@ def test_shipped_teams_come_to_a_useful_end(model, arguments, answer, board, her
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tests.py").write_text("assert double(4) == 8\n")
     (tmp_path / "program.py").write_text(PYTHON)
-    with Endpoint(model, raw=False, window=16384) as server:
+    with ScriptedEndpoint(model, raw=False, window=16384) as server:
         shown = here("agent", "the goal", *arguments, "-m", f"{server.url}#m")
     assert answer in shown
     assert board in shown
@@ -228,7 +228,7 @@ def test_shipped_teams_come_to_a_useful_end(model, arguments, answer, board, her
 
 
 def test_a_team_is_told_what_is_remembered_only_where_it_is_asked_for(here):
-    with Endpoint(lambda body: "two metres", raw=False, window=16384) as server:
+    with ScriptedEndpoint(lambda body: "two metres", raw=False, window=16384) as server:
         goal = ("agent", "Which unit for the length of a table?", "-m", f"{server.url}#m")
         for text, scope in (
             ("Write length in metres", "global"),

@@ -7,12 +7,12 @@ from unittest.mock import patch
 import pytest
 from rich.console import Console
 
-from endpoint import Endpoint
 from llms.cli import answering
 from llms.sandbox import probe
 from llms.store import chat_runs
+from llms.testing import ScriptedEndpoint
 from llms.tools.tool import ASKING, tool
-from llms.workbench.chat import Chat
+from llms.workbench.chat.chat import Chat
 from terminal import terminal
 
 KINDS = sorted(ASKING)
@@ -63,7 +63,7 @@ def asked(request):
 @pytest.fixture
 def chat(asked):
     with (
-        Endpoint(asked.answer, raw=False, window=8192) as server,
+        ScriptedEndpoint(asked.answer, raw=False, window=8192) as server,
         Chat(f"{server.url}#m", tools=[asked.tool], ephemeral=True) as chat,
     ):
         yield chat
@@ -130,7 +130,7 @@ def test_a_program_is_agreed_to_on_a_real_terminal():
         return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
 
     with (
-        Endpoint(answer, raw=False, window=8192) as server,
+        ScriptedEndpoint(answer, raw=False, window=8192) as server,
         terminal("chat", "--tool", "python", "-m", f"{server.url}#m") as screen,
     ):
         place = screen.wait_for("> ")

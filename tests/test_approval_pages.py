@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from endpoint import Endpoint
 from llms import bridge
 from llms.sandbox import probe
+from llms.testing import ScriptedEndpoint
 from llms.tools import mcp
 from llms.tools.tool import ASKING, tool
-from llms.workbench.chat import Chat
+from llms.workbench.chat.chat import Chat
 from test_browser import TOKEN, ask, browser, page, pytestmark  # noqa: F401 fixtures and marks
 
 CARD = "[data-approval]"
@@ -65,7 +65,7 @@ def asked(endpoint) -> int:
 
 @pytest.fixture(scope="module")
 def endpoint():
-    with Endpoint(calls_once, raw=False, window=16384) as endpoint:
+    with ScriptedEndpoint(calls_once, raw=False, window=16384) as endpoint:
         yield endpoint
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 
-from endpoint import Endpoint
 from llms import settings
 from llms.chat.conversation.messages import user
 from llms.chat.conversation.tree import Conversation, new_id
 from llms.sandbox import probe
 from llms.store.conversations import Conversations
+from llms.testing import ScriptedEndpoint
 from test_agent_cli import Research
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
@@ -136,7 +136,7 @@ def test_another_answer_stands_beside_the_first(page):
 
 
 def test_stop_keeps_what_came(page):
-    with Endpoint(lambda body: "word " * 40, raw=False, window=8192, seconds=0.5) as endpoint:
+    with ScriptedEndpoint(lambda body: "word " * 40, raw=False, window=8192, seconds=0.5) as endpoint:
         page.fill("#model", f"{endpoint.url}#m")
         ask(page, "go on for long")
         page.wait_for_selector("article.assistant .body:has-text('word word')")
@@ -158,7 +158,7 @@ def test_a_tool_that_acts_waits_for_a_person_who_may_change_what_it_does(page):
         call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": json.dumps({"code": "print(6 * 7)"})}}
         return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
 
-    with Endpoint(answer, raw=False, window=8192) as endpoint:
+    with ScriptedEndpoint(answer, raw=False, window=8192) as endpoint:
         page.fill("#model", f"{endpoint.url}#m")
         page.click("#tools-open")
         page.check("#tool-python")
@@ -288,7 +288,7 @@ def test_a_team_is_watched_while_it_works_and_again_afterwards(page, server, tmp
     notes = tmp_path / "notes.txt"
     notes.write_text("The first deadline is in May. The second deadline is in June.")
     research = Research()
-    with Endpoint(research, raw=False, window=16384) as endpoint:
+    with ScriptedEndpoint(research, raw=False, window=16384) as endpoint:
         page.goto(server + "/agents")
         page.fill("#goal", "When are the deadlines?")
         page.select_option("#team", "research")

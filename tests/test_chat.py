@@ -8,7 +8,6 @@ import pytest
 from pydantic_ai import FunctionToolset
 
 import llms
-from endpoint import Endpoint
 from llms import settings
 from llms.chat.conversation.messages import index, visible
 from llms.chat.turn import events as told
@@ -16,17 +15,18 @@ from llms.chat.turn.branch import untrusted
 from llms.errors import DataError, UnknownName, UsageError
 from llms.store import chat_runs
 from llms.store.conversations import Conversations
+from llms.testing import ScriptedEndpoint
 from llms.tools.consent import Decision
 from llms.tools.tool import tool
-from llms.workbench.attachments import MOST_BYTES, attach
-from llms.workbench.chat import Chat
+from llms.workbench.chat.attachments import MOST_BYTES, attach
+from llms.workbench.chat.chat import Chat
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 
 
 @pytest.fixture
 def server():
-    with Endpoint(raw=False) as server:
+    with ScriptedEndpoint(raw=False) as server:
         yield server
 
 

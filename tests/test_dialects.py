@@ -27,7 +27,6 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 import llms
-from endpoint import Endpoint
 from llms import bridge
 from llms.errors import ModelError, UsageError
 from llms.models.api.chat_stream import ChatStreamReader
@@ -40,6 +39,7 @@ from llms.models.api.request import strict
 from llms.models.api.retry_policy import RetryPolicy
 from llms.models.name import parse
 from llms.models.system import Generate
+from llms.testing import ScriptedEndpoint
 from llms.values import Failure, Message, ToolCall
 
 QUICK = RetryPolicy(backoff_seconds=0.01)
@@ -50,7 +50,7 @@ ASKED = [ModelRequest(parts=[UserPromptPart("What is the answer?")])]
 
 @pytest.fixture
 def server():
-    with Endpoint() as opened:
+    with ScriptedEndpoint() as opened:
         yield opened
 
 
@@ -475,7 +475,7 @@ def test_leaving_a_stream_closes_the_connection(server, model):
     async def leave():
         await first()
         for _ in range(500):
-            if not server.now:
+            if not server.open:
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("the server goes on")

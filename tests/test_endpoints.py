@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llms
-from endpoint import Endpoint, words
 from llms.errors import MissingKey, ModelError, UnknownName, UsageError
 from llms.models.api import endpoints
 from llms.models.api.limiter import Limiter, retry_after
@@ -22,6 +21,7 @@ from llms.models.api.response import NoEcho, likelihood
 from llms.models.api.retry_policy import RetryPolicy
 from llms.models.name import parse
 from llms.models.system import Generate
+from llms.testing.endpoint import ScriptedEndpoint, words
 from llms.values import Billed, Delta, Failure, Message, TokenChance, ToolCall
 
 QUICK = RetryPolicy(backoff_seconds=0.01)
@@ -33,7 +33,7 @@ TEXT = "the answer is 42"
 
 @pytest.fixture
 def server():
-    with Endpoint() as opened:
+    with ScriptedEndpoint() as opened:
         yield opened
 
 
@@ -357,7 +357,7 @@ def test_a_cancelled_stream_closes_the_connection_and_keeps_what_came(server, mo
                 break
             cancel.set()
     deadline = time.monotonic() + 10
-    while server.now:
+    while server.open:
         assert time.monotonic() < deadline, "the server goes on"
         time.sleep(0.01)
     assert server.written < 500
@@ -477,7 +477,7 @@ def test_a_key_that_cannot_be_one_is_not_sent(server, monkeypatch, key):
     with open_api(parse(f"{server.url}#m"), QUICK) as model, pytest.raises(ModelError, match="copy it again") as caught:
         model.generate([ASK])
     assert key not in str(caught.value)
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_an_unknown_model_ends_the_run_and_says_so(server):
@@ -533,7 +533,7 @@ def test_refusals_halve_what_is_let_in_once_for_all_on_the_way():
 
 
 def test_rate_limit_headers_are_followed(server, model):
-    limiter = model.transport.limiter
+    limiter = model.session.client.transport.limiter
     server.sent_headers = {"x-ratelimit-remaining-requests": "2", "x-ratelimit-reset-requests": "6m0s"}
     one(model)
     assert limiter.limit <= 3
@@ -574,7 +574,7 @@ def test_the_chat_model_works_on_any_event_loop_beside_others(server, model):
     async def elsewhere():
         agent = Agent(model.chat_model())
         answers = await asyncio.gather(*(agent.run("What is the answer?") for _ in range(8)))
-        await model.transport.aclose()
+        await model.session.client.transport.aclose()
         return [answer.output for answer in answers]
 
     assert one(model).text == TEXT

@@ -17,9 +17,9 @@ from llms.evaluation.plan import Plan
 from llms.evaluation.report import report
 from llms.sandbox import probe
 from llms.store.runs import Runs
+from llms.testing import ScriptedModel
 from llms.values import LogLikelihood, Scored, Spent
 from llms.workbench.runs import samples, write_report
-from scripted_system import Scripted
 from test_store import key
 
 
@@ -50,7 +50,9 @@ def test_views_of_the_catalogue_say_which_subsets_have_chances():
 
 
 def test_thinking_is_told_apart_counted_and_kept():
-    system = Scripted(lambda text: "<think>maybe #### 7 or so</think>\n#### 5" if "bakes" in text[-400:] else "#### 1")
+    system = ScriptedModel(
+        lambda text: "<think>maybe #### 7 or so</think>\n#### 5" if "bakes" in text[-400:] else "#### 1"
+    )
     found = llms.evaluate(system, ["gsm8k"], thinking=100)
     (run,) = found.reports.values()
     assert 0 < run.thought < run.n
@@ -59,11 +61,11 @@ def test_thinking_is_told_apart_counted_and_kept():
     thought = next(outcome for outcome in found.outcomes["gsm8k"] if outcome.thinking_tokens)
     assert thought.extracted == "5"
     assert "maybe" in thought.completions[0].text
-    assert {(request.max_tokens, request.stop) for request in system.asked} == {(356, ())}
+    assert {(request.max_tokens, request.stop) for request in system.requests} == {(356, ())}
 
 
 def test_a_system_prompt_is_part_of_what_was_asked():
-    system = Scripted(lambda text: "#### 1")
+    system = ScriptedModel(lambda text: "#### 1")
     with pytest.raises(UsageError, match="--chat-template on"):
         llms.evaluate(system, ["gsm8k"], limit=2, system_prompt="Be brief.")
     one, two = (
@@ -71,11 +73,11 @@ def test_a_system_prompt_is_part_of_what_was_asked():
         for prompt in ("Be brief.", "Be kind.")
     )
     assert one.key.run != two.key.run
-    assert all(request.prompt.startswith("<system>Be ") for request in system.asked)
+    assert all(request.prompt.startswith("<system>Be ") for request in system.requests)
 
 
 def test_a_twin_counts_what_it_cannot_read_and_the_leaderboard_says_so():
-    system = Scripted(lambda text: "Answer: B" if len(text) % 2 else "Who knows?")
+    system = ScriptedModel(lambda text: "Answer: B" if len(text) % 2 else "Who knows?")
     run = llms.evaluate(system, ["arc_easy:letter"]).reports["arc_easy:letter"]
     assert run.n == 100
     assert 0 < run.counts["unparsed"] == run.unreadable < run.n
@@ -84,7 +86,7 @@ def test_a_twin_counts_what_it_cannot_read_and_the_leaderboard_says_so():
 
 
 def test_where_everything_is_asked_for_a_chat_system_gets_twins():
-    found = llms.evaluate(Scripted(lambda text: "Answer: A"), ["all"], limit=1, sandbox=False)
+    found = llms.evaluate(ScriptedModel(lambda text: "Answer: A"), ["all"], limit=1, sandbox=False)
     assert "arc_easy:letter" in found.reports
     assert "arc_easy" not in found.reports
     assert "gsm8k" in found.reports
@@ -101,11 +103,11 @@ def test_rows_of_gpqa_are_stored_nowhere_and_shown_on_request_only(tmp_path):
         "".join(json.dumps({**GPQA, "Question": f"{GPQA['Question']} {i}"}) + "\n" for i in range(4))
     )
     for system, name in (
-        (Scripted(likelihood=lambda context, continuation: -1.0 if "A" in continuation else -2.0), "gpqa_diamond"),
-        (Scripted(lambda text: f"Answer: A since {text}"), "gpqa_diamond:letter"),
+        (ScriptedModel(likelihood=lambda context, continuation: -1.0 if "A" in continuation else -2.0), "gpqa_diamond"),
+        (ScriptedModel(lambda text: f"Answer: A since {text}"), "gpqa_diamond:letter"),
     ):
         run = llms.evaluate(system, [name], data=str(tmp_path)).reports[name].key.run
-        assert any("secret" in str(asked) for asked in system.asked)
+        assert any("secret" in str(asked) for asked in system.requests)
         page = write_report(run, tmp_path / "page.html").read_text()
         exported = told("runs", "export", run) + told("samples", run, "--full") + told("samples", run, "--json") + page
         assert "ecret" not in exported
@@ -131,17 +133,17 @@ def test_ten_lines_declare_a_benchmark_of_a_file(tmp_path):
         shot=lambda row: f"The capital of {row['country']} is {row['capital']}",
         grade=lambda row, answers: Grade({"acc": float(logprobs(answers)[0] > logprobs(answers)[1])}, row["capital"], None),
     )  # fmt: skip
-    system = Scripted(likelihood=lambda context, continuation: -float(len(continuation)))
+    system = ScriptedModel(likelihood=lambda context, continuation: -float(len(continuation)))
     found = llms.evaluate(system, [capitals], data=str(tmp_path))
     assert found.scores["capitals"]["acc"].value == 0.5
-    assert system.asked[0] == ("The capital of Peru is", " Lima")
+    assert system.requests[0] == ("The capital of Peru is", " Lima")
 
 
 def test_a_judge_and_its_rubric_stand_in_the_report(tmp_path, monkeypatch):
     path = write(tmp_path / "open.jsonl", '{"question": "1+1?", "answer": "2"}\n{"question": "2+2?", "answer": "4"}\n')
-    judge = Scripted(lambda text: f"Answer: {'A' if 'Answer to grade: two' in text else 'B'}", name="judge")
+    judge = ScriptedModel(lambda text: f"Answer: {'A' if 'Answer to grade: two' in text else 'B'}", name="judge")
     monkeypatch.setattr("llms.workbench.evaluate.load", lambda name: judge)
-    system = Scripted(lambda text: "two" if "1+1" in text else "five")
+    system = ScriptedModel(lambda text: "two" if "1+1" in text else "five")
     found = llms.evaluate(system, [], data=str(path), scorer="judge", judge="judge", rubric="Right, or nearly.")
     (run,) = found.reports.values()
     assert run.scores["judge"].value == 0.5
@@ -154,11 +156,11 @@ def test_a_judge_and_its_rubric_stand_in_the_report(tmp_path, monkeypatch):
 def test_a_scorer_of_open_answers_is_refused_for_choices(tmp_path):
     path = write(tmp_path / "own.csv", "question,choices,answer\nq,a|b,a\n")
     with pytest.raises(UsageError, match="--scorer numeric is for open answers"):
-        llms.evaluate(Scripted(), [], data=str(path), scorer="numeric")
+        llms.evaluate(ScriptedModel(), [], data=str(path), scorer="numeric")
 
 
 def test_the_page_shows_everything_and_needs_nothing(tmp_path):
-    system = Scripted(lambda text: "<think>hm</think>\n#### 5" if "bakes" in text[-400:] else "no <b>idea</b>")
+    system = ScriptedModel(lambda text: "<think>hm</think>\n#### 5" if "bakes" in text[-400:] else "no <b>idea</b>")
     run = llms.evaluate(system, ["gsm8k"]).reports["gsm8k"]
     page = write_report(run.key.run, tmp_path / "page.html").read_text()
     for text in ("Prompt of the first item", "right ", "wrong ", "unparsed ", "failed 0", run.key.revision, "weights of scripted",
@@ -171,7 +173,7 @@ def test_the_page_shows_everything_and_needs_nothing(tmp_path):
 
 def test_a_bare_html_option_names_the_page_after_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = llms.evaluate(Scripted(lambda text: "x"), ["gsm8k"], limit=2).reports["gsm8k"].key.run
+    run = llms.evaluate(ScriptedModel(lambda text: "x"), ["gsm8k"], limit=2).reports["gsm8k"].key.run
     told("report", run, "--html")
     assert (tmp_path / f"{run}.html").is_file()
     told("report", "last", "--html", "mine.html")
@@ -185,8 +187,8 @@ def systems(*pairs):
 
 
 def test_two_systems_are_compared_from_python(monkeypatch):
-    first = Scripted(lambda text: "#### 5", name="first")
-    second = Scripted(lambda text: "#### 6", name="second")
+    first = ScriptedModel(lambda text: "#### 5", name="first")
+    second = ScriptedModel(lambda text: "#### 6", name="second")
     for module in ("compare", "evaluate"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", systems(first, second))
     (found,) = llms.compare(first, second, ["gsm8k"], limit=20)
@@ -198,8 +200,8 @@ def test_two_systems_are_compared_from_python(monkeypatch):
 
 def test_power_is_said_before_a_run_and_from_a_pilot_if_there_is_one(monkeypatch):
     first, second = (
-        Scripted(name="first", likelihood=lambda c, k: 0.0),
-        Scripted(name="second", likelihood=lambda c, k: 1.0),
+        ScriptedModel(name="first", likelihood=lambda c, k: 0.0),
+        ScriptedModel(name="second", likelihood=lambda c, k: 1.0),
     )
     for module in ("compare", "evaluate"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", systems(first, second))
@@ -217,7 +219,10 @@ def test_power_is_said_before_a_run_and_from_a_pilot_if_there_is_one(monkeypatch
 
 
 def test_where_one_of_two_systems_gives_no_log_probabilities_both_get_the_twin(monkeypatch):
-    able, chat = Scripted(name="able", likelihood=lambda c, k: 0.0), Scripted(lambda text: "Answer: A", name="chat")
+    able, chat = (
+        ScriptedModel(name="able", likelihood=lambda c, k: 0.0),
+        ScriptedModel(lambda text: "Answer: A", name="chat"),
+    )
     for module in ("compare", "evaluate"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", systems(able, chat))
     found = llms.compare("able", "chat", limit=2, view="v1", shots=0)
@@ -225,8 +230,8 @@ def test_where_one_of_two_systems_gives_no_log_probabilities_both_get_the_twin(m
 
 
 def test_a_sequential_comparison_stops_when_it_is_clear(monkeypatch):
-    always = Scripted(lambda text: "Answer: A", name="always")
-    never = Scripted(lambda text: "none of them", name="never")
+    always = ScriptedModel(lambda text: "Answer: A", name="always")
+    never = ScriptedModel(lambda text: "none of them", name="never")
     for module in ("compare", "evaluate"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", systems(always, never))
     (found,) = llms.compare("always", "never", ["mmlu_pro:letter"], until_decided=True, margin=0.9, shots=0)
@@ -239,7 +244,7 @@ def test_a_sequential_comparison_stops_when_it_is_clear(monkeypatch):
 
 def test_samples_mark_what_the_metric_picked(tmp_path):
     write(tmp_path / "own.csv", "question,choices,answer\nq,ab|abcdefgh,ab\n")
-    system = Scripted(likelihood=lambda context, continuation: -4.0 if continuation == " ab" else -8.0)
+    system = ScriptedModel(likelihood=lambda context, continuation: -4.0 if continuation == " ab" else -8.0)
     llms.evaluate(system, [], data=str(tmp_path / "own.csv"))
     text = told("samples", "last")
     assert "  =    -4.0000  ab\n" in text  # acc would pick it, acc_norm does not
@@ -248,7 +253,7 @@ def test_samples_mark_what_the_metric_picked(tmp_path):
 
 
 def test_what_the_data_lack_is_left_out_of_everything_and_named(monkeypatch):
-    monkeypatch.setattr("llms.workbench.evaluate.load", systems(Scripted(lambda text: "5")))
+    monkeypatch.setattr("llms.workbench.evaluate.load", systems(ScriptedModel(lambda text: "5")))
     said = told("eval", "scripted", "--view", "v2", "--limit", "1")
     assert "left out, as the data (sample) lack their rows or few-shot examples: gpqa\n" in said
     hub = open_source("hub")
@@ -270,7 +275,7 @@ def test_a_run_goes_on_whatever_its_programs_do():
     rows = open_source("sample").table(CATALOGUE["humaneval"].dataset, "openai_humaneval", "test").rows
     bodies = {row["prompt"]: row["canonical_solution"] for row in rows}
     bodies.update({row["prompt"]: body for row, body in zip(rows, HOSTILE, strict=False)})
-    found = llms.evaluate(Scripted(bodies.__getitem__), ["humaneval"], limit=7)
+    found = llms.evaluate(ScriptedModel(bodies.__getitem__), ["humaneval"], limit=7)
     outcomes = found.outcomes["humaneval"]
     assert [outcome.scores["pass@1"] for outcome in outcomes] == [0, 0, 0, 0, 1, 1, 1]
     assert outcomes[1].extracted == "output_limit"

@@ -18,9 +18,9 @@ from llms.errors import ModelError, UsageError
 from llms.evaluation.report import Report
 from llms.sandbox import probe
 from llms.store.runs import Runs
+from llms.testing import ScriptedModel
 from llms.workbench.grade import Regrade, grade
 from llms.workbench.runs import write_report
-from scripted_system import Scripted
 
 ROWS = "question,answers,region\nCapital of Peru?,Lima|the city of Lima,south\n2+2?,4,none\n"
 
@@ -57,16 +57,16 @@ def test_accepted_answers_are_got_back_from_what_is_shown(accepted):
     assert accepted_in(listed(("a | b",))) == ("a | b",)
 
 
-class Broken(Scripted):
+class Broken(ScriptedModel):
     def complete(self, requests):
         raise ModelError("the endpoint does not answer")
 
 
 @pytest.mark.parametrize("said", ["", "nan", "It seems fine to me."])
 def test_a_judge_that_says_nothing_fails_the_item_and_never_the_system(file, monkeypatch, said):
-    judge = Scripted(lambda text: said if "2+2" in text else "Answer: A. It is right.", name="judge")
+    judge = ScriptedModel(lambda text: said if "2+2" in text else "Answer: A. It is right.", name="judge")
     use_judge(monkeypatch, judge)
-    run = llms.evaluate(Scripted(answers), [], data=str(file), scorer="judge", judge="judge").reports["own"]
+    run = llms.evaluate(ScriptedModel(answers), [], data=str(file), scorer="judge", judge="judge").reports["own"]
     assert (run.n, run.failed, run.counts["infra"], run.scores["judge"].value) == (1, 1, 1, 1.0)
     right, failed = (json.loads(line) for line in told("samples", run.key.run, "--json").splitlines())
     assert right["judge"] == ["Answer: A. It is right."]
@@ -82,13 +82,13 @@ def test_a_judge_that_says_nothing_fails_the_item_and_never_the_system(file, mon
 
 def test_a_judge_that_cannot_be_reached_is_a_failure_too(file, monkeypatch):
     use_judge(monkeypatch, Broken(name="judge"))
-    run = llms.evaluate(Scripted(answers), [], data=str(file), scorer="judge", judge="judge").reports["own"]
+    run = llms.evaluate(ScriptedModel(answers), [], data=str(file), scorer="judge", judge="judge").reports["own"]
     assert (run.n, run.failed) == (0, 2)
     assert "the judge judge gave no answer: the endpoint does not answer" in told("samples", run.key.run, "--failed")
 
 
 def test_what_a_judge_left_open_is_judged_again_in_place_without_asking_the_model(file, monkeypatch):
-    judge, system = Scripted(lambda text: "nan", name="judge"), Scripted(answers)
+    judge, system = ScriptedModel(lambda text: "nan", name="judge"), ScriptedModel(answers)
     use_judge(monkeypatch, judge)
     run = llms.evaluate(system, [], data=str(file), scorer="judge", judge="judge").reports["own"]
     assert run.failed == 2
@@ -96,13 +96,13 @@ def test_what_a_judge_left_open_is_judged_again_in_place_without_asking_the_mode
     again = regraded(run.key.run)
     assert again.key == run.key
     assert (again.n, again.failed, again.scores["judge"].value, again.graded_from) == (2, 0, 0.5, "")
-    assert len(system.asked) == 2
+    assert len(system.requests) == 2
     with pytest.raises(UsageError, match="is graded by this scorer already"):
         regraded(run.key.run)
 
 
 def test_another_scorer_makes_the_run_that_asking_under_it_would_have_made(file):
-    system = Scripted(answers)
+    system = ScriptedModel(answers)
     run = llms.evaluate(system, [], data=str(file)).reports["own"]
     assert run.score.value == 0.5
     (said,) = map(json.loads, told("grade", run.key.run, "--scorer", "contains", "--json").splitlines())
@@ -115,16 +115,16 @@ def test_another_scorer_makes_the_run_that_asking_under_it_would_have_made(file)
     assert old.report == run, "the run that is graded stays as it was"
     assert replace(new.key, version=old.key.version, scorer=old.key.scorer) == old.key
     direct = llms.evaluate(system, [], data=str(file), scorer="contains").reports["own"]
-    assert (direct.key.run, direct.graded_from, len(system.asked)) == (said["run"], run.key.run, 2)
+    assert (direct.key.run, direct.graded_from, len(system.requests)) == (said["run"], run.key.run, 2)
     assert f"graded from run {run.key.run}" in told("grade", run.key.run, "--scorer", "regex")
     rows = map(json.loads, told("runs", "--json").splitlines())
     assert {row["run"]: row["graded_from"] for row in rows}[said["run"]] == run.key.run
 
 
 def test_rows_of_the_file_give_groups_and_questions_and_must_be_the_same(file, monkeypatch):
-    judge = Scripted(lambda text: f"Answer: {'A' if 'Question: Capital of Peru?' in text else 'B'}", name="judge")
+    judge = ScriptedModel(lambda text: f"Answer: {'A' if 'Question: Capital of Peru?' in text else 'B'}", name="judge")
     use_judge(monkeypatch, judge)
-    run = llms.evaluate(Scripted(answers), [], data=str(file), prompt="{region}: {question}").reports["own"]
+    run = llms.evaluate(ScriptedModel(answers), [], data=str(file), prompt="{region}: {question}").reports["own"]
     with pytest.raises(UsageError, match="as they stand in the file; add --data FILE"):
         regraded(run.key.run, scorer="judge", judge="judge")
     new = regraded(run.key.run, scorer="judge", judge="judge", data=str(file), by=("region",))
@@ -137,9 +137,9 @@ def test_rows_of_the_file_give_groups_and_questions_and_must_be_the_same(file, m
 
 
 def test_a_benchmark_is_graded_again_under_its_present_scorer(monkeypatch):
-    system = Scripted(lambda text: "<think>no</think>#### 5")
+    system = ScriptedModel(lambda text: "<think>no</think>#### 5")
     run = llms.evaluate(system, ["gsm8k"], limit=8, thinking=9, samples=2, temperature=0.5).reports["gsm8k"]
-    asked = len(system.asked)
+    asked = len(system.requests)
     with pytest.raises(UsageError, match="is graded by this scorer already"):
         regraded(run.key.run)
     with pytest.raises(UsageError, match="gsm8k has its own scorer"):
@@ -155,14 +155,14 @@ def test_a_benchmark_is_graded_again_under_its_present_scorer(monkeypatch):
     assert new.key == replace(run.key, scorer="next")
     assert (new.n, new.partial, new.thinking_tokens) == (8, True, run.thinking_tokens)
     assert new.scores["exact_match_strict"].value == 0.5
-    assert len(system.asked) == asked
+    assert len(system.requests) == asked
     monkeypatch.setitem(CATALOGUE, "gsm8k", replace(halved, version="other prompts"))
     with pytest.raises(UsageError, match="was asked otherwise than gsm8k asks now"):
         regraded(run.key.run)
 
 
 def test_choices_are_graded_again_by_their_log_probabilities(monkeypatch):
-    system = Scripted(likelihood=lambda context, continuation: -float(len(continuation)))
+    system = ScriptedModel(likelihood=lambda context, continuation: -float(len(continuation)))
     run = llms.evaluate(system, ["arc_easy"], limit=5, shots=0).reports["arc_easy"]
     monkeypatch.setitem(CATALOGUE, "arc_easy", replace(CATALOGUE["arc_easy"], scorer="next"))
     new = regraded(run.key.run)
@@ -178,9 +178,9 @@ def test_rows_that_are_withheld_stay_so_when_graded_again(tmp_path, monkeypatch)
     (folder / "train.jsonl").write_text(
         "".join(json.dumps({**row, "Question": f"secret {i}?"}) + "\n" for i in range(3))
     )
-    choices = Scripted(likelihood=lambda context, continuation: -1.0)
+    choices = ScriptedModel(likelihood=lambda context, continuation: -1.0)
     run = llms.evaluate(choices, ["gpqa_diamond"], data=str(tmp_path)).reports["gpqa_diamond"]
-    letters = llms.evaluate(Scripted(lambda text: "Answer: A"), ["gpqa_diamond:letter"], data=str(tmp_path))
+    letters = llms.evaluate(ScriptedModel(lambda text: "Answer: A"), ["gpqa_diamond:letter"], data=str(tmp_path))
     monkeypatch.setitem(CATALOGUE, "gpqa_diamond", replace(CATALOGUE["gpqa_diamond"], scorer="next"))
     with pytest.raises(UsageError, match="say which: --data"):
         regraded(run.key.run)
@@ -196,7 +196,7 @@ def test_rows_that_are_withheld_stay_so_when_graded_again(tmp_path, monkeypatch)
 def test_own_choices_need_their_file(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text("question,choices,answer\nq,a|b,a\n")
-    run = llms.evaluate(Scripted(likelihood=lambda c, k: -1.0), [], data=str(path)).reports["own"]
+    run = llms.evaluate(ScriptedModel(likelihood=lambda c, k: -1.0), [], data=str(path)).reports["own"]
     with pytest.raises(UsageError, match="add --data FILE"):
         regraded(run.key.run)
     with pytest.raises(UsageError, match="--scorer is for open answers"):
@@ -208,7 +208,7 @@ def test_own_choices_need_their_file(tmp_path):
 def test_an_item_that_was_never_answered_stays_a_failure(file):
     from llms.values import Failure
 
-    class Half(Scripted):
+    class Half(ScriptedModel):
         def complete(self, requests):
             for index, result in super().complete(requests):
                 yield index, Failure("infra", "gone") if index else result
@@ -219,7 +219,7 @@ def test_an_item_that_was_never_answered_stays_a_failure(file):
 
 
 def test_no_reply_commands_the_terminal(file):
-    run = llms.evaluate(Scripted(lambda text: "\x1b[2J\x9b31m gone"), [], data=str(file)).reports["own"].key.run
+    run = llms.evaluate(ScriptedModel(lambda text: "\x1b[2J\x9b31m gone"), [], data=str(file)).reports["own"].key.run
     shown = told("samples", run)
     assert r"\x1b[2J\x9b31m gone" in shown
     assert not {"\x1b", "\x9b"} & set(shown)
@@ -230,7 +230,7 @@ def test_no_reply_commands_the_terminal(file):
 def test_programs_are_run_again_from_the_stored_answers(tiny, monkeypatch, random):
     rows = open_source("sample").table(CATALOGUE["humaneval"].dataset, "openai_humaneval", "test").rows
     bodies = {row["prompt"]: row["canonical_solution"] for row in rows} | {rows[1]["prompt"]: "    return None\n"}
-    system = f"hf:{tiny}" if random else Scripted(bodies.__getitem__)
+    system = f"hf:{tiny}" if random else ScriptedModel(bodies.__getitem__)
     run = llms.evaluate(system, ["humaneval"], limit=3).reports["humaneval"]
     with pytest.raises(UsageError, match="is graded by this scorer already"):
         regraded(run.key.run)

@@ -15,13 +15,13 @@ import urllib.request
 import pytest
 
 import serving
-from endpoint import Endpoint
 from llms import bridge, settings
 from llms.__main__ import main
 from llms.chat.conversation.messages import visible
 from llms.cli.interrupt import defer_during_imports
 from llms.cli.main import cli
 from llms.store.conversations import Conversations
+from llms.testing import ScriptedEndpoint
 from terminal import terminal
 
 WORDS = 60
@@ -35,7 +35,7 @@ def counted(body) -> str:
 
 @pytest.fixture
 def server():
-    with Endpoint(counted, raw=False, window=65536, seconds=0.01) as server:
+    with ScriptedEndpoint(counted, raw=False, window=65536, seconds=0.01) as server:
         yield server
 
 

@@ -25,7 +25,7 @@ ORDER = (
     ("store",),
     ("workbench",),
     ("serve", "web"),
-    ("cli",),
+    ("cli", "testing"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 FREE = {("settings", "errors"), ("values", "errors")}  # within the bottom line errors may be imported by all

@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from endpoint import Endpoint
 from llms.errors import ModelError
 from llms.lazy import lazy
 from llms.models.api.model import open_api
 from llms.models.name import parse
+from llms.testing import ScriptedEndpoint
 from llms.web.service import model_cache
 
 
@@ -100,9 +100,9 @@ def test_an_instance_with_its_value_can_be_pickled_and_its_class_says_what_the_a
 def test_an_endpoint_that_does_not_answer_holds_up_no_other():
     def contact(server):
         with open_api(parse(f"{server.url}#m")) as model:
-            return model.handshake.models
+            return model.session.handshake.models
 
-    with Endpoint() as slow_one, Endpoint() as quick_one:
+    with ScriptedEndpoint() as slow_one, ScriptedEndpoint() as quick_one:
 
         def slow(wait):
             score = slow_one.score

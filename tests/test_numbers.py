@@ -11,7 +11,6 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 import llms
-from endpoint import Endpoint, words
 from llms import settings
 from llms.benchmarks.benchmark import Grade
 from llms.benchmarks.catalogue import CATALOGUE
@@ -19,8 +18,9 @@ from llms.cli.main import cli
 from llms.cli.output import print_json
 from llms.engine import DecodeRequest, Engine, EngineLoop, ScoreRequest, Tracer
 from llms.errors import ModelError, NotNumbers, UsageError
+from llms.evaluation.config import EvalConfig
 from llms.evaluation.perplexity import Perplexity
-from llms.evaluation.plan import Decoding, Item, Plan
+from llms.evaluation.plan import Item, Plan
 from llms.evaluation.report import Report, report
 from llms.evaluation.room import without_room
 from llms.evaluation.run import check
@@ -32,11 +32,12 @@ from llms.scoring.choice import best, true_mass
 from llms.serve.answers import _refused
 from llms.store import database
 from llms.store.runs import Runs
+from llms.testing import ScriptedModel
+from llms.testing.endpoint import ScriptedEndpoint, words
 from llms.values import Example, Failed, Failure, GenerationPrompt, LogLikelihood, Scored, Spent
-from llms.workbench.evaluate import Options, Progress, evaluate_all
+from llms.workbench.evaluate import Progress, evaluate_all
 from llms.workbench.html_report import page
 from llms.workbench.perplexity import measure
-from scripted_system import Scripted
 from test_store import PROMPT, key
 from test_store import scored as stored
 from tiny import build, save_checkpoint
@@ -133,12 +134,12 @@ def test_an_engine_over_nan_decodes_and_traces_nothing(family):
     assert not engine.verdict.finite  # not a difference of two ways
     ((_, got),) = engine.complete([DecodeRequest(0, (5, 6, 7), 4)])
     assert (len(got.tokens), got.finish) == (1, "nan")
-    live = EngineLoop(engine)
+    engine_loop = EngineLoop(engine)
     with pytest.raises(NotNumbers):
-        list(live.events(DecodeRequest(0, (5, 6, 7), 4, top=2)))
-    live.close()
+        list(engine_loop.events(DecodeRequest(0, (5, 6, 7), 4, top=2)))
+    engine_loop.close()
     with pytest.raises(NotNumbers):
-        Tracer(engine.network, engine.verdict.follows).trace((5, 6, 7))
+        Tracer(engine.network, engine.verdict.supports_tree_attention).trace((5, 6, 7))
 
 
 @pytest.mark.parametrize("broken", [0, 1])
@@ -161,7 +162,7 @@ def test_the_server_says_that_a_model_gives_no_numbers():
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
 def test_a_log_probability_that_is_no_number_fails_the_item(value):
-    system = Scripted(likelihood=lambda context, continuation: value if len(continuation) % 2 else -1.0)
+    system = ScriptedModel(likelihood=lambda context, continuation: value if len(continuation) % 2 else -1.0)
     found = llms.evaluate(system, ["truthfulqa_mc1"], limit=10)
     outcomes, run = found.outcomes["truthfulqa_mc1"], found.reports["truthfulqa_mc1"]
     assert run.failed == sum(isinstance(outcome, Failed) for outcome in outcomes) > 0
@@ -173,14 +174,14 @@ def test_a_score_that_is_no_number_fails_the_item():
     benchmark = CATALOGUE["gsm8k"]
     grade = Grade({next(iter(benchmark.metrics)): nan}, "t", "e")
     broken = replace(benchmark, grade=lambda row, answers: grade)
-    run = llms.evaluate(Scripted(lambda text: "5"), [broken], limit=2).reports["gsm8k"]
+    run = llms.evaluate(ScriptedModel(lambda text: "5"), [broken], limit=2).reports["gsm8k"]
     assert (run.n, run.failed) == (0, 2)
     assert "expected finite numbers" in next(iter(run.failures))
 
 
 @pytest.mark.parametrize("value", [None, nan, "-1.5", 3.0])
 def test_an_endpoint_that_gives_no_number_fails_that_pair_only(value):
-    with Endpoint() as server, open_api(parse(f"{server.url}#m"), RetryPolicy(backoff_seconds=0.01)) as model:
+    with ScriptedEndpoint() as server, open_api(parse(f"{server.url}#m"), RetryPolicy(backoff_seconds=0.01)) as model:
 
         def score(prompt):
             tokens = words(prompt)
@@ -296,7 +297,7 @@ def test_perplexity_of_one_long_word_is_not_three_hundred_digits(tiny, tmp_path)
 
 
 def broken_beside(monkeypatch, reply=lambda text: "5", likelihood=lambda c, k: nan):
-    system = Scripted(reply, name="broken", likelihood=likelihood)
+    system = ScriptedModel(reply, name="broken", likelihood=likelihood)
     monkeypatch.setattr("llms.workbench.evaluate.load", lambda name: system)
 
 
@@ -328,11 +329,11 @@ def asked(*max_tokens: int, **changes) -> Plan:
         Item(Example("s", i, {}), GenerationPrompt("", "", "word " * 90, max_tokens=most), f"s/{i}")
         for i, most in enumerate(max_tokens)
     ]
-    return Plan(key(benchmark="ifeval", **changes), tuple(items), len(items), "acc", "micro", 0.0, decoding=Decoding())
+    return Plan(key(benchmark="ifeval", **changes), tuple(items), len(items), "acc", "micro", 0.0)
 
 
 def test_what_no_window_can_hold_is_refused_before_the_start():
-    system, ifeval = Scripted(), CATALOGUE["ifeval"]  # a window of 4096
+    system, ifeval = ScriptedModel(), CATALOGUE["ifeval"]  # a window of 4096
     with pytest.raises(UsageError, match="ifeval wants answers of up to 5000 tokens; none of 2 items fits the context window of m, 4096 tokens"):  # fmt: skip
         check(asked(4096, 5000), ifeval, system)
     check(asked(4095, 5000), ifeval, system)
@@ -344,7 +345,7 @@ def test_what_no_window_can_hold_is_refused_before_the_start():
 
 def test_where_all_is_asked_for_what_cannot_fit_is_left_out(tmp_path):
     folder = str(save_checkpoint(tmp_path / "short", window=512))
-    options = Options(limit=1, view="v2", sandbox=False, workers=1)
+    options = EvalConfig(limit=1, view="v2", sandbox=False, workers=1)
     with pytest.raises(UsageError, match="none of 1 items fits the context window"):
         list(evaluate_all([f"hf:{folder}"], ["ifeval"], options))
     events = list(evaluate_all([f"hf:{folder}"], ["all"], options))
@@ -354,7 +355,7 @@ def test_where_all_is_asked_for_what_cannot_fit_is_left_out(tmp_path):
 
 
 def test_items_that_one_model_was_asked_before_do_not_hinder_a_comparison(monkeypatch):
-    first, second = (Scripted(lambda text: "#### 5", name=name) for name in ("first", "second"))
+    first, second = (ScriptedModel(lambda text: "#### 5", name=name) for name in ("first", "second"))
     for module in ("compare", "evaluate"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", {"first": first, "second": second}.__getitem__)
     llms.evaluate("second", ["gsm8k"], limit=8)
@@ -364,8 +365,8 @@ def test_items_that_one_model_was_asked_before_do_not_hinder_a_comparison(monkey
 
 
 def test_a_sequence_that_used_everything_says_how_many_items_would_be_needed(monkeypatch):
-    first = Scripted(lambda text: "#### 5" if len(text) % 2 else "#### 6", name="first")
-    second = Scripted(lambda text: "#### 5", name="second")
+    first = ScriptedModel(lambda text: "#### 5" if len(text) % 2 else "#### 6", name="first")
+    second = ScriptedModel(lambda text: "#### 5", name="second")
     for module in ("compare", "evaluate"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", {"first": first, "second": second}.__getitem__)
     (found,) = llms.compare("first", "second", ["gsm8k"], until_decided=True)

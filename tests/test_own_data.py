@@ -11,7 +11,7 @@ from llms.cli.arguments import template_of
 from llms.cli.main import cli
 from llms.data.own import OwnTable, read
 from llms.errors import DataError, UsageError
-from scripted_system import Scripted
+from llms.testing import ScriptedModel
 
 TEXT = "question,answer,region\nCapital of Perú?,Lima,south\n2+2?,4,none\n"
 ROWS = [
@@ -65,7 +65,7 @@ def test_several_accepted_answers_are_a_list_or_separated_by_bars(tmp_path):
     assert [row["answers"] for row in csv.content.rows] == [("Lima", "the city of Lima"), ("a|b", "4")]
     lines = own(tmp_path, '{"question": "q", "answers": ["Lima", 4.5]}\n', "own.jsonl")
     assert lines.content.rows[0]["answers"] == ("Lima", "4.5")
-    system = Scripted(lambda text: "The city of Lima.")
+    system = ScriptedModel(lambda text: "The city of Lima.")
     assert llms.evaluate(system, [], data=str(tmp_path / "own.csv"), limit=1).scores["own"]["exact_match"].value == 1
 
 
@@ -174,7 +174,7 @@ def test_a_file_that_is_no_table_of_text_is_refused_as_such(tmp_path):
     with pytest.raises(
         DataError, match=r"own.xlsx is none of .csv, .tsv, .json, .jsonl or .parquet; save or export it"
     ):
-        llms.evaluate(Scripted(), [], data=str(path))
+        llms.evaluate(ScriptedModel(), [], data=str(path))
 
 
 def test_a_field_may_be_longer_than_a_csv_reader_takes_as_it_comes(tmp_path):
@@ -210,12 +210,12 @@ def test_ambiguous_numbers_are_named_at_load(tmp_path):
 def test_scores_are_grouped_by_a_column_of_metadata_and_the_run_stays_the_same(tmp_path, monkeypatch):
     rows = "".join(f"q{i},{i % 3 > 0},{'north' if i % 2 else ''},{i}\n" for i in range(12))
     (tmp_path / "own.csv").write_text("question,answer,region,n\n" + rows)
-    system = Scripted(lambda text: "True")
+    system = ScriptedModel(lambda text: "True")
     monkeypatch.setattr("llms.workbench.evaluate.load", lambda name: system)
     plain = llms.evaluate(system, [], data=str(tmp_path / "own.csv")).reports["own"]
     said = told(tmp_path / "own.csv", "--by", "region", "--json")
     report = json.loads(said.stdout)
-    assert len(system.asked) == 12, "grouping asks nothing again"
+    assert len(system.requests) == 12, "grouping asks nothing again"
     assert report["run"] == plain.key.run
     groups = report["groups"]["region"]
     assert {value: scores["exact_match"]["n"] for value, scores in groups.items()} == {"(none)": 6, "north": 6}
@@ -238,11 +238,14 @@ def told_error(folder, *more: str):
 
 def test_a_prompt_stop_and_token_limit_of_ones_own_are_sent_and_part_of_the_run(tmp_path):
     (tmp_path / "own.csv").write_text("question,answer,hint\n1+1?,2,add\n")
-    system, how = Scripted(lambda text: "2"), {"prompt": "{hint}\nQ: {question}\nA:", "stop": ["END"], "max_tokens": 7}
+    system, how = (
+        ScriptedModel(lambda text: "2"),
+        {"prompt": "{hint}\nQ: {question}\nA:", "stop": ["END"], "max_tokens": 7},
+    )
     plain = llms.evaluate(system, [], data=str(tmp_path / "own.csv")).reports["own"]
     mine = llms.evaluate(system, [], data=str(tmp_path / "own.csv"), **how).reports["own"]
     chat = llms.evaluate(system, [], data=str(tmp_path / "own.csv"), chat_template=True, **how).reports["own"]
-    assert [(r.prompt, r.stop, r.max_tokens) for r in system.asked] == [
+    assert [(r.prompt, r.stop, r.max_tokens) for r in system.requests] == [
         ("Question: 1+1?\nAnswer:", ("\n",), 64),
         ("add\nQ: 1+1?\nA:", ("END",), 7),
         ("<user>add\nQ: 1+1?\nA:", ("END",), 7),
@@ -271,7 +274,7 @@ def test_a_prompt_that_does_not_fit_is_refused(tmp_path, prompt, message):
 def test_what_is_for_ones_own_file_is_refused_elsewhere(tmp_path):
     for name, value in (("prompt", "{question}"), ("stop", ["x"]), ("max_tokens", 3), ("by", ["x"])):
         with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is for a file of your own"):
-            llms.evaluate(Scripted(), ["gsm8k"], **{name: value})
+            llms.evaluate(ScriptedModel(), ["gsm8k"], **{name: value})
     choices = own(tmp_path, "question,choices,answer\nq,a|b,a\n")
     with pytest.raises(UsageError, match="--stop and --max-tokens are for open answers"):
         declare(choices, asking=Asking(stop=("x",)))
@@ -286,7 +289,7 @@ def test_typed_escapes_mean_line_breaks_and_a_file_stands_as_it_is(tmp_path):
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_what_was_understood_is_said_before_anything_is_asked(tmp_path, monkeypatch, more):
     (tmp_path / "own.csv").write_text("Question;choices;answer;region\n[b]1+1?[/b];2|1|4;1;x\n")
-    system = Scripted(likelihood=lambda context, continuation: -1.0)
+    system = ScriptedModel(likelihood=lambda context, continuation: -1.0)
     for module in ("evaluate", "estimate"):
         monkeypatch.setattr(f"llms.workbench.{module}.load", lambda name: system)
     said = told(tmp_path / "own.csv", *more).stderr
@@ -297,7 +300,7 @@ def test_what_was_understood_is_said_before_anything_is_asked(tmp_path, monkeypa
         "row 1, sent (then each choice is scored):\n  Question: [b]1+1?[/b]\n  Answer:\n",
     ):
         assert line in said, line
-    system = Scripted(lambda text: "2")
+    system = ScriptedModel(lambda text: "2")
     (tmp_path / "open.csv").write_text('question,answer\nq,"1,234"\n')
     said = told(tmp_path / "open.csv", "--scorer", "numeric", *more).stderr
     assert "; scored by numeric" in said

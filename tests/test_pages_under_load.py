@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from endpoint import Endpoint
 from llms import settings
 from llms.chat.conversation.messages import visible
 from llms.store.conversations import Conversations
+from llms.testing import ScriptedEndpoint
 from test_store_threads import picture, read
 
 TOKEN = "of-the-tests"
@@ -74,7 +74,7 @@ def asking(url: str, name: str, end: float, sent: list[tuple[str, str]]) -> None
 @pytest.mark.parametrize("seconds", [10, pytest.param(120, marks=pytest.mark.slow)])
 def test_nothing_hangs_and_nothing_is_lost(seconds):
     sent: list[tuple[str, str]] = []
-    with Endpoint(lambda body: "one two three", raw=False, window=200_000) as server:
+    with ScriptedEndpoint(lambda body: "one two three", raw=False, window=200_000) as server:
         command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"{server.url}#m"]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
         with subprocess.Popen(

@@ -5,7 +5,6 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from endpoint import Endpoint
 from llms import settings
 from llms.cli.models_show import show
 from llms.errors import ModelError, UsageError
@@ -13,6 +12,7 @@ from llms.models.api import dialect
 from llms.models.load import load
 from llms.models.system import Generate
 from llms.store.endpoints import Endpoints
+from llms.testing import ScriptedEndpoint
 from llms.values import Message
 from llms.workbench import probe as verbs
 
@@ -47,7 +47,7 @@ def facts(found) -> dict[str, str]:
 
 
 def test_a_server_that_does_all_is_found_to_and_remembered():
-    with Endpoint(able, refuses=("no_such_parameter",)) as server:
+    with ScriptedEndpoint(able, refuses=("no_such_parameter",)) as server:
         name = f"{server.url}#m"
         assert verbs.show(name).facts is None
         found = verbs.probe(name)
@@ -65,7 +65,9 @@ def test_a_server_that_does_all_is_found_to_and_remembered():
 
 
 def test_what_is_accepted_but_not_obeyed_is_no():
-    with Endpoint(lambda body: "blue words only", echo=False, stream_usage=False, window=None, models=("m",)) as server:
+    with ScriptedEndpoint(
+        lambda body: "blue words only", echo=False, stream_usage=False, window=None, models=("m",)
+    ) as server:
         found = verbs.probe(f"{server.url}#m")
     got = facts(found)
     for check in ("tools", "forced_tool", "json_schema", "logprobs", "echo", "usage_in_stream", "image"):
@@ -77,7 +79,7 @@ def test_what_is_accepted_but_not_obeyed_is_no():
 
 def test_what_is_refused_is_no_and_a_fault_is_unknown():
     refused = ("tools", "response_format", "logprobs")
-    with Endpoint(lambda body: "words and words", refuses=refused, raw=False) as server:
+    with ScriptedEndpoint(lambda body: "words and words", refuses=refused, raw=False) as server:
         server.faults.extend([{}, {}, {}, {"status": 500}, {"status": 500}, {"status": 500}])
         found = verbs.probe(f"{server.url}#m")
     got = facts(found)
@@ -87,7 +89,7 @@ def test_what_is_refused_is_no_and_a_fault_is_unknown():
 
 
 def test_a_window_that_nobody_states_is_searched():
-    with Endpoint(able, window=None) as server:
+    with ScriptedEndpoint(able, window=None) as server:
         found = verbs.probe(f"{server.url}#m")
     assert facts(found)["window"] == "24000"
     assert found.facts["window"][1].startswith("at least")
@@ -96,7 +98,7 @@ def test_a_window_that_nobody_states_is_searched():
 def test_an_endpoint_that_is_not_there_or_is_local_is_said(tmp_path):
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_text("{}")
-    with Endpoint() as server:
+    with ScriptedEndpoint() as server:
         name = f"{server.url}#m"
     with pytest.raises(ModelError, match="does not answer"):
         verbs.probe(name)
@@ -106,7 +108,7 @@ def test_an_endpoint_that_is_not_there_or_is_local_is_said(tmp_path):
 
 def test_the_command_asks_before_it_costs_money_and_shows_no_key(monkeypatch):
     key = "sk-test-0123456789abcdefghij"
-    with Endpoint(able, models=("gpt-4o-mini",), raw=False) as server:
+    with ScriptedEndpoint(able, models=("gpt-4o-mini",), raw=False) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", key)
         name, run = "openai:gpt-4o-mini", CliRunner()
@@ -129,7 +131,7 @@ def test_the_command_asks_before_it_costs_money_and_shows_no_key(monkeypatch):
 
 
 def test_what_a_probe_found_the_server_to_refuse_is_not_sent_by_the_next_process():
-    with Endpoint(able, refuses=("max_tokens", "stream_options")) as server:
+    with ScriptedEndpoint(able, refuses=("max_tokens", "stream_options")) as server:
         name = f"{server.url}#m"
         assert (
             facts(verbs.probe(name)).items() >= {"limit": "max_completion_tokens", "refused": "stream_options"}.items()

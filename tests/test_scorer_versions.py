@@ -10,11 +10,12 @@ from llms.benchmarks.benchmark import Benchmark, EvalSplit, Grade, Open, View, r
 from llms.benchmarks.own import OpenScorer, declare
 from llms.data import Dataset
 from llms.data.own import read
+from llms.evaluation.config import EvalConfig
 from llms.evaluation.plan import RunKey, plan
 from llms.scoring.open import VERSIONS
 from llms.store.runs import Runs
+from llms.testing import ScriptedModel
 from llms.values import Identity
-from scripted_system import Scripted
 
 GOLDEN = {
     "d3f62a7365": RunKey(
@@ -49,7 +50,7 @@ def name_of(folder, name: str, text: str, scorer: OpenScorer) -> str:
     (folder / f"{name}.csv").write_text(text)
     table = read(folder / f"{name}.csv")
     benchmark = declare(table, scorer)
-    return plan(benchmark, "default", benchmark.views["default"], table, Identity("smollm2", "w")).key.run
+    return plan(benchmark, table, EvalConfig(), Identity("smollm2", "w")).key.run
 
 
 @pytest.mark.parametrize("scorer", OWN)
@@ -81,10 +82,10 @@ def echo(scorer: str) -> Benchmark:
 def test_a_run_is_never_continued_under_a_raised_scorer(tmp_path):
     (tmp_path / "echo" / "main").mkdir(parents=True)
     (tmp_path / "echo" / "main" / "test.jsonl").write_text('{"say": "a"}\n{"say": "b"}\n')
-    system = Scripted(lambda text: "a")
+    system = ScriptedModel(lambda text: "a")
     old = llms.evaluate(system, [echo("1")], limit=1, data=str(tmp_path)).reports["echo"]
     new = llms.evaluate(system, [echo("2")], data=str(tmp_path)).reports["echo"]
     assert replace(old.key, scorer="2") == new.key
-    assert len(system.asked) == 1 + 2, "the raised scorer's run begins from nothing"
+    assert len(system.requests) == 1 + 2, "the raised scorer's run begins from nothing"
     with Runs(settings.database()) as store:
         assert {run.run: run.outcomes for run in store.all()} == {old.key.run: 1, new.key.run: 2}

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from endpoint import Endpoint
 from llms.chat.turn import events as told
 from llms.chat.window.served import ObservedAnswer, ServedWindow, named_limit
 from llms.chat.window.sizes import Calibration
 from llms.store import chat_runs, database
 from llms.store.conversations import Conversations
-from llms.workbench.chat import Chat
+from llms.testing import ScriptedEndpoint
+from llms.workbench.chat.chat import Chat
 
 FACT = "The cat is called Pixel."
 grades = st.sampled_from(["exact", "calibrated", "estimated"])
@@ -77,7 +77,7 @@ def answer_of(tokens: int, finish: str):
 @example([(256, "length"), (1, "length"), (20, "stop")])
 @settings(max_examples=8)
 def test_after_any_capped_answers_a_fact_from_the_first_message_is_still_sent(capped):
-    with Endpoint(raw=False, window=8192) as server, Chat(f"{server.url}#m", ephemeral=True) as chat:
+    with ScriptedEndpoint(raw=False, window=8192) as server, Chat(f"{server.url}#m", ephemeral=True) as chat:
         for at, (tokens, finish) in enumerate(capped):
             server.answer = answer_of(tokens, finish)
             list(chat.send(FACT if at == 0 else f"question {at}"))
@@ -88,7 +88,7 @@ def test_after_any_capped_answers_a_fact_from_the_first_message_is_still_sent(ca
 
 def test_a_cap_is_said_once_and_the_answer_goes_on():
     with (
-        Endpoint(answer_of(256, "length"), raw=False, window=8192) as server,
+        ScriptedEndpoint(answer_of(256, "length"), raw=False, window=8192) as server,
         Chat(f"{server.url}#m", ephemeral=True) as chat,
     ):
         told_of = [[e for e in chat.send(text) if isinstance(e, told.Notice)] for text in ("one", "two")]
@@ -102,7 +102,7 @@ def test_a_cap_is_said_once_and_the_answer_goes_on():
 
 def test_a_window_that_an_error_names_is_fitted_from_then_on():
     fault = {"status": 400, "message": "This model's maximum context length is 2048 tokens. However, you sent more"}
-    with Endpoint(raw=False, window=8192) as server, Chat(f"{server.url}#m", ephemeral=True) as chat:
+    with ScriptedEndpoint(raw=False, window=8192) as server, Chat(f"{server.url}#m", ephemeral=True) as chat:
         assert chat.setup().window.tokens == 8192
         server.faults.append(fault)
         events = list(chat.send("hello"))
@@ -141,7 +141,7 @@ def notices(chat, text: str) -> list[str]:
 
 def test_a_conversation_that_a_server_cut_without_a_word_is_marked_and_fits_from_then_on():
     with (
-        Endpoint(cut_at(SERVED, 4.5), raw=False, window=8192) as server,
+        ScriptedEndpoint(cut_at(SERVED, 4.5), raw=False, window=8192) as server,
         Chat(f"{server.url}#m", ephemeral=True) as chat,
     ):
         assert notices(chat, "hello") == []
@@ -156,7 +156,7 @@ def test_a_conversation_that_a_server_cut_without_a_word_is_marked_and_fits_from
 @pytest.mark.parametrize("bytes_per_token", [2.0, 3.3, 4.5, 5.5, 6.5])
 def test_a_server_that_counts_less_than_we_do_is_not_taken_to_cut(bytes_per_token):
     with (
-        Endpoint(cut_at(99_999, bytes_per_token), raw=False, window=8192) as server,
+        ScriptedEndpoint(cut_at(99_999, bytes_per_token), raw=False, window=8192) as server,
         Chat(f"{server.url}#m", ephemeral=True) as chat,
     ):
         texts = ["hello", PROSE * 60, "1234567890 " * 40, "-" * 9000, PROSE * 60]

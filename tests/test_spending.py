@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import llms
-from endpoint import Endpoint
 from llms import settings
 from llms.errors import BudgetExceeded, UsageError
 from llms.models.api.meter import Meter, RequestEstimate, reported
@@ -22,6 +21,7 @@ from llms.models.spending import SpendingLedger
 from llms.models.system import Generate
 from llms.store import database
 from llms.store.runs import Runs
+from llms.testing import ScriptedEndpoint
 from llms.values import Message, Scored, Usage
 
 KEY = "sk-test-0123456789abcdefghij"
@@ -31,7 +31,7 @@ CENTS = st.integers(0, 300).map(lambda cents: Decimal(cents) / 100)
 @pytest.fixture
 def server(monkeypatch):
     """What answers for openai:gpt-4o-mini, at that model's price."""
-    with Endpoint(models=("gpt-4o-mini", "m"), raw=False, key=KEY) as opened:
+    with ScriptedEndpoint(models=("gpt-4o-mini", "m"), raw=False, key=KEY) as opened:
         monkeypatch.setenv("OPENAI_BASE_URL", opened.url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         yield opened
@@ -162,7 +162,7 @@ def twin(tiny):
         values = [0.0, *(given[place - 1, token].item() for place, token in enumerate(ids) if place)]
         return [local.tokenizer.decode([token]) for token in ids], values, [0.0, *given[:-1].max(-1).values.tolist()]
 
-    with local, Endpoint(answer, models=("tiny",)) as server:
+    with local, ScriptedEndpoint(answer, models=("tiny",)) as server:
         server.score = score
         yield server
 

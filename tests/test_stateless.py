@@ -9,14 +9,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endpoint import Endpoint
 from llms.cli.stateless import stateless
+from llms.testing import ScriptedEndpoint
 from llms.workbench.stateless import growth, lesson
 
 
 @pytest.mark.parametrize("answer", ["I do not know your name.", "Ada!"])
 def test_the_name_is_in_what_a_and_c_send_and_not_in_b(answer):
-    with Endpoint(lambda body: answer, raw=False) as server:
+    with ScriptedEndpoint(lambda body: answer, raw=False) as server:
         found = list(lesson(f"{server.url}#m", "Ada"))
         sent = [[m["content"] for m in body["messages"]] for _, body in server.posts if "messages" in body]
     assert [request.knows for request in found] == [True, False, True]

@@ -14,13 +14,13 @@ import pytest
 import uvicorn
 from pydantic_ai.messages import BinaryContent
 
-from endpoint import Endpoint
 from llms.chat.conversation.messages import user
 from llms.chat.conversation.tree import Conversation, new_id
 from llms.chat.turn.write_queue import WriteQueue
 from llms.errors import StoreError
 from llms.store.conversations import Conversations
 from llms.store.database import Database
+from llms.testing import ScriptedEndpoint
 from llms.web.app import create_app
 from llms.web.listen import PageServer
 from llms.web.secret import Secret
@@ -95,7 +95,7 @@ def test_no_page_and_no_turn_uses_the_database_on_an_event_loop(on_a_loop):
         call = {"index": 0, "id": "c1", "function": {"name": "web_page", "arguments": '{"url": "http://x.invalid"}'}}
         return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
 
-    with Endpoint(answer, raw=False, window=8192) as endpoint:
+    with ScriptedEndpoint(answer, raw=False, window=8192) as endpoint:
         desk = ChatService(f"{endpoint.url}#m")
         with pages(desk) as address, httpx2.Client(base_url=address, timeout=20, headers=MINE) as client:
             on_a_loop.clear()

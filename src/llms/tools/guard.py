@@ -7,7 +7,7 @@ waits for a person goes on the same after a restart.
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -23,11 +23,13 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
+from pydantic_ai.tools import DeferredToolRequests, ToolApproved, ToolDenied
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 
 from .. import settings
 from ..models.api.endpoints import NAMED
 from .arguments import canonical, read
+from .consent import ApprovalRequest, Decision
 from .results import Keep, error, result
 from .tool import ASKING, Kind, ToolError
 from .untrusted import secrets_in
@@ -130,6 +132,27 @@ class GuardedToolset(WrapperToolset[Any]):
                 ) from None
             log.info("the tool %s failed", name, exc_info=True)
             raise ToolFailed(error(type(failure).__name__, str(failure))) from failure
+
+
+def approval_requests(deferred: DeferredToolRequests, sources: Iterable[str]) -> list[ApprovalRequest]:
+    """The calls that a GuardedToolset held back for a person, in the model's order."""
+    return [
+        ApprovalRequest(
+            call.tool_call_id,
+            call.tool_name,
+            deferred.metadata.get(call.tool_call_id, {}).get("kind", "external"),
+            (read(call.args) if isinstance(call.args, str) else call.args) or {},
+            tuple(sources),
+        )
+        for call in deferred.approvals
+    ]
+
+
+def approval_result(decision: Decision) -> ToolApproved | ToolDenied:
+    """A decision as pydantic-ai takes it."""
+    if decision.allowed:
+        return ToolApproved(override_args=None if decision.args is None else dict(decision.args))
+    return ToolDenied("denied by the user" + (f": {decision.reason}" if decision.reason else ""))
 
 
 class CallHistory:
