@@ -12,7 +12,7 @@ from llms.chat.window.sizes import Calibration
 from llms.store import chat_runs, database
 from llms.store.conversations import Conversations
 from llms.testing import ScriptedEndpoint
-from llms.workbench.chat import Chat
+from llms.workbench.chat.chat import Chat
 
 FACT = "The cat is called Pixel."
 grades = st.sampled_from(["exact", "calibrated", "estimated"])
