@@ -29,7 +29,15 @@ IN_WHEEL = (
     "llms/testing/endpoint.py",
     f"llm_engineering-{VERSION}.dist-info/licenses/LICENSE",
 )
-IN_SDIST = ("src/llms/__init__.py", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "constraints.txt", "pyproject.toml")
+IN_SDIST = (
+    "src/llms/__init__.py",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "constraints.txt",
+    "pyproject.toml",
+)
 UNWANTED = re.compile(r"(^|/)(tests?|__pycache__|\.env|\.git|\.venv)(/|$)|\.pyc$|\.sqlite3")
 PROGRAM = "import llms, llms.testing; print(llms.__version__, llms.testing.ScriptedModel(lambda text: 'ok').generate(['x'])[0].text)"
 
