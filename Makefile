@@ -5,20 +5,21 @@
 # make test-all    both                                                                                       17
 # make coverage    make test, and which lines it ran; fails below the floor in pyproject.toml                 15
 # make check       lint, types, layout                                                                         2
+# make mutants     200 single mutations of the rooms where a wrong number would hurt: do the tests notice?  10
 # make notebooks   run every notebook                                                                          1
 # make release     build sdist and wheel, look into them, install the wheel elsewhere and start it             2
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer              5
 # make bench       speed against lm-evaluation-harness, in an environment of its own: make bench DATA=folder  60
 # make sample      write the embedded sample anew                                                              1
 # make clean       remove all that these make
-# Minutes on two free cores. .ci/run may take 75: it runs test-all, check, eval and notebooks after the set-up.
+# Minutes on two free cores. .ci/run may take 75: it runs test-all, check, mutants, eval and notebooks after the set-up.
 PYTHON ?= python3
 TORCH_INDEX ?=
 DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test slow test-all coverage proof lint types layout check notebooks sample bench release clean
+.PHONY: setup eval test slow test-all coverage proof lint types layout check mutants notebooks sample bench release clean
 
 setup: $(READY)
 
@@ -64,6 +65,9 @@ layout: $(READY)
 	.venv/bin/python -m pytest -q tests/test_layout.py
 
 check: lint types layout
+
+mutants: $(READY)
+	.venv/bin/python tests/mutants.py --count 200 --seed 0
 
 notebooks: $(READY)
 	.venv/bin/python -m jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb

@@ -22,7 +22,7 @@ from ...errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from ...models.default import for_chats
 from ...models.name import ENDPOINTS
 from ...models.system import Model
-from ...store import chat_runs, search
+from ...store import chat_runs, model_calls, search
 from ...store.conversations import Conversations
 from ...tasks.speech import transcribe
 from ...tools.catalogue import TOOLS
@@ -122,7 +122,7 @@ class ChatService:
         ]
 
     async def saw(self, id: str, node: str) -> dict[str, Any]:
-        return view_models.saw(await _aside(lambda: chat_runs.calls(self.store, node=node)))
+        return view_models.saw(await _aside(lambda: model_calls.calls(self.store, node=node)))
 
     async def blob(self, digest: str) -> tuple[str, bytes]:
         """(media type, bytes) of what is attached to a stored message, or waits to be sent."""
