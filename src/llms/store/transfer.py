@@ -20,7 +20,7 @@ from ..chat.conversation.messages import digest, load, role_of
 from ..chat.conversation.tree import FINAL, Node, now
 from ..errors import DataError
 from ..settings import refuse_database
-from ..values import JsonObject
+from ..values import Json, JsonObject
 from . import chatgpt
 from .conversations import Conversations
 from .imported import ImportedConversation, ImportedHead, Skipped
@@ -176,36 +176,38 @@ def _head(row: JsonObject, nodes: Mapping[str, Node]) -> ImportedHead:
     """The columns as the table wants them, whatever the file says."""
 
     def text(name: str) -> str:
-        return text_or_none(name) or ""
+        return _text_or_none(row.get(name)) or ""
 
-    def text_or_none(name: str) -> str | None:
-        value = row.get(name)
-        return value if isinstance(value, str) else None
-
-    leaf = text_or_none("leaf")
+    leaf = _text_or_none(row.get("leaf"))
     return ImportedHead(
         text("id"),
         text("title"),
         text("created"),
         text("updated"),
-        leaf if leaf in nodes else next(reversed(nodes), None),
+        leaf if leaf in nodes else next(reversed(list(nodes)), None),
         text("policy"),
         text("model"),
         text("project"),
         bool(row.get("archived")),
-        text_or_none("origin_conversation"),
-        text_or_none("origin_node"),
+        _text_or_none(row.get("origin_conversation")),
+        _text_or_none(row.get("origin_node")),
     )
 
 
+def _text_or_none(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _checked(row: JsonObject, archive: zipfile.ZipFile, before: Mapping[str, Node]) -> Node:
-    """Raises ValueError for a message that cannot be stored as it is."""
-    above = before.get(row["parent"])
+    """The node of a line. Raises ValueError for a message that cannot be stored as it is."""
+    id, parent = str(row["id"]), _text_or_none(row["parent"])
+    above = None if parent is None else before.get(parent)
     if row["parent"] is not None and above is None:
         raise ValueError(f"its parent {row['parent']!r} is missing")
-    if row["id"] in before:
-        raise ValueError(f"a second message has the id {row['id']!r}")
-    if row["state"] not in FINAL:
+    if id in before:
+        raise ValueError(f"a second message has the id {id!r}")
+    state = next((final for final in FINAL if final == row["state"]), None)
+    if state is None:
         raise ValueError(f"its state is {row['state']!r}")
 
     def blob(name: str) -> bytes:
@@ -218,14 +220,14 @@ def _checked(row: JsonObject, archive: zipfile.ZipFile, before: Mapping[str, Nod
 
     message: ModelMessage = load(json.dumps(row["message"]), blob)
     return Node(
-        str(row["id"]), row["parent"], role_of(message), digest(message, above.digest if above else ""), lambda: message,
-        row["state"], str(row["created"]), str(row["author"]), row["edited_from"], int(row["used"]), True,
+        id, parent, role_of(message), digest(message, above.digest if above else ""), lambda: message, state,
+        str(row["created"]), str(row["author"]), _text_or_none(row["edited_from"]), int(str(row["used"])), True,
     )  # fmt: skip
 
 
 def _new_nodes(store: Conversations, item: ImportedConversation) -> list[Node] | None:
     """The nodes of a conversation that the store has not; None if it has all of them."""
-    here = dict(store.read("SELECT id, digest FROM nodes WHERE conversation = ?", (item.head.id,)))
+    here: dict[str, str] = dict(store.read("SELECT id, digest FROM nodes WHERE conversation = ?", (item.head.id,)))
     digests = set(here.values())
     new = [node for node in item.nodes if node.id not in here and node.digest not in digests]
     return new or (None if here else [])
