@@ -56,7 +56,7 @@ def test_an_adapter_is_merged_before_bits_are_taken_away(tiny, adapter, quantize
     with load(f"hf:{tiny}?adapter={folder}&quantize={quantize}") as model:
         found = [result.logprob for result in model.loglikelihood(PAIRS)]
         assert found == pytest.approx(expected, abs=near)
-        assert model.engine.verdict.follows
+        assert model.engine.verdict.supports_tree_attention
 
 
 def test_the_identity_follows_the_adapters_weights(tiny, adapter, tmp_path):

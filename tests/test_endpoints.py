@@ -533,7 +533,7 @@ def test_refusals_halve_what_is_let_in_once_for_all_on_the_way():
 
 
 def test_rate_limit_headers_are_followed(server, model):
-    limiter = model.transport.limiter
+    limiter = model.session.client.transport.limiter
     server.sent_headers = {"x-ratelimit-remaining-requests": "2", "x-ratelimit-reset-requests": "6m0s"}
     one(model)
     assert limiter.limit <= 3
@@ -574,7 +574,7 @@ def test_the_chat_model_works_on_any_event_loop_beside_others(server, model):
     async def elsewhere():
         agent = Agent(model.chat_model())
         answers = await asyncio.gather(*(agent.run("What is the answer?") for _ in range(8)))
-        await model.transport.aclose()
+        await model.session.client.transport.aclose()
         return [answer.output for answer in answers]
 
     assert one(model).text == TEXT

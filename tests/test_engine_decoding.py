@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llms.engine import Decoder, DecodeRequest, Engine, Sampling
-from llms.engine.fallback import PlainDecoder
+from llms.engine.fallback import FallbackDecoder
 from llms.engine.sampling import generator, sample
 from llms.tokens.stop import StopText, cut_at_stop
 from test_engine_scoring import OTHERS, PLAIN, SHARING, Counting, tree_of_a_benchmark, words
@@ -75,7 +75,7 @@ def test_what_prompts_begin_with_is_read_once(family, monkeypatch):
 def test_the_lean_step_is_the_models_own_in_either_layout_of_weights(family, cpu, monkeypatch):
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: cpu)
     model, engine = build(family), Engine(build(family), single=True)
-    assert engine.network.lean is not None
+    assert engine.network.fast_decode is not None
     tokens = tree_of_a_benchmark()
     for requests in (
         [DecodeRequest(0, tokens[0].tokens[:50], 8)],
@@ -89,8 +89,8 @@ def test_the_lean_step_is_the_models_own_in_either_layout_of_weights(family, cpu
 def test_a_model_whose_lean_step_would_differ_keeps_its_own():
     changed = build("llama")
     changed.model.layers[0].input_layernorm.forward = lambda x: x
-    assert Engine(changed).network.lean is None
-    assert Engine(build("gemma")).network.lean is None
+    assert Engine(changed).network.fast_decode is None
+    assert Engine(build("gemma")).network.fast_decode is None
 
 
 @pytest.mark.parametrize("family", OTHERS + PLAIN)
@@ -239,7 +239,7 @@ def test_generation_ends_with_the_end_of_sequence():
     assert events[-1].finish == "stop"
 
 
-@pytest.mark.parametrize("kind", [Decoder, PlainDecoder])
+@pytest.mark.parametrize("kind", [Decoder, FallbackDecoder])
 def test_a_request_without_tokens_is_refused(kind):
     _, engine = pair("llama")
     with pytest.raises(ValueError, match="no tokens"):

@@ -55,7 +55,7 @@ def trees(draw):
 @given(requests=trees(), chunk=st.sampled_from([16, 37, 200, 1024]), again=trees())
 def test_shared_scoring_equals_one_by_one(family, requests, chunk, again):
     model, engine = pair(family)
-    assert engine.verdict.follows
+    assert engine.verdict.supports_tree_attention
     scorer = Scorer(engine.network, chunk_tokens=chunk)
     for batch in (requests, again):  # the second call begins behind what the first one left stored
         scores = dict(scorer.score(batch))
@@ -78,7 +78,7 @@ def tree_of_a_benchmark(seed: int = 5) -> list[ScoreRequest]:
 @pytest.mark.parametrize("family", OTHERS)
 def test_other_architectures_share_prefixes(family):
     model, engine = pair(family)
-    assert engine.verdict.follows, engine.verdict
+    assert engine.verdict.supports_tree_attention, engine.verdict
     requests = tree_of_a_benchmark()
     for chunk in (1024, 64, 17):
         assert_equal(model, dict(Scorer(engine.network, chunk).score(requests)), requests)
@@ -87,7 +87,7 @@ def test_other_architectures_share_prefixes(family):
 @pytest.mark.parametrize("family", PLAIN)
 def test_architectures_that_cannot_fall_back_and_are_right(family):
     model, engine = pair(family)
-    assert not engine.verdict.follows
+    assert not engine.verdict.supports_tree_attention
     requests = tree_of_a_benchmark()[:12]
     assert_equal(model, dict(engine.score(requests)), requests)
 
@@ -180,6 +180,6 @@ def test_bfloat16_stays_near_float32():
     requests = tree_of_a_benchmark()
     exact = dict(Engine(build("llama")).score(requests))
     engine = Engine(model.to(torch.bfloat16))
-    assert engine.verdict.follows
+    assert engine.verdict.supports_tree_attention
     for index, score in engine.score(requests):
         assert abs(score.logprob - exact[index].logprob) < 0.1 * requests[index].scored + 0.05

@@ -100,7 +100,7 @@ def test_an_instance_with_its_value_can_be_pickled_and_its_class_says_what_the_a
 def test_an_endpoint_that_does_not_answer_holds_up_no_other():
     def contact(server):
         with open_api(parse(f"{server.url}#m")) as model:
-            return model.handshake.models
+            return model.session.handshake.models
 
     with ScriptedEndpoint() as slow_one, ScriptedEndpoint() as quick_one:
 

@@ -44,21 +44,21 @@ def twin_of(model_config):
 @pytest.mark.parametrize("family", SHARING)
 def test_a_twin_shows_that_its_class_follows_layouts(family):
     found = proof._try(twin_of(config(family)))
-    assert found.follows, found
+    assert found.supports_tree_attention, found
     assert found.error < TOLERANCE[torch.float32] / 10
 
 
 @pytest.mark.parametrize("family", PLAIN)
 def test_a_twin_shows_that_its_class_does_not_and_misses_by_far(family):
     found = proof._try(twin_of(config(family)))
-    assert not found.follows
+    assert not found.supports_tree_attention
     assert found.error > FAR
 
 
 @pytest.mark.parametrize("family", ["llama", "mistral", "gemma2", "gpt2", "phi3", "cohere", "mpt", "gptj"])
 def test_the_verdict_of_the_twin_is_that_of_the_model(family):
     model = build(family)
-    assert proof._try(twin_of(model.config)).follows == probe(Network(model)).follows
+    assert proof._try(twin_of(model.config)).supports_tree_attention == probe(Network(model)).supports_tree_attention
 
 
 @pytest.mark.parametrize("family", LARGE)
@@ -121,7 +121,7 @@ def test_a_wrong_attention_is_seen_from_afar(family, wrong, monkeypatch):
         found = probe(Shifted(reference(family)))
     finally:
         AttentionInterface.register(attention.NAME, real)
-    assert not found.follows
+    assert not found.supports_tree_attention
     assert found.error > FAR
 
 
@@ -139,10 +139,10 @@ def test_a_proof_is_kept_for_the_owner_alone_and_made_again_when_it_is_damaged(c
     assert path.stat().st_mode & 0o777 == 0o600
     assert proof.proof_of(build("qwen2", seed=1)) == first
     assert len(counted) == 1  # weights play no part
-    path.write_text('{"follows": tr')
+    path.write_text('{"supports_tree_attention": tr')
     assert proof.proof_of(build("qwen2")) == first
     assert len(counted) == 2
-    assert json.loads(path.read_text())["follows"]
+    assert json.loads(path.read_text())["supports_tree_attention"]
 
 
 @pytest.mark.parametrize("change", ["window", "transformers", "device"])
@@ -165,8 +165,8 @@ def test_a_proof_holds_for_what_it_rests_on_only(counted, monkeypatch, change):
 def test_where_nothing_can_be_kept_it_is_proved_each_time(counted, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LLMS_HOME", str(tmp_path / "file"))
-    assert proof.proof_of(build("llama")).follows
-    assert proof.proof_of(build("llama")).follows
+    assert proof.proof_of(build("llama")).supports_tree_attention
+    assert proof.proof_of(build("llama")).supports_tree_attention
     assert len(counted) == 2
 
 
@@ -177,7 +177,7 @@ def test_code_that_comes_with_a_checkpoint_is_run_plain_and_that_is_said():
         engine = Engine(model)
     finally:
         type(model).__module__ = kept
-    assert not engine.verdict.follows
+    assert not engine.verdict.supports_tree_attention
     assert "its code comes with the checkpoint" in str(engine.verdict.error)
     ((_, score),) = engine.score([ScoreRequest((1, 2, 3, 4), 2)])
     assert score.logprob == pytest.approx(score_alone(build("llama"), (1, 2, 3, 4), 2)[0], abs=1e-4)
@@ -190,18 +190,18 @@ def test_weights_that_give_no_numbers_are_told_from_attention_that_cannot_share(
     list(model.parameters())[-1].data[:] = float("nan")
     engine = Engine(model)
     assert not engine.verdict.finite
-    assert engine.verdict.follows == (family == "gpt2")
+    assert engine.verdict.supports_tree_attention == (family == "gpt2")
 
 
 def test_one_look_at_the_weights_sees_what_differs_from_the_proof():
     model = build("llama")
-    assert check(Network(model)).follows
+    assert check(Network(model)).supports_tree_attention
 
     class Wrong(Network):
         def forward(self, tokens, layout, rows):
             return super().forward([t + 1 for t in tokens], layout, rows)
 
-    assert not check(Wrong(build("llama"))).follows
+    assert not check(Wrong(build("llama"))).supports_tree_attention
 
 
 ROPE = {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
@@ -223,7 +223,7 @@ def test_llama_scores_as_transformers_classes_do(kind):
     sizes = read_sizes(found)
     assert sizes is not None
     proved = proof.prove_llama(sizes, found)
-    assert proved.follows, proved
+    assert proved.supports_tree_attention, proved
     assert proved.error < TOLERANCE[torch.float32] / 10
 
 
@@ -265,7 +265,7 @@ def test_arithmetic_that_differs_is_not_used(tiny, monkeypatch):
     monkeypatch.setattr(llama.Rotary, "forward", lambda self, like, at: (torch.ones(1, at.shape[1], 16),) * 2)
     with load(f"hf:{tiny}") as ours:
         assert type(ours.engine.network) is Network
-        assert ours.engine.verdict.follows
+        assert ours.engine.verdict.supports_tree_attention
 
 
 def test_weights_of_other_names_or_shapes_are_refused():

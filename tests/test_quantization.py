@@ -40,8 +40,8 @@ def test_fewer_bits_give_nearly_the_same_and_another_identity(tiny, whole, optio
     expected = whole.loglikelihood(PAIRS)
     with load(f"hf:{tiny}?{options}") as model:
         found = model.loglikelihood(PAIRS)
-        assert model.engine.verdict.follows
-        assert model.engine.network.lean is not None
+        assert model.engine.verdict.supports_tree_attention
+        assert model.engine.network.fast_decode is not None
         assert model.identity.quantization.startswith(options.partition("=")[2])
         assert model.identity.weights == whole.identity.weights
         for a, b in zip(expected, found, strict=True):

@@ -47,13 +47,13 @@ def eventually(true, seconds: float = 20) -> None:
 def test_a_client_that_goes_away_ends_its_rows(running, served, stream):
     with socket.create_connection(("127.0.0.1", running.port)) as client:
         client.sendall(post(CHAT, chat(served, max_tokens=2000, n=2, temperature=1, stream=stream, stop=["</never>"])))
-        eventually(lambda: served.live.busy)
+        eventually(lambda: served.engine_loop.busy)
         if stream:
             client.recv(1000)
-    eventually(lambda: served.live.busy == 0)
+    eventually(lambda: served.engine_loop.busy == 0)
     eventually(lambda: served._held == 0)
-    served.live.call(lambda: None)
-    assert served.live._decoder.idle
+    served.engine_loop.call(lambda: None)
+    assert served.engine_loop._decoder.idle
 
 
 def test_callers_at_once_get_what_each_gets_alone(running, served):

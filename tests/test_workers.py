@@ -24,7 +24,7 @@ def test_workers_give_what_one_engine_gives(tiny):
     engine = build(tiny)()
     workers = Workers(build(tiny), 2)
     try:
-        assert workers.verdict.follows
+        assert workers.verdict.supports_tree_attention
         expected, found = dict(engine.score(requests())), dict(workers.score(requests()))
         assert sorted(found) == sorted(expected)
         for index, score in expected.items():

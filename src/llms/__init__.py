@@ -8,7 +8,7 @@ _LAZY = {
     "load": ("llms.workbench.system", "load"),
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
     "compare": ("llms.workbench.compare", "compare"),
-    "Chat": ("llms.workbench.chat", "Chat"),
+    "Chat": ("llms.workbench.chat.chat", "Chat"),
     "Team": ("llms.workbench.agent", "Teams"),
     "tool": ("llms.tools.tool", "tool"),
     "Message": ("llms.values", "Message"),

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from .decoder import Decoder
-from .fallback import PlainDecoder, PlainScorer
-from .fast_decode import Lean
+from .fallback import FallbackDecoder, FallbackScorer
+from .fast_decode import FastDecode
 from .llama import Llama, LlamaNetwork
 from .memory import peak_bytes
 from .network import Network
@@ -43,16 +43,16 @@ class Engine:
             _pack(model, proof)
         self.network = LlamaNetwork(model) if isinstance(model, Llama) else Network(model)
         self.verdict = _look(self.network, proof)
-        self._scorer = Scorer(self.network) if self.verdict.follows else PlainScorer(self.network)
+        self._scorer = Scorer(self.network) if self.verdict.supports_tree_attention else FallbackScorer(self.network)
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, TokenScore]]:
         """(index, score) in order of completion; float32 sums equal one-by-one scoring within 1e-4 + 1e-6·|sum| nats."""
         return self._scorer.score(requests)
 
-    def decoder(self, remember: bool = False) -> Decoder | PlainDecoder:
+    def decoder(self, remember: bool = False) -> Decoder | FallbackDecoder:
         """A new decoder; `remember` keeps what earlier requests computed for those that begin alike."""
-        if not self.verdict.follows:
-            return PlainDecoder(self.network, self.end)
+        if not self.verdict.supports_tree_attention:
+            return FallbackDecoder(self.network, self.end)
         return Decoder(self.network, self.end, remember=remember)
 
     def complete(self, requests: Sequence[DecodeRequest]) -> Iterator[tuple[int, Generated]]:
@@ -83,7 +83,7 @@ class Engine:
 
 def _pack(model: Any, proof: Proof) -> None:
     packed = Packed(model)
-    if proof.follows and proof.packs:
+    if proof.supports_tree_attention and proof.packs:
         packed.free()
         packed.keep()
     else:
@@ -92,12 +92,14 @@ def _pack(model: Any, proof: Proof) -> None:
 
 def _look(network: Network, proof: Proof) -> ProbeVerdict:
     """What the weights themselves say to what was proved."""
-    if not proof.follows:
+    if not proof.supports_tree_attention:
         return replace(check(network, follows=False), error=proof.error)
-    if proof.lean:
-        network.lean = Lean(network.model)
+    if proof.fast_decode:
+        network.fast_decode = FastDecode(network.model)
     verdict = check(network)
-    if not verdict.follows and proof.lean:  # perhaps for the short way, which the first look dropped
+    if (
+        not verdict.supports_tree_attention and proof.fast_decode
+    ):  # perhaps for the short way, which the first look dropped
         verdict = check(network)
     return verdict
 

@@ -19,7 +19,7 @@ from .scorer import LOGIT_ELEMENTS, ScoreRequest, TokenScore
 BATCH_TOKENS = 512
 
 
-class PlainScorer:
+class FallbackScorer:
     def __init__(self, network: Network, batch_tokens: int = BATCH_TOKENS):
         self._network = network
         self._batch_tokens = batch_tokens
@@ -66,7 +66,7 @@ class PlainScorer:
         return results
 
 
-class PlainDecoder:
+class FallbackDecoder:
     """`add`, `step`, `abort` as Decoder's; the first request goes first."""
 
     most_rows = 1

@@ -20,7 +20,7 @@ KINDS = ("llama", "mistral", "qwen2", "qwen3")  # model types whose layers have 
 Apply = Callable[[Tensor], Tensor]
 
 
-class Lean:
+class FastDecode:
     """Decodes with the weights of `model`, whose model type is one of KINDS."""
 
     def __init__(self, model: Any):

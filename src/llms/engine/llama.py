@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .fast_decode import Lean
+from .fast_decode import FastDecode
 from .layout import Layout, TokenSpan, Tree
 from .network import Network
 
@@ -98,7 +98,7 @@ def _rotation(config: Mapping[str, Any]) -> tuple[str, float, tuple[float, ...]]
 
 
 class Llama(nn.Module):
-    """The weights of a checkpoint under transformers' names; `Lean` computes with them. Raises KeyError if one is
+    """The weights of a checkpoint under transformers' names; `FastDecode` computes with them. Raises KeyError if one is
     missing, ValueError if there are others or one has another shape."""
 
     def __init__(self, sizes: LlamaShape, weights: Mapping[str, Tensor]):
@@ -225,7 +225,7 @@ class LlamaNetwork(Network):
     def __init__(self, model: Llama):
         sizes = model.sizes
         self.model = model
-        self._compute = self.lean = Lean(model)
+        self._compute = self.fast_decode = FastDecode(model)
         self.vocabulary, self.hidden = sizes.vocabulary, sizes.hidden
         self.bytes_per_position = 2 * sizes.layers * sizes.kv_heads * sizes.width * torch.finfo(self.dtype).bits // 8
 

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from .attention import NAME, laid_out, register
-from .fast_decode import Lean
+from .fast_decode import FastDecode
 from .layout import Layout, TokenSpan, Tree
 
 
 class Network:
-    """An unmodified transformers model whose attention follows a Layout; decoding steps go through `lean` if it is set."""
+    """An unmodified transformers model whose attention follows a Layout; decoding steps go through `fast_decode` if it is set."""
 
-    lean: Lean | None = None
+    fast_decode: FastDecode | None = None
 
     def __init__(self, model: Any):
         self.model = model.eval()
@@ -43,14 +43,14 @@ class Network:
 
     def forget_layouts(self) -> None:
         """Attention is the model's own again."""
-        self.lean = None
+        self.fast_decode = None
         self.model.set_attn_implementation(self._own)
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int], layout: Layout, rows: Sequence[int]) -> Tensor:
         """Logits (len(rows), V), in the model's dtype, after the tokens at `rows` of the chunk (of a step: all)."""
-        if self.lean is not None and layout.step is not None:
-            return self.lean.forward(tokens, layout)
+        if self.fast_decode is not None and layout.step is not None:
+            return self.fast_decode.forward(tokens, layout)
         with laid_out(layout):
             return self._run(tokens, layout.positions, rows)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .decoder import Decoder
-from .fast_decode import KINDS, Lean
+from .fast_decode import KINDS, FastDecode
 from .layout import DecodeStep, Keep, Layout, Slots, TokenSpan, Tree
 from .network import Network
 from .request import DecodeRequest
@@ -34,7 +34,7 @@ class ProbeVerdict:
     Not `finite`: its weights give NaN or infinite numbers, by whichever way.
     """
 
-    follows: bool
+    supports_tree_attention: bool
     error: float | str
     finite: bool = True
 
@@ -53,8 +53,8 @@ def probe(network: Network, plain: Network | None = None) -> ProbeVerdict:
             differences = [abs(scores[i].logprob - expected[i]) / r.scored for i, r in enumerate(requests)]
             differences.append(_decoding_error(network, plain, requests[0].tokens, requests[-1].tokens))
             error = torch.tensor(differences).max().item()  # NaN if one of them is
-            if error <= tolerance and network.lean is None:
-                network.lean = _lean(network, tolerance)
+            if error <= tolerance and network.fast_decode is None:
+                network.fast_decode = _fast_decode(network, tolerance)
     except PROBLEMS as problem:
         network.forget_layouts()
         return ProbeVerdict(False, f"{type(problem).__name__}: {problem}"[:200])
@@ -109,7 +109,7 @@ def _beside(network: Network, header: tuple[int, ...], other: tuple[int, ...], o
     return [fork, network.forward((other[0], own[3]), step, [0, 1])[1:]]
 
 
-def _lean(network: Network, tolerance: float) -> Lean | None:
+def _fast_decode(network: Network, tolerance: float) -> FastDecode | None:
     """The short way to decode, if there is one for this model and both ways say the same after two rows."""
     if network.device.type != "cpu" or network.model.config.model_type not in KINDS:
         return None
@@ -122,12 +122,12 @@ def _lean(network: Network, tolerance: float) -> Lean | None:
     step = Layout(lengths, step=DecodeStep(slots, torch.tensor(lengths)))
     usual = network.forward([5, 7], step, [0, 1])
     try:
-        lean = Lean(network.model)
-        short = lean.forward([5, 7], step)
+        fast_decode = FastDecode(network.model)
+        short = fast_decode.forward([5, 7], step)
     except (AttributeError, RuntimeError, TypeError, ValueError):
         return None
     apart = (short.float().log_softmax(-1) - usual.float().log_softmax(-1)).abs().max().item()
-    return lean if apart <= tolerance else None
+    return fast_decode if apart <= tolerance else None
 
 
 def _requests(vocabulary: int) -> list[ScoreRequest]:

@@ -25,20 +25,20 @@ from .prepack import Packed
 from .probe import probe
 from .twin import NoTwin, make_twin, shrink
 
-PROOF = 1  # raised when what is proved, or how, changes
+PROOF = 2  # raised when what is proved, or how, changes
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """Whether models of a configuration follow layouts; `error` as in Verdict.
 
-    `packs`: also when their linear weights are laid out and the originals freed. `lean`: Lean decodes as they do.
+    `packs`: also when their linear weights are laid out and the originals freed. `fast_decode`: FastDecode decodes as they do.
     """
 
-    follows: bool
+    supports_tree_attention: bool
     error: float | str
     packs: bool = False
-    lean: bool = False
+    fast_decode: bool = False
 
 
 def proof_of(model: Any) -> Proof:
@@ -77,7 +77,7 @@ def prove_llama(sizes: LlamaShape, config: Mapping[str, Any]) -> Proof:
             verdict = probe(LlamaNetwork(Llama(_small(small), weights)), Network(twin))
         except (NoTwin, KeyError, ValueError) as error:
             return Proof(False, f"{type(error).__name__}: {error}"[:200])
-        return Proof(verdict.follows, verdict.error, packs=True)
+        return Proof(verdict.supports_tree_attention, verdict.error, packs=True)
 
     return _kept({"llama": asdict(sizes)}, torch.device("cpu"), prove)
 
@@ -94,15 +94,15 @@ def _try(model: Any) -> Proof:
     packed, network = Packed(model), Network(model)
     packed.free()
     verdict = probe(network)
-    packs = verdict.follows
+    packs = verdict.supports_tree_attention
     if not packs and packed.layers:  # perhaps because the class reads the freed weights
         packed.undo()
         network = Network(model)
         verdict = probe(network)
-    lean = network.lean is not None
+    fast_decode = network.fast_decode is not None
     packed.undo()
     network.forget_layouts()
-    return Proof(verdict.follows, verdict.error, packs, lean)
+    return Proof(verdict.supports_tree_attention, verdict.error, packs, fast_decode)
 
 
 def _kept(about: Mapping[str, Any], device: torch.device, prove: Callable[[], Proof]) -> Proof:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from ..errors import BudgetExceeded, UsageError
 from ..values import Billed, Usage
-from .api.wait_queue import WaitQueue
+from .wait_queue import WaitQueue
 
 ZERO = Decimal(0)
 

@@ -1,31 +1,51 @@
-"""A system is whatever answers: the protocol that every model, and later every team, stands behind.
+"""A system is whatever answers: the protocol that every model, and every team, stands behind.
 
-Naming a model must cost next to nothing, so that values are imported where they are made.
+Naming a model must cost next to nothing, so that no heavy library is imported here.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
-from ..errors import ContextOverflow, ModelError
+from ..errors import ContextOverflow, ModelError, UsageError
+from ..tokens.count import TokenCount, estimate
+from ..values import (
+    Completion,
+    Delta,
+    Failure,
+    Identity,
+    JsonObject,
+    LogLikelihood,
+    Message,
+    NextToken,
+    Usage,
+)
 from .name import Name
+from .spending import SpendingLedger
 
 if TYPE_CHECKING:
-    from ..tokens.count import TokenCount
+    from types import TracebackType
+    from typing import Self
+
+    from pydantic_ai.models import Model as PydanticModel
+
     from ..tokens.views import TokenView
-    from ..values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken, Usage
-    from .spending import SpendingLedger
+    from .trace import ForwardPass, TokenTrace, Want
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a system can do. `context_window` counts tokens, prompt and answer together.
+    """The kinds of request that a system takes. `context_window` counts tokens, prompt and answer together.
 
-    `raw_text`: it continues text as it is. `renders`: it shows the text that it makes of messages.
+    `raw_text`: it continues text as it is. `renders`: it shows the text that it makes of messages. `tools` and `vision`:
+    a prompt may offer tools, or hold images; of an endpoint, whether its model heeds them is found out by a probe.
+    `trace` and `forward`: it may be looked into, token by token, or layer by layer.
     """
 
     loglikelihood: bool
@@ -34,13 +54,25 @@ class Capabilities:
     context_window: int
     raw_text: bool = True
     renders: bool = True
+    tools: bool = False
+    vision: bool = False
+    trace: bool = False
+    forward: bool = False
+
+
+class ToolSchema(TypedDict):
+    """A function that a model may call; `parameters` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class Generate:
     """One thing to generate: raw text (no chat template) or messages (always with it).
 
-    `schema` is a JSON schema that the answer obeys. `tools` are function schemas (name, description, parameters) that
+    `schema` is a JSON schema that the answer obeys. `tools` are functions that
     may be called; `tool_choice` is auto, none, required, or the name of the one that must be; without `parallel_calls`
     at most one is made. `top` asks for the log-probability of each token and of so many likeliest ones.
     """
@@ -52,8 +84,8 @@ class Generate:
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 0
-    schema: Mapping[str, Any] | None = None
-    tools: tuple[Mapping[str, Any], ...] = ()
+    schema: JsonObject | None = None
+    tools: tuple[ToolSchema, ...] = ()
     tool_choice: str = "auto"
     parallel_calls: bool = True
     top: int | None = None
@@ -85,7 +117,7 @@ class System(Protocol):
 
 
 class Model:
-    """What every model has in common: the public calls over `score`, `complete` and `stream`.
+    """The base of every model: the public calls over `score`, `complete` and `stream`.
 
     `workers` is in how many processes a local model may work; `note` is said once to the user.
     """
@@ -94,10 +126,12 @@ class Model:
     name: Name
     _ledger: SpendingLedger | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -124,8 +158,6 @@ class Model:
     def ledger(self) -> SpendingLedger:
         """The account that pays for requests; models share one when it is assigned to them."""
         if self._ledger is None:
-            from .spending import SpendingLedger
-
             self._ledger = SpendingLedger()
         return self._ledger
 
@@ -162,8 +194,6 @@ class Model:
 
     def count(self, prompt: str | Sequence[Message]) -> TokenCount:
         """Tokens of raw text, or of messages under the chat template with the reply opened, and how sure that is."""
-        from ..tokens.count import estimate
-
         return estimate(prompt)
 
     def count_tokens(self, prompt: str | Sequence[Message]) -> int:
@@ -178,7 +208,17 @@ class Model:
         """The `top` most likely tokens after raw text, or after token ids, the most likely first."""
         raise ModelError(f"{self.name.text} does not show the probabilities of next tokens; a local model does")
 
-    def chat_model(self) -> Any:
+    def trace(self, texts: Sequence[str], want: Collection[Want] = ("logprob",)) -> Iterator[TokenTrace]:
+        """How likely the model finds each token of whole texts, and how uncertain it is there: one TokenTrace a text, in
+        input order. Raises UsageError where `capabilities.trace` is false, ContextOverflow for a text that is too long."""
+        raise UsageError(f"{self.name.text} does not show how likely each token of a text is; a local checkpoint does")
+
+    def forward(self, ids: Sequence[int]) -> ForwardPass:
+        """Logits, hidden states and attentions over token ids. Raises UsageError where `capabilities.forward` is false,
+        ContextOverflow where they are more than the window holds."""
+        raise UsageError(f"{self.name.text} cannot be looked into; a local checkpoint can")
+
+    def chat_model(self) -> PydanticModel:
         """This model as a pydantic-ai `Model`, for chat, tools and agents."""
         raise NotImplementedError
 
@@ -217,13 +257,11 @@ class Model:
         return _in_order(self.complete(requests), len(requests))
 
 
-def _in_order(results: Iterator[tuple[int, Any]], count: int) -> list:
-    from ..values import Failure
-
-    ordered: list[Any] = [None] * count
+def _in_order(results: Iterator[tuple[int, T | Failure]], count: int) -> list[T]:
+    ordered: dict[int, T] = {}
     for index, result in results:
         if isinstance(result, Failure):
             kind = ContextOverflow if "context" in result.reason else ModelError
             raise kind(f"request {index}: {result.reason}")
         ordered[index] = result
-    return ordered
+    return [ordered[index] for index in range(count)]

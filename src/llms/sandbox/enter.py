@@ -17,6 +17,10 @@ import stat
 import sys
 import time
 
+TYPE_CHECKING = False  # typing's own is left out: importing typing takes longer than all the rest
+if TYPE_CHECKING:
+    from .limits import CommandLimits, End, Job, JobReport
+
 CLONE = {
     "mount": 0x00020000,
     "uts": 0x04000000,
@@ -82,7 +86,7 @@ def leave_host() -> None:
             file.write(text)
 
 
-def build_root(config: dict) -> None:
+def build_root(config: "Job") -> None:
     """A root of what the program may see: the system read-only, devices, a private /tmp, its files in /tmp/work.
 
     The host's /proc is there for a moment more: one's own is mounted over it, which needs an old one in sight.
@@ -140,7 +144,7 @@ def copy(source: str, target: str, uid: int) -> None:
         os.chown(target, uid, uid)
 
 
-def execute(config: dict, command: list, limits: dict, work: str) -> None:
+def execute(config: "Job", command: list[str], limits: "CommandLimits", work: str) -> None:
     """Become the program. Never returns."""
     os.setsid()
     os.chdir(work)
@@ -156,10 +160,10 @@ def execute(config: dict, command: list, limits: dict, work: str) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    places = [""] if "/" in command[0] else [f"{folder}/" for folder in config["environment"]["PATH"].split(":")]
-    for place in places:
+    folders = [""] if "/" in command[0] else [f"{folder}/" for folder in config["environment"]["PATH"].split(":")]
+    for folder in folders:
         try:
-            os.execve(place + command[0], command, config["environment"])
+            os.execve(folder + command[0], command, config["environment"])
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 os.write(2, f"cannot run {command[0]}: {error.strerror}\n".encode())
@@ -181,10 +185,11 @@ def resident_bytes(own: int) -> int:
     return total * os.sysconf("SC_PAGE_SIZE")
 
 
-def supervise(config: dict, work: str) -> dict:
+def supervise(config: "Job", work: str) -> "JobReport":
     """Run the commands in turn until one fails; watch time and memory."""
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # no program may look into this process, or write what it reports
-    started, peak, end, code, done = time.monotonic(), 0, "ok", 0, 0
+    started, peak, code, done = time.monotonic(), 0, 0, 0
+    end: End | None = "ok"
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     watch = config["isolate"] and os.path.isdir("/proc/self")
     for done, (command, limits) in enumerate(zip(config["commands"], config["limits"], strict=True)):  # noqa: B007
@@ -192,20 +197,20 @@ def supervise(config: dict, work: str) -> dict:
         child = os.fork()
         if child == 0:
             execute(config, command, limits, work)
-        end = ""
+        end = None
         while True:
-            found, status, usage = os.wait4(-1, os.WNOHANG)
-            if found == child:
+            ended, status, usage = os.wait4(-1, os.WNOHANG)
+            if ended == child:
                 peak = max(peak, usage.ru_maxrss * 1024)
                 break
-            if found:
+            if ended:
                 continue  # an orphan of the program's
             if not end and time.monotonic() > deadline:
                 end = "timeout"
             if not end and watch:
                 resident = resident_bytes(os.getpid())
                 peak = max(peak, resident)
-                end = "memory" if resident > limits["memory_bytes"] else ""
+                end = "memory" if resident > limits["memory_bytes"] else None
             if end:
                 os.kill(child, signal.SIGKILL)
             signal.sigtimedwait([signal.SIGCHLD], 0.03)
@@ -217,21 +222,22 @@ def supervise(config: dict, work: str) -> dict:
             end = "ok" if code == 0 else "killed" if code < 0 else "error"
         if end != "ok":
             break
+    assert end is not None
     return {"end": end, "exit_code": code, "command": done, "seconds": time.monotonic() - started, "peak_bytes": peak}
 
 
-def changed(work: str) -> dict:
-    """When each file in `work` was changed last."""
-    found = {}
+def changed(work: str) -> dict[str, int]:
+    """When each file in `work` was changed last, by path, in nanoseconds."""
+    times = {}
     for folder, _, names in os.walk(work):
         for name in names:
             path = os.path.join(folder, name)
             with contextlib.suppress(OSError):  # gone meanwhile
-                found[path] = os.lstat(path).st_ctime_ns
-    return found
+                times[path] = os.lstat(path).st_ctime_ns
+    return times
 
 
-def left(config: dict, work: str, before: dict) -> dict:
+def left(config: "Job", work: str, before: dict[str, int]) -> "JobReport":
     """The regular files in `work` that are not as `before`, within the bounds; no link is followed.
 
     As the first process of a namespace this ends every other one, so that nothing changes meanwhile.
@@ -240,7 +246,7 @@ def left(config: dict, work: str, before: dict) -> dict:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
     room, left_out = config["most_bytes"], 0
-    found: list[list[str]] = []
+    files: list[tuple[str, str]] = []
     for path, when in sorted(changed(work).items()):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -250,22 +256,22 @@ def left(config: dict, work: str, before: dict) -> dict:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode) or before.get(path) == when:
                 continue
             data = file.read(room + 1)
-        if len(found) == config["most_files"] or len(data) > room:
+        if len(files) == config["most_files"] or len(data) > room:
             left_out += 1
             continue
         room -= len(data)
         name = os.fsencode(os.path.relpath(path, work)).decode("utf-8", "replace")
-        found.append([name, base64.b64encode(data).decode()])
-    return {"files": found, "left_out": left_out}
+        files.append((name, base64.b64encode(data).decode()))
+    return {"files": files, "left_out": left_out}
 
 
-def work_off(config: dict, work: str) -> dict:
+def work_off(config: "Job", work: str) -> "JobReport":
     before = changed(work)
     result = supervise(config, work)
     return {**result, **left(config, work, before)} if config["most_files"] else result
 
 
-def report(descriptor: int, result: dict) -> None:
+def report(descriptor: int, result: "JobReport") -> None:
     text = memoryview(json.dumps(result).encode())
     while text:
         text = text[os.write(descriptor, text) :]

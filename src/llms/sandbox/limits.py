@@ -1,7 +1,7 @@
-"""What a program may use, and what came of it."""
+"""The limits of a program, what came of it, and the two messages between run.py and enter.py."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 
 MB = 1 << 20
 End = Literal["ok", "error", "timeout", "memory", "output_limit", "killed"]
@@ -22,6 +22,47 @@ class SandboxLimits:
 
 
 MOST_FILES, MOST_FILE_BYTES = 10, 5 * MB  # that are brought out, in all
+
+
+class CommandLimits(TypedDict):
+    """SandboxLimits of one command, as enter.py reads them."""
+
+    wall_seconds: float
+    cpu_seconds: int
+    memory_bytes: int
+    address_space: bool
+    processes: int
+
+
+class Job(TypedDict):
+    """The JSON that run.py hands to enter.py. `answer` is the descriptor of the pipe that its JobReport goes through."""
+
+    folder: str
+    files: str
+    commands: list[list[str]]
+    limits: list[CommandLimits]
+    environment: dict[str, str]
+    visible: list[str]
+    isolate: bool
+    wrapped: bool
+    uid: int
+    disk_bytes: int
+    most_files: int
+    most_bytes: int
+    answer: int
+
+
+class JobReport(TypedDict, total=False):
+    """The JSON that enter.py answers with: why it could not isolate, or how the commands ended. Files are in base 64."""
+
+    refused: str
+    end: End
+    exit_code: int
+    command: int
+    seconds: float
+    peak_bytes: int
+    files: list[tuple[str, str]]
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Two processes that ask each other: one holds the tests, the other the program under test, and plain data goes between.
 
-What is no plain data stays where it is; the other side holds a Remote of it. The tests' side takes the program's word for what
+What is not plain data stays where it is; the other side holds a Remote of it. The tests' side takes the program's word for what
 its objects do, and for no comparison of them with anything of the tests. Runs in the sandbox: standard library only.
 """
 
@@ -10,13 +10,14 @@ import os
 import sys
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-if __package__:
+if TYPE_CHECKING or __package__:
     from .plain_data import COUNT, LARGEST, pack, unpack
 else:  # in the sandbox, where this file lies beside that one
-    from plain_data import COUNT, LARGEST, pack, unpack  # type: ignore[no-redef]
+    from plain_data import COUNT, LARGEST, pack, unpack
 
+TRACEBACK = "_traceback_there"  # the attribute of an exception with the other process's lines
 PROGRAM = "program"  # what the program under test is called as a module
 # What tests may take from the program's imports is imported anew for them. No other module is, at the program's word: some run
 # something when they are imported (unittest.__main__), some of their exceptions mean success (unittest.SkipTest).
@@ -41,14 +42,15 @@ class Peer:
     import, and imports nothing at the program's word. `gone` says how the program ended, once it has.
     """
 
-    def __init__(self, reading: int, writing: int, serve: Callable[..., Any], trusted: bool):
+    def __init__(self, reading: int, writing: int, serve: Callable[..., object], trusted: bool):
         self._reading, self._writing, self._serve, self._trusted = reading, writing, serve, trusted
-        self._lent: dict[int, Any] = {}
-        self._exceptions: dict[str, type] = {}
+        self._lent: dict[int, object] = {}
+        self._exceptions: dict[str, type[Exception]] = {}
         self.copies = True  # whether an argument that the program changes stays as it was for the tests
         self.gone = ""
 
-    def ask(self, *request: Any) -> Any:
+    def ask(self, *request: object) -> Any:
+        """The other end's answer: plain data or a Remote, whichever the program likes. Raises what it raised there."""
         try:
             self._send("ask", list(request))
         except OSError:
@@ -70,7 +72,7 @@ class Peer:
                 raise self._ended(f"the program ended before its tests were done: {body}")
             self.answer(body)
 
-    def answer(self, request: list) -> None:
+    def answer(self, request: list[object]) -> None:
         try:
             self._send("answer", self._serve(self, *request))
         except Exception as error:
@@ -91,13 +93,13 @@ class Peer:
                 if kind == "ask":
                     self.answer(body)
 
-    def bytes_of(self, value: Any, keep: Callable[[type], bool] = lambda kind: False) -> bytes:
+    def bytes_of(self, value: object, keep: Callable[[type], bool] = lambda kind: False) -> bytes:
         return pack(value, self._lend, keep)
 
-    def value_of(self, data: bytes) -> Any:
+    def value_of(self, data: bytes) -> object:
         return unpack(data, self._borrow)
 
-    def _send(self, kind: str, body: Any) -> None:
+    def _send(self, kind: str, body: object) -> None:
         data = self.bytes_of([kind, body], lambda kind: not self.copies and kind.__module__ == PROGRAM)
         rest = memoryview(COUNT.pack(len(data)) + data)
         while rest:
@@ -108,10 +110,13 @@ class Peer:
         if size > LARGEST:
             raise self._ended(f"the program answers with {size} bytes; at most {LARGEST} are read")
         try:
-            kind, body = self.value_of(self._read(size))
-            return kind, body
+            message = unpack(self._read(size), self._borrow)
         except (ValueError, TypeError) as error:
             raise self._ended(f"the program's answer cannot be read: {error}") from error
+        match message:
+            case [str(kind), body]:
+                return kind, body
+        raise self._ended("the program's answer cannot be read: it is not a kind and a body")
 
     def _read(self, size: int) -> bytes:
         data = bytearray()
@@ -128,7 +133,7 @@ class Peer:
         self.gone = how
         return ProgramEndedError(how)
 
-    def _lend(self, value: Any) -> str:
+    def _lend(self, value: object) -> str:
         if type(value) is Remote and _peer(value) is self:
             return f"yours {_number(value)}"
         if self._trusted and (name := importable(value)):
@@ -136,7 +141,7 @@ class Peer:
         self._lent[id(value)] = value
         return f"mine {id(value)}"
 
-    def _borrow(self, name: str) -> Any:
+    def _borrow(self, name: str) -> object:
         kind, _, which = name.partition(" ")
         if kind == "mine":
             return Remote(self, int(which))
@@ -146,24 +151,26 @@ class Peer:
             return imported(which)
         raise ValueError(f"{name!r:.80} was not passed to it")
 
-    def _exception(self, line: list, args: list, attributes: dict, told: str) -> Exception:
+    def _exception(
+        self, line: list[list[str]], args: list[object], attributes: dict[str, object], traceback: str
+    ) -> Exception:
         kind = self.exception_class(line)
         error = kind.__new__(kind, *args)
         vars(error).update(attributes)
-        error.told = told  # type: ignore[attr-defined]
+        vars(error)[TRACEBACK] = traceback
         return error
 
-    def exception_class(self, line: list) -> type[Exception]:
+    def exception_class(self, line: list[list[str]]) -> type[Exception]:
         """This process's class for another's: a builtin one where there is one, else one made after the other's."""
-        found: type[Exception] = Exception
+        nearest: type[Exception] = Exception
         for module, name in reversed(line):
             top = module.partition(".")[0]
             own = getattr(importlib.import_module(top), name, None) if top in (*SHARED, "builtins") else None
             if isinstance(own, type) and issubclass(own, Exception):
-                found = own
+                nearest = own
             elif module != "builtins":
-                found = self._exceptions.setdefault(f"{module}.{name}", type(name, (found,), {}))
-        return found
+                nearest = self._exceptions.setdefault(f"{module}.{name}", type(name, (nearest,), {}))
+        return nearest
 
 
 def lineage(kind: type) -> list[list[str]]:
@@ -171,7 +178,7 @@ def lineage(kind: type) -> list[list[str]]:
     return [[str(base.__module__), base.__name__] for base in kind.__mro__ if base is not object]
 
 
-def importable(value: Any) -> str:
+def importable(value: object) -> str:
     """`module:name` of a class or function of the standard library; "" for everything else."""
     if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType):
         name = f"{value.__module__}:{value.__qualname__}"
@@ -180,12 +187,12 @@ def importable(value: Any) -> str:
     return ""
 
 
-def imported(name: str) -> Any:
+def imported(name: str) -> object:
     """A module of the standard library, or what it calls so, by the name `module` or `module:name`."""
     module, _, path = name.partition(":")
     if module.partition(".")[0] not in sys.stdlib_module_names:
         raise ValueError(f"{module} is not of the standard library")
-    value: Any = importlib.import_module(module)
+    value: object = importlib.import_module(module)
     for step in path.split(".") if path else ():
         value = getattr(value, step)
     return value
@@ -212,7 +219,7 @@ class Remote:
         object.__setattr__(self, "_peer", peer)
         object.__setattr__(self, "_number", number)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         result, changed = _ask("call", self, list(args), kwargs)
         if not _peer(self).copies:
             for key, value in changed.items():
@@ -228,55 +235,60 @@ class Remote:
     def __hash__(self) -> int:
         return hash(_ask("hash", self))
 
-    def __instancecheck__(self, instance: Any) -> bool:
+    def __instancecheck__(self, instance: object) -> bool:
         return type(instance) is Remote and _ask("isinstance", instance, self) is True
 
-    def __contains__(self, item: Any) -> bool:
+    def __contains__(self, item: object) -> bool:
         if _peer(self).copies:
             return any(item == own for own in iter(self))
         return _ask("contains", self, item) is True
 
-    def __iter__(self) -> Iterator:
-        return _ask("iter", self)
+    def __iter__(self) -> Iterator[object]:
+        steps: Iterator[object] = _ask("iter", self)
+        return steps
 
     def __exit__(self, *error: object) -> None:
         _ask("exit", self)  # whose answer would hide a test's failure
 
 
 def _peer(remote: Remote) -> Peer:
-    return object.__getattribute__(remote, "_peer")
+    peer: Peer = object.__getattribute__(remote, "_peer")
+    return peer
 
 
 def _number(remote: Remote) -> int:
-    return object.__getattribute__(remote, "_number")
+    number: int = object.__getattribute__(remote, "_number")
+    return number
 
 
-def _ask(operation: str, remote: Remote, *values: Any) -> Any:
+def _ask(operation: str, remote: Remote, *values: object) -> Any:
     return _peer(remote).ask(operation, remote, *values)
 
 
-def _replace(here: Any, now: Any) -> None:
+def _replace(here: object, now: object) -> None:
     """Make a list, dict, set or bytearray hold what the program made of its copy."""
     if type(here) is not type(now):
         raise TypeError(f"the program cannot turn {type(here).__name__} into {type(now).__name__}")
-    if isinstance(here, list | bytearray):
+    if (isinstance(here, list) and isinstance(now, list)) or (
+        isinstance(here, bytearray) and isinstance(now, bytearray)
+    ):
         here[:] = now
-    elif isinstance(here, dict | set):
+    elif (isinstance(here, dict) and isinstance(now, dict)) or (isinstance(here, set) and isinstance(now, set)):
         here.clear()
         here.update(now)
 
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
+OPERATIONS: dict[str, Callable[..., object]] = {
     "eq": lambda a, b: a == b, "hash": hash, "isinstance": isinstance, "contains": lambda a, item: item in a,
     "iter": iter, "exit": lambda a: a.__exit__(None, None, None),
 }  # fmt: skip
-FORWARDED: dict[str, Callable[..., Any]] = {
+FORWARDED: dict[str, Callable[..., object]] = {
     "bool": bool, "len": len, "str": str, "repr": repr, "next": next, "reversed": reversed, "getattr": getattr,
     "setattr": setattr, "delattr": delattr, "getitem": lambda a, key: a[key],
     "setitem": lambda a, key, value: a.__setitem__(key, value), "delitem": lambda a, key: a.__delitem__(key),
     "enter": lambda a: a.__enter__(),
 }  # fmt: skip
-BETWEEN: dict[str, Callable[..., Any]] = {
+BETWEEN: dict[str, Callable[..., object]] = {
     "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "and": lambda a, b: a & b,
     "or": lambda a, b: a | b,
@@ -284,11 +296,11 @@ BETWEEN: dict[str, Callable[..., Any]] = {
 OPERATIONS |= FORWARDED | BETWEEN
 
 
-def _forwarding(name: str) -> Callable[..., Any]:
+def _forwarding(name: str) -> Callable[..., object]:
     return lambda self, *values: _ask(name, self, *values)
 
 
-def _between(name: str) -> Callable[..., Any]:
+def _between(name: str) -> Callable[..., object]:
     return lambda self, other: _ask(name, self, other) if type(other) is Remote else NotImplemented
 
 

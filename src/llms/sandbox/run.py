@@ -13,14 +13,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from ..errors import LlmsError
 from . import bubblewrap
-from .limits import MOST_FILE_BYTES, MOST_FILES, End, Ran, SandboxLimits
+from .limits import MOST_FILE_BYTES, MOST_FILES, CommandLimits, End, Job, JobReport, Ran, SandboxLimits
 
 ENTER = str(Path(__file__).with_name("enter.py"))
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
@@ -60,15 +59,15 @@ class Sandbox:
     ) -> Ran:
         """Run `commands` in turn, each only if the one before exited with 0, in a folder that holds `files`.
 
-        `limits` has one entry a command (default: Limits()); `path` goes in front of the system's. With `bring_out` the
+        `limits` has one entry a command (default: SandboxLimits()); `path` goes in front of the system's. With `bring_out` the
         files that were left or changed come back: at most 10, of 5 MB in all. `stdin` is what they read; it lies in no folder.
         """
         each = tuple(limits) or (SandboxLimits(),) * len(commands)
         with tempfile.TemporaryDirectory(prefix="llms-", ignore_cleanup_errors=True) as folder:
-            config = _prepare(folder, files, commands, each, self.isolate, self._visible, path)
-            if bring_out:
-                config["most_files"] = MOST_FILES
-            return _start({**config, "wrapped": self.isolate and _way()[0]}, each, stdin)
+            job = _prepare(folder, files, commands, each, self.isolate, self._visible, path)
+            job["most_files"] = MOST_FILES if bring_out else 0
+            job["wrapped"] = self.isolate and _way()[0]
+            return _start(job, each, stdin)
 
 
 def probe() -> str | None:
@@ -88,12 +87,13 @@ def _way() -> tuple[bool, str | None]:
 
 
 def _trial(wrapped: bool) -> str | None:
-    """What keeps the smallest program from running in isolation."""
+    """Why the smallest program does not run in isolation; None if it does."""
     with tempfile.TemporaryDirectory(prefix="llms-") as folder:
         limits = (SandboxLimits(),)
-        config = _prepare(folder, {}, [["true"]], limits, True, (*SYSTEM, *_interpreter()), ())
+        job = _prepare(folder, {}, [["true"]], limits, True, (*SYSTEM, *_interpreter()), ())
+        job["wrapped"] = wrapped
         try:
-            ran = _start({**config, "wrapped": wrapped}, limits)
+            ran = _start(job, limits)
         except SandboxUnavailable as error:
             return str(error)
     return None if ran.ok else ran.stderr.strip() or f"a trial ended with {ran.end}"
@@ -112,21 +112,25 @@ def _prepare(
     isolate: bool,
     visible: Sequence[str],
     path: Sequence[str],
-) -> dict:
+) -> Job:
+    """Lay `files` out in `folder`; the job for enter.py, whose `answer` is still to be set."""
     uid = FIRST_UID + (os.getpid() * 31 + next(_jobs)) % 4000 if isolate and os.geteuid() == 0 else 0
     os.mkdir(f"{folder}/root")
     os.mkdir(f"{folder}/files")
     for name, text in files.items():
         Path(folder, "files", name).write_text(text, encoding="utf-8", errors="surrogateescape")
     if uid:
-        for place in (folder, f"{folder}/root", f"{folder}/files", *(f"{folder}/files/{name}" for name in files)):
-            os.chown(place, uid, uid)
+        for owned in (folder, f"{folder}/root", f"{folder}/files", *(f"{folder}/files/{name}" for name in files)):
+            os.chown(owned, uid, uid)
     home = "/tmp/work" if isolate else f"{folder}/files"
     system_path = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
     return {
         "folder": folder,
+        "files": bubblewrap.FILES,
+        "answer": -1,
+        "wrapped": False,
         "commands": [list(command) for command in commands],
-        "limits": [asdict(limit) for limit in limits],
+        "limits": [_of_command(limit) for limit in limits],
         "isolate": isolate,
         "visible": list(visible),
         "uid": uid,
@@ -144,15 +148,25 @@ def _prepare(
     }
 
 
-def _start(config: dict, limits: Sequence[SandboxLimits], stdin: bytes = b"") -> Ran:
-    """Run enter.py on `config`, keep at most the limit of each stream, kill everything when it takes too long."""
+def _of_command(limit: SandboxLimits) -> CommandLimits:
+    return {
+        "wall_seconds": limit.wall_seconds,
+        "cpu_seconds": limit.cpu_seconds,
+        "memory_bytes": limit.memory_bytes,
+        "address_space": limit.address_space,
+        "processes": limit.processes,
+    }
+
+
+def _start(job: Job, limits: Sequence[SandboxLimits], stdin: bytes = b"") -> Ran:
+    """Run enter.py on `job`, keep at most the limit of each stream, kill everything when it takes too long."""
     answer, theirs = os.pipe()
-    told = json.dumps({**config, "answer": theirs, "files": bubblewrap.FILES})
-    before, enter = (bubblewrap.wrapped(config, ENTER), bubblewrap.ENTER) if config["wrapped"] else ([], ENTER)
+    job["answer"] = theirs
+    before, enter = (bubblewrap.wrapped(job, ENTER), bubblewrap.ENTER) if job["wrapped"] else ([], ENTER)
     try:
         with _readable(stdin) as source:
             process = subprocess.Popen(
-                [*before, _python(), "-I", "-S", enter, told],
+                [*before, _python(), "-I", "-S", enter, json.dumps(job)],
                 stdin=source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -165,22 +179,22 @@ def _start(config: dict, limits: Sequence[SandboxLimits], stdin: bytes = b"") ->
     most = max(limit.output_bytes for limit in limits)
     started = time.monotonic()
     try:
-        output, report, truncated = _collect(
+        output, answered, truncated = _collect(
             process, answer, most, started + sum(limit.wall_seconds for limit in limits) + GRACE_SECONDS
         )
-        found = json.loads(report or "{}") if not truncated else {}
+        report: JobReport = json.loads(answered or "{}") if not truncated else {}
     finally:
         _end(process)
         os.close(answer)
-    if "refused" in found:
-        raise SandboxUnavailable(found["refused"])
+    if "refused" in report:
+        raise SandboxUnavailable(report["refused"])
     stdout, stderr = (text.decode("utf-8", "replace") for text in output)
-    end: End = "output_limit" if truncated else found.get("end", "timeout")
-    seconds = found.get("seconds", time.monotonic() - started)
-    files = tuple((name, base64.b64decode(data)) for name, data in found.get("files", ()))
+    end: End = "output_limit" if truncated else report.get("end", "timeout")
+    seconds = report.get("seconds", time.monotonic() - started)
+    files = tuple((name, base64.b64decode(data)) for name, data in report.get("files", ()))
     return Ran(
-        end, found.get("exit_code", -signal.SIGKILL), found.get("command", 0), seconds, found.get("peak_bytes", 0),
-        stdout, stderr, truncated, files, found.get("left_out", 0),
+        end, report.get("exit_code", -signal.SIGKILL), report.get("command", 0), seconds, report.get("peak_bytes", 0),
+        stdout, stderr, truncated, files, report.get("left_out", 0),
     )  # fmt: skip
 
 
@@ -193,7 +207,9 @@ def _readable(data: bytes) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _collect(process: subprocess.Popen, answer: int, most: int, deadline: float) -> tuple[list[bytes], bytes, bool]:
+def _collect(
+    process: subprocess.Popen[bytes], answer: int, most: int, deadline: float
+) -> tuple[list[bytes], bytes, bool]:
     """Both streams, what enter.py answers, and whether a stream went over its limit.
 
     Stops when the process ends: a grandchild may hold the pipe.
@@ -202,7 +218,7 @@ def _collect(process: subprocess.Popen, answer: int, most: int, deadline: float)
     assert process.stderr
     streams = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
     report = bytearray()
-    ended = None
+    ended: float | None = None
     with selectors.DefaultSelector() as selector:
         for descriptor in (*streams, answer):
             os.set_blocking(descriptor, False)
@@ -230,15 +246,15 @@ def _collect(process: subprocess.Popen, answer: int, most: int, deadline: float)
 
 
 def _read_all(descriptor: int) -> bytes:
-    """What is left in a pipe."""
-    found = b""
+    """The bytes that are left in a pipe."""
+    result = b""
     with contextlib.suppress(BlockingIOError):
         while data := os.read(descriptor, 65536):
-            found += data
-    return found
+            result += data
+    return result
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill its session; inside namespaces everything goes with the first process."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

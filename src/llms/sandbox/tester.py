@@ -14,17 +14,18 @@ import sys
 import time
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-if __package__:
+if TYPE_CHECKING or __package__:
     from .plain_data import pack, unpack
-    from .remote import OPERATIONS, PROGRAM, SHARED, Peer, ProgramExitError, importable, imported, lineage
+    from .remote import OPERATIONS, PROGRAM, SHARED, TRACEBACK, Peer, ProgramExitError, importable, imported, lineage
 else:  # in the sandbox, where this file lies beside those
-    from plain_data import pack, unpack  # type: ignore[no-redef]
-    from remote import (  # type: ignore[no-redef]
+    from plain_data import pack, unpack
+    from remote import (
         OPERATIONS,
         PROGRAM,
         SHARED,
+        TRACEBACK,
         Peer,
         ProgramExitError,
         importable,
@@ -35,18 +36,19 @@ else:  # in the sandbox, where this file lies beside those
 FILES = ("plain_data.py", "remote.py", "tester.py")
 COMMAND = ("python3", "-I", "-c", "import sys; sys.path.insert(0, ''); import tester; del sys.path[0]; tester.main()")
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
-PATIENCE_SECONDS = 0.5  # for a program that closed its pipes to end
+ENDING_SECONDS = 0.5  # for a program that closed its pipes to end
+SETUP = "given.py"  # what a traceback calls the lines that come before the tests
 MUTABLE = (list, dict, set, bytearray)
 
 
-def job(source: str, tests: str, given: str = "", entry: str = "") -> bytes:
+def job(source: str, tests: str, setup: str = "", entry: str = "") -> bytes:
     """`source` is the program, `tests` decide over it.
 
-    With `entry` the tests see what `given` defines, run in their own process, and the program's function `entry`, which gets
+    With `entry` the tests see what `setup` defines, run in their own process, and the program's function `entry`, which gets
     copies of what they pass. Without, they see all names of the program, and a list, dict, set or bytearray that a call
     changes is changed for them.
     """
-    return pack([source, tests, given, entry])
+    return pack([source, tests, setup, entry])
 
 
 def main() -> None:
@@ -61,10 +63,14 @@ def main() -> None:
     os.close(requests[0])
     os.close(answers[1])
     with open(0, "rb") as file:
-        source, tests, given, entry = unpack(file.read())
+        match unpack(file.read()):
+            case [str(source), str(tests), str(setup), str(entry)]:
+                pass
+            case other:
+                raise ValueError(f"{other!r:.80} is not a job")
     peer = Peer(answers[0], requests[1], _serve_tests, trusted=True)
     peer.copies = bool(entry)
-    passed = _passes(peer, source, tests, given, entry)
+    passed = _passes(peer, source, tests, setup, entry)
     if peer.gone:
         passed = False
         print(peer.gone, file=sys.stderr)
@@ -75,13 +81,13 @@ def main() -> None:
     os._exit(0 if passed else 1)
 
 
-def _passes(peer: Peer, source: str, tests: str, given: str, entry: str) -> bool:
+def _passes(peer: Peer, source: str, tests: str, setup: str, entry: str) -> bool:
     """Whether the tests run to their end; what stops them is written to standard error."""
     try:
         peer.ask("load", source, peer.copies)
-        names: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins} if entry else Names(peer)
-        sys.modules["__main__"] = _Module(names)  # type: ignore[assignment]
-        exec(compile(given, "given.py", "exec"), names)
+        names: dict[str, object] = {"__name__": "__main__", "__builtins__": builtins} if entry else Names(peer)
+        sys.modules["__main__"] = _Module(names)  # type: ignore[assignment]  # its readers look up attributes and nothing else
+        exec(compile(setup, SETUP, "exec"), names)
         if entry:
             kind, names[entry] = peer.ask("name", entry)
             if kind == "missing":
@@ -102,7 +108,7 @@ def _passes(peer: Peer, source: str, tests: str, given: str, entry: str) -> bool
 class _Module:
     """The tests as the module `__main__`, which `unittest.main` looks into."""
 
-    def __init__(self, names: dict[str, Any]):
+    def __init__(self, names: dict[str, object]):
         self.__dict__ = names
 
 
@@ -111,20 +117,17 @@ def _show(error: BaseException, tests: str) -> None:
     import traceback
 
     linecache.cache["tests.py"] = (len(tests), None, tests.splitlines(keepends=True), "tests.py")
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in ("tests.py", "given.py")
-    ]
-    told = getattr(error, "told", "")
-    lines = [told, "Traceback (most recent call last):\n", *traceback.format_list(frames)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in ("tests.py", SETUP)]
+    lines = [vars(error).get(TRACEBACK, ""), "Traceback (most recent call last):\n", *traceback.format_list(frames)]
     print("".join([*lines, *traceback.format_exception_only(error)]), end="", file=sys.stderr)
 
 
 def _end_like(child: int) -> None:
     """By the signal that ended the program, if one did, so that a limit it met is known as that."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + ENDING_SECONDS
     while time.monotonic() < deadline:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
             if os.WIFSIGNALED(status):
                 signal.signal(os.WTERMSIG(status), signal.SIG_DFL) if os.WTERMSIG(status) != signal.SIGKILL else None
                 sys.stderr.flush()
@@ -133,7 +136,7 @@ def _end_like(child: int) -> None:
         time.sleep(0.005)
 
 
-class Names(dict):
+class Names(dict[str, object]):
     """The tests' global names: their own, then Python's, then the program's, asked for each time they are read."""
 
     def __init__(self, peer: Peer):
@@ -141,7 +144,7 @@ class Names(dict):
         self._peer = peer
         self._shadowed = set(peer.ask("shadowed"))
 
-    def __missing__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> object:
         if name in self._shadowed:
             raise NameError(
                 f"the tests use {name}, which is Python's own and which the program defines anew: rename it"
@@ -161,11 +164,11 @@ class Names(dict):
         return imported(value)
 
 
-def _serve_tests(peer: Peer, operation: str, function: Any, *values: Any) -> Any:
-    """What the program may ask of the tests: to call a function that they passed to it."""
+def _serve_tests(peer: Peer, operation: str, *values: Any) -> object:
+    """Answer what the program may ask of the tests: to call a function that they passed to it."""
     if operation != "call":
         raise TypeError("an object of the tests can be called and nothing else; pass plain data")
-    return _call(peer, function, *values)
+    return _call(peer, *values)
 
 
 def _be_program(reading: int, writing: int, closed: tuple[int, ...]) -> None:
@@ -178,11 +181,12 @@ def _be_program(reading: int, writing: int, closed: tuple[int, ...]) -> None:
     os._exit(0)
 
 
-def _serve_program(peer: Peer, operation: str, *values: Any) -> Any:
-    """What the tests ask of the program."""
+def _serve_program(peer: Peer, operation: str, *values: Any) -> object:
+    """Answer what the tests ask of the program."""
     if operation == "load":
         source, peer.copies = values
-        return _load(source)
+        _load(source)
+        return None
     program = sys.modules[PROGRAM].__dict__
     if operation == "name":
         return _name(program, *values)
@@ -206,8 +210,8 @@ def _load(source: str) -> None:
     exec(compile(source, f"{PROGRAM}.py", "exec"), module.__dict__)
 
 
-def _name(program: dict[str, Any], name: str) -> list:
-    """What the program calls `name`, or how the tests come by their own of it."""
+def _name(program: dict[str, object], name: str) -> list[object]:
+    """The object that the program calls `name`, or how the tests come by their own of it."""
     if name not in program:
         return ["missing", None]
     value = program[name]
@@ -219,15 +223,15 @@ def _name(program: dict[str, Any], name: str) -> list:
     return ["import", f"{module}:{own}"] if own == name and module in SHARED else ["value", value]
 
 
-def _call(peer: Peer, function: Callable[..., Any], args: list, kwargs: dict) -> list:
+def _call(peer: Peer, function: Callable[..., object], args: list[object], kwargs: dict[str, object]) -> list[object]:
     """The result, and by place or name those arguments that the call changed."""
-    values = {**dict(enumerate(args)), **kwargs}
+    values: dict[int | str, object] = dict(enumerate(args)) | kwargs
     before = {key: peer.bytes_of(value) for key, value in values.items() if type(value) in MUTABLE and not peer.copies}
     result = function(*args, **kwargs)
     return [result, {key: values[key] for key, data in before.items() if peer.bytes_of(values[key]) != data}]
 
 
-def _plain(peer: Peer, value: Any) -> bytes | None:
-    """What the plain type that `value` derives from holds, as bytes; None if it derives from none."""
+def _plain(peer: Peer, value: object) -> bytes | None:
+    """The content of the plain type that `value` derives from, as bytes; None if it derives from none."""
     data = peer.bytes_of(value)
     return None if data.startswith(b"o") else data

@@ -21,7 +21,7 @@ Row = tuple[int, Event | None, Delta | None]
 log = logging.getLogger("uvicorn.error")
 
 
-async def rows(live: EngineLoop, replies: Sequence[Reply]) -> AsyncGenerator[Row, None]:
+async def rows(engine_loop: EngineLoop, replies: Sequence[Reply]) -> AsyncGenerator[Row, None]:
     """(row, event, what it adds) as it comes; the last of each row has no event. Leaving early ends all of them."""
     numbers: list[int] = []
 
@@ -31,9 +31,9 @@ async def rows(live: EngineLoop, replies: Sequence[Reply]) -> AsyncGenerator[Row
 
         def stop() -> None:
             for number in numbers:
-                live.cancel(number)
+                engine_loop.cancel(number)
 
-        numbers.extend(live.submit_all([(reply.decode, sink(row)) for row, reply in enumerate(replies)]))
+        numbers.extend(engine_loop.submit_all([(reply.decode, sink(row)) for row, reply in enumerate(replies)]))
         return stop
 
     left = len(replies)
@@ -46,7 +46,7 @@ async def rows(live: EngineLoop, replies: Sequence[Reply]) -> AsyncGenerator[Row
                 continue
             yield row, event, reply.push(event)
             if reply.ended:
-                live.cancel(numbers[row])
+                engine_loop.cancel(numbers[row])
                 yield row, None, reply.last()
                 left -= 1
             if not left:

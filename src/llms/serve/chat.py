@@ -29,7 +29,7 @@ async def chat(served: ServedModel, asked: ChatRequest) -> AsyncGenerator[dict[s
         forming = _Chunks(asked) if asked.stream else _Whole(asked)
         for chunk in forming.begin(len(replies)):
             yield chunk
-        async with aclosing(answers.rows(served.live, replies)) as rows:
+        async with aclosing(answers.rows(served.engine_loop, replies)) as rows:
             async for row, event, delta in rows:
                 for chunk in forming.add(row, _entry(served, event) if event and asked.logprobs else None, delta):
                     yield chunk

@@ -60,9 +60,11 @@ def _read(served: ServedModel, asked: CompletionRequest, prompt: str | tuple[int
         ids = tuple(encode_texts(tokenizer, [prompt])[0]) or (tokenizer.start,)
     else:
         ids = prompt
-    if ids and max(ids) >= served.live.vocabulary:
+    if ids and max(ids) >= served.engine_loop.vocabulary:
         raise RequestRefused(
-            f"token id {max(ids)} is beyond the vocabulary of {served.live.vocabulary}", "prompt", "invalid_value"
+            f"token id {max(ids)} is beyond the vocabulary of {served.engine_loop.vocabulary}",
+            "prompt",
+            "invalid_value",
         )
     if len(ids) + new > window + (new == 0):  # what is only scored ends one token later: that one is not read
         raise too_long(window, len(ids), new, "prompt")
@@ -118,14 +120,14 @@ async def _events(
 ) -> AsyncGenerator[answers.Row, None]:
     if not _one_greedy(asked):
         if replies:
-            async with aclosing(answers.rows(served.live, replies)) as rows:
+            async with aclosing(answers.rows(served.engine_loop, replies)) as rows:
                 async for found in rows:
                     yield found
         return
     for row, reply in enumerate(replies):
         top = traces[row // (asked.n or 1)][-1].top
         token, logprob = top[0]
-        finish: Literal["stop", "length"] = "stop" if token in served.live.ends else "length"
+        finish: Literal["stop", "length"] = "stop" if token in served.engine_loop.ends else "length"
         event = Event(0, token, finish, logprob, top)
         yield row, event, reply.push(event)
         yield row, None, reply.last()

@@ -86,9 +86,9 @@ def _tokens(served: ServedModel, asked: TokenizeRequest) -> list[int]:
 
 def detokenize(served: ServedModel, asked: DetokenizeRequest) -> dict[str, Any]:
     """Raises Refused."""
-    if asked.tokens and max(asked.tokens) >= served.live.vocabulary:
+    if asked.tokens and max(asked.tokens) >= served.engine_loop.vocabulary:
         raise RequestRefused(
-            f"token id {max(asked.tokens)} is beyond the vocabulary of {served.live.vocabulary}", "tokens"
+            f"token id {max(asked.tokens)} is beyond the vocabulary of {served.engine_loop.vocabulary}", "tokens"
         )
     return {"prompt": served.model.tokenizer.with_special(asked.tokens)}
 

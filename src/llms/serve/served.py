@@ -37,11 +37,11 @@ class ServedModel:
 
     def __init__(self, model: LocalModel, waiting: int):
         model.single = False
-        self.model, self.live = model, model.engine_loop
-        self.most = self.live.rows + waiting
+        self.model, self.engine_loop = model, model.engine_loop
+        self.most = self.engine_loop.rows + waiting
         self._held = 0
         engine = model.engine
-        self._tracer, self._tracing = Tracer(engine.network, engine.verdict.follows), asyncio.Lock()
+        self._tracer, self._tracing = Tracer(engine.network, engine.verdict.supports_tree_attention), asyncio.Lock()
         self.data = cache(model.tokenizer.data)
 
     @contextmanager
@@ -73,7 +73,7 @@ class ServedModel:
         traced: list[Traced] = []
         async with self._tracing:
             parts = self._tracer.parts(tokens, top)
-            pieces = bridge.in_thread(lambda _: iter(lambda: self.live.call(lambda: next(parts, None)), None))
+            pieces = bridge.in_thread(lambda _: iter(lambda: self.engine_loop.call(lambda: next(parts, None)), None))
             async with aclosing(pieces) as found:
                 async for piece in found:
                     traced += piece

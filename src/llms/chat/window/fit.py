@@ -2,11 +2,11 @@
 
 truncate    the default. All of it while it fits; else older tool calls go first, then older exchanges, until a good
             quarter of the budget is free, so that the beginning stays the same for several turns (prefix caches)
-summarise   what is older is replaced by a summary, which the caller makes from `Fitted.evict`
+summarise   what is older is replaced by a summary, which the caller makes from `FitResult.evict`
 strict      refuse
 
 The stored conversation is never changed. Exchanges that are kept are the newest ones without a gap; a tool call and
-its result stay together; the last message of the user is always there. If that alone is too large, `Fitted.overflow`
+its result stay together; the last message of the user is always there. If that alone is too large, `FitResult.overflow`
 says what must be read in parts.
 """
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 from pydantic_ai.exceptions import ModelAPIError
 from pydantic_ai.messages import FinishReason, ModelMessage, ModelResponse, ModelResponseStreamEvent
@@ -12,21 +11,20 @@ from pydantic_ai.models import Model as PydanticModel
 from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RequestUsage
 
 from ...errors import LlmsError, UsageError
 from ...tokens.stream import Thinking
-from ...values import Usage
-from .. import messages as said
+from ...values import Json, Usage
+from .. import messages as pydantic_messages
 from ..system import Generate
 from .chat_stream import ChatStreamReader, Read
+from .client import EndpointClient
 from .connection import Events
 from .errors import EndpointError, refused
 from .request import body
 from .transport import HttpExchange
-
-if TYPE_CHECKING:
-    from .model import ApiModel
 
 SAMPLING = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "logit_bias")
 FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "refused": "content_filter"}
@@ -35,22 +33,22 @@ FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "refused"
 class ApiChatModel(PydanticModel):
     """Raises ModelAPIError where no answer comes, BudgetExceeded, and UsageError for what the endpoint cannot do."""
 
-    def __init__(self, model: "ApiModel"):
-        self._model = model
-        able = model.endpoint.schemas
-        super().__init__(profile=ModelProfile(supports_json_schema_output=able, supports_json_object_output=True))
+    def __init__(self, client: EndpointClient):
+        self._client = client
+        schemas = client.endpoint.schemas
+        super().__init__(profile=ModelProfile(supports_json_schema_output=schemas, supports_json_object_output=True))
 
     @property
     def model_name(self) -> str:
-        return self._model.name.model
+        return self._client.name.model
 
     @property
     def system(self) -> str:
-        return self._model.endpoint.name
+        return self._client.endpoint.name
 
     @property
     def base_url(self) -> str:
-        return self._model.endpoint.base_url
+        return self._client.endpoint.base_url
 
     async def request(
         self,
@@ -70,7 +68,7 @@ class ApiChatModel(PydanticModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
-        run_context: Any = None,
+        run_context: RunContext[object] | None = None,
     ) -> AsyncIterator[StreamedResponse]:
         stream = await self._open(messages, model_settings, model_request_parameters)
         try:
@@ -86,60 +84,60 @@ class ApiChatModel(PydanticModel):
         whole: bool = False,
     ) -> "_Answer":
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        model, exchange = self._model, HttpExchange()
-        reader = ChatStreamReader(model.endpoint.redactor)
+        client, exchange = self._client, HttpExchange()
+        reader = ChatStreamReader(client.endpoint.redactor)
         try:
             path, fields = self._body(messages, settings or {}, parameters)
-            events = await model.open(path, fields, exchange, stream=not whole)
+            events = await client.open(path, fields, exchange, stream=not whole)
         except EndpointError as error:
             if not refused(error):
-                told = self.failed(error)
-                raise told from told.__cause__
+                failed = self.failed(error)
+                raise failed from failed.__cause__
             events, reader.finish, reader.reason = None, "refused", "content_filter"
         return _Answer(parameters, self, events, reader, exchange)
 
     def _body(
         self, messages: list[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
-    ) -> tuple[str, dict[str, Any]]:
-        model = self._model
+    ) -> tuple[str, dict[str, Json]]:
+        client, endpoint = self._client, self._client.endpoint
         instructions = "\n\n".join(part.content for part in self._get_instruction_parts(messages, parameters) or [])
         stop = tuple(settings.get("stop_sequences") or ())
-        if model.endpoint.stops is not None and len(stop) > model.endpoint.stops:
-            raise UsageError(f"{model.endpoint.name} takes at most {model.endpoint.stops} stop strings")
-        plain = said.plain(messages, instructions, model.endpoint.name)
+        if endpoint.stops is not None and len(stop) > endpoint.stops:
+            raise UsageError(f"{endpoint.name} takes at most {endpoint.stops} stop strings")
+        plain = pydantic_messages.plain(messages, instructions, endpoint.name)
         limit = settings.get("max_tokens")
-        asked = Generate(
+        request = Generate(
             tuple(message for message in plain if message.role != "assistant" or message.content or message.tool_calls),
             max_tokens=limit or 0,
             stop=stop,
-            schema=said.schema(parameters),
-            tools=said.tools(parameters),
-            tool_choice=said.choice(settings, parameters),
+            schema=pydantic_messages.schema(parameters),
+            tools=pydantic_messages.tools(parameters),
+            tool_choice=pydantic_messages.choice(settings, parameters),
             parallel_calls=settings.get("parallel_tool_calls") is not False,
         )
         sampling = {name: settings[name] for name in SAMPLING if settings.get(name) is not None}  # type: ignore[literal-required]
-        path, fields = body(asked, model.name.model, model.endpoint, sampling)
+        path, fields = body(request, client.name.model, endpoint, sampling)
         if limit is None:
-            del fields[model.endpoint.max_tokens]
+            del fields[endpoint.max_tokens]
         effort, more = settings.get("thinking"), settings.get("extra_body")
         fields |= {"reasoning_effort": effort} if isinstance(effort, str) else {}
         return path, fields | (dict(more) if isinstance(more, dict) else {})
 
     def failed(self, error: EndpointError) -> ModelAPIError:
-        """What pydantic-ai is told; its cause is our own error, in whose words a person is told."""
+        """The error for pydantic-ai; its cause is our own error, whose words a person reads."""
         own: LlmsError
         try:
-            own = EndpointError(self._model.failure_of(error).reason)
+            own = EndpointError(self._client.failure_of(error).reason)
         except LlmsError as fatal:
             own = fatal
-        told = ModelAPIError(self.model_name, str(own))
-        told.__cause__ = own
-        return told
+        raised = ModelAPIError(self.model_name, str(own))
+        raised.__cause__ = own
+        return raised
 
 
 @dataclass
 class _Answer(StreamedResponse):
-    _asked: ApiChatModel
+    _chat_model: ApiChatModel
     _events: Events | None
     _reader: ChatStreamReader
     _exchange: HttpExchange
@@ -158,8 +156,8 @@ class _Answer(StreamedResponse):
         except EndpointError as error:
             if self.cancelled:
                 return
-            told = self._asked.failed(error)
-            raise told from told.__cause__
+            failed = self._chat_model.failed(error)
+            raise failed from failed.__cause__
         finally:
             self._settle()
         for change in self._parts(reader.flush(), last=True):
@@ -171,7 +169,7 @@ class _Answer(StreamedResponse):
             self.provider_details = {"finish_reason": reader.reason}
 
     def _parts(self, read: Read, last: bool = False) -> list[ModelResponseStreamEvent]:
-        """What pydantic-ai tells of `read`. Thinking that some servers leave in the text, between tags, is taken out."""
+        """pydantic-ai's events for `read`. Thinking that some servers leave in the text, between tags, is taken out."""
         manager, changes, name = self._parts_manager, list[ModelResponseStreamEvent](), self.provider_name
         thought, text = self._thinking.push(read.text) if read.text else ("", "")
         if last:
@@ -208,15 +206,15 @@ class _Answer(StreamedResponse):
 
     @property
     def model_name(self) -> str:
-        return self._reader.model or self._asked.model_name
+        return self._reader.model or self._chat_model.model_name
 
     @property
     def provider_name(self) -> str:
-        return self._asked.system
+        return self._chat_model.system
 
     @property
     def provider_url(self) -> str:
-        return self._asked.base_url
+        return self._chat_model.base_url
 
     @property
     def timestamp(self) -> datetime:

@@ -7,9 +7,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any
 
-from ...values import Finish, TokenChance, ToolCall
+from ...values import Finish, Json, JsonObject, TokenChance, ToolCall
 from .errors import BadAnswer
 from .redaction import RedactedStream, Redactor
 from .response import ResponseChunk, piece
@@ -17,7 +16,7 @@ from .response import ResponseChunk, piece
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What one event adds. `calls` are (number of the call, what is new of it): the first of each has its id and name."""
+    """The additions of one event. `calls` are (number of the call, what is new of it): the first of each has its id and name."""
 
     text: str = ""
     reasoning: str = ""
@@ -39,21 +38,21 @@ class ChatStreamReader:
         self.finish: Finish | None = None
         self.reason = self.field = self.model = ""
 
-    def push(self, event: Any) -> Read:
+    def push(self, event: Json) -> Read:
         """Raises BadAnswer where the server says that the answer broke off."""
-        found = piece(event)
-        if isinstance(event, Mapping) and isinstance(event.get("model"), str):
-            self.model = event["model"] or self.model
-        if found is None:
+        chunk = piece(event)
+        if isinstance(event, Mapping) and isinstance(model := event.get("model"), str):
+            self.model = model or self.model
+        if chunk is None:
             return Read()
-        self.finish, self.reason = found.finish or self.finish, found.reason or self.reason
-        self.field = found.field or self.field
-        if found.error:
-            raise BadAnswer(f"the answer broke off: {found.error}")
-        return self._read(found)
+        self.finish, self.reason = chunk.finish or self.finish, chunk.reason or self.reason
+        self.field = chunk.field or self.field
+        if chunk.error:
+            raise BadAnswer(f"the answer broke off: {chunk.error}")
+        return self._read(chunk)
 
     def flush(self) -> Read:
-        """What was held back, once the answer has ended."""
+        """The rest, which was held back until the answer has ended."""
         return Read(self._text.flush(), self._reasoning.flush(), self._calls.flush())
 
     @property
@@ -61,26 +60,26 @@ class ChatStreamReader:
         """All tool calls, whole once the answer has ended."""
         return self._calls.whole
 
-    def _read(self, found: ResponseChunk) -> Read:
-        self.begun = self.begun or bool(found.text or found.reasoning or found.calls)
-        text = self._text.push(found.text) if found.text else ""
-        reasoning = self._reasoning.push(found.reasoning) if found.reasoning else ""
-        return Read(text, reasoning, self._calls.push(found.calls), found.chances)
+    def _read(self, chunk: ResponseChunk) -> Read:
+        self.begun = self.begun or bool(chunk.text or chunk.reasoning or chunk.calls)
+        text = self._text.push(chunk.text) if chunk.text else ""
+        reasoning = self._reasoning.push(chunk.reasoning) if chunk.reasoning else ""
+        return Read(text, reasoning, self._calls.push(chunk.calls), chunk.chances)
 
 
 @dataclass
 class _Call:
-    """A call as far as it has come. It is `told` once its arguments begin, for only then its name is whole."""
+    """A call as far as it has come. It is `announced` once its arguments begin, for only then its name is whole."""
 
-    place: Any
-    said: str  # the id as the server said it
+    index: int | None
+    server_id: str  # as the server wrote it
     id: str
     hidden: RedactedStream
     name: str = ""
     arguments: str = ""
-    extra: Mapping[str, Any] | None = None
+    extra: JsonObject | None = None
     ready: str = ""
-    told: bool = False
+    announced: bool = False
     shown: list[str] = field(default_factory=list)
 
     @property
@@ -101,24 +100,24 @@ class Calls:
     def whole(self) -> tuple[ToolCall, ...]:
         return tuple(ToolCall(call.id, call.name, "".join(call.shown), call.extra) for call in self._open)
 
-    def push(self, pieces: tuple[Mapping[str, Any], ...]) -> tuple[tuple[int, ToolCall], ...]:
-        """What is new, by the number of the call."""
+    def push(self, pieces: tuple[JsonObject, ...]) -> tuple[tuple[int, ToolCall], ...]:
+        """The additions, by the number of the call."""
         new: list[tuple[int, ToolCall]] = []
         for part in pieces:
             function = part.get("function")
             function = function if isinstance(function, Mapping) else {}
-            name, given = function.get("name"), function.get("arguments")
+            name, stated = function.get("name"), function.get("arguments")
             name = name if isinstance(name, str) else ""
-            arguments = given if isinstance(given, str) else "" if given is None else json.dumps(given)
+            arguments = stated if isinstance(stated, str) else "" if stated is None else json.dumps(stated)
             number = self._number(part, name)
             call = self._open[number]
-            if isinstance(part.get("extra_content"), Mapping):  # Gemini's signature of a thought, which it wants back
-                call.extra = {"extra_content": part["extra_content"]}
-            if not call.told and name != call.name:
+            if isinstance(signature := part.get("extra_content"), Mapping):  # Gemini's, of a thought; it wants it back
+                call.extra = {"extra_content": signature}
+            if not call.announced and name != call.name:
                 call.name = name if call.name and name.startswith(call.name) else call.name + name
             call.arguments += arguments
             call.ready += call.hidden.push(arguments)
-            if call.arguments and call.name and (call.ready or not call.told):
+            if call.arguments and call.name and (call.ready or not call.announced):
                 new.append((number, self._tell(call)))
         return tuple(new)
 
@@ -126,29 +125,29 @@ class Calls:
         new = []
         for number, call in enumerate(self._open):
             call.ready += call.hidden.flush()
-            if call.ready or not call.told:
+            if call.ready or not call.announced:
                 new.append((number, self._tell(call)))
         return tuple(new)
 
     def _tell(self, call: _Call) -> ToolCall:
         arguments, call.ready = call.ready, ""
         call.shown.append(arguments)
-        if call.told:
+        if call.announced:
             return ToolCall("", "", arguments)
-        call.told = True
+        call.announced = True
         call.name = self._redactor.clean(call.name)
         return ToolCall(call.id, call.name, arguments, call.extra)
 
-    def _number(self, part: Mapping[str, Any], name: str) -> int:
+    def _number(self, part: JsonObject, name: str) -> int:
         """Which call a piece belongs to; a new one where it belongs to none."""
         index, id = part.get("index"), part.get("id")
         index = index if isinstance(index, int) else None
         id = id if isinstance(id, str) else ""
         for number in range(len(self._open) - 1, -1, -1):
             call = self._open[number]
-            if index is not None and call.place is not None and index != call.place:
+            if index is not None and call.index is not None and index != call.index:
                 continue
-            if (id and id == call.said) or (
+            if (id and id == call.server_id) or (
                 (index is not None or call is self._open[-1]) and _goes_on(call, id, name, index)
             ):
                 return number
@@ -160,11 +159,11 @@ class Calls:
 
 def _goes_on(call: _Call, id: str, name: str, index: int | None) -> bool:
     """Whether a piece with this id and name goes on with `call`, whose index it has, or which is the last one."""
-    if id and call.said:
+    if id and call.server_id:
         return not name and not call.complete  # another id for every piece of one call
     if name and call.arguments:
         return not call.name or (name == call.name and not call.complete)  # its name again with every piece
     if name and call.name and index is None:
         return name == call.name
-    call.said = call.said or id
+    call.server_id = call.server_id or id
     return True

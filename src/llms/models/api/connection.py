@@ -5,11 +5,11 @@ Below it `transport` waits, repeats and books; nothing here knows what a prompt 
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
 import httpx2
 
 from ... import settings
+from ...values import Json, JsonObject
 from .endpoints import Endpoint
 from .errors import WEB_PAGE, BadAnswer, StatusError, Unreachable, is_page, one_line, stated_error, status_error
 from .transport import EXCHANGE, HttpExchange, Transport
@@ -24,13 +24,13 @@ class EndpointConnection:
         self.endpoint, self.transport = endpoint, transport
         self._headers = _headers(endpoint)
 
-    async def get(self, path: str) -> Any:
+    async def get(self, path: str) -> Json:
         return self._json(await self._send(path, None))
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    async def post(self, path: str, body: JsonObject) -> Json:
         return self._json(await self._send(path, body))
 
-    async def open(self, path: str, body: Mapping[str, Any], exchange: HttpExchange) -> "Events":
+    async def open(self, path: str, body: JsonObject, exchange: HttpExchange) -> "Events":
         """The answer to `body`, once its first token is there; `exchange` is told what it took."""
         token = EXCHANGE.set(exchange)
         try:
@@ -39,7 +39,7 @@ class EndpointConnection:
             EXCHANGE.reset(token)
         return Events(response, self.endpoint)
 
-    async def _send(self, path: str, body: Mapping[str, Any] | None) -> httpx2.Response:
+    async def _send(self, path: str, body: JsonObject | None) -> httpx2.Response:
         url = path if path.startswith(("http://", "https://")) else self.endpoint.base_url + path
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         try:
@@ -50,24 +50,24 @@ class EndpointConnection:
                 return response
             await response.aread()
         except httpx2.InvalidURL as error:
-            raise Unreachable(one_line(f"{url} is no address: {error}", self.endpoint)) from None
+            raise Unreachable(one_line(f"{url} is not an address: {error}", self.endpoint)) from None
         except (httpx2.TransportError, httpx2.StreamError, httpx2.DecodingError) as error:
             raise lost(error, self.endpoint) from None
         if response.status_code < 400:
-            place = one_line(response.headers.get("location", "elsewhere"), self.endpoint)
+            location = one_line(response.headers.get("location", "elsewhere"), self.endpoint)
             raise StatusError(
-                response.status_code, f"it redirects to {place}; give that as the base URL if it is right"
+                response.status_code, f"it redirects to {location}; give that as the base URL if it is right"
             )
         raise status_error(response.status_code, response.content, self.endpoint, response.reason_phrase)
 
-    def _json(self, response: httpx2.Response) -> Any:
+    def _json(self, response: httpx2.Response) -> Json:
         try:
-            found = self.endpoint.redactor.parse(response.content)
+            answer = self.endpoint.redactor.parse(response.content)
         except (ValueError, RecursionError) as error:
             raise unreadable(response.content, error, self.endpoint) from None
-        if isinstance(found, Mapping) and found.get("error") and not found.get("choices"):
-            raise stated_error(found, self.endpoint, response.status_code)
-        return found
+        if isinstance(answer, Mapping) and answer.get("error") and not answer.get("choices"):
+            raise stated_error(answer, self.endpoint, response.status_code)
+        return answer
 
 
 class Events:
@@ -77,8 +77,8 @@ class Events:
         self._response, self._endpoint = response, endpoint
         self._redactor = endpoint.redactor
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        """Raises EndpointError where the stream breaks, or holds what is no JSON, or an error."""
+    async def __aiter__(self) -> AsyncIterator[Json]:
+        """Raises EndpointError where the stream breaks, or holds what is not JSON, or an error."""
         kind = self._response.headers.get("content-type", "").lower()
         try:
             if not kind.startswith("text/event-stream") and (whole := self._whole(await self._response.aread())):
@@ -97,7 +97,7 @@ class Events:
         """End the answer, from any task: a connection that is still sending is closed."""
         await self._response.aclose()
 
-    def _whole(self, content: bytes) -> list[Any]:
+    def _whole(self, content: bytes) -> list[Json]:
         """The one answer in `content`; empty if it is a stream under a wrong name."""
         try:
             return [self._checked(self._redactor.parse(content))]
@@ -106,7 +106,7 @@ class Events:
                 return []
             raise unreadable(content, error, self._endpoint) from None
 
-    def _event(self, name: str, data: str) -> Any:
+    def _event(self, name: str, data: str) -> Json:
         try:
             event = self._redactor.parse(data)
         except (ValueError, RecursionError) as error:
@@ -117,7 +117,7 @@ class Events:
             raise stated_error(event, self._endpoint)
         return self._checked(event)
 
-    def _checked(self, event: Any) -> Any:
+    def _checked(self, event: Json) -> Json:
         if isinstance(event, Mapping) and (event.get("error") or event.get("object") == "error"):
             raise stated_error(event, self._endpoint)
         return event

@@ -1,10 +1,11 @@
-"""What one server takes of OpenAI's protocol: learnt from its refusals, remembered for its model, and said."""
+"""The part of OpenAI's protocol that one server takes: learnt from its refusals, remembered for its model, and said."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ...values import JsonObject
 from .errors import StatusError
 
 LIMITS = ("max_tokens", "max_completion_tokens")  # the two names of the limit of new tokens
@@ -27,20 +28,20 @@ class Dialect:
     limit: str
     refused: frozenset[str] = field(default_factory=frozenset)
 
-    def spoken(self, body: Mapping[str, Any]) -> dict[str, Any]:
+    def spoken(self, body: JsonObject) -> JsonObject:
         """`body` in the server's words."""
-        kept = {name: value for name, value in body.items() if name not in self.refused}
-        if "messages" in kept:
-            kept = {self.limit if name in LIMITS else name: value for name, value in kept.items()}
-        return kept
+        taken = {name: value for name, value in body.items() if name not in self.refused}
+        if "messages" in taken:
+            return {self.limit if name in LIMITS else name: value for name, value in taken.items()}
+        return taken
 
     def learn(self, limit: str, refused: Iterable[str]) -> None:
         """Take over what was found out earlier; words that are no longer known are left alone."""
         self.limit = limit if limit in LIMITS else self.limit
         self.refused |= set(refused) & set(OPTIONAL)
 
-    def after(self, error: StatusError, request_body: Mapping[str, Any]) -> "Dialect | None":
-        """What to try after a refusal of `request_body`; None if the refusal is about something else."""
+    def after(self, error: StatusError, request_body: JsonObject) -> "Dialect | None":
+        """The dialect to try after a refusal of `request_body`; None if the refusal is about something else."""
         if error.status not in (400, 422):
             return None
         other = LIMITS[self.limit == LIMITS[0]]
@@ -53,14 +54,14 @@ class Dialect:
         named = next((name for name in OPTIONAL if name in request_body and _names(error, name)), None)
         return None if named is None else Dialect(self.limit, self.refused | {named})
 
-    async def carried(self, body: Mapping[str, Any], send: Callable[[dict[str, Any]], Awaitable[R]]) -> R:
-        """What `send` returns for `body`; again in other words where the server refuses a word that may be changed. What
+    async def carried(self, body: JsonObject, send: Callable[[JsonObject], Awaitable[R]]) -> R:
+        """The result of `send` for `body`; again in other words where the server refuses a word that may be changed. What
         was learnt is kept once the server agrees. Raises what `send` raises."""
         tried, first, limits = Dialect(self.limit, self.refused), None, {self.limit}
         while True:
             request_body = tried.spoken(body)
             try:
-                found = await send(request_body)
+                answer = await send(request_body)
             except StatusError as error:
                 first = first or error
                 changed = tried.after(error, request_body)
@@ -72,7 +73,7 @@ class Dialect:
                 tried = changed
                 continue
             self.limit, self.refused = tried.limit, self.refused | tried.refused
-            return found
+            return answer
 
 
 _KNOWN: dict[tuple[str, str], Dialect] = {}

@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ... import settings
 from ...errors import MissingKey, ModelError, UsageError
-
-if TYPE_CHECKING:
-    from .redaction import Redactor
+from .redaction import Redactor, redactor
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where requests go, and what is known of the server before any is sent.
+    """The address of requests, and what is known of the server before any is sent.
 
     `keys` are the variables that may hold its key, `page` is where one gets it. `prices` is its name in genai-prices.
     `raw` tells whether /completions takes text as it is (None: to be asked). `stops` is how many stop strings a
@@ -36,12 +33,12 @@ class Endpoint:
     @property
     def key(self) -> str | None:
         """The key as it is set now; None where none is needed. Raises MissingKey, or ModelError if it cannot be sent."""
-        found = settings.key(self.keys)
-        if found and not (found.isascii() and found.isprintable() and " " not in found):
+        key = settings.key(self.keys)
+        if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise ModelError(f"the key in {' or '.join(self.keys)} holds a character that no key has; copy it again")
-        if found is None and self.page:
+        if key is None and self.page:
             raise MissingKey(f"{self.name}:", self.keys, self.page)
-        return found
+        return key
 
     @property
     def own(self) -> bool:
@@ -57,10 +54,8 @@ class Endpoint:
             return False
 
     @property
-    def redactor(self) -> "Redactor":
-        """What hides its keys in all that it sends."""
-        from .redaction import redactor
-
+    def redactor(self) -> Redactor:
+        """Hides its keys in all that it sends."""
         return redactor([key.strip() for key in map(settings.get, self.keys) if key])
 
     def scrub(self, text: str) -> str:

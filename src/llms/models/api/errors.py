@@ -1,13 +1,12 @@
-"""What went wrong with a request: a Failure of that one item, or an error that ends the run."""
+"""Why a request failed: a Failure of that one item, or an error that ends the run."""
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from ... import settings
 from ...errors import ModelError
-from ...values import Failure
+from ...values import Failure, Json
 from .endpoints import Endpoint
 
 MOST_CHARACTERS = 300
@@ -85,7 +84,7 @@ def status_error(status: int, content: bytes, endpoint: Endpoint, reason: str = 
     return stated_error(body, endpoint, status, reason)
 
 
-def stated_error(body: Any, endpoint: Endpoint, status: int = 200, reason: str = "") -> StatusError:
+def stated_error(body: Json, endpoint: Endpoint, status: int = 200, reason: str = "") -> StatusError:
     """The error that JSON tells of. Answers and streams with status 200 may hold one, with a status of their own."""
     inner = body[0] if isinstance(body, list) and len(body) == 1 else body
     fields = inner.get("error") if isinstance(inner, Mapping) and inner.get("error") else inner
@@ -94,27 +93,27 @@ def stated_error(body: Any, endpoint: Endpoint, status: int = 200, reason: str =
         stated = [str(fields[name]) for name in ("code", "type", "status") if isinstance(fields.get(name), str | int)]
         code = next((word for word in stated if word in (*USED_UP, "content_filter", "content_policy_violation")), "")
         code = code or next(iter(stated), "")
-        flagged = isinstance(fields.get("metadata"), Mapping) and "reasons" in fields["metadata"]
+        flagged = isinstance(metadata := fields.get("metadata"), Mapping) and "reasons" in metadata
         if status < 400:
             status = next((int(word) for word in stated if word.isdigit() and 400 <= int(word) < 600), status)
     said = one_line(message(fields) or reason or "no reason given", endpoint)
     return StatusError(status, said, endpoint.scrub(json.dumps(body, ensure_ascii=False)), code, flagged)
 
 
-def message(said: Any) -> str:
+def message(error: Json) -> str:
     """The words of an error, out of every shape that servers give it."""
-    if isinstance(said, str):
-        return said
-    if isinstance(said, list):
-        return "; ".join(filter(None, map(message, said)))
-    if not isinstance(said, Mapping):
-        return "" if said is None else str(said)
+    if isinstance(error, str):
+        return error
+    if isinstance(error, list):
+        return "; ".join(filter(None, map(message, error)))
+    if not isinstance(error, Mapping):
+        return "" if error is None else str(error)
     for name in ("message", "error", "detail", "msg", "errors", "error_description", "title", "reason"):
-        if words := message(said.get(name)):
-            place = said.get("loc")
-            where = ".".join(str(step) for step in place if step != "body") if isinstance(place, list) else ""
+        if words := message(error.get(name)):
+            location = error.get("loc")
+            where = ".".join(str(step) for step in location if step != "body") if isinstance(location, list) else ""
             return f"{where}: {words}" if where else words
-    return json.dumps(said, ensure_ascii=False) if said else ""
+    return json.dumps(error, ensure_ascii=False) if error else ""
 
 
 def is_page(text: str) -> bool:

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ...tokens.count import BYTES_PER_TOKEN, MESSAGE_TOKENS, estimated
-from ...values import Usage
+from ...values import Json, JsonObject, Usage
 
 MEDIA_TOKENS = 1500  # an image or a sound
 ANSWER_TOKENS = 4096  # reserved for an answer of a request that names no limit
@@ -26,18 +25,18 @@ class RequestEstimate:
         if not path.endswith(BILLED):
             return cls()
         try:
-            body = json.loads(content)
+            content_json: Json = json.loads(content)
         except ValueError:
-            body = {}
-        body = body if isinstance(body, dict) else {}
+            content_json = {}
+        body: JsonObject = content_json if isinstance(content_json, dict) else {}
         prompt = sum(_tokens(body.get(name)) for name in ("prompt", "messages", "input", "tools", "response_format"))
-        limit = next((body[name] for name in LIMITS if isinstance(body.get(name), int)), ANSWER_TOKENS)
-        answers = body["n"] if isinstance(body.get("n"), int) else 1
+        limit = next((value for name in LIMITS if isinstance(value := body.get(name), int)), ANSWER_TOKENS)
+        answers = n if isinstance(n := body.get("n"), int) else 1
         tokens = 0 if path.endswith("/embeddings") else limit * answers
         return cls(bool(body.get("stream")), Usage(prompt, tokens))
 
 
-def _tokens(part: Any) -> int:
+def _tokens(part: Json) -> int:
     """Tokens of whatever JSON a prompt is made of."""
     if isinstance(part, str):
         return estimated(part)
@@ -97,13 +96,13 @@ class Meter:
             except ValueError:
                 self.begun = True  # the reader will say what is wrong with it
 
-    def _event(self, event: Any) -> None:
+    def _event(self, event: Json) -> None:
         if not isinstance(event, Mapping):
             return
         if event.get("error"):
             self.begun = self.ended = self._failed = True
-        if isinstance(event.get("usage"), Mapping):
-            self._reported = reported(event["usage"])
+        if isinstance(usage := event.get("usage"), Mapping):
+            self._reported = reported(usage)
         choices = event.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, Mapping):
@@ -113,7 +112,7 @@ class Meter:
             self.ended = self.ended or bool(choice.get("finish_reason"))
 
 
-def _text_bytes(part: Any) -> int:
+def _text_bytes(part: Json) -> int:
     """Bytes of all that a model wrote: text, reasoning, names and arguments of tool calls."""
     if isinstance(part, str):
         return len(part.encode())
@@ -122,10 +121,10 @@ def _text_bytes(part: Any) -> int:
     return sum(map(_text_bytes, part)) if isinstance(part, list) else 0
 
 
-def reported(fields: Mapping[str, Any]) -> Usage:
+def reported(fields: JsonObject) -> Usage:
     """A server's `usage`, in the words of chat, completions, embeddings or responses."""
 
-    def number(name: str, inside: Any = fields) -> int:
+    def number(name: str, inside: Json = fields) -> int:
         value = inside.get(name) if isinstance(inside, Mapping) else None
         return value if isinstance(value, int) and value > 0 else 0
 

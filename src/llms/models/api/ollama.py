@@ -5,33 +5,31 @@ https://github.com/ollama/ollama/blob/main/docs/api.md
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ...values import Json, JsonObject
+from .client import EndpointClient
 from .errors import EndpointError
-
-if TYPE_CHECKING:
-    from .model import ApiModel
 
 ASSUMED_WINDOW = 4096  # Ollama's default since 0.5.13
 OLDER_WINDOW = 2048
 
 
-async def window(model: "ApiModel") -> int | None:
+async def ollama_window(client: EndpointClient) -> int | None:
     """As the loaded model is served; else its own setting, or Ollama's default, within what it can read. None where no
     Ollama answers."""
-    address = urlsplit(model.endpoint.base_url)
+    address = urlsplit(client.endpoint.base_url)
     root = f"{address.scheme}://{address.netloc}"
-    version = (await _asked(model, f"{root}/api/version")).get("version")
+    version = (await _ask(client, f"{root}/api/version")).get("version")
     if not isinstance(version, str):
         return None
-    name = model.name.model
-    loaded = (await _asked(model, f"{root}/api/ps")).get("models")
+    name = client.name.model
+    loaded = (await _ask(client, f"{root}/api/ps")).get("models")
     entries = [entry for entry in loaded if isinstance(entry, Mapping)] if isinstance(loaded, list) else []
     mine = [entry for entry in entries if entry.get("name") in (name, f"{name}:latest") or entry.get("model") == name]
     if served := next((tokens for entry in mine if (tokens := _positive(entry.get("context_length")))), None):
         return served
-    about = await _asked(model, f"{root}/api/show", {"model": name})
+    about = await _ask(client, f"{root}/api/show", {"model": name})
     info = about.get("model_info")
     info = info if isinstance(info, Mapping) else {}
     most = next((tokens for key in info if key.endswith(".context_length") and (tokens := _positive(info[key]))), None)
@@ -40,17 +38,17 @@ async def window(model: "ApiModel") -> int | None:
     return min(tokens, most) if most else tokens
 
 
-async def _asked(model: "ApiModel", url: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+async def _ask(client: EndpointClient, url: str, body: JsonObject | None = None) -> JsonObject:
     """The JSON object at `url`; empty where there is none."""
-    connection = model.connection
+    connection = client.connection
     try:
-        found = await (connection.get(url) if body is None else connection.post(url, body))
+        answer = await (connection.get(url) if body is None else connection.post(url, body))
     except EndpointError:
         return {}
-    return found if isinstance(found, Mapping) else {}
+    return answer if isinstance(answer, Mapping) else {}
 
 
-def _positive(value: Any) -> int | None:
+def _positive(value: Json) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
 
 

@@ -4,18 +4,23 @@
 base64 or hexadecimal. `scrub` is for errors and logs, where servers also show a key's masked head and tail.
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import json
 import logging
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, overload
 from urllib.parse import quote
 
 from ... import settings
+
+if TYPE_CHECKING:
+    from ...values import Json
 
 PLACEHOLDER = 12  # characters; shorter keys ("EMPTY", "ollama") are words that a server wants to see, and no secrets
 PIECE = 10  # characters of a key in a row that are taken for it
@@ -36,19 +41,25 @@ class Redactor:
         ]
         self._patterns = masked + words
 
-    def clean(self, value: Any) -> Any:
+    @overload
+    def clean(self, value: str) -> str: ...
+
+    @overload
+    def clean(self, value: Json) -> Json: ...
+
+    def clean(self, value: Json) -> Json:
         """`value`, a string or JSON, without the keys."""
         if not self._forms:
             return value
         if isinstance(value, str):
             return self._hidden(value)
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return {self.clean(name): self.clean(part) for name, part in value.items()}
         return [self.clean(part) for part in value] if isinstance(value, list) else value
 
-    def parse(self, content: bytes | str) -> Any:
+    def parse(self, content: bytes | str) -> Json:
         """The JSON of `content` without the keys. Raises ValueError, or RecursionError where it is nested too deeply."""
-        value = json.loads(content)
+        value: Json = json.loads(content)
         text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
         # what is spelled in full is found in the text as well, and in most there is nothing
         return self.clean(value) if "\\u" in text or self._hidden(text) is not text else value
@@ -57,10 +68,10 @@ class Redactor:
         """`text` of an error or a log without the keys, their masked forms, and their heads and tails."""
         text = self._hidden(text)
         for pattern, key in self._patterns:
-            text = pattern.sub(lambda found, key=key: settings.shown(key), text)  # type: ignore[misc]
+            text = pattern.sub(settings.shown(key).replace("\\", r"\\"), text)
         return text
 
-    def stream(self) -> "RedactedStream":
+    def stream(self) -> RedactedStream:
         return RedactedStream(self)
 
     def held(self, text: str) -> int:
@@ -110,15 +121,15 @@ class RedactedStream:
 
 def redactor(keys: Sequence[str]) -> Redactor:
     """The one for these keys; what the HTTP client writes into logs is scrubbed of them as well."""
-    return _made(tuple(keys))
+    return _redactor(tuple(keys))
 
 
 @lru_cache(maxsize=64)
-def _made(keys: tuple[str, ...]) -> Redactor:
-    made = Redactor(keys)
+def _redactor(keys: tuple[str, ...]) -> Redactor:
+    redactor = Redactor(keys)
     for name in ("httpx2", *(f"httpcore2.{part}" for part in ("connection", "http11", "http2", "proxy"))):
-        logging.getLogger(name).addFilter(_Scrubbing(made))
-    return made
+        logging.getLogger(name).addFilter(_Scrubbing(redactor))
+    return redactor
 
 
 class _Scrubbing(logging.Filter):
@@ -150,16 +161,16 @@ def _spans(low: str, form: str, key: str) -> list[tuple[int, int, str]]:
     if len(low) < size:
         return spans
     for at in range(0, len(form) - step + 1, step):
-        found = low.find(form[at : at + step])
-        while found >= 0:
-            start, stop, first, last = found, found + step, at, at + step
+        match = low.find(form[at : at + step])
+        while match >= 0:
+            start, stop, first, last = match, match + step, at, at + step
             while start and first and low[start - 1] == form[first - 1]:
                 start, first = start - 1, first - 1
             while stop < len(low) and last < len(form) and low[stop] == form[last]:
                 stop, last = stop + 1, last + 1
             if stop - start >= size:
                 spans.append((start, stop, key))
-            found = low.find(form[at : at + step], found + 1)
+            match = low.find(form[at : at + step], match + 1)
     return spans
 
 

@@ -1,14 +1,14 @@
-"""What a server sent, as values. Servers differ and err: every field may be missing or of another type."""
+"""Answers of a server as values. Servers differ and err: every field may be missing or of another type."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import TypeGuard
 
 from ...errors import ModelError
 from ...tokens.count import fewest, impossible
 from ...tokens.stop import cut_at_stop
-from ...values import Completion, Failure, Finish, LogLikelihood, Message, TokenChance, Usage
+from ...values import Completion, Failure, Finish, Json, JsonObject, LogLikelihood, Message, TokenChance, Usage
 from . import errors
 
 REASONING = ("reasoning_content", "reasoning")  # fields of a message that hold its reasoning
@@ -27,53 +27,68 @@ class ResponseChunk:
     reasoning: str = ""
     finish: Finish | None = None
     error: str = ""
-    calls: tuple[Mapping[str, Any], ...] = ()
+    calls: tuple[JsonObject, ...] = ()
     chances: tuple[TokenChance, ...] = ()
     field: str = ""
     reason: str = ""
 
 
-def piece(data: Any) -> ResponseChunk | None:
+def piece(data: Json) -> ResponseChunk | None:
     """The first choice of a chat answer, a completion, or an event of their streams; None if there is none."""
-    choices = data.get("choices") if isinstance(data, Mapping) else None
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+    choice = _first_choice(data)
+    if choice is None:
         return None
-    choice = choices[0]
-    message = choice.get("message") or choice.get("delta") or {}
+    message = choice.get("message") or choice.get("delta")
     message = message if isinstance(message, Mapping) else {}
     refusal = _text(message.get("refusal"))
     text = _text(choice.get("text")) or _text(message.get("content")) or refusal
     field = next((name for name in REASONING if _text(message.get(name))), "")
-    said, error = choice.get("finish_reason") or choice.get("native_finish_reason"), choice.get("error")
-    reason = said if isinstance(said, str) else ""
+    stated, error = choice.get("finish_reason") or choice.get("native_finish_reason"), choice.get("error")
+    reason = stated if isinstance(stated, str) else ""
     broken = errors.message(error) or f"finish_reason is {reason}" if error or reason.lower() in BROKEN else ""
-    given = message.get("tool_calls")
-    calls = tuple(call for call in given if isinstance(call, Mapping)) if isinstance(given, list) else ()
-    if isinstance(message.get("function_call"), Mapping):  # the name that tool calls had before
-        calls += ({"index": 0, "function": message["function_call"]},)
+    listed = message.get("tool_calls")
+    calls = tuple(call for call in listed if isinstance(call, Mapping)) if isinstance(listed, list) else ()
+    if isinstance(function := message.get("function_call"), Mapping):  # the name that tool calls had before
+        calls += ({"index": 0, "function": function},)
     finish: Finish | None = "refused" if refusal else _finish(reason)
     chances = tuple(_chances(choice.get("logprobs")))
     return ResponseChunk(text, _text(message.get(field)), finish, broken[:200], calls, chances, field, reason)
 
 
-def _chances(given: Any) -> Iterator[TokenChance]:
-    """Log-probabilities as chat gives them, or completions."""
-    try:
-        if given and given.get("content"):
-            for token in given["content"]:
-                top = [(other["token"], other["logprob"]) for other in token.get("top_logprobs") or ()]
-                if _is_logprob(token["logprob"]):
-                    yield TokenChance(token["token"], token["logprob"], tuple(t for t in top if _is_logprob(t[1])))
-        elif given and given.get("tokens"):
-            for text, value, tops in zip(given["tokens"], given["token_logprobs"], given["top_logprobs"], strict=True):
-                known = [pair for pair in (tops or {}).items() if _is_logprob(pair[1])]
-                if _is_logprob(value):
-                    yield TokenChance(text, value, tuple(sorted(known, key=lambda pair: -pair[1])))
-    except (KeyError, TypeError, AttributeError, ValueError):
+def _first_choice(data: Json) -> JsonObject | None:
+    choices = data.get("choices") if isinstance(data, Mapping) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, Mapping) else None
+
+
+def _chances(logprobs: Json) -> Iterator[TokenChance]:
+    """Log-probabilities as chat gives them, or completions, up to the first token of which they cannot be read."""
+    if not isinstance(logprobs, Mapping):
         return
+    content = logprobs.get("content")
+    if isinstance(content, list) and content:
+        for entry in content:
+            if not isinstance(entry, Mapping) or not isinstance(text := entry.get("token"), str):
+                return
+            tops = entry.get("top_logprobs") or ()
+            others = [other for other in tops if isinstance(other, Mapping)] if isinstance(tops, list) else []
+            known = _known((word, o.get("logprob")) for o in others if isinstance(word := o.get("token"), str))
+            if _is_logprob(value := entry.get("logprob")):
+                yield TokenChance(text, value, tuple(known))
+        return
+    columns = [logprobs.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    texts, values, alternatives = (column if isinstance(column, list) else [] for column in columns)
+    for text, value, tops in zip(texts, values, alternatives, strict=False):
+        known = _known(tops.items()) if isinstance(tops, Mapping) else []
+        if _is_logprob(value):
+            yield TokenChance(str(text), value, tuple(sorted(known, key=lambda pair: -pair[1])))
 
 
-def _text(part: Any) -> str:
+def _known(pairs: Iterable[tuple[str, Json]]) -> list[tuple[str, float]]:
+    return [(text, value) for text, value in pairs if _is_logprob(value)]
+
+
+def _text(part: Json) -> str:
     """A string, or the texts of a list of parts; half a character, which no file or request can hold, becomes U+FFFD."""
     if isinstance(part, list):
         return "".join(_text(item.get("text")) for item in part if isinstance(item, Mapping))
@@ -88,19 +103,19 @@ def _finish(reason: str) -> Finish | None:
     return "length" if word in LENGTH else "refused" if word in REFUSED else "stop"
 
 
-def completion(data: Any, stop: tuple[str, ...], usage: Usage, seconds: float) -> Completion | Failure:
+def completion(data: Json, stop: tuple[str, ...], usage: Usage, seconds: float) -> Completion | Failure:
     """The answer to one prompt, cut at the first of `stop`: servers take only so many of them."""
-    found = piece(data)
-    if found is None:
+    answer = piece(data)
+    if answer is None:
         return Failure("infra", f"the answer has no choices: {errors.message(data)[:200] or data!r}")
-    if found.error:
-        return Failure("infra", f"the answer broke off: {found.error}")
-    text = cut_at_stop(found.text, stop)
-    return Completion(text, usage.tokens, found.finish or "stop", usage.prompt_tokens, 0, seconds)
+    if answer.error:
+        return Failure("infra", f"the answer broke off: {answer.error}")
+    text = cut_at_stop(answer.text, stop)
+    return Completion(text, usage.tokens, answer.finish or "stop", usage.prompt_tokens, 0, seconds)
 
 
 def cut(prompt: str | Sequence[Message], usage: Usage) -> str:
-    """What to say where a server read fewer tokens than a prompt can be, and so cut it without a word; else empty.
+    """The message where a server read fewer tokens than a prompt can be, and so cut it without a word; else empty.
 
     Servers on one's own machines do that.
     """
@@ -121,55 +136,53 @@ class NoNumber(NoEcho):
     """What it gives as log-probability of this text is null, NaN, a string or positive."""
 
 
-def likelihood(data: Any, context: str, continuation: str, seconds: float) -> LogLikelihood:
+def likelihood(data: Json, context: str, continuation: str, seconds: float) -> LogLikelihood:
     """log P(continuation | context) from an answer to `context + continuation` with echo and logprobs.
 
     The continuation's tokens are those that begin behind the context; one that begins before its end counts as
     context, as in lm-evaluation-harness 0.4.13 (`models/openai_completions.py`), which cuts at the number of tokens of
     the context alone. `greedy`: each was as likely as the most likely one. Raises NoEcho.
     """
-    choices = data.get("choices") if isinstance(data, Mapping) else None
-    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
+    choice = _first_choice(data) or {}
     if not _text(choice.get("text")).startswith(context + continuation):
         raise NoEcho(f"it ignores `echo`: it gave back {_text(choice.get('text'))[:40]!r} instead of the prompt")
-    given = choice.get("logprobs")
-    given = given if isinstance(given, Mapping) else {}
-    tokens, values, tops = (given.get(name) or () for name in ("tokens", "token_logprobs", "top_logprobs"))
+    stated = choice.get("logprobs")
+    stated = stated if isinstance(stated, Mapping) else {}
+    columns = [stated.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    tokens, values, tops = (column if isinstance(column, list) else [] for column in columns)
     if not tokens or not len(tokens) == len(values) == len(tops):
         raise NoEcho("it gives no log-probabilities of the prompt's tokens")
-    places = _places(tokens, given.get("text_offset"), context, continuation)
-    logprobs = [values[place] for place in places]
-    wrong = [value for value in logprobs if not _is_logprob(value)]
-    if wrong or not logprobs:
-        what = f", but {wrong[0]!r}" if wrong else ""
-        raise NoNumber(f"it gives no log-probability of {continuation[:40]!r} behind its context{what}")
-    best = [
-        max(filter(_is_logprob, top.values()), default=None) if isinstance(top, Mapping) else None
-        for top in (tops[p] for p in places)
-    ]
-    if None in best:
+    places = _places([str(token) for token in tokens], stated.get("text_offset"), context, continuation)
+    logprobs = [value for place in places if _is_logprob(value := values[place])]
+    if len(logprobs) < len(places) or not logprobs:
+        wrong = [value for place in places if not _is_logprob(value := values[place])]
+        detail = f", but {wrong[0]!r}" if wrong else ""
+        raise NoNumber(f"it gives no log-probability of {continuation[:40]!r} behind its context{detail}")
+    best = [max(filter(_is_logprob, top.values()), default=None) for p in places if isinstance(top := tops[p], Mapping)]
+    if len(best) < len(places) or None in best:
         raise NoEcho("it gives no top_logprobs")
     greedy = all(top is not None and value >= top for value, top in zip(logprobs, best, strict=True))
     return LogLikelihood(float(sum(logprobs)), greedy, len(places), places[0], 0, seconds)
 
 
-def _is_logprob(value: Any) -> bool:
+def _is_logprob(value: Json) -> TypeGuard[float]:
     """Whether it is a finite number, not positive but for rounding."""
     return isinstance(value, int | float) and isfinite(value) and value < 1e-6
 
 
-def _places(tokens: list[Any], offsets: Any, context: str, continuation: str) -> range:
-    """Which tokens are the continuation's; offsets count characters, in some servers bytes. Raises NoEcho."""
-    if not isinstance(offsets, list) or len(offsets) != len(tokens) or not all(isinstance(o, int) for o in offsets):
+def _places(tokens: Sequence[str], offsets: Json, context: str, continuation: str) -> range:
+    """The places of the tokens that are the continuation's; offsets count characters, in some servers bytes. Raises NoEcho."""
+    starts = [offset for offset in offsets if isinstance(offset, int)] if isinstance(offsets, list) else []
+    if not isinstance(offsets, list) or not len(offsets) == len(starts) == len(tokens):
         raise NoEcho("it does not say where each token begins (text_offset)")
     for begin, end in (
         (len(context), len(context) + len(continuation)),
         (len(context.encode()), len((context + continuation).encode())),
     ):
-        inside = [place for place, offset in enumerate(offsets) if begin <= offset < end]
+        inside = [place for place, offset in enumerate(starts) if begin <= offset < end]
         places = range(inside[0], inside[-1] + 1) if inside else range(0)
-        text = "".join(str(tokens[place]) for place in places)
+        text = "".join(tokens[place] for place in places)
         split = any(mark in text for mark in ("\ufffd", "bytes:"))  # tokens that are parts of a character
-        if text and (continuation.endswith(text) or (split and offsets[places[0]] == begin)):
+        if text and (continuation.endswith(text) or (split and starts[places[0]] == begin)):
             return places
     raise NoEcho(f"its tokens do not make up {continuation[:40]!r}")

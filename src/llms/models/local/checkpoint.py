@@ -180,7 +180,7 @@ class Build:
         config = _json(Path(self.folder) / "config.json")
         if (model := self._llama(torch, SafetensorError, config)) is not None:
             engine = Engine(self._int8(model), self._stated_ends(config), self.single)
-            if engine.verdict.follows:
+            if engine.verdict.supports_tree_attention:
                 return engine
         return self._by_transformers(torch, SafetensorError)
 
@@ -198,7 +198,7 @@ class Build:
         sizes = read_sizes(config)
         if sizes is None or config.get("architectures") != [CLASSES[sizes.kind]]:
             return None
-        if not prove_llama(sizes, config).follows:
+        if not prove_llama(sizes, config).supports_tree_attention:
             return None
         weights: dict[str, Any] = {}
         dtype = getattr(torch, self.dtype)

@@ -204,7 +204,7 @@ class LocalModel(TokenizingModel):
         verdict = self._engine.verdict if self._engine is not None else None
         if verdict is not None and not verdict.finite:
             return self.why_not_numbers
-        if verdict is None or verdict.follows:
+        if verdict is None or verdict.supports_tree_attention:
             return self.precision.note
         why = verdict.error if isinstance(verdict.error, str) else f"off by {verdict.error:.2g} nats a token"
         return f"{self.name.text} computes attention in a way that cannot share prefixes ({why}); using plain batches"

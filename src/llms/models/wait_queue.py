@@ -1,9 +1,14 @@
 """Tasks of any event loop waiting for something to change; may be woken from any thread."""
 
-import asyncio
+from __future__ import annotations
+
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class WaitQueue:
@@ -15,6 +20,8 @@ class WaitQueue:
 
     async def until(self, take: Callable[[], bool], first: bool = False) -> None:
         """Return once `take()`, called under the lock, has taken what is waited for and says so. It may raise."""
+        import asyncio  # whoever only keeps an account need not wait for it
+
         add = self._waiting.appendleft if first else self._waiting.append
         while True:
             with self.lock:
@@ -44,6 +51,6 @@ class WaitQueue:
             count -= 1
 
 
-def _set(woken: "asyncio.Future[None]") -> None:
+def _set(woken: asyncio.Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)

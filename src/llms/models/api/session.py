@@ -1,0 +1,42 @@
+"""One model of an endpoint for synchronous callers: what is asked here runs on the bridge's event loop."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from ...bridge import iterate, run
+from ...lazy import lazy
+from ...values import Completion, Delta, Failure, LogLikelihood
+from ..system import Generate
+from .batch import each
+from .client import EndpointClient
+from .handshake import Handshake, shake_hands
+from .ollama import ASSUMED_WINDOW, ollama_window
+from .stream import stream
+
+
+class EndpointSession:
+    """`client` is for those who are on the event loop already."""
+
+    def __init__(self, client: EndpointClient):
+        self.client = client
+
+    @lazy
+    def handshake(self) -> Handshake:
+        """What the server says of itself, asked once. Raises ModelError if it does not answer."""
+        return run(shake_hands(self.client))
+
+    def ollama_window(self) -> int:
+        """Tokens that Ollama serves; its default where it does not answer."""
+        return run(ollama_window(self.client)) or ASSUMED_WINDOW
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+        yield from iterate(each(self.client, pairs, self.client.score))
+
+    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        yield from iterate(each(self.client, requests, self.client.complete))
+
+    def stream(self, request: Generate, cancel: threading.Event) -> Iterator[Delta]:
+        yield from iterate(stream(self.client, request, cancel))
+
+    def close(self) -> None:
+        run(self.client.transport.aclose())
