@@ -114,7 +114,7 @@ def export(id: str, file: Path | None) -> None:
 
     plain = file is None or file.suffix.lower() in (".md", ".markdown")
     with _store() as store:
-        _, _, data = import_export.export(store, store.find(id), "markdown" if plain else "archive")
+        data = import_export.export(store, store.find(id), "markdown" if plain else "archive").data
     if file is None:
         return click.echo(data.decode(), nl=not data.endswith(b"\n"))
     file.write_bytes(data)
