@@ -7,7 +7,7 @@ from pydantic_ai.messages import ModelRequest, SystemPromptPart
 from ...chat.conversation.messages import index
 from ...chat.conversation.tree import Conversation, new_id
 from ...errors import UsageError
-from ...store import chat_runs, search
+from ...store import model_calls, search
 from ...store.conversations import Conversations
 from ...workbench.chat.config import POLICIES, policy_named
 from . import view_models
@@ -54,7 +54,7 @@ class ConversationService:
 
     async def calls(self, node: str) -> CallsResponse:
         """Every request that was sent for a message."""
-        return view_models.calls(await asyncio.to_thread(lambda: chat_runs.calls(self._store, node=node)))
+        return view_models.calls(await asyncio.to_thread(lambda: model_calls.calls(self._store, node=node)))
 
     async def tools(self) -> list[ShippedToolResponse]:
         return await asyncio.to_thread(view_models.tools)

@@ -11,15 +11,15 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, T
 
 from ...chat.conversation.messages import MessagePart, index, results
 from ...chat.conversation.tree import Conversation, Node
-from ...store import chat_runs
-from ...store.chat_runs import StoredCall
+from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
+from ...store.model_calls import StoredCall
 from ...tools.catalogue import PLACES, TOOLS
 from ...tools.tool import ASKING
 
 NEW = "New chat"
 _DIGEST = re.compile("[0-9a-f]{64}")
-FATES = {
+DISPOSITIONS = {
     "elided": "sent without its tool calls",
     "dropped": "not sent",
     "covered": "sent as part of the summary",
@@ -158,7 +158,7 @@ def conversation(store: Conversations, id: str, model: str) -> ConversationRespo
     about, tree = store.about(id), store.open(id)
     runs = chat_runs.runs(store, id)
     busy = next((run.id for run in reversed(runs) if run.state in ("running", "waiting")), None)
-    calls = {node.id: chat_runs.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
+    calls = {node.id: model_calls.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
     failed = {run.node: run.reason for run in runs if run.state == "failed"}
     errors = {
         node.id: next((call.error for call in reversed(calls.get(node.id, [])) if call.error), "")
@@ -255,12 +255,11 @@ def _readable(args: object) -> str:
 
 def calls(stored: Sequence[StoredCall]) -> CallsResponse:
     """Every request that was sent for a message, and what of its path was not sent."""
-    report = next((call.report for call in stored if call.report), None)
-    fates = report["fates"] if report else []
+    dispositions = next((call.dispositions for call in stored if call.dispositions), ())
     left = [
-        f"{FATES[f['what']]}: message {f['node']} ({f['tokens']} tokens){', ' + f['why'] if f['why'] else ''}"
-        for f in fates
-        if f["what"] in FATES
+        f"{DISPOSITIONS[one.what]}: message {one.node} ({one.tokens} tokens){', ' + one.why if one.why else ''}"
+        for one in dispositions
+        if one.what in DISPOSITIONS
     ]
     return CallsResponse([_call(call) for call in stored], left)
 

@@ -37,7 +37,7 @@ from ...errors import UsageError
 from ...models.load import load
 from ...models.spending import SpendingLedger
 from ...models.system import Model
-from ...store import chat_runs
+from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations, ConversationSummary
 from ...store.spending import Spending, spent
 from ...tools.catalogue import toolset
@@ -269,7 +269,7 @@ class Chat:
         what is `recalled`."""
         facts = [one.fact for one in (self.recalled() if remembered is None else remembered)]
         consent = chat_runs.consent(self.store, self.id, self.config.approve)
-        served = chat_runs.served(self.store, self._name)
+        served = model_calls.served(self.store, self._name)
         count, grade = counter(self.model, served.calibration)
         if self._sizes is None or grade != "exact":
             self._sizes = MessageSizes(count)
@@ -314,10 +314,10 @@ class Chat:
 
     def _past(self) -> TurnHistory:
         path = self.path
-        summaries = chat_runs.summaries(self.store, self.id)
+        summaries = model_calls.summaries(self.store, self.id)
         known = {node.id for node in path}
         summary = next((s for s in summaries if set(s.covers) <= known), None)
-        return TurnHistory(chat_runs.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
+        return TurnHistory(model_calls.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
 
     def _cost(self, used: RequestUsage) -> Decimal | None:
         usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, used.output_reasoning_tokens, True)
