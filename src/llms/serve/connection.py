@@ -21,7 +21,7 @@ class TimedConnection(H11Protocol):
     def under(cls, limits: ServerLimits) -> type["TimedConnection"]:
         return type("TimedConnection", (cls,), {"limits": limits, "idle": {}})
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             oldest = next(iter(self.idle), self)

@@ -151,13 +151,14 @@ class TurnService:
                 end = {"type": "run_finished", "run": run, "state": state, "reason": state, "text": ""}
                 yield after + 1, json.dumps(end)
                 return
-            if (
-                state == "running"
-                and run not in self._turns
-                and await asyncio.to_thread(chat_runs.recover, self._store)
-            ):
+            if state == "running" and run not in self._turns and await self._repaired():
                 continue
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _repaired(self) -> bool:
+        """Whether runs of programs that were killed have been ended in the store."""
+        repaired: list[str] = await asyncio.to_thread(chat_runs.recover, self._store)
+        return bool(repaired)
 
     async def _known(self, run: str, after: int) -> AsyncGenerator[Event, None]:
         """The events of a run here until it ends or waits, and what the store has beyond them."""

@@ -271,7 +271,7 @@ def _call(call: StoredCall) -> CallResponse:
     return CallResponse(
         ", ".join(filter(None, about)),
         [SentMessageResponse(role, text) for role, text in _texts(call.messages)],
-        [tool["name"] for tool in call.tools],
+        [str(tool["name"]) for tool in call.tools],
         code(call),
     )
 
