@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_ai.messages import BinaryContent, ToolReturn
 from pydantic_core import to_jsonable_python
 
-from .tool import File, Kind, ToolOutput
+from .tool import File, Kind, Made
 from .untrusted import clean, fence
 
 Keep = Callable[[File], str]
@@ -46,16 +46,16 @@ def result(value: Any, source: str, kind: Kind, most: int, keep: Keep | None) ->
     return ToolReturn(content, metadata=told)
 
 
-def _apart(value: Any) -> ToolOutput:
+def _apart(value: Any) -> Made:
     """Pictures and sounds that a tool gave as pydantic-ai's values, beside the rest."""
-    if isinstance(value, ToolOutput):
+    if isinstance(value, Made):
         return value
     parts = value if isinstance(value, list) else [value]
     binary = [part for part in parts if isinstance(part, BinaryContent)]
     if not binary:
-        return ToolOutput(value)
+        return Made(value)
     files = tuple(File(part.identifier, part.media_type, part.data) for part in binary)
-    return ToolOutput([part for part in parts if not isinstance(part, BinaryContent)], files)
+    return Made([part for part in parts if not isinstance(part, BinaryContent)], files)
 
 
 def _kept(file: File, keep: Keep | None) -> dict[str, Any]:

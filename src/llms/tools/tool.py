@@ -11,12 +11,11 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 from ..errors import LlmsError, UsageError
 
 Kind = Literal["pure", "read", "network", "write", "code", "external"]
-Deps: TypeAlias = None  # of pydantic-ai's runs: no tool of ours takes anything from the agent that calls it
 ASKING: frozenset[Kind] = frozenset({"network", "write", "code", "external"})  # a person agrees to each call
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -39,7 +38,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolOutput:
+class Made:
     """A result with files."""
 
     value: Any

@@ -1,15 +1,14 @@
-"""Reading pydantic-ai's messages: role, texts, tool calls, an index of parts, a content hash, and JSON with blobs apart."""
+"""pydantic-ai's messages, read: role, texts, tool calls, an index of parts, a content hash, and JSON with blobs apart."""
 
 import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal
 
-from pydantic import TypeAdapter
 from pydantic_ai.messages import (
     BinaryContent,
     CachePoint,
@@ -18,10 +17,7 @@ from pydantic_ai.messages import (
     FileUrl,
     ModelMessage,
     ModelRequest,
-    ModelRequestPart,
     ModelResponse,
-    ModelResponsePart,
-    MultiModalContent,
     NativeToolCallPart,
     NativeToolReturnPart,
     SystemPromptPart,
@@ -33,14 +29,9 @@ from pydantic_ai.messages import (
     UserContent,
     UserPromptPart,
 )
-from pydantic_core import PydanticSerializationError
-
-from ...values import Json, JsonObject
 
 Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["text", "reasoning", "image", "audio", "file", "tool_call", "tool_result", "summary", "notice"]
-Part: TypeAlias = ModelRequestPart | ModelResponsePart
-M = TypeVar("M", bound=ModelMessage)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _FILES = "_files"  # where blobs belong, beside the fields of a message
 
@@ -54,7 +45,7 @@ class MessagePart:
 
     kind: Kind
     text: str = ""
-    more: JsonObject = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
     blob: str | None = None
 
 
@@ -95,9 +86,9 @@ def results(message: ModelMessage) -> list[ToolReturnPart]:
     return [part for part in message.parts if isinstance(part, ToolReturnPart)]
 
 
-def with_parts(message: M, parts: Sequence[Part]) -> M:
-    """The same message with other parts, which are of its kind: a request's or a response's."""
-    return replace(message, parts=list(parts))  # type: ignore[arg-type]  # no type says that both are of one kind
+def with_parts(message: Any, parts: Sequence[Any]) -> Any:
+    """The same message with other parts."""
+    return replace(message, parts=list(parts))
 
 
 def visible(message: ModelMessage) -> str:
@@ -107,7 +98,10 @@ def visible(message: ModelMessage) -> str:
 
 def index(message: ModelMessage) -> tuple[MessagePart, ...]:
     """Every part of a message, in order."""
-    return tuple(item for part in message.parts for item in _index(part))
+    found: list[MessagePart] = []
+    for part in message.parts:
+        found += _index(part)
+    return tuple(found)
 
 
 def digest(message: ModelMessage, parent: str) -> str:
@@ -127,6 +121,8 @@ def clean(text: str) -> str:
 
 def dump(message: ModelMessage) -> tuple[str, dict[str, bytes]]:
     """JSON of a message, and the attached bytes by SHA-256; `load` makes an equal message of them."""
+    from pydantic_core import PydanticSerializationError
+
     try:
         fields = json.loads(_adapter().dump_json(message))
     except PydanticSerializationError:  # a lone surrogate
@@ -139,12 +135,12 @@ def dump(message: ModelMessage) -> tuple[str, dict[str, bytes]]:
     ]
     blobs: dict[str, bytes] = {}
     files: list[tuple[list[str | int], str]] = []
-    for path, binary in _binaries(fields):
-        content = _decoded(str(binary["data"]))
+    for path, place in _binaries(fields):
+        content = _decoded(place["data"])
         if content is not None:
             name = hashlib.sha256(content).hexdigest()
             blobs[name] = content
-            binary["data"] = ""
+            place["data"] = ""
             files.append((path, name))
     if files:
         fields[_FILES] = files
@@ -157,29 +153,31 @@ def load(text: str, blob: Callable[[str], bytes]) -> ModelMessage:
         return _adapter().validate_json(text)
     fields = json.loads(text)
     for path, name in fields.pop(_FILES, ()):
-        binary = fields
+        place = fields
         for step in path:
-            binary = binary[step]
-        binary["data"] = base64.urlsafe_b64encode(blob(name)).decode()
+            place = place[step]
+        place["data"] = base64.urlsafe_b64encode(blob(name)).decode()
     return _adapter().validate_json(json.dumps(fields))
 
 
 @cache
-def _adapter() -> TypeAdapter[ModelMessage]:
+def _adapter():
+    from pydantic import TypeAdapter
+
     return TypeAdapter(ModelMessage)
 
 
-def _binaries(value: object) -> Iterable[tuple[list[str | int], dict[str, object]]]:
+def _binaries(value: Any) -> Iterable[tuple[list[str | int], dict[str, Any]]]:
     """(path, object) of everything that looks like attached bytes."""
-    waiting: list[tuple[list[str | int], object]] = [([], value)]
+    waiting: list[tuple[list[str | int], Any]] = [([], value)]
     while waiting:
-        path, node = waiting.pop()
-        if isinstance(node, dict):
-            if node.get("kind") == "binary" and isinstance(node.get("data"), str):
-                yield path, node
-            waiting += [([*path, key], inner) for key, inner in node.items()]
-        elif isinstance(node, list):
-            waiting += [([*path, at], inner) for at, inner in enumerate(node)]
+        path, place = waiting.pop()
+        if isinstance(place, dict):
+            if place.get("kind") == "binary" and isinstance(place.get("data"), str):
+                yield path, place
+            waiting += [([*path, key], inner) for key, inner in place.items()]
+        elif isinstance(place, list):
+            waiting += [([*path, at], inner) for at, inner in enumerate(place)]
 
 
 def _decoded(data: str) -> bytes | None:
@@ -191,7 +189,7 @@ def _decoded(data: str) -> bytes | None:
     return content if base64.urlsafe_b64encode(content).decode() == data else None
 
 
-def _index(part: Part) -> list[MessagePart]:
+def _index(part: Any) -> list[MessagePart]:
     match part:
         case UserPromptPart():
             return [item for content in contents(part) for item in _content(content)]
@@ -204,8 +202,9 @@ def _index(part: Part) -> list[MessagePart]:
         case FilePart():
             return _content(part.content)
         case ToolCallPart() | NativeToolCallPart():
-            call: JsonObject = {"name": part.tool_name, "id": part.tool_call_id, "args": arguments(part)}
-            return [MessagePart("tool_call", "", call)]
+            return [
+                MessagePart("tool_call", "", {"name": part.tool_name, "id": part.tool_call_id, "args": arguments(part)})
+            ]
         case ToolReturnPart() | NativeToolReturnPart():
             more = {"name": part.tool_name, "id": part.tool_call_id, "outcome": part.outcome}
             return [MessagePart("tool_result", result_text(part), more), *_files(part)]
@@ -214,13 +213,12 @@ def _index(part: Part) -> list[MessagePart]:
             return [MessagePart("notice", text if isinstance(text, str) else "", {"part": part.part_kind})]
 
 
-def arguments(call: ToolCallPart | NativeToolCallPart) -> Json:
-    """The arguments of a call as values; as text where they are not JSON."""
+def arguments(call: ToolCallPart | NativeToolCallPart) -> Any:
+    """The arguments of a call as values; as text where they are no JSON."""
     if not isinstance(call.args, str):
         return call.args or {}
     try:
-        values: Json = json.loads(call.args) if call.args.strip() else {}
-        return values
+        return json.loads(call.args) if call.args.strip() else {}
     except ValueError:
         return call.args
 
@@ -233,15 +231,17 @@ def result_text(part: ToolReturnPart | NativeToolReturnPart) -> str:
 def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[MessagePart]:
     """What came with a result: pictures and sounds in it, and what a tool left to be kept (see its metadata)."""
     items = part.model_response_str_and_user_content(wrap_if_error=False)[1]
-    files = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
-    for file in part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ():
+    found = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
+    kept = part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ()
+    for file in kept:
         if isinstance(file, dict) and file.get("kept"):
-            more = {"name": file.get("name"), "media_type": file.get("media_type")}
-            files.append(MessagePart("file", "", more, file["kept"]))
-    return files
+            found.append(
+                MessagePart("file", "", {"name": file.get("name"), "media_type": file.get("media_type")}, file["kept"])
+            )
+    return found
 
 
-def _content(content: UserContent | MultiModalContent) -> list[MessagePart]:
+def _content(content: Any) -> list[MessagePart]:
     match content:
         case str():
             return [MessagePart("text", content)]
@@ -265,9 +265,5 @@ def _content(content: UserContent | MultiModalContent) -> list[MessagePart]:
 
 
 def _sense(media_type: str) -> Kind:
-    match media_type.split("/")[0]:
-        case "image":
-            return "image"
-        case "audio":
-            return "audio"
-    return "file"
+    kind = media_type.split("/")[0]
+    return kind if kind in ("image", "audio") else "file"  # type: ignore[return-value]

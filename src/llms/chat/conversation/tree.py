@@ -57,9 +57,8 @@ class Node:
     def message(self) -> ModelMessage:
         """The same object each time. No lock is held while it is read: readers may wait for the store, whose lock another
         thread may hold that wants a message."""
-        message: ModelMessage | None = self.__dict__.get("_message")
-        # setdefault: of two readers at once the first one's object is everybody's
-        return message if message is not None else self.__dict__.setdefault("_message", self.read())
+        found = self.__dict__.get("_message")
+        return found if found is not None else self.__dict__.setdefault("_message", self.read())
 
     def finished(self, message: ModelMessage, state: State, above: str) -> "Node":
         """This message in its final form; `above` is its parent's digest."""
@@ -80,10 +79,10 @@ class Conversation:
 
     @lazy
     def _children(self) -> Mapping[str | None, tuple[str, ...]]:
-        children: dict[str | None, list[str]] = {}
+        found: dict[str | None, list[str]] = {}
         for node in self.nodes.values():
-            children.setdefault(node.parent, []).append(node.id)
-        return {parent: tuple(below) for parent, below in children.items()}
+            found.setdefault(node.parent, []).append(node.id)
+        return {parent: tuple(below) for parent, below in found.items()}
 
     def node(self, id: str) -> Node:
         """Raises UnknownName."""
@@ -101,22 +100,22 @@ class Conversation:
 
     def path(self, leaf: str | None = None) -> tuple[Node, ...]:
         """From the root to `leaf`; the active path unless one is named."""
-        id = self.leaf if leaf is None else self.node(leaf).id
-        upwards = []
-        while id is not None:
-            upwards.append(self.nodes[id])
-            id = self.nodes[id].parent
-        return tuple(reversed(upwards))
+        place = self.leaf if leaf is None else self.node(leaf).id
+        found = []
+        while place is not None:
+            found.append(self.nodes[place])
+            place = self.nodes[place].parent
+        return tuple(reversed(found))
 
     def latest_leaf(self, id: str) -> str:
         """The most recently used leaf at or below a node."""
         waiting, leaves = [self.node(id).id], []
         while waiting:
-            current = waiting.pop()
-            below = self._children.get(current, ())
+            place = waiting.pop()
+            below = self._children.get(place, ())
             waiting += below
             if not below:
-                leaves.append(self.nodes[current])
+                leaves.append(self.nodes[place])
         return max(leaves, key=lambda node: (node.used, node.id)).id
 
     def append(

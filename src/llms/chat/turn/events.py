@@ -1,4 +1,4 @@
-"""The events of a turn: values in a gapless sequence, the same live, stored and read again.
+"""What a turn tells while it runs: values in a gapless sequence, the same live, stored and read again.
 
 run_started          a question is being answered
 call_started         a request goes to the model: its size, and what was left out of it
@@ -17,9 +17,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from ...values import Json
 from ..conversation.messages import Role
 
 RunState = Literal["running", "waiting", "finished", "stopped", "failed", "interrupted"]
@@ -30,16 +29,16 @@ Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "erro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TurnEvent:
-    """`seq` counts from 1 within the run; `time` is ISO 8601, UTC. The EventStream sets all three."""
+class Told:
+    """`seq` counts from 1 within the run; `time` is ISO 8601, UTC."""
 
-    run: str = ""
-    seq: int = 0
-    time: str = ""
+    run: str
+    seq: int
+    time: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted(TurnEvent):
+class RunStarted(Told):
     """`node` is the message that is being answered."""
 
     conversation: str
@@ -48,7 +47,7 @@ class RunStarted(TurnEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallStarted(TurnEvent):
+class CallStarted(Told):
     """`tokens` of at most `budget` are sent, counted with `grade`; `fates` says for each message that was not sent
     as it is what became of it."""
 
@@ -62,65 +61,65 @@ class CallStarted(TurnEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextDelta(TurnEvent):
+class TextDelta(Told):
     node: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReasoningDelta(TurnEvent):
+class ReasoningDelta(Told):
     node: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallStarted(TurnEvent):
+class ToolCallStarted(Told):
     node: str
     tool_call: str
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolArgsDelta(TurnEvent):
+class ToolArgsDelta(Told):
     tool_call: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallReady(TurnEvent):
+class ToolCallReady(Told):
     node: str
     tool_call: str
     name: str
-    args: Json
+    args: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalNeeded(TurnEvent):
+class ApprovalNeeded(Told):
     """`sources` are the untrusted texts that the model has read in this run."""
 
     tool_call: str
     name: str
-    args: Json
+    args: Any
     tool_kind: str
     why: str
     sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolStarted(TurnEvent):
+class ToolStarted(Told):
     tool_call: str
     name: str
-    args: Mapping[str, object]
+    args: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolProgress(TurnEvent):
+class ToolProgress(Told):
     tool_call: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFinished(TurnEvent):
+class ToolFinished(Told):
     """`outcome` is success, failed, denied, or interrupted."""
 
     tool_call: str
@@ -131,7 +130,7 @@ class ToolFinished(TurnEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageReported(TurnEvent):
+class UsageReported(Told):
     """`cost` is a decimal number as text, None where the price is not known. `source` is who counted."""
 
     call: str
@@ -146,23 +145,23 @@ class UsageReported(TurnEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(TurnEvent):
+class Notice(Told):
     """`code` names what happened, `text` says it to a person, `more` has the numbers."""
 
     code: str
     text: str
-    more: Mapping[str, object] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCommitted(TurnEvent):
+class NodeCommitted(Told):
     node: str
     role: Role
     state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished(TurnEvent):
+class RunFinished(Told):
     """`node` ends the path that this run made."""
 
     state: RunState
@@ -187,7 +186,7 @@ Event = (
     | Notice
     | NodeCommitted
     | RunFinished
-)  # closed: whoever translates events names every one of them, and ends with assert_never
+)  # all there are: whoever translates events names every one of them
 
 
 def kind_of(event: Event | type[Event]) -> str:

@@ -1,13 +1,12 @@
-"""The journal of a turn: the protocol that a store implements, and the records that go through it."""
+"""Where a turn keeps what it does: the port that a store implements, and the records that go through it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic_ai.messages import ModelMessage
 
-from ...values import Json
 from ..conversation.tree import Node, State
 from ..window.fit_result import FitReport, Summary
 from ..window.served import ObservedAnswer
@@ -32,7 +31,7 @@ class CallRecord:
     purpose: Purpose
     payload: Payload
     nodes: tuple[str | None, ...]
-    params: Mapping[str, object]
+    params: Mapping[str, Any]
     report: FitReport | None = None
     answer: str | None = None
     prompt_tokens: int = 0
@@ -57,9 +56,9 @@ class ToolRecord:
     id: str
     node: str
     name: str
-    args: Json
+    args: Any
     state: ToolState
-    args_edited: Mapping[str, object] | None = None
+    args_edited: Any = None
     approved_by: str | None = None
     result: str | None = None
     seconds: float | None = None
@@ -76,7 +75,7 @@ class Journal(Protocol):
         """A message after the active leaf, as the new one."""
 
     def write(self, node: str, message: ModelMessage) -> None:
-        """The text of a streaming message so far."""
+        """What a streaming message has so far."""
 
     def finish(self, node: str, message: ModelMessage, state: State) -> Node:
         """A message's final text and state."""
@@ -100,4 +99,4 @@ class Journal(Protocol):
         """A summary that was accepted."""
 
     def learned(self, shown: ObservedAnswer | int) -> None:
-        """An observation of the server: an answer, or the window that one of its errors named."""
+        """What an answer shows of the server, or the window that an error of the server named."""
