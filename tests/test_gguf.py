@@ -205,7 +205,7 @@ def test_names_that_cannot_be_opened_say_why(tmp_path, monkeypatch):
     (tmp_path / "cut.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load .*: .*GGUF version"):
         _ = load(f"gguf:{tmp_path}/cut.gguf").context_window
-    with pytest.raises(ModelError, match="the adapter none is no file"):
+    with pytest.raises(ModelError, match="the adapter none is not a file"):
         load("gguf:smollm2?adapter=none")
     (tmp_path / "lora.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"cannot load the adapter .*lora\.gguf: .*GGUF version"):
