@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 from llms import settings
-from llms.evaluation.plan import Item, Plan, RunKey
+from llms.evaluation.items import Item
+from llms.evaluation.plan import Plan, RunKey
 from llms.evaluation.report import report
 from llms.store.runs import Runs
 from llms.values import ChoicePrompt, Example, Identity, LogLikelihood, Scored

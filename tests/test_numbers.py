@@ -19,8 +19,9 @@ from llms.cli.output import print_json
 from llms.engine import DecodeRequest, Engine, EngineLoop, ScoreRequest, Tracer
 from llms.errors import ModelError, NotNumbers, UsageError
 from llms.evaluation.config import EvalConfig
+from llms.evaluation.items import Item
 from llms.evaluation.perplexity import Perplexity
-from llms.evaluation.plan import Item, Plan
+from llms.evaluation.plan import Plan
 from llms.evaluation.report import Report, report
 from llms.evaluation.room import without_room
 from llms.evaluation.run import check

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..evaluation.plan import Item, Plan
+from ..evaluation.items import Item
+from ..evaluation.plan import Plan
 from ..models.system import Model
 from ..values import ChoicePrompt, Usage
 

@@ -18,7 +18,8 @@ from ..data import Source, open_source
 from ..data.own import is_file
 from ..errors import BudgetExceeded, UnknownName, UsageError
 from ..evaluation.config import EvalConfig, EvalSettings
-from ..evaluation.plan import Item, Plan, plan
+from ..evaluation.items import Item
+from ..evaluation.plan import Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run

@@ -16,7 +16,8 @@ from ..benchmarks.twin import SUFFIX, twin
 from ..data import Source, open_source
 from ..data.own import OwnTable, read
 from ..errors import BudgetExceeded, UsageError
-from ..evaluation.plan import Item, Plan, plan
+from ..evaluation.items import Item
+from ..evaluation.plan import Plan, plan
 from ..evaluation.replay import Replay
 from ..evaluation.report import Report, report
 from ..evaluation.run import run as evaluated
