@@ -9,7 +9,8 @@ from string import Formatter
 from typing import Any
 
 from ..data.dataset import Dataset, Row
-from ..data.own import MOST_NOTICES, OwnTable
+from ..data.own import OwnTable
+from ..data.own_row import MOST_NOTICES
 from ..errors import DataError, JudgeFailed, UsageError
 from ..scoring.canonical import canonical
 from ..scoring.choice import accuracy, accuracy_normalized, best_normalized

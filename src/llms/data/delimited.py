@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
-from .rows import Block, TextRows
+from .rows import RowBlock, TextRows
 from .text_file import TextFile
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -43,7 +43,7 @@ class Delimited:
         """Where the last whole line of `content` ends; 0 if none does."""
         return content.rfind(b"\n") + 1 or content.rfind(b"\r", 0, -1) + 1
 
-    def parse(self, text: str, line: int, first: bool, last: bool) -> Block | None:
+    def parse(self, text: str, line: int, first: bool, last: bool) -> RowBlock | None:
         """The rows of `text`, which begins with `line`; None where it ends inside quotation marks and is not the `last`.
 
         Raises DataError naming line and column.
@@ -61,9 +61,9 @@ class Delimited:
         plain = not first and len(rows) == len(lines) and "" not in header and set(map(len, rows)) == {len(header)}
         if not plain or not all(map(str.strip, (row[0] for row in rows))):
             return self._one_by_one(lines, line, first)
-        return Block(TextRows(header, rows), range(line, line + len(rows)), len(rows))
+        return RowBlock(TextRows(header, rows), range(line, line + len(rows)), len(rows))
 
-    def _one_by_one(self, lines: list[str], line: int, first: bool) -> Block:
+    def _one_by_one(self, lines: list[str], line: int, first: bool) -> RowBlock:
         rows: list[dict[str, str]] = []
         places: list[int] = []
         header = [] if first else self.header
@@ -83,7 +83,7 @@ class Delimited:
             raise DataError(
                 f"{self.path}, line {start}: {error}; close every quotation mark, and double those inside a field"
             ) from error
-        return Block(rows, places, reader.line_num)
+        return RowBlock(rows, places, reader.line_num)
 
     def _row(self, header: list[str], fields: list[str], place: str) -> dict[str, str]:
         while len(fields) > len(header) and not fields[-1].strip():

@@ -14,14 +14,14 @@ from ..errors import DataError
 from ..settings import refuse_database
 from .dataset import Table, check_row
 from .delimited import DELIMITERS, Delimited
-from .rows import HELD, Block, FileRows, Places
+from .rows import HELD, FileRows, Places, RowBlock
 from .text_file import TextFile
 
 SUFFIXES = (".jsonl.gz", ".jsonl", ".parquet", ".csv")
 BLOCK = 1 << 16  # bytes of text that are parsed together
 BATCH = 1000  # rows of Parquet that are
 Pairs = Callable[[list[tuple[str, object]]], object]
-Check = Callable[[int, Block], None]  # of the index of the first row, and the rows
+Check = Callable[[int, RowBlock], None]  # of the index of the first row, and the rows
 
 
 class Parser(Protocol):
@@ -33,7 +33,7 @@ class Parser(Protocol):
 
     def cut(self, content: bytes) -> int: ...
 
-    def parse(self, text: str, line: int, first: bool, last: bool) -> Block | None: ...
+    def parse(self, text: str, line: int, first: bool, last: bool) -> RowBlock | None: ...
 
 
 def read_table(
@@ -51,7 +51,7 @@ def read_table(
     """
     refuse_database(path)
 
-    def checked(first: int, block: Block) -> None:
+    def checked(first: int, block: RowBlock) -> None:
         if columns or (form.startswith("JSON") and not all(isinstance(row, dict) for row in block.rows)):
             for place, row in zip(block.places, block.rows, strict=True):
                 check_row(row, columns, f"{path}, {unit} {place}", withheld)
@@ -132,7 +132,7 @@ class JsonLines:
     def cut(self, content: bytes) -> int:
         return content.rfind(b"\n") + 1
 
-    def parse(self, text: str, line: int, first: bool, last: bool) -> Block:
+    def parse(self, text: str, line: int, first: bool, last: bool) -> RowBlock:
         rows, places = [], []
         for number, entry in enumerate(text.split("\n"), line):
             if entry.strip():
@@ -142,7 +142,7 @@ class JsonLines:
                     form = "a list of objects" if format_of(self.path.name) == "json" else "one object a line"
                     raise DataError(f"{self.path}, line {number}: not JSON ({error}); expected {form}") from error
                 places.append(number)
-        return Block(rows, places, text.count("\n"))
+        return RowBlock(rows, places, text.count("\n"))
 
 
 class JsonList:
@@ -156,12 +156,12 @@ class JsonList:
     def cut(self, content: bytes) -> int:
         return 0
 
-    def parse(self, text: str, line: int, first: bool, last: bool) -> Block:
+    def parse(self, text: str, line: int, first: bool, last: bool) -> RowBlock:
         try:
             rows = json.loads(text, object_pairs_hook=self._pairs)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.path}: not JSON ({error}); expected a list of objects") from error
-        return Block(rows, range(1, len(rows) + 1), len(rows))
+        return RowBlock(rows, range(1, len(rows) + 1), len(rows))
 
 
 def _indexed(file: TextFile, parser: Parser, check: Check) -> FileRows:
@@ -169,7 +169,7 @@ def _indexed(file: TextFile, parser: Parser, check: Check) -> FileRows:
     firsts, lines, starts = array("q", [0]), array("q"), array("q", [parser.start])
     line = parser.first_line
 
-    def load(number: int) -> Block:
+    def load(number: int) -> RowBlock:
         text = file.read(starts[number], starts[number + 1]).decode()
         block = parser.parse(text, lines[number], number == 0, number == len(lines) - 1)
         assert block is not None, "a block that was whole once is so again"
@@ -188,7 +188,7 @@ def _indexed(file: TextFile, parser: Parser, check: Check) -> FileRows:
     return rows
 
 
-def _next(file: TextFile, parser: Parser, start: int, line: int, first: bool) -> tuple[int, Block]:
+def _next(file: TextFile, parser: Parser, start: int, line: int, first: bool) -> tuple[int, RowBlock]:
     """Where the block that begins at `start` ends, and its rows: as few bytes as make whole rows."""
     size = BLOCK
     while True:
@@ -219,12 +219,12 @@ def _parquet(path: Path, check: Check) -> FileRows:
 
     held: list[tuple[int, pyarrow.Table]] = []
 
-    def load(number: int) -> Block:
+    def load(number: int) -> RowBlock:
         group, offset = spans[number]
         if not held or held[0][0] != group:
             held[:] = [(group, group_of(group))]
         rows = held[0][1].slice(offset, BATCH).to_pylist()
-        return Block(rows, range(firsts[number] + 1, firsts[number] + len(rows) + 1), len(rows))
+        return RowBlock(rows, range(firsts[number] + 1, firsts[number] + len(rows) + 1), len(rows))
 
     try:
         with parquet.ParquetFile(path) as file:

@@ -37,7 +37,7 @@ class TextRows(Sequence[Row]):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class RowBlock:
     """Rows that stand together in a file; row i begins in line (or is row) `places[i]` of it. `height` is in lines."""
 
     rows: Sequence[Row]
@@ -52,9 +52,9 @@ class FileRows(Sequence[Row]):
     number. `unit` is what places count: lines or rows.
     """
 
-    def __init__(self, load: Callable[[int], Block], firsts: "array[int]", unit: str):
+    def __init__(self, load: Callable[[int], RowBlock], firsts: "array[int]", unit: str):
         self._load, self._firsts, self.unit = load, firsts, unit
-        self._held: OrderedDict[int, Block] = OrderedDict()
+        self._held: OrderedDict[int, RowBlock] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class FileRows(Sequence[Row]):
         block, offset = self._of(index)
         return block.rows[offset]
 
-    def blocks(self) -> Iterator[tuple[int, Block]]:
+    def blocks(self) -> Iterator[tuple[int, RowBlock]]:
         """The index of the first row of each block, and the block."""
         for number in range(len(self._firsts) - 1):
             yield self._firsts[number], self._held.get(number) or self._load(number)
@@ -84,7 +84,7 @@ class FileRows(Sequence[Row]):
         block, offset = self._of(index)
         return f"{self.unit} {block.places[offset]}"
 
-    def hold(self, number: int, block: Block) -> None:
+    def hold(self, number: int, block: RowBlock) -> None:
         """Keep a block that has been read; the one that was not used for longest goes."""
         with self._lock:
             self._held[number] = block
@@ -92,7 +92,7 @@ class FileRows(Sequence[Row]):
             if len(self._held) > HELD:
                 self._held.popitem(last=False)
 
-    def _of(self, index: int) -> tuple[Block, int]:
+    def _of(self, index: int) -> tuple[RowBlock, int]:
         if index < 0:
             index += len(self)
         if not 0 <= index < len(self):

@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from threading import Lock
-from typing import IO
+from typing import IO, BinaryIO
 
 from ..errors import DataError
 
@@ -100,7 +100,7 @@ class TextFile:
         return False
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:

@@ -37,6 +37,7 @@ class Items(Sequence[Item]):
     def __init__(self, parts: Sequence[PartItems]):
         self._parts = parts
         self._firsts = [0, *accumulate(part.count for part in parts)]
+        self._first_of = dict(zip((part.subset for part in parts), self._firsts, strict=False))
 
     def __len__(self) -> int:
         return self._firsts[-1]
@@ -57,6 +58,10 @@ class Items(Sequence[Item]):
         number = bisect_right(self._firsts, index) - 1
         return self._parts[number].make(index - self._firsts[number])
 
+    def position(self, item: Item) -> int:
+        """The position of one of the items."""
+        return self._first_of[item.example.subset] + item.example.index
+
     def names(self) -> Iterator[str]:
         """The names of the items, without making them."""
         return (f"{part.subset}/{index}" for part in self._parts for index in range(part.count))
@@ -66,7 +71,7 @@ class Picked(Sequence[Item]):
     """Some of other items, by their positions."""
 
     def __init__(self, items: Sequence[Item], positions: Sequence[int]):
-        self._items, self.positions = items, positions
+        self.whole, self.positions = items, positions
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -77,10 +82,18 @@ class Picked(Sequence[Item]):
     def __getitem__(self, index: slice) -> "Picked": ...
     def __getitem__(self, index: int | slice) -> "Item | Picked":
         return (
-            Picked(self._items, self.positions[index])
-            if isinstance(index, slice)
-            else self._items[self.positions[index]]
+            Picked(self.whole, self.positions[index]) if isinstance(index, slice) else self.whole[self.positions[index]]
         )
+
+
+def positions_of(items: Sequence[Item]) -> Callable[[Item], int]:
+    """The position of an item among those of a plan, by its name."""
+    if isinstance(items, Items):
+        return items.position
+    if isinstance(items, Picked):
+        return positions_of(items.whole)
+    positions = {item.name: position for position, item in enumerate(items)}
+    return lambda item: positions[item.name]
 
 
 def names_of(items: Sequence[Item]) -> Iterator[str]:
