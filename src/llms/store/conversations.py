@@ -229,8 +229,11 @@ class Conversations(Database):
         return self.path.parent / "blobs" / digest[:2] / digest
 
     def _node(self, row: Row) -> Node:
-        id, parent, role, digest, message, *rest, imported = row
-        return Node(id, parent, role, digest, _StoredMessage(message, self.blob), *rest, bool(imported))
+        id, parent, role, digest, message, state, created, author, edited_from, used, imported = row
+        return Node(
+            id, parent, role, digest, _StoredMessage(message, self.blob), state, created, author, edited_from, used,
+            bool(imported),
+        )  # fmt: skip
 
     def insert(self, conversation: str, node: Node) -> None:
         """Within a transaction: one more message, which nothing makes active yet."""

@@ -65,21 +65,22 @@ def calls(store: Conversations, *, node: str | None = None, run: str | None = No
 
 
 def _call(store: Conversations, row: Row) -> StoredCall:
-    *subject, payload, params, report = row[:10]
-    *usage, cost, error = row[10:]
+    id, run, node, created, model, endpoint, purpose, payload, params, report = row[:10]
+    prompt_tokens, cached_tokens, tokens, reasoning_tokens, source, grade, counted, first, seconds = row[10:19]
+    finish, cost, error = row[19:]
     content = json.loads(payload)
     items = content["messages"]
     return StoredCall(
-        *subject,
+        id, run, node, created, model, endpoint, purpose,
         tuple(load(_message_text(store, item), store.blob) for item in items),
         tuple(item.get("node") for item in items),
         tuple(content["tools"]),
         json.loads(params),
         _dispositions().validate_python(json.loads(report)["fates"]) if report else (),
-        *usage,
+        prompt_tokens, cached_tokens, tokens, reasoning_tokens, source, grade, counted, first, seconds, finish,
         None if cost is None else Decimal(cost),
         error,
-    )
+    )  # fmt: skip
 
 
 def _message_text(store: Conversations, item: Mapping[str, str]) -> str:
