@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..errors import LlmsError
 
 MOST_TASKS = 7
-State = Literal["open", "running", "done", "failed", "dropped"]
+TaskState = Literal["open", "running", "done", "failed", "dropped"]
 
 
 class BadPlan(LlmsError):
@@ -49,7 +49,7 @@ class Task:
     owner: str
     accept: str
     needs: tuple[str, ...] = ()
-    state: State = "open"
+    state: TaskState = "open"
     attempts: int = 0
 
 
@@ -68,7 +68,7 @@ class TeamPlan:
     def task(self, id: str) -> Task:
         return next(task for task in self.tasks if task.id == id)
 
-    def with_task(self, id: str, *, state: State, attempts: int | None = None) -> "TeamPlan":
+    def with_task(self, id: str, *, state: TaskState, attempts: int | None = None) -> "TeamPlan":
         """The plan with one task changed (`attempts` None: as before); what needs a failed or dropped task is dropped, too."""
         tasks: list[Task] = []
         lost: set[str] = set()

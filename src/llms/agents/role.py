@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .board import Kind
+from .board import EntryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,4 +13,4 @@ class Role:
     prompt: str
     tools: tuple[str, ...] = ()
     model: str | None = None
-    interests: tuple[Kind, ...] = ()
+    interests: tuple[EntryKind, ...] = ()

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 from pydantic_ai import CancellationToken
 
-from .board import Board, Entry, Kind
+from .board import Board, Entry, EntryKind
 from .budget import Purpose, StepBudget
 from .events import Budget, StepBegan, StepEnded, StopReason, TeamEvent, Written
 from .memory import Fact
@@ -86,7 +86,7 @@ class Workspace:
 
     def write(
         self,
-        kind: Kind,
+        kind: EntryKind,
         text: str,
         author: str,
         result: StepResult[Output] | None = None,

@@ -13,7 +13,7 @@ from .. import settings
 from ..chat.conversation.messages import index
 from ..errors import LlmsError, UsageError
 from ..models.default import for_chats
-from ..store import chat_runs
+from ..store import model_calls
 from ..values import JsonObject
 from ..workbench.chat.chat import Chat
 from . import arguments
@@ -191,7 +191,7 @@ class TerminalChat:
 
     def _show_sent(self) -> None:
         last = next((node for node in reversed(self.chat.path) if node.role == "assistant"), None)
-        for call in chat_runs.calls(self.chat.store, node=last.id) if last else []:
+        for call in model_calls.calls(self.chat.store, node=last.id) if last else []:
             self.out.print(Text(f"{call.model}, {call.purpose}: {call.counted} tokens ({call.grade})", style="bold"))
             for message in call.messages:
                 for part in index(message):

@@ -106,17 +106,17 @@ def conversations(db: sqlite3.Connection) -> None:
 
 
 def served_windows(db: sqlite3.Connection) -> None:
-    """What servers cap answers at. Learned windows are dropped: such caps were taken for them. Real ones show again."""
+    """Caps of servers on answers. Learned windows are dropped: such caps were taken for them. Real ones show again."""
     db.execute("ALTER TABLE windows ADD COLUMN most_output INTEGER")
     db.execute("UPDATE windows SET window = NULL")
 
 
 def _statements(script: str) -> list[str]:
-    """executescript would commit the migration's transaction."""
-    found, begun = [], ""
+    """The statements of a script: executescript would commit the migration's transaction."""
+    statements, begun = list[str](), ""
     for line in script.splitlines(keepends=True):
         begun += line
         if begun.strip() and sqlite3.complete_statement(begun):
-            found.append(begun)
+            statements.append(begun)
             begun = ""
-    return found
+    return statements

@@ -4,6 +4,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
+
+from pydantic import TypeAdapter
 
 from ..agents.memory import Fact
 from ..errors import UnknownName
@@ -16,9 +19,9 @@ class Memory(Database):
 
     def facts(self, deleted: bool = False) -> list[Fact]:
         """All facts, the newest first; superseded ones included, deleted ones only if asked for."""
-        rows = self.read("SELECT fact FROM memory_fact ORDER BY rowid DESC")
-        found = [Fact(**json.loads(text)) for (text,) in rows]
-        return [fact for fact in found if deleted or fact.state != "deleted"]
+        reader = _fact_reader()
+        facts = map(reader.validate_json, self.texts("SELECT fact FROM memory_fact ORDER BY rowid DESC"))
+        return [fact for fact in facts if deleted or fact.state != "deleted"]
 
     def write(self, facts: Iterable[Fact]) -> None:
         """Store facts as they now are; one in state deleted is removed, with its uses."""
@@ -37,15 +40,21 @@ class Memory(Database):
 
     def fact(self, id: str) -> Fact:
         """The fact whose id begins with `id`. Raises UnknownName."""
-        found = [fact for fact in self.facts() if fact.id.startswith(id)]
-        if len(found) != 1:
-            raise UnknownName("memory", id, [fact.id for fact in self.facts()][:10])
-        return found[0]
+        facts = self.facts()
+        matching = [fact for fact in facts if fact.id.startswith(id)]
+        if len(matching) != 1:
+            raise UnknownName("memory", id, [fact.id for fact in facts][:10])
+        return matching[0]
 
     def used(self, ids: Iterable[str], used_in: str) -> None:
         """Record that a call was given these facts."""
         with self.transaction() as db:
             db.executemany("INSERT INTO memory_use VALUES (?, ?, ?)", [(id, used_in, _now()) for id in ids])
+
+
+@cache
+def _fact_reader() -> TypeAdapter[Fact]:
+    return TypeAdapter(Fact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +110,10 @@ class TeamRuns(Database):
     def run(self, id: str) -> StoredTeamRun:
         """The run whose id begins with `id`, or the `last` one. Raises UnknownName."""
         runs = self.all()
-        found = runs[:1] if id == "last" else [run for run in runs if run.id.startswith(id)]
-        if len(found) != 1:
+        matching = runs[:1] if id == "last" else [run for run in runs if run.id.startswith(id)]
+        if len(matching) != 1:
             raise UnknownName("team run", id, [run.id for run in runs][:10])
-        return found[0]
+        return matching[0]
 
     def delete(self, id: str) -> None:
         with self.transaction() as db:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..board import Kind
+from ..board import EntryKind
 from ..events import StopReason
 from ..prompts import turn_prompt
 from ..role import Role
@@ -21,7 +21,7 @@ class Contribution(BaseModel):
     """An agent's entry for the board, one a turn. `done`: the goal is reached as far as it can see."""
 
     model_config = ConfigDict(extra="forbid")
-    kind: Kind
+    kind: EntryKind
     text: str = Field(max_length=8000)
     sources: list[str] = Field(default_factory=list, max_length=10)
     done: bool = False

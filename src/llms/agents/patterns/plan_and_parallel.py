@@ -10,7 +10,7 @@ from dataclasses import replace
 from ..board import Entry
 from ..budget import Share
 from ..events import Planned, StopReason, TaskChanged
-from ..plan import MOST_TASKS, BadPlan, PlanDraft, State, Task, TeamPlan, validate
+from ..plan import MOST_TASKS, BadPlan, PlanDraft, Task, TaskState, TeamPlan, validate
 from ..prompts import board_block, turn_prompt
 from ..role import Role
 from ..workspace import Workspace
@@ -114,7 +114,7 @@ async def _do(workspace: Workspace, task: Task, share: Share) -> StopReason | No
     return workspace.stop_reason(replace(result, exhausted=exhausted)) if exhausted else None
 
 
-def _change(workspace: Workspace, id: str, state: State, attempts: int | None = None) -> None:
+def _change(workspace: Workspace, id: str, state: TaskState, attempts: int | None = None) -> None:
     before = {task.id: task for task in workspace.plan.tasks}
     workspace.plan = workspace.plan.with_task(id, state=state, attempts=attempts)
     for task in workspace.plan.tasks:
