@@ -13,7 +13,7 @@ from ...chat.conversation.tree import Conversation, Node
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
 from ...store.model_calls import StoredCall
-from ...tools.catalogue import PLACES, TOOLS
+from ...tools.catalogue import MODULES, TOOLS
 from ...tools.tool import ASKING
 
 NEW = "New chat"
@@ -198,6 +198,6 @@ def tools() -> list[dict[str, Any]]:
     """The shipped tools that need nothing but their name; `asks`: a person agrees to each call."""
     return [
         {"name": name, "description": tool.description, "asks": tool.kind in ASKING, "missing": ""}
-        for name in PLACES
+        for name in MODULES
         for tool in [TOOLS[name]]
     ]
