@@ -28,8 +28,8 @@ from llms.engine import Engine, Scorer, ScoreRequest, layout, prepack
 from llms.evaluation.config import EvalConfig
 from llms.evaluation.plan import plan
 from llms.models.local import embedded
-from llms.models.local.checkpoint import Build
-from llms.models.local.model import CheckpointTokenizer
+from llms.models.local.build import Build
+from llms.models.local.tokenizer import CheckpointTokenizer
 from llms.tokens.pair import Pair, encode_pairs
 from llms.values import Identity
 

@@ -61,15 +61,6 @@ def test_the_union_of_a_chats_events_is_closed():
     assert every - {of_chats.TurnEvent} == set(get_args(of_chats.Event))
 
 
-@pytest.mark.parametrize("module", ["cli.answering", "cli.chat", "web.service.service", "web.chats"])
-def test_no_event_talk_or_desk_is_of_any_type(module):
-    path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
-    untyped = re.findall(
-        r"\b(?:event|events|talk|chat|desk|turn): (?:Any|Iterable\[Any\]|Iterator\[Any\])\b", path.read_text()
-    )
-    assert not untyped
-
-
 def test_an_event_that_was_written_is_read_again():
     made = {}
     for kind in get_args(of_chats.Event):

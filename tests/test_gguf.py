@@ -205,7 +205,7 @@ def test_names_that_cannot_be_opened_say_why(tmp_path, monkeypatch):
     (tmp_path / "cut.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load .*: .*GGUF version"):
         _ = load(f"gguf:{tmp_path}/cut.gguf").context_window
-    with pytest.raises(ModelError, match="the adapter none is no file"):
+    with pytest.raises(ModelError, match="the adapter none is not a file"):
         load("gguf:smollm2?adapter=none")
     (tmp_path / "lora.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"cannot load the adapter .*lora\.gguf: .*GGUF version"):
@@ -237,9 +237,9 @@ def test_new_chats_and_teams_use_it_and_evaluation_does_not(model, tmp_path, mon
 
     monkeypatch.setenv("LLMS_HOME", str(tmp_path))
     assert for_chats() == "gguf:smollm2"
-    desk = ChatService()
-    assert desk.model == "gguf:smollm2"
-    desk.close()
+    service = ChatService()
+    assert service.model == "gguf:smollm2"
+    service.close()
     assert with_model(find("single"), TeamSettings("single")).model == "gguf:smollm2"
     assert with_model(find("single"), TeamSettings("single", "hf:./a")).model == "hf:./a"
     assert find("single").models == ("smollm2",)  # what is measured as team:single

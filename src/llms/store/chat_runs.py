@@ -7,14 +7,14 @@ import json
 import os
 import platform
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 
-from ..chat.conversation.messages import load, visible, with_parts
+from ..chat.conversation.messages import load, visible
 from ..chat.conversation.tree import new_id, now
 from ..chat.turn.events import Event, RunState, from_json
 from ..chat.turn.journal import ToolRecord
@@ -110,7 +110,7 @@ def _with_shown_text(store: Conversations, run: str, node: str, message: ModelMe
     if overlap == len(shown) or not isinstance(message, ModelResponse):
         return message
     others = [part for part in message.parts if not isinstance(part, TextPart)]
-    return with_parts(message, [*others, TextPart(text + shown[overlap:])])
+    return replace(message, parts=[*others, TextPart(text + shown[overlap:])])
 
 
 def _this_process() -> str:

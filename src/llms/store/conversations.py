@@ -192,13 +192,13 @@ class Conversations(Database):
         with self.transaction() as db:
             db.executemany("DELETE FROM conversations WHERE id = ?", [(id,) for id in ids])
             unused = "NOT EXISTS (SELECT 1 FROM parts WHERE parts.blob = blobs.digest)"
-            gone = db.execute(f"SELECT digest FROM blobs WHERE {unused} AND bytes IS NULL").fetchall()
+            unused_files = db.execute(f"SELECT digest FROM blobs WHERE {unused} AND bytes IS NULL").fetchall()
             db.execute(f"DELETE FROM blobs WHERE {unused}")
             for table in ("search", "search_inside"):  # merges the index, so that no deleted word stays in it
                 db.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
         with self._lock, self._explained("write to"):
             self.connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
-        for (name,) in gone:
+        for (name,) in unused_files:
             self._file(name).unlink(missing_ok=True)
         for copy in self.path.parent.glob(f"{self.path.name}.schema*"):
             copy.unlink(missing_ok=True)
@@ -229,8 +229,11 @@ class Conversations(Database):
         return self.path.parent / "blobs" / digest[:2] / digest
 
     def _node(self, row: Row) -> Node:
-        id, parent, role, digest, message, *rest, imported = row
-        return Node(id, parent, role, digest, _StoredMessage(message, self.blob), *rest, bool(imported))
+        id, parent, role, digest, message, state, created, author, edited_from, used, imported = row
+        return Node(
+            id, parent, role, digest, _StoredMessage(message, self.blob), state, created, author, edited_from, used,
+            bool(imported),
+        )  # fmt: skip
 
     def insert(self, conversation: str, node: Node) -> None:
         """Within a transaction: one more message, which nothing makes active yet."""

@@ -65,21 +65,22 @@ def calls(store: Conversations, *, node: str | None = None, run: str | None = No
 
 
 def _call(store: Conversations, row: Row) -> StoredCall:
-    *subject, payload, params, report = row[:10]
-    *usage, cost, error = row[10:]
+    id, run, node, created, model, endpoint, purpose, payload, params, report = row[:10]
+    prompt_tokens, cached_tokens, tokens, reasoning_tokens, source, grade, counted, first, seconds = row[10:19]
+    finish, cost, error = row[19:]
     content = json.loads(payload)
     items = content["messages"]
     return StoredCall(
-        *subject,
+        id, run, node, created, model, endpoint, purpose,
         tuple(load(_message_text(store, item), store.blob) for item in items),
         tuple(item.get("node") for item in items),
         tuple(content["tools"]),
         json.loads(params),
         _dispositions().validate_python(json.loads(report)["fates"]) if report else (),
-        *usage,
+        prompt_tokens, cached_tokens, tokens, reasoning_tokens, source, grade, counted, first, seconds, finish,
         None if cost is None else Decimal(cost),
         error,
-    )
+    )  # fmt: skip
 
 
 def _message_text(store: Conversations, item: Mapping[str, str]) -> str:
@@ -115,7 +116,7 @@ def summaries(store: Conversations, conversation: str) -> list[Summary]:
 
 
 def served(store: Conversations, model: str) -> ServedWindow:
-    """What calls to this model and endpoint have shown: the window, the cap on answers, how its counts differ."""
+    """The limits that calls to this model and endpoint have shown: window, cap on answers, how its counts differ."""
     rows = store.read("SELECT window, most_output, ratio, samples FROM windows WHERE model = ?", (model,))
     for window, most_output, ratio, samples in rows:
         return ServedWindow(window, most_output, Calibration(ratio, samples))

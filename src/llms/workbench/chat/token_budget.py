@@ -21,8 +21,9 @@ def counter(model: Model, calibration: Calibration = Calibration()) -> tuple[Cou
     def exact(payload: Payload) -> int:
         try:
             tools = list(payload.tools)
-            asked = chat.as_request(list(payload.messages), {}, ModelRequestParameters(function_tools=tools))
-            return model.count_tokens(model.render(asked.prompt, asked.tools))
+            request = chat.as_request(list(payload.messages), {}, ModelRequestParameters(function_tools=tools))
+            assert not isinstance(request.prompt, str)
+            return model.count_tokens(model.render(request.prompt, request.tools))
         except (LlmsError, UserError):  # a template that takes no such message alone, or a picture
             return estimate(payload)
 
