@@ -32,7 +32,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What `coroutine` returns, or raises. An interrupt of the caller cancels it."""
+    """The result of `coroutine`; raises what it raises. An interrupt of the caller cancels it."""
     loop = _loop()
     if asyncio._get_running_loop() is loop:
         coroutine.close()
@@ -143,7 +143,7 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
 
 
 async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncGenerator[T, None]:
-    """What is posted from any thread, in order, without end: `begin(post)` starts those who post and returns what
+    """Items that are posted from any thread, in order, without end: `begin(post)` starts those who post and returns what
     stops them, which is called when the reader leaves. To post never waits; the reader bounds what it asks for."""
     loop, items, came = asyncio.get_running_loop(), deque[T](), asyncio.Event()
 

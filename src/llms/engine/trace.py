@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import NotNumbers
-from .layout import Block, Keep, Layout, TokenSpan, Tree
+from .layout import Block, Keep, Layout, TokenSpan, Tree, common_prefix
 from .network import Network
-from .prefix import common_prefix
 from .request import NOT_NUMBERS
 
 CHUNK_TOKENS = 256  # bounds the logits that exist at once
@@ -66,7 +65,7 @@ class Tracer:
     @torch.inference_mode()
     def _logits(self, part: Sequence[int], first: int) -> torch.Tensor:
         if not self._layouts:
-            return self._network.forward_plain(part, range(len(part)))
+            return self._network.forward_alone(part, range(len(part)))
         tree = Tree((TokenSpan(0, len(part), first),), ((self._block, first),))
         keep = Keep(0, len(part), self._block, first)
         layout = Layout(tuple(range(first, first + len(part))), (tree,), (keep,))

@@ -221,7 +221,7 @@ class Build:
 
     def _int8(self, model: Any) -> Any:
         if self.quantize == "int8":
-            from ...engine.int8 import to_int8
+            from .int8 import to_int8
 
             if not to_int8(model):
                 raise ModelError(f"{self.folder} has no linear layers that int8 could round; leave quantize= out")
