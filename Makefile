@@ -3,17 +3,18 @@
 # make slow        the slow ones: stress, fifty interrupts, pooled random models
 # make test-all    both
 # make check       lint, types, layout
+# make mutants     200 single mutations of the rooms where a wrong number would hurt: do the tests notice?
 # make notebooks   run every notebook
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
 # make bench       speed against lm-evaluation-harness (sets up an environment of its own): make bench DATA=folder
-# minutes on two free cores, of 75 that all of .ci/run may take: set-up 5, test 10, slow 7, check 2, eval 2, notebooks 1
+# minutes on two free cores, of 75 that all of .ci/run may take: set-up 5, test 10, slow 7, check 2, eval 2, notebooks 1, mutants 10
 PYTHON ?= python3
 TORCH_INDEX ?=
 DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test slow test-all proof lint types layout check notebooks sample bench clean
+.PHONY: setup eval test slow test-all proof lint types layout check mutants notebooks sample bench clean
 
 setup: $(READY)
 
@@ -53,6 +54,9 @@ layout: $(READY)
 	.venv/bin/python -m pytest -q tests/test_layout.py
 
 check: lint types layout
+
+mutants: $(READY)
+	.venv/bin/python tests/mutants.py --count 200 --seed 0
 
 notebooks: $(READY)
 	.venv/bin/python -m jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb

@@ -2,7 +2,7 @@
 
     python benchmarks/agents.py [--runs 40] [--rounds 5]
 
-Steps are of a scripted model that answers at once, with the board, the ledger and the store on disk as in `llms agent`.
+Steps are of a scripted model that answers at once, with the board, the budget and the store on disk as in `llms agent`.
 The specialists ask an endpoint on loopback that sleeps. Prints one object a line.
 """
 
@@ -21,10 +21,12 @@ from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 
 from llms.agents.budget import TeamLimits
-from llms.agents.events import Event, Finished, StepBegan, StepEnded, plain
+from llms.agents.events import Finished, StepBegan, StepEnded, TeamEvent, plain
 from llms.agents.plan import Task, TeamPlan
+from llms.agents.resume import ResumePoint
+from llms.agents.role import Role
 from llms.agents.step import Worker
-from llms.agents.team import Role, Team
+from llms.agents.team import Team
 from llms.agents.work import Work
 from llms.store.memory import TeamRuns
 from llms.workbench.system import load
@@ -37,7 +39,7 @@ SLEEPS = [1.0 + 0.2 * number / (SPECIALISTS - 1) for number in range(SPECIALISTS
 LIMITS = TeamLimits(calls=60)
 
 
-async def told(work: Work) -> list[Event]:
+async def told(work: Work) -> list[TeamEvent]:
     return [event async for event in work.run()]
 
 
@@ -60,8 +62,8 @@ def overhead(runs: int) -> tuple[float, float, float]:
             run, seq = f"t{number}", count(1)
             store.begin(run, team.name, "go", {}, 0)
 
-            def journal(event: Event, run: str = run, seq: count = seq) -> None:
-                store.tell(run, next(seq), plain(event))
+            def journal(event: TeamEvent, run: str = run, seq: count = seq) -> None:
+                store.append(run, next(seq), plain(event))
 
             wall, begun = time.perf_counter(), time.process_time()
             asyncio.run(told(Work(team, "go", lambda role: worker, journal=journal)))
@@ -92,13 +94,15 @@ def together() -> tuple[float, float, int]:
 
     at: dict[str, list[float]] = {"began": [], "ended": []}
 
-    def journal(event: Event) -> None:
+    def journal(event: TeamEvent) -> None:
         if isinstance(event, StepBegan | StepEnded) and event.task:
             at["began" if isinstance(event, StepBegan) else "ended"].append(time.perf_counter())
 
     with ScriptedEndpoint(answer, raw=False, window=16384) as server, load(f"{server.url}#m") as model:
         worker = Worker(model.chat_model())
-        last = asyncio.run(told(Work(team, "go", lambda role: worker, plan=plan, journal=journal)))[-1]
+        last = asyncio.run(told(Work(team, "go", lambda role: worker, resume=ResumePoint(plan=plan), journal=journal)))[
+            -1
+        ]
         assert isinstance(last, Finished), last
         assert last.complete, last
     return max(at["ended"]) - min(at["began"]), max(slept), server.most

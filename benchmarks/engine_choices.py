@@ -21,26 +21,26 @@ logging.disable(logging.WARNING)
 
 import torch
 
+from llms.benchmarks.benchmark import Draw
 from llms.benchmarks.catalogue import find
 from llms.data import open_source
 from llms.engine import Engine, Scorer, ScoreRequest, layout, prepack
+from llms.evaluation.config import EvalConfig
 from llms.evaluation.plan import plan
 from llms.models.local import embedded
-from llms.models.local.checkpoint import Build
-from llms.models.local.model import CheckpointTokenizer
+from llms.models.local.build import Build
+from llms.models.local.tokenizer import CheckpointTokenizer
 from llms.tokens.pair import Pair, encode_pairs
 from llms.values import Identity
 
 torch.set_num_threads(1)
 
 
-def requests(folder: Path, name: str, shots: int, draw: str, limit: int) -> list[ScoreRequest]:
+def requests(folder: Path, name: str, shots: int, draw: Draw, limit: int) -> list[ScoreRequest]:
     """The token ids of a benchmark's requests on the embedded sample."""
     benchmark = find(name)
-    made = plan(
-        benchmark, "default", benchmark.views["default"], open_source("sample"), Identity("x", "x"),
-        shots=shots, draw_how=draw, limit=limit,
-    )  # fmt: skip
+    config = EvalConfig(shots=shots, draw=draw, limit=limit)
+    made = plan(benchmark, open_source("sample"), config, Identity("x", "x"))
     pairs = [pair for item in made.items for pair in item.prompt.pairs]
     encoded = encode_pairs(CheckpointTokenizer(str(folder)), pairs, 2048)
     return [ScoreRequest(pair.ids, pair.scored) for pair in encoded if isinstance(pair, Pair)]

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from random import Random
 
+from llms.evaluation.config import EvalConfig
 from llms.workbench.compare import Comparison, compare_all
-from llms.workbench.evaluate import Options
 
 
 def sums(count: int, seed: int) -> list[dict[str, str]]:
@@ -28,7 +28,7 @@ def sums(count: int, seed: int) -> list[dict[str, str]]:
     return [{"question": f"What is {text}?", "answer": value} for text, value in found.items()]
 
 
-def versus(model: str, names: list[str], options: Options) -> None:
+def versus(model: str, names: list[str], options: EvalConfig) -> None:
     begun = time.monotonic()
     for event in compare_all(f"{model}?tools=calculator", model, names, options, 0.01, False):
         if isinstance(event, list):
@@ -63,11 +63,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "sums.jsonl")
         file.write_text("".join(json.dumps(row) + "\n" for row in sums(given.sums, given.seed)), encoding="utf-8")
-        versus(given.model, [], Options(data=str(file), scorer="numeric", chat_template=True, workers=1))
+        versus(given.model, [], EvalConfig(data=str(file), scorer="numeric", chat_template=True, workers=1))
     versus(
         given.model,
         ["gsm8k"],
-        Options(data=f"fresh:{given.seed}", limit=given.problems, chat_template=True, workers=1),
+        EvalConfig(data=f"fresh:{given.seed}", limit=given.problems, chat_template=True, workers=1),
     )
 
 

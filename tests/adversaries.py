@@ -1,6 +1,6 @@
 """Models that do their worst: scripted, seeded, as pydantic-ai Models; and random teams of them.
 
-python tests/adversaries.py 10000      every team ends within its ledger and returns an answer
+python tests/adversaries.py 10000      every team ends within its budget and returns an answer
 """
 
 import asyncio
@@ -16,8 +16,10 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from llms.agents.budget import TeamLimits
 from llms.agents.events import Finished
+from llms.agents.patterns import PATTERNS
+from llms.agents.role import Role
 from llms.agents.step import Worker
-from llms.agents.team import PATTERNS, Role, Team
+from llms.agents.team import Team
 from llms.agents.work import Work
 
 PLANS = [
@@ -75,7 +77,7 @@ def lies(n: int) -> str:
 
 def random_team(seed: int) -> tuple[Team, Work]:
     rng = random.Random(seed)
-    pattern = rng.choice(PATTERNS)
+    pattern = rng.choice(list(PATTERNS))
     count = {"single": 1, "write-and-check": 2}.get(pattern, rng.randrange(3, 5))
     names = ["p", "s1", "s2", "w"]
     interests = (("question", "claim"), ("claim",), (), ())
@@ -88,7 +90,7 @@ def random_team(seed: int) -> tuple[Team, Work]:
 
 
 async def ends(seed: int) -> Finished:
-    """Raises AssertionError unless the team of `seed` ends with an answer and within its ledger."""
+    """Raises AssertionError unless the team of `seed` ends with an answer and within its budget."""
     team, work = random_team(seed)
     events = [event async for event in work.run()]
     last = events[-1]
@@ -108,6 +110,6 @@ if __name__ == "__main__":
     number, begun = int(sys.argv[1]), time.process_time()
     found = asyncio.run(all_end(range(number)))
     print(
-        f"{number} teams ended with an answer within their ledgers; {(time.process_time() - begun) / number * 1e3:.0f} ms each"
+        f"{number} teams ended with an answer within their budgets; {(time.process_time() - begun) / number * 1e3:.0f} ms each"
     )
     print("\n".join(f"{count:6} {reason}" for reason, count in found.most_common()))

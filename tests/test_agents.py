@@ -1,6 +1,7 @@
 """Teams: they always end with an answer, within what they were given; what they write says where it comes from."""
 
 import asyncio
+import importlib
 import json
 import time
 from decimal import Decimal
@@ -15,14 +16,16 @@ from pydantic_ai.toolsets import FunctionToolset
 from adversaries import all_end
 from llms.agents.board import Board
 from llms.agents.budget import Exhausted, StepBudget, TeamLimits
-from llms.agents.events import Finished, Planned, StepEnded, TaskChanged, Written, plain
+from llms.agents.events import Finished, Planned, StepEnded, TaskChanged, Written, from_plain, plain
+from llms.agents.patterns import PATTERNS
 from llms.agents.plan import BadPlan, PlanDraft, TaskDraft, validate
+from llms.agents.resume import resume_point
+from llms.agents.role import Role
 from llms.agents.shipped import TEAMS, find
 from llms.agents.step import Worker
-from llms.agents.team import Role, Team
+from llms.agents.team import Team
 from llms.agents.work import Work
 from llms.errors import UnknownName, UsageError
-from llms.workbench.agent import Settings, restore
 
 
 def scripted(*replies, seconds: float = 0.0) -> FunctionModel:
@@ -51,31 +54,31 @@ def run(team: Team, models: dict, goal: str = "the goal", **options) -> list:
     return asyncio.run(whole())
 
 
-# the ledger
+# the budget
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["call", "tool", "share", "back", "settle"]), st.integers(0, 9)), max_size=60)
 )
-def test_nothing_that_is_done_with_a_ledger_makes_units(steps):
+def test_nothing_that_is_done_with_a_budget_makes_units(steps):
     limits = TeamLimits(20, 20, 1000)
     root = StepBudget(limits)
-    ledgers, taken = [root], {"calls": 0, "tools": 0}
+    budgets, taken = [root], {"calls": 0, "tools": 0}
     for what, pick in steps:
-        ledger = ledgers[pick % len(ledgers)]
+        budget = budgets[pick % len(budgets)]
         try:
             if what == "call":
-                ledger.take_call()
+                budget.take_call()
                 taken["calls"] += 1
             elif what == "tool":
-                ledger.take_tool()
+                budget.take_tool()
                 taken["tools"] += 1
             elif what == "settle":
-                ledger.settle(pick)
+                budget.settle(pick)
             elif what == "share":
-                ledgers.append(ledger.share((pick + 1) / 10))
-            elif ledger is not root:
-                ledger.give_back()
+                budgets.append(budget.share((pick + 1) / 10))
+            elif budget is not root:
+                budget.give_back()
         except Exhausted:
             pass
         assert root.used.calls <= limits.calls
@@ -85,46 +88,46 @@ def test_nothing_that_is_done_with_a_ledger_makes_units(steps):
 
 
 def test_the_reserve_is_for_the_answer_alone():
-    ledger = StepBudget(TeamLimits(calls=3))
-    ledger.take_call()
-    ledger.take_call()
+    budget = StepBudget(TeamLimits(calls=3))
+    budget.take_call()
+    budget.take_call()
     with pytest.raises(Exhausted, match="calls"):
-        ledger.take_call()
-    ledger.take_call("answer")
+        budget.take_call()
+    budget.take_call("answer")
     with pytest.raises(Exhausted):
-        ledger.take_call("answer")
+        budget.take_call("answer")
 
 
 def test_a_share_gives_back_what_it_did_not_use():
-    ledger = StepBudget(TeamLimits(calls=11, tokens=1000))
-    share = ledger.share(1.0)
+    budget = StepBudget(TeamLimits(calls=11, tokens=1000))
+    share = budget.share(1.0)
     share.take_call()
     share.settle(100, Decimal("0.5"))
     share.give_back()
     share.give_back()
-    assert ledger.used.calls == 1
-    assert ledger.left().tokens == 900
+    assert budget.used.calls == 1
+    assert budget.left().tokens == 900
     with pytest.raises(Exhausted):
         share.take_call()
 
 
 def test_an_unknown_price_stays_unknown():
-    ledger = StepBudget(TeamLimits())
-    ledger.settle(10, None)
-    ledger.settle(10, Decimal(1))
-    assert ledger.used.cost is None
+    budget = StepBudget(TeamLimits())
+    budget.settle(10, None)
+    budget.settle(10, Decimal(1))
+    assert budget.used.cost is None
 
 
 def test_time_and_money_end_work_but_not_the_answer():
     clock = [0.0]
-    ledger = StepBudget(TeamLimits(seconds=5, cost=Decimal(1)), lambda: clock[0])
-    ledger.settle(0, Decimal(2))
+    budget = StepBudget(TeamLimits(seconds=5, cost=Decimal(1)), lambda: clock[0])
+    budget.settle(0, Decimal(2))
     with pytest.raises(Exhausted, match="cost"):
-        ledger.take_call()
+        budget.take_call()
     clock[0] = 6.0
     with pytest.raises(Exhausted, match="time"):
-        ledger.take_tool()
-    ledger.take_call("answer")
+        budget.take_tool()
+    budget.take_call("answer")
 
 
 # the board
@@ -201,7 +204,7 @@ def test_plans_that_cannot_be_carried_out_are_refused(plan, word):
 # teams
 
 
-def test_random_teams_of_adversaries_end_with_an_answer_within_their_ledgers():
+def test_random_teams_of_adversaries_end_with_an_answer_within_their_budgets():
     found = asyncio.run(all_end(range(150)))
     assert sum(found.values()) == 150
     assert len(found) >= 4  # the habits lead to different ends
@@ -372,6 +375,39 @@ def test_teams_that_do_not_suit_their_pattern_are_refused(pattern, roles):
         Team("t", "", pattern, roles)
 
 
+DEBATE = '''
+"""Everyone is asked the same at once; the longest opinion is the answer."""
+
+import asyncio
+
+from llms.agents.events import StopReason
+from llms.agents.patterns.pattern import Pattern
+from llms.agents.workspace import Workspace
+
+
+async def _work(workspace: Workspace) -> StopReason:
+    asked = (workspace.run_step(role, workspace.goal, str) for role in workspace.roles)
+    workspace.draft = max((result.value or "" for result in await asyncio.gather(*asked)), key=len)
+    return "done" if workspace.draft else "a model failed"
+
+
+DEBATE = Pattern("debate", _work, most_roles=3)
+'''
+
+
+def test_a_further_pattern_is_a_file_and_a_line_in_the_catalogue(tmp_path, monkeypatch):
+    (tmp_path / "debate.py").write_text(DEBATE)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="unknown"):
+        Team("t", "", "debate", PAIR)
+    monkeypatch.setitem(PATTERNS, "debate", importlib.import_module("debate").DEBATE)
+    with pytest.raises(UsageError, match="takes 2 to 3"):
+        Team("t", "", "debate", PAIR[:1])
+    events = run(Team("t", "", "debate", PAIR), {"a": (scripted("no"),), "b": (scripted("yes, since"),)})
+    assert (events[-1].answer, events[-1].reason, events[-1].complete) == ("yes, since", "done", True)
+    assert [from_plain(json.loads(json.dumps(plain(event)))) for event in events] == events
+
+
 # runs that were cut off
 
 
@@ -431,8 +467,7 @@ def test_a_run_that_is_cut_off_anywhere_ends_the_same_and_asks_nothing_twice(tea
     stored = [json.loads(json.dumps(plain(event))) for event in whole]
     for cut in range(1, len(stored)):
         asked.clear()
-        ledger, board, plan, steps = restore(team, Settings("t"), stored[:cut])
-        rest = asyncio.run(told(ledger=ledger, board=board, plan=plan, steps=steps))
+        rest = asyncio.run(told(resume=resume_point(stored[:cut])))
         assert (rest[-1].answer, rest[-1].reason) == (whole[-1].answer, "done"), cut
         assert asked == everything[len(everything) - len(asked) :], cut
         done = sum(event["type"] == "StepEnded" for event in stored[:cut])
@@ -446,4 +481,4 @@ def test_a_run_that_is_cut_off_anywhere_ends_the_same_and_asks_nothing_twice(tea
 
 def test_steps_of_a_run_that_kept_no_results_are_asked_again():
     old = {"type": "StepEnded", "role": "a", "task": None, "seconds": 1.0, "problem": ""}
-    assert restore(CUT[1], Settings("t"), [old])[-1] == []
+    assert resume_point([old]).steps == ()

@@ -12,7 +12,7 @@ from llms.sandbox import probe
 from llms.store import chat_runs
 from llms.testing import ScriptedEndpoint
 from llms.tools.tool import ASKING, tool
-from llms.workbench.chat import Chat
+from llms.workbench.chat.chat import Chat
 from terminal import terminal
 
 KINDS = sorted(ASKING)

@@ -16,7 +16,7 @@ from llms.sandbox import probe
 from llms.testing import ScriptedEndpoint
 from llms.tools import mcp
 from llms.tools.tool import ASKING, tool
-from llms.workbench.chat import Chat
+from llms.workbench.chat.chat import Chat
 from test_browser import TOKEN, ask, browser, page, pytestmark  # noqa: F401 fixtures and marks
 
 CARD = "[data-approval]"

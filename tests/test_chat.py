@@ -18,8 +18,8 @@ from llms.store.conversations import Conversations
 from llms.testing import ScriptedEndpoint
 from llms.tools.consent import Decision
 from llms.tools.tool import tool
-from llms.workbench.attachments import MOST_BYTES, attach
-from llms.workbench.chat import Chat
+from llms.workbench.chat.attachments import MOST_BYTES, attach
+from llms.workbench.chat.chat import Chat
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 

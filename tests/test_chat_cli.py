@@ -86,7 +86,7 @@ def test_an_answer_obeys_a_schema_or_the_command_fails(server, tmp_path, llms):
     form = [body for _, body in server.posts if "messages" in body][-1]["response_format"]
     assert form["json_schema"]["schema"].items() >= schema.items()
     server.answer = lambda body: "forty-two"
-    assert "the answer is no JSON" in llms(*asking, json.dumps(schema), check=1)
+    assert "the answer is not JSON" in llms(*asking, json.dumps(schema), check=1)
 
 
 def test_a_local_model_obeys_a_schema(tiny, llms):
@@ -106,8 +106,8 @@ def test_what_cannot_be_asked_is_one_line(server, tmp_path, llms):
     asking = ("ask", "-m", f"{server.url}#m")
     assert "is called image/png, but it is something else" in llms(*asking, "x", "-a", str(picture), check=1)
     assert "does not exist" in llms(*asking, "x", "-a", str(tmp_path / "none.txt"), check=2)
-    assert "no text in UTF-8" in llms(*asking, given=b"\xff\xfe", check=2)
-    assert "is no JSON" in llms(*asking, "x", "--schema", '{"a', check=2)
+    assert "not UTF-8 text" in llms(*asking, given=b"\xff\xfe", check=2)
+    assert "is not JSON" in llms(*asking, "x", "--schema", '{"a', check=2)
     assert not server.posts
 
 
@@ -116,8 +116,16 @@ def test_a_talk_is_typed_line_by_line_and_commands_are_obeyed(server):
     said = process("chat", "-m", f"{server.url}#m", given=typed)
     assert said.count("the answer is 42") == 2
     assert sent(server)[-1]["content"] == "one \ntwo"
-    assert "nowhere is no file" in said
+    assert "nowhere is not a file" in said
     assert "\x1b" not in said
+
+
+def test_a_talk_goes_on_with_a_stored_conversation(server, llms):
+    llms("ask", "-m", f"{server.url}#m", "the first")
+    (one,) = [json.loads(line) for line in llms("chats", "--json").splitlines()]
+    said = process("chat", "-m", f"{server.url}#m", "-s", "be brief", given=f"/open {one['id']}\nand then?\n/quit\n")
+    assert said.count(f"conversation {one['id']}") == 1
+    assert sent(server)[0]["content"] == "the first"
 
 
 def test_conversations_are_listed_searched_exported_imported_and_deleted(server, tmp_path, llms):

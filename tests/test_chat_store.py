@@ -475,7 +475,7 @@ def test_an_export_in_several_files_and_broken_ones(store, tmp_path):
         archive.writestr("conversations-002.json", "{broken")
     report = transfer.read(store, tmp_path / "export.zip")
     assert [title for title, _ in report.taken] == ["Pictures", "[image_asset_pointer]"]
-    assert "it is no JSON" in report.skipped[-1][1]
+    assert "it is not JSON" in report.skipped[-1][1]
     (tmp_path / "conversations.json").write_text("[]")
     with pytest.raises(DataError, match="0 conversations taken"):
         transfer.read(store, tmp_path / "conversations.json")

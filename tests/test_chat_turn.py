@@ -23,8 +23,9 @@ from llms.chat.window.layout import lay_out
 from llms.chat.window.served import ServedWindow
 from llms.chat.window.sizes import Calibration, Payload, Window
 from llms.errors import BudgetExceeded, UsageError
-from llms.store import chat_runs
+from llms.store import chat_runs, model_calls
 from llms.store.conversations import Conversations
+from llms.store.journal import StoredJournal
 from llms.store.spending import Spending, spent
 from llms.tools.consent import Consent, Decision, args_hash
 from talking import Talk, answers, rounds, words_of
@@ -215,7 +216,7 @@ def test_an_error_keeps_the_text_and_the_next_message_is_answered():
     assert (events[-1].state, events[-1].reason) == ("failed", "error")
     assert "503" in of(events, told.Notice)[-1].text
     assert (talk.tree.path()[-1].state, talk.texts[-1]) == ("failed", "assistant: half an ")
-    assert chat_runs.calls(talk.store, node=talk.tree.path()[-1].id)[0].error
+    assert model_calls.calls(talk.store, node=talk.tree.path()[-1].id)[0].error
     assert talk.ask("again", answers("fine"))[-1].state == "finished"
     assert_sound(talk)
 
@@ -562,13 +563,12 @@ def test_what_the_model_saw_is_kept():
     talk = Talk()
     talk.ask("one " + "w " * 30, script)
     talk.ask("two " + "w " * 60, script, budget=90)
-    call = chat_runs.calls(talk.store, node=talk.tree.path()[-1].id)[0]
+    call = model_calls.calls(talk.store, node=talk.tree.path()[-1].id)[0]
     assert [part for m in call.messages for part in index(m)] == [part for m in seen[-1] for part in index(m)]
-    assert call.report["count"] == call.counted
-    assert [fate["what"] for fate in call.report["fates"]] == ["dropped", "dropped", "sent"]
+    assert [disposition.what for disposition in call.dispositions] == ["dropped", "dropped", "sent"]
     assert call.nodes[-1] == talk.tree.path()[2].id
     assert (call.source, call.cost) == ("reported", None)
-    assert chat_runs.last_cut(talk.store, talk.tree.path()).first == talk.tree.path()[2].id
+    assert model_calls.last_cut(talk.store, talk.tree.path()).first == talk.tree.path()[2].id
 
 
 def test_a_server_that_cuts_silently_is_named():
@@ -577,13 +577,13 @@ def test_a_server_that_cuts_silently_is_named():
     notice = next(e for e in of(events, told.Notice) if e.code == "server_truncated")
     assert notice.more == {"sent": 504, "read": 50, "window": 51}
     assert "read 50 of 504 tokens" in notice.text
-    assert chat_runs.served(talk.store, "scripted").window == 51
+    assert model_calls.served(talk.store, "scripted").window == 51
 
 
 def test_counts_that_err_are_calibrated():
     talk = Talk()
     talk.ask("w " * 36, answers("hm"), window=Window(1000, 100, "calibrated"))
-    assert chat_runs.served(talk.store, "scripted") == ServedWindow(None, None, Calibration(1.25, 1))
+    assert model_calls.served(talk.store, "scripted") == ServedWindow(None, None, Calibration(1.25, 1))
 
 
 def test_costs_are_exact_sums_by_purpose_and_unknown_is_never_nothing():
@@ -631,12 +631,12 @@ def test_older_messages_are_sent_as_a_summary_which_is_kept():
     talk = long_talk()
     events = talk.ask("and now", by_purpose(SUMMARY), budget=420, policy=Policy("summarise"))
     assert [e.code for e in of(events, told.Notice)][:1] == ["summarised"]
-    summary = chat_runs.summaries(talk.store, talk.id)[0]
+    summary = model_calls.summaries(talk.store, talk.id)[0]
     assert summary.text == SUMMARY
-    call = chat_runs.calls(talk.store, node=talk.tree.path()[-1].id)[0]
+    call = model_calls.calls(talk.store, node=talk.tree.path()[-1].id)[0]
     assert SUMMARY in index(call.messages[0])[0].text
-    assert len(summary.covers) == sum(fate["what"] == "covered" for fate in call.report["fates"])
-    assert {c.purpose for c in chat_runs.calls(talk.store, run=events[0].run)} == {"summary", "chat"}
+    assert len(summary.covers) == sum(one.what == "covered" for one in call.dispositions)
+    assert {c.purpose for c in model_calls.calls(talk.store, run=events[0].run)} == {"summary", "chat"}
     again = talk.ask(
         "next",
         by_purpose("unused"),
@@ -645,7 +645,7 @@ def test_older_messages_are_sent_as_a_summary_which_is_kept():
         turn={"past": TurnHistory(summary=summary)},
     )
     assert "summarised" not in [notice.code for notice in of(again, told.Notice)]
-    assert [c.purpose for c in chat_runs.calls(talk.store, run=again[0].run)] == ["chat"]
+    assert [c.purpose for c in model_calls.calls(talk.store, run=again[0].run)] == ["chat"]
 
 
 def test_a_bad_summary_is_never_kept_and_the_turn_goes_on():
@@ -653,7 +653,7 @@ def test_a_bad_summary_is_never_kept_and_the_turn_goes_on():
     events = talk.ask("and now", by_purpose("<think>hm</think>"), budget=420, policy=Policy("summarise"))
     assert "holds the model's reasoning" in next(e.text for e in of(events, told.Notice) if e.code == "summary_failed")
     assert events[-1].state == "finished"
-    assert chat_runs.summaries(talk.store, talk.id) == []
+    assert model_calls.summaries(talk.store, talk.id) == []
 
 
 def reads(asked: list[str]):
@@ -680,7 +680,7 @@ def test_a_text_larger_than_the_window_is_read_in_parts():
     assert "All facts are known." in talk.texts[-1]
     assert "| 6 | used | book.md > Chapter 0;" in talk.texts[-1] or "| 6 | used |" in talk.texts[-1]
     assert text_of(events) == talk.texts[-1].removeprefix("assistant: ")
-    assert {c.purpose for c in chat_runs.calls(talk.store, run=events[0].run)} == {"map", "reduce"}
+    assert {c.purpose for c in model_calls.calls(talk.store, run=events[0].run)} == {"map", "reduce"}
     assert all(words_of(Payload((user(prompt),))) <= 500 for prompt in asked)
     follow = talk.ask("Thanks", answers("Welcome"), budget=500)
     sent = of(follow, told.CallStarted)[0]
@@ -724,7 +724,7 @@ def test_what_was_interrupted_is_no_answer_and_a_budget_ends_the_reading():
     asyncio.run(asyncio.wait_for(go(), 60))
     run = chat_runs.runs(talk.store, talk.id)[-1]
     assert (run.state, talk.tree.path()[-1].state) == ("stopped", "stopped")
-    assert [call.error for call in chat_runs.calls(talk.store, run=run.id)] == ["interrupted"]
+    assert [call.error for call in model_calls.calls(talk.store, run=run.id)] == ["interrupted"]
     tree = talk.tree
     talk.store.save(tree.regenerate(tree.leaf), tree)
 
@@ -758,4 +758,4 @@ def test_a_message_that_is_not_the_users_cannot_be_answered():
 
     talk = Talk()
     with pytest.raises(UsageError, match="no message of the user"):
-        Turn([], talk.setup(answers("x")), chat_runs.StoredJournal(talk.store, "r", talk.id, "m"), talk.id)
+        Turn([], talk.setup(answers("x")), StoredJournal(talk.store, "r", talk.id, "m"), talk.id)

@@ -13,7 +13,7 @@ from llms.errors import UsageError
 from llms.store.database import Database
 from llms.tools import files, sql
 from llms.tools.tool import ToolError
-from llms.workbench.attachments import _read
+from llms.workbench.chat.attachments import _read
 
 
 @pytest.fixture

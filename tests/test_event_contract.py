@@ -8,6 +8,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+import llms
 import llms.agents.events as of_teams
 import llms.chat.turn.events as of_chats
 from llms.agents.board import Entry
@@ -15,7 +16,8 @@ from llms.agents.budget import Used
 from llms.agents.memory import Fact
 from llms.agents.plan import Task
 
-STATIC = Path(of_chats.__file__).parents[2] / "web" / "static"
+PACKAGE = Path(llms.__file__).parent
+STATIC = PACKAGE / "web" / "static"
 _METHOD = re.compile(r"^  (\w+)\((?:\{([^}]*)\})?\) \{", re.MULTILINE)
 
 
@@ -33,7 +35,7 @@ def handled(script: str) -> dict[str, set[str]]:
 
 
 CHAT = {of_chats.kind_of(kind): kind for kind in get_args(of_chats.Event)}
-TEAM = {kind.__name__: kind for kind in get_args(of_teams.Event)}
+TEAM = {kind.__name__: kind for kind in get_args(of_teams.TeamEvent)}
 
 
 @pytest.mark.parametrize(("script", "kinds"), [("chat.js", CHAT), ("agents.js", TEAM)])
@@ -60,7 +62,7 @@ def test_the_union_of_a_chats_events_is_closed():
 
 @pytest.mark.parametrize("module", ["cli.answering", "cli.chat", "web.service.service", "web.chats"])
 def test_no_event_talk_or_desk_is_of_any_type(module):
-    path = Path(of_chats.__file__).parents[2].joinpath(*module.split(".")).with_suffix(".py")
+    path = PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
     untyped = re.findall(
         r"\b(?:event|events|talk|chat|desk|turn): (?:Any|Iterable\[Any\]|Iterator\[Any\])\b", path.read_text()
     )

@@ -205,7 +205,7 @@ def test_names_that_cannot_be_opened_say_why(tmp_path, monkeypatch):
     (tmp_path / "cut.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load .*: .*GGUF version"):
         _ = load(f"gguf:{tmp_path}/cut.gguf").context_window
-    with pytest.raises(ModelError, match="the adapter none is no file"):
+    with pytest.raises(ModelError, match="the adapter none is not a file"):
         load("gguf:smollm2?adapter=none")
     (tmp_path / "lora.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"cannot load the adapter .*lora\.gguf: .*GGUF version"):
@@ -232,15 +232,16 @@ def test_where_llama_cpp_cannot_run_the_name_says_why_and_chats_use_the_checkpoi
 def test_new_chats_and_teams_use_it_and_evaluation_does_not(model, tmp_path, monkeypatch):
     from llms.agents.shipped import find
     from llms.web.service.service import ChatService
-    from llms.workbench.agent import Settings, with_model
+    from llms.workbench.agent import with_model
+    from llms.workbench.team_session import TeamSettings
 
     monkeypatch.setenv("LLMS_HOME", str(tmp_path))
     assert for_chats() == "gguf:smollm2"
     desk = ChatService()
     assert desk.model == "gguf:smollm2"
     desk.close()
-    assert with_model(find("single"), Settings("single")).model == "gguf:smollm2"
-    assert with_model(find("single"), Settings("single", "hf:./a")).model == "hf:./a"
+    assert with_model(find("single"), TeamSettings("single")).model == "gguf:smollm2"
+    assert with_model(find("single"), TeamSettings("single", "hf:./a")).model == "hf:./a"
     assert find("single").models == ("smollm2",)  # what is measured as team:single
 
 
@@ -297,7 +298,7 @@ def test_a_lora_adapter_changes_the_scores_and_the_identity(model, tmp_path):
 
 
 def test_a_chat_counts_tokens_exactly_and_reads_the_file_once(model, monkeypatch):
-    from llms.workbench.token_budget import counter, window_for
+    from llms.workbench.chat.token_budget import counter, window_for
 
     opened = []
     read = llama._open

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llms.agents.memory import Fact, alike, block, confirm, holds_secret, recall, remember
+from llms.agents.memory import Fact, Statement, alike, block, confirm, holds_secret, recall, remember
 from llms.errors import UsageError
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -17,12 +17,12 @@ def fact(id: str, text: str, **fields) -> Fact:
 
 
 def test_only_the_user_in_the_first_person_is_believed_at_once():
-    assert remember("My name is Ada.", []).write[0].state == "active"
-    assert remember("The moon is made of cheese.", []).write[0].state == "proposed"
-    assert remember("The deadline is Friday.", [], explicit=True).write[0].state == "active"
+    assert remember(Statement("My name is Ada."), []).write[0].state == "active"
+    assert remember(Statement("The moon is made of cheese."), []).write[0].state == "proposed"
+    assert remember(Statement("The deadline is Friday.", explicit=True), []).write[0].state == "active"
     for by in ("model", "tool", "document"):
-        assert remember("I like tea.", [], by=by).write[0].state == "proposed"
-    assert remember("I like tea.", [], tainted=True).write[0].state == "proposed"
+        assert remember(Statement("I like tea.", by=by), []).write[0].state == "proposed"
+    assert remember(Statement("I like tea.", tainted=True), []).write[0].state == "proposed"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_only_the_user_in_the_first_person_is_believed_at_once():
 def test_secrets_are_never_kept(text):
     assert holds_secret(text)
     with pytest.raises(UsageError, match="never remembered"):
-        remember(text, [], explicit=True)
+        remember(Statement(text, explicit=True), [])
 
 
 @pytest.mark.parametrize("text", ["I passed the exam", "my number is 1234 5678 9012 3456", "the token count was 12"])
@@ -49,12 +49,12 @@ def test_what_only_resembles_a_secret_is_kept(text):
 @pytest.mark.parametrize("scope", ["", "globl", "project:", "project: x", "team:a"])
 def test_a_scope_that_nothing_would_recall_is_refused(scope):
     with pytest.raises(UsageError, match="a scope is global"):
-        remember("I like tea.", [], scope=scope)
+        remember(Statement("I like tea.", scope=scope), [])
 
 
 def test_a_new_value_supersedes_and_undo_brings_the_old_one_back():
     old = fact("m1", "I live in Rome", key="user/city")
-    change = remember("I live in Oslo", [old], key="user/city")
+    change = remember(Statement("I live in Oslo", key="user/city"), [old])
     assert [f.state for f in change.write] == ["active", "superseded"]
     assert change.write[0].supersedes == "m1"
     assert [f.state for f in change.undo] == ["deleted", "active"]
@@ -63,7 +63,7 @@ def test_a_new_value_supersedes_and_undo_brings_the_old_one_back():
 
 def test_saying_the_same_again_adds_nothing():
     old = fact("m1", "I like green tea.")
-    change = remember("i like GREEN tea", [old], importance=3)
+    change = remember(Statement("i like GREEN tea", importance=3), [old])
     assert [f.id for f in change.write] == ["m1"]
     assert change.write[0].importance == 3
     assert alike("a b c", "A, b; c!")

@@ -18,8 +18,9 @@ from llms.cli.main import cli
 from llms.cli.output import print_json
 from llms.engine import DecodeRequest, Engine, EngineLoop, ScoreRequest, Tracer
 from llms.errors import ModelError, NotNumbers, UsageError
+from llms.evaluation.config import EvalConfig
 from llms.evaluation.perplexity import Perplexity
-from llms.evaluation.plan import Decoding, Item, Plan
+from llms.evaluation.plan import Item, Plan
 from llms.evaluation.report import Report, report
 from llms.evaluation.room import without_room
 from llms.evaluation.run import check
@@ -34,7 +35,7 @@ from llms.store.runs import Runs
 from llms.testing import ScriptedModel
 from llms.testing.endpoint import ScriptedEndpoint, words
 from llms.values import Example, Failed, Failure, GenerationPrompt, LogLikelihood, Scored, Spent
-from llms.workbench.evaluate import Options, Progress, evaluate_all
+from llms.workbench.evaluate import Progress, evaluate_all
 from llms.workbench.html_report import page
 from llms.workbench.perplexity import measure
 from test_store import PROMPT, key
@@ -328,7 +329,7 @@ def asked(*max_tokens: int, **changes) -> Plan:
         Item(Example("s", i, {}), GenerationPrompt("", "", "word " * 90, max_tokens=most), f"s/{i}")
         for i, most in enumerate(max_tokens)
     ]
-    return Plan(key(benchmark="ifeval", **changes), tuple(items), len(items), "acc", "micro", 0.0, decoding=Decoding())
+    return Plan(key(benchmark="ifeval", **changes), tuple(items), len(items), "acc", "micro", 0.0)
 
 
 def test_what_no_window_can_hold_is_refused_before_the_start():
@@ -344,7 +345,7 @@ def test_what_no_window_can_hold_is_refused_before_the_start():
 
 def test_where_all_is_asked_for_what_cannot_fit_is_left_out(tmp_path):
     folder = str(save_checkpoint(tmp_path / "short", window=512))
-    options = Options(limit=1, view="v2", sandbox=False, workers=1)
+    options = EvalConfig(limit=1, view="v2", sandbox=False, workers=1)
     with pytest.raises(UsageError, match="none of 1 items fits the context window"):
         list(evaluate_all([f"hf:{folder}"], ["ifeval"], options))
     events = list(evaluate_all([f"hf:{folder}"], ["all"], options))

@@ -10,6 +10,7 @@ from llms.benchmarks.benchmark import Benchmark, EvalSplit, Grade, Open, View, r
 from llms.benchmarks.own import OpenScorer, declare
 from llms.data import Dataset
 from llms.data.own import read
+from llms.evaluation.config import EvalConfig
 from llms.evaluation.plan import RunKey, plan
 from llms.scoring.open import VERSIONS
 from llms.store.runs import Runs
@@ -49,7 +50,7 @@ def name_of(folder, name: str, text: str, scorer: OpenScorer) -> str:
     (folder / f"{name}.csv").write_text(text)
     table = read(folder / f"{name}.csv")
     benchmark = declare(table, scorer)
-    return plan(benchmark, "default", benchmark.views["default"], table, Identity("smollm2", "w")).key.run
+    return plan(benchmark, table, EvalConfig(), Identity("smollm2", "w")).key.run
 
 
 @pytest.mark.parametrize("scorer", OWN)

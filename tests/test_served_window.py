@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from llms.chat.turn import events as told
 from llms.chat.window.served import ObservedAnswer, ServedWindow, named_limit
 from llms.chat.window.sizes import Calibration
-from llms.store import chat_runs, database
+from llms.store import database, model_calls
 from llms.store.conversations import Conversations
 from llms.testing import ScriptedEndpoint
-from llms.workbench.chat import Chat
+from llms.workbench.chat.chat import Chat
 
 FACT = "The cat is called Pixel."
 grades = st.sampled_from(["exact", "calibrated", "estimated"])
@@ -118,7 +118,7 @@ def test_windows_that_were_learned_from_caps_are_dropped_when_the_store_is_opene
         with Conversations(path) as store, store.transaction() as db:
             db.execute("INSERT INTO windows VALUES ('m', 20, 1.25, 7)")
     with Conversations(path) as store:
-        assert chat_runs.served(store, "m") == ServedWindow(None, None, Calibration(1.25, 7))
+        assert model_calls.served(store, "m") == ServedWindow(None, None, Calibration(1.25, 7))
 
 
 SERVED = 1024  # what the server really takes, of the 8192 that it states

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -190,7 +189,7 @@ def test_runs_of_an_older_schema_were_asked_and_can_be_graded(tmp_path, monkeypa
     monkeypatch.setattr(database, "MIGRATIONS", database.MIGRATIONS[:schema])
     database.Database(path).close()
     with sqlite3.connect(path) as db:
-        fields = (key().run, json.dumps(asdict(key())), "then", "then")
+        fields = (key().run, json.dumps(key().to_dict()), "then", "then")
         db.execute("INSERT INTO runs (run, key, created, updated) VALUES (?, ?, ?, ?)", fields)
     db.close()
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import llms
 from llms import bridge
 from llms.errors import UsageError
-from llms.models.local.answer import ReplyReader
+from llms.models.local.reply import ReplyReader
 from llms.models.local.toolcalls import ToolCallReader
 from llms.models.system import Generate
 from llms.tokens.stop import cut_at_stop

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from llms.errors import ModelError
 from llms.models.load import load, load_tokenizer
-from llms.models.local.model import CheckpointTokenizer
+from llms.models.local.tokenizer import CheckpointTokenizer
 from llms.tokens import tiktoken_cache
 from llms.tokens.count import LEAST, MESSAGE_TOKENS, MOST, calibrated, estimate, learn
 from llms.tokens.json_tokenizer import REBUILT, TYPES, JsonTokenizer, open_tokenizer, steps_digest

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llms.agents.checks import PassesTests, RunsAlone
 from llms.benchmarks.benchmark import Program
 from llms.benchmarks.humaneval import program
 from llms.benchmarks.languages import passes
 from llms.sandbox import Sandbox, probe
 from llms.sandbox.plain_data import pack, unpack
+from llms.workbench.checks import PassesTests, RunsAlone
 
 isolated = pytest.mark.skipif(probe() is not None, reason=f"programs cannot be isolated here: {probe()}")
 PROMPT = 'def double(n):\n    """Twice n."""\n'

@@ -9,7 +9,7 @@ import pytest
 from llms.engine import DecodeRequest, ScoreRequest
 from llms.engine.workers import Workers
 from llms.errors import ModelError, WorkerDied
-from llms.models.local.checkpoint import Build
+from llms.models.local.build import Build
 
 
 def build(folder: str) -> Build:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .tools.tool import tool
     from .values import Message
     from .workbench.agent import Teams as Team
-    from .workbench.chat import Chat
+    from .workbench.chat.chat import Chat
     from .workbench.compare import compare
     from .workbench.evaluate import evaluate
     from .workbench.system import load
@@ -19,7 +19,7 @@ _HOME_OF = {
     "load": ("llms.workbench.system", "load"),
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
     "compare": ("llms.workbench.compare", "compare"),
-    "Chat": ("llms.workbench.chat", "Chat"),
+    "Chat": ("llms.workbench.chat.chat", "Chat"),
     "Team": ("llms.workbench.agent", "Teams"),
     "tool": ("llms.tools.tool", "tool"),
     "Message": ("llms.values", "Message"),

@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
-_END = object()
 _AHEAD = 64  # items that a producer may be ahead of its reader
 
 
@@ -31,8 +31,8 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of `coroutine`; raises what it raises. An interrupt of the caller cancels it."""
+def run(coroutine: Coroutine[object, None, T]) -> T:
+    """The result of `coroutine`, or what it raises. An interrupt of the caller cancels it."""
     loop = _loop()
     if asyncio._get_running_loop() is loop:
         coroutine.close()
@@ -47,7 +47,7 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def start(coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+def start(coroutine: Coroutine[object, None, T]) -> Future[T]:
     """`coroutine` on the bridge's loop, while the caller goes on; `cancel` of what is returned cancels it."""
     return asyncio.run_coroutine_threadsafe(coroutine, _loop())
 
@@ -74,7 +74,7 @@ class _Reading(Generic[T]):
 
     def __init__(self, stream: AsyncIterator[T]):
         self._stream = stream
-        self._asking: asyncio.Task[Any] | None = None
+        self._asking: asyncio.Task[object] | None = None
 
     async def next(self) -> T:
         self._asking = asyncio.current_task()
@@ -85,9 +85,25 @@ class _Reading(Generic[T]):
             if not self._asking.cancelling():  # twice would cut short how it keeps what came
                 self._asking.cancel()
             await asyncio.wait({self._asking})
-        close = getattr(self._stream, "aclose", None)
-        if close is not None:
-            await close()
+        if isinstance(self._stream, _Closable):
+            await self._stream.aclose()
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The producer ended, with this error if there was one."""
+
+    error: BaseException | None
 
 
 async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGenerator[T, None]:
@@ -95,17 +111,13 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
 
     The producer is told to stop between two items: it never runs more than a few items ahead of its reader.
     """
-    cancel, items, loop, ready = (
-        threading.Event(),
-        queue.Queue[Any](_AHEAD),
-        asyncio.get_running_loop(),
-        asyncio.Event(),
-    )
+    cancel, items = threading.Event(), queue.Queue[_Item[T] | _End](_AHEAD)
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
 
-    def put(kind: object, value: object) -> None:
+    def put(entry: _Item[T] | _End) -> None:
         while not cancel.is_set():
             try:
-                items.put((kind, value), timeout=0.1)
+                items.put(entry, timeout=0.1)
             except queue.Full:
                 continue
             with suppress(RuntimeError):  # the loop was closed, and nobody reads any more
@@ -115,35 +127,35 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
     def produce() -> None:
         try:
             for item in make(cancel):
-                put(None, item)
+                put(_Item(item))
                 if cancel.is_set():
                     return
-            put(_END, None)
+            put(_End(None))
         except BaseException as error:  # travels to the reader, who decides
-            put(_END, error)
+            put(_End(error))
 
     thread = threading.Thread(target=produce, name="llms-producer", daemon=True)
     thread.start()
     try:
         while True:
             try:
-                kind, value = items.get_nowait()
+                entry = items.get_nowait()
             except queue.Empty:
                 ready.clear()
                 if items.empty():
                     await ready.wait()
                 continue
-            if kind is _END:
-                if value is not None:
-                    raise value
+            if isinstance(entry, _End):
+                if entry.error is not None:
+                    raise entry.error
                 return
-            yield value
+            yield entry.value
     finally:
         cancel.set()
 
 
 async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncGenerator[T, None]:
-    """Items that are posted from any thread, in order, without end: `begin(post)` starts those who post and returns what
+    """The items that are posted from any thread, in order, without end: `begin(post)` starts those who post and returns what
     stops them, which is called when the reader leaves. To post never waits; the reader bounds what it asks for."""
     loop, items, came = asyncio.get_running_loop(), deque[T](), asyncio.Event()
 

@@ -1,1 +1,1 @@
-"""Teams of agents that always end in an answer: Team, Ledger, Board; planner, specialists, memory."""
+"""Teams that always end in an answer: Team, StepBudget, Board; the patterns by which they work; memory."""

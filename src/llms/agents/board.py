@@ -14,8 +14,8 @@ from typing import Literal
 from ..chat.bm25 import scores
 from ..errors import UsageError
 
-Kind = Literal["fact", "claim", "question", "decision", "critique", "artifact", "result"]
-KINDS: tuple[Kind, ...] = ("fact", "claim", "question", "decision", "critique", "artifact", "result")
+EntryKind = Literal["fact", "claim", "question", "decision", "critique", "artifact", "result"]
+KINDS: tuple[EntryKind, ...] = ("fact", "claim", "question", "decision", "critique", "artifact", "result")
 LONGEST = 20_000  # characters of an entry
 
 
@@ -28,7 +28,7 @@ class Entry:
 
     id: str
     sequence: int
-    kind: Kind
+    kind: EntryKind
     text: str
     author: str
     sources: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Board:
 
     def write(
         self,
-        kind: Kind,
+        kind: EntryKind,
         text: str,
         author: str,
         *,

@@ -2,7 +2,7 @@
 
 Each model call and each tool call takes at least one unit before it begins; a share for a part of the team is taken
 from its giver and what is left of it goes back; nothing adds units. So the number of steps of a whole tree of agents
-is at most what the first ledger held.
+is at most what the first budget held.
 """
 
 import threading
@@ -15,15 +15,16 @@ from typing import Literal
 from ..errors import LlmsError
 
 Purpose = Literal["plan", "work", "check", "answer"]
+Limit = Literal["time", "cost", "tokens", "calls", "tool calls"]
 RESERVE_SHARE = 0.15  # of the units, at least one call, only for the final answer
 
 
 class Exhausted(LlmsError):
-    """A budget has come to its end: `what` it was."""
+    """A budget has come to its end, at this `limit`."""
 
-    def __init__(self, what: str):
-        super().__init__(f"the budget of {what} is used up")
-        self.what = what
+    def __init__(self, limit: Limit):
+        super().__init__(f"the budget of {limit} is used up")
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class TeamLimits:
     seconds: float = 600.0
     cost: Decimal | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not None and value < 0:
@@ -45,7 +46,7 @@ class TeamLimits:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What was used. `cost` None: a call's price is unknown."""
+    """The use of a budget. `cost` None: a call's price is unknown."""
 
     calls: int = 0
     tool_calls: int = 0
@@ -74,7 +75,7 @@ class StepBudget:
 
     @property
     def used(self) -> Used:
-        """What this ledger and every share of it used, shares still out included in full."""
+        """The use of this budget and of every share of it, shares still out included in full."""
         with self._lock:
             lent = self._lent
             return self._used + Used(lent.calls, lent.tool_calls, lent.tokens, lent.cost or Decimal(0))
@@ -84,7 +85,7 @@ class StepBudget:
         return self._clock() - self._begun
 
     def left(self) -> TeamLimits:
-        """What may still be used, the reserve included."""
+        """The rest of each limit, the reserve included."""
         used, limits = self.used, self.limits
         cost = None if limits.cost is None else max(Decimal(0), limits.cost - (used.cost or Decimal(0)))
         return TeamLimits(
@@ -95,7 +96,7 @@ class StepBudget:
             cost,
         )
 
-    def exhausted(self, purpose: Purpose = "work") -> str | None:
+    def exhausted(self, purpose: Purpose = "work") -> Limit | None:
         """The first limit, in the order of precedence, that forbids one more model call; None if none does."""
         left = self.left()
         if left.seconds <= 0:
@@ -112,11 +113,11 @@ class StepBudget:
         """Pay for one model call. Raises Exhausted. For the answer, only the number of calls is a limit: an answer
         out of what is there must be possible when time, tokens or money have run out."""
         with self._lock:
-            what = self.exhausted(purpose)
+            limit = self.exhausted(purpose)
             if purpose == "answer":
-                what = None if self.left().calls > 0 else "calls"
-            if what is not None:
-                raise Exhausted(what)
+                limit = None if self.left().calls > 0 else "calls"
+            if limit is not None:
+                raise Exhausted(limit)
             self._used += Used(calls=1)
 
     def take_tool(self) -> None:
@@ -129,52 +130,51 @@ class StepBudget:
                 raise Exhausted("tool calls")
             self._used += Used(tool_calls=1)
 
-    def resume(self, calls: int, tool_calls: int, tokens: int, cost: Decimal | None = Decimal(0)) -> None:
-        """Charge what an earlier attempt of the same run used; the budget is one over all attempts."""
+    def charge(self, used: Used) -> None:
+        """Add what an earlier attempt of the same run used; the budget is one over all attempts."""
         with self._lock:
-            self._used += Used(calls, tool_calls, tokens, cost)
+            self._used += used
 
     def settle(self, tokens: int, cost: Decimal | None = Decimal(0)) -> None:
         """Write down what a call took, now that it is known; an overdraft of the last call is possible, a next not."""
         with self._lock:
             self._used += Used(tokens=max(0, tokens), cost=cost)
 
-    def share(self, part: float) -> "_Share":
-        """A ledger of its own with `part` (0 to 1) of what is left beyond the reserve; `give_back` ends it."""
+    def share(self, part: float) -> "Share":
+        """A budget of its own with `part` (0 to 1) of what is left beyond the reserve; `give_back` ends it."""
         if not 0 < part <= 1:
             raise ValueError(f"a share is more than 0 and at most 1; got {part}")
         with self._lock:
             left = self.left()
-            given = TeamLimits(
+            limits = TeamLimits(
                 int((left.calls - self.reserve) * part) if left.calls > self.reserve else 0,
                 int(left.tool_calls * part),
                 int(left.tokens * part),
                 left.seconds,
                 None if left.cost is None else left.cost * Decimal(str(part)),
             )
-            self._lent = _sum(self._lent, given, 1)
-            below = _Share(given, self._clock)
-            below.reserve = 0  # the answer to the user is the giver's
-            below.giver = self
-            return below
+            self._lent = _sum(self._lent, limits, 1)
+            return Share(self, limits)
 
 
-class _Share(StepBudget):
-    giver: "StepBudget"
-    returned = False
+class Share(StepBudget):
+    """A part of `giver`'s budget. It has no reserve: the answer to the user is the giver's."""
+
+    def __init__(self, giver: StepBudget, limits: TeamLimits):
+        super().__init__(limits, giver._clock)
+        self.reserve = 0
+        self._giver = giver
+        self._returned = False
 
     def give_back(self) -> None:
-        """End this share: what it used is the giver's use, the rest is free again. Once only."""
-        giver = self.giver
+        """End this share: its use is the giver's use, the rest is free again. Once only."""
+        giver = self._giver
         with giver._lock:
-            if not self.returned:
-                self.returned = True
+            if not self._returned:
+                self._returned = True
                 giver._lent = _sum(giver._lent, self.limits, -1)
                 giver._used += self.used
                 self.limits = replace(self.limits, calls=0, tool_calls=0, tokens=0)
-
-
-Share = _Share
 
 
 def _sum(a: TeamLimits, b: TeamLimits, sign: int) -> TeamLimits:

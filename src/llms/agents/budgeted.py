@@ -1,26 +1,27 @@
-"""Every model call and every tool call pays the ledger first: no loop of any library can go around it."""
+"""A model and tools whose every call pays the budget first: no loop of any library can go around it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
+from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.toolsets import ToolsetTool
 from pydantic_ai.toolsets.wrapper import WrapperToolset
 
 from .budget import Purpose, StepBudget
 
 
-class Metered(WrapperModel):
-    """`model`, each of whose requests takes a unit of `ledger` before it leaves and settles its tokens after."""
+class BudgetedModel(WrapperModel):
+    """`model`, each of whose requests takes a unit of `budget` before it leaves and settles its tokens after."""
 
-    def __init__(self, model: Model, ledger: StepBudget, purpose: Purpose, free: bool = False):
+    def __init__(self, model: Model, budget: StepBudget, purpose: Purpose, free: bool = False):
         super().__init__(model)
-        self._ledger, self._purpose, self._free = ledger, purpose, free
+        self._budget, self._purpose, self._free = budget, purpose, free
 
     async def request(
         self,
@@ -28,7 +29,7 @@ class Metered(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        self._ledger.take_call(self._purpose)
+        self._budget.take_call(self._purpose)
         response = await super().request(messages, model_settings, model_request_parameters)
         self._settle(response)
         return response
@@ -39,9 +40,9 @@ class Metered(WrapperModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
-        run_context: Any = None,
+        run_context: RunContext[object] | None = None,
     ) -> AsyncIterator[StreamedResponse]:
-        self._ledger.take_call(self._purpose)
+        self._budget.take_call(self._purpose)
         async with super().request_stream(messages, model_settings, model_request_parameters, run_context) as stream:
             try:
                 yield stream
@@ -49,7 +50,7 @@ class Metered(WrapperModel):
                 self._settle(stream.get())
 
     def _settle(self, response: ModelResponse) -> None:
-        self._ledger.settle(response.usage.total_tokens, Decimal(0) if self._free else _cost(response))
+        self._budget.settle(response.usage.total_tokens, Decimal(0) if self._free else _cost(response))
 
 
 def _cost(response: ModelResponse) -> Decimal | None:
@@ -61,11 +62,13 @@ def _cost(response: ModelResponse) -> Decimal | None:
 
 
 @dataclass
-class MeteredTools(WrapperToolset[Any]):
-    """A toolset, each of whose calls takes a unit of `ledger`."""
+class BudgetedTools(WrapperToolset[object]):
+    """A toolset, each of whose calls takes a unit of `budget`."""
 
-    ledger: StepBudget
+    budget: StepBudget
 
-    async def call_tool(self, name: str, tool_args: dict[str, Any], ctx: Any, tool: Any) -> Any:
-        self.ledger.take_tool()
+    async def call_tool(
+        self, name: str, tool_args: dict[str, object], ctx: RunContext[object], tool: ToolsetTool[object]
+    ) -> object:
+        self.budget.take_tool()
         return await super().call_tool(name, tool_args, ctx, tool)

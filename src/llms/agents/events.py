@@ -1,21 +1,24 @@
-"""What a team does, told while it does it: small values that a terminal, a page and a store can all use."""
+"""The events of a team's run, as they happen: small values that a terminal, a page and a store can all use.
 
-from dataclasses import asdict, dataclass
+`TeamEvent` is closed: whoever handles it handles every kind, and the type checker holds that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from functools import cache
+from typing import Literal, get_args
 
+from pydantic import TypeAdapter
+
+from ..values import Json, JsonObject
 from .board import Entry
-from .budget import Used
+from .budget import Limit, Purpose, Used
 from .memory import Fact
 from .plan import Task
 from .step import ToolUse
 
-StopReason = Literal[
-    "stopped by the user", "a model failed", "done", "time", "cost", "tokens", "calls", "tool calls", "repeated state", "no progress"
-]  # fmt: skip
-PRECEDENCE: tuple[StopReason, ...] = (
-    "stopped by the user", "a model failed", "done", "time", "cost", "tokens", "calls", "tool calls", "repeated state", "no progress"
-)  # fmt: skip
+StopReason = Literal["stopped by the user", "a model failed", "done", "repeated state", "no progress"] | Limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What the agents are told from memory, before anything is asked."""
+    """The facts from memory that the agents are sent, before anything is asked."""
 
     facts: tuple[Fact, ...]
 
@@ -49,19 +52,19 @@ class TaskChanged:
 class StepBegan:
     role: str
     task: str | None
-    purpose: str
+    purpose: Purpose
 
 
 @dataclass(frozen=True, slots=True)
 class StepEnded:
-    """`problem` empty: it went well. `value`, as JSON, and the tools `used` are what a resumed run goes on with."""
+    """`problem` empty: it went well. A resumed run goes on with `value`, which is JSON, and the tools `used`."""
 
     role: str
     task: str | None
     seconds: float
     problem: str = ""
-    purpose: str = "work"
-    value: Any = None
+    purpose: Purpose = "work"
+    value: object = None
     used: tuple[ToolUse, ...] = ()
 
 
@@ -72,7 +75,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the whole team has used so far, and the limits it may use."""
+    """The use of the whole team so far, and its limits."""
 
     used: Used
     calls: int
@@ -93,20 +96,35 @@ class Finished:
     open_tasks: tuple[str, ...] = ()
 
 
-Event = Began | Remembered | Planned | TaskChanged | StepBegan | StepEnded | Written | Budget | Finished
+TeamEvent = Began | Remembered | Planned | TaskChanged | StepBegan | StepEnded | Written | Budget | Finished
 
 
-def plain(event: Event) -> dict[str, Any]:
+def plain(event: TeamEvent) -> dict[str, Json]:
     """The event as JSON values, with its `type`."""
-    return {"type": type(event).__name__, **_json(asdict(event))}
+    return {"type": type(event).__name__, **{field.name: _json(getattr(event, field.name)) for field in fields(event)}}
 
 
-def _json(value: Any) -> Any:
+def from_plain(row: JsonObject) -> TeamEvent | None:
+    """The event that `plain` wrote; None for a kind that this version does not know."""
+    reader = _readers().get(str(row["type"]))
+    return None if reader is None else reader.validate_python({k: v for k, v in row.items() if k != "type"})
+
+
+@cache
+def _readers() -> dict[str, TypeAdapter[TeamEvent]]:
+    return {kind.__name__: TypeAdapter(kind) for kind in get_args(TeamEvent)}
+
+
+def _json(value: object) -> Json:
     match value:
-        case dict():
-            return {key: _json(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_json(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
         case Decimal():
             return float(value)
-    return value
+        case Mapping():
+            return {str(key): _json(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_json(item) for item in value]
+    if is_dataclass(value):
+        return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    raise TypeError(f"an event holds a {type(value).__name__}, which is not JSON")

@@ -1,10 +1,11 @@
-"""What is remembered from one session to the next: facts with their source, rules for keeping and recalling them.
+"""Memory from one session to the next: facts with their source, rules for keeping and recalling them.
 
 Nothing is remembered silently: only what the user says of themselves or the project in the first person becomes active
 at once, everything else is a proposal. Secrets are never kept. A new value of the same key supersedes the old one, which
 stays for undo. What is recalled is data for the model, not instructions, and is shown to the user.
 """
 
+import math
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -15,9 +16,9 @@ from typing import Literal
 from ..chat.bm25 import scores, terms
 from ..errors import UsageError
 
-Kind = Literal["preference", "identity", "project fact", "lesson", "procedure"]
-State = Literal["proposed", "active", "superseded", "deleted"]
-KINDS: tuple[Kind, ...] = ("preference", "identity", "project fact", "lesson", "procedure")
+FactKind = Literal["preference", "identity", "project fact", "lesson", "procedure"]
+FactState = Literal["proposed", "active", "superseded", "deleted"]
+KINDS: tuple[FactKind, ...] = ("preference", "identity", "project fact", "lesson", "procedure")
 LONGEST = 300  # characters of a fact
 HALF_LIFE_DAYS = 30.0
 MOST_RECALLED, MOST_TOKENS = 5, 300
@@ -44,11 +45,11 @@ class Fact:
     id: str
     text: str
     scope: str = "global"
-    kind: Kind = "preference"
+    kind: FactKind = "preference"
     key: str = ""
     source: str = ""
     by: str = "user"
-    state: State = "active"
+    state: FactState = "active"
     importance: int = 2
     created: str = ""
     last_used: str = ""
@@ -59,7 +60,8 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class MemoryChange:
-    """What remembering did: facts to store anew or as they now are, and a sentence for the user. `undo` takes it back."""
+    """A change to what is remembered: facts to store anew or as they now are, and a sentence for the user. `undo` takes it
+    back."""
 
     write: tuple[Fact, ...]
     undo: tuple[Fact, ...]
@@ -72,81 +74,89 @@ class Recalled:
     score: float
 
 
-def remember(
-    text: str,
-    known: Iterable[Fact],
-    *,
-    by: str = "user",
-    source: str = "",
-    scope: str = "global",
-    kind: Kind = "preference",
-    key: str = "",
-    importance: int = 2,
-    tainted: bool = False,
-    explicit: bool = False,
-) -> MemoryChange:
-    """How `text` is kept. `explicit`: the user said "remember this". Raises UsageError for what must not be kept."""
-    text = " ".join(text.split())
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence that may be worth remembering, with the fields of the Fact that it would be. `kind` and `scope` are
+    checked when it is remembered. `explicit`: the user said "remember this"."""
+
+    text: str
+    scope: str = "global"
+    kind: str = "preference"
+    key: str = ""
+    source: str = ""
+    by: str = "user"
+    importance: int = 2
+    tainted: bool = False
+    explicit: bool = False
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it is the user's own word, and needs no confirmation."""
+        return (
+            self.by == "user"
+            and not self.tainted
+            and (self.explicit or bool(_FIRST_PERSON.search(" ".join(self.text.split()))))
+        )
+
+
+def remember(statement: Statement, known: Iterable[Fact]) -> MemoryChange:
+    """The change that keeps `statement` among the `known` facts. Raises UsageError for what must not be kept."""
+    fact = _fact(statement)
+    living = [old for old in known if old.scope == fact.scope and old.state in ("active", "proposed")]
+    same = next((old for old in living if alike(old.text, fact.text)), None)
+    if same is not None:
+        state: FactState = "active" if statement.trusted else same.state
+        better = replace(same, state=state, importance=max(same.importance, statement.importance))
+        return MemoryChange((better,), (same,), f"already known: {same.text}")
+    if fact.state == "active":
+        return _activate(fact, replace(fact, state="deleted"), living)
+    return MemoryChange((fact,), (replace(fact, state="deleted"),), f"proposed to remember: {fact.text}")
+
+
+def _fact(statement: Statement) -> Fact:
+    """The fact that a statement would be. Raises UsageError for what must not be kept."""
+    text = " ".join(statement.text.split())
     if not text or len(text) > LONGEST:
         raise UsageError(f"a fact has 1 to {LONGEST} characters; this has {len(text)}")
-    if not _SCOPE.fullmatch(scope):
-        raise UsageError(f"a scope is global, project:NAME, conversation:ID or role:NAME; got {scope!r}")
-    if kind not in KINDS:
-        raise UsageError(f"facts are {', '.join(KINDS)}; got {kind!r}")
+    if not _SCOPE.fullmatch(statement.scope):
+        raise UsageError(f"a scope is global, project:NAME, conversation:ID or role:NAME; got {statement.scope!r}")
+    kind = next((kind for kind in KINDS if kind == statement.kind), None)
+    if kind is None:
+        raise UsageError(f"facts are {', '.join(KINDS)}; got {statement.kind!r}")
     if holds_secret(text):
         raise UsageError("this looks like a password, key or card number; secrets are never remembered")
-    living = [fact for fact in known if fact.scope == scope and fact.state in ("active", "proposed")]
-    same = next((fact for fact in living if alike(fact.text, text)), None)
-    trusted = by == "user" and not tainted and (explicit or bool(_FIRST_PERSON.search(text)))
-    state: State = "active" if trusted else "proposed"
-    if same is not None:
-        better = replace(same, state="active" if trusted else same.state, importance=max(same.importance, importance))
-        return MemoryChange((better,), (same,), f"already known: {same.text}")
-    now = _now()
-    fact = Fact(
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Fact(
         f"m{secrets.token_hex(5)}",
         text,
-        scope,
+        statement.scope,
         kind,
-        key,
-        source,
-        by,
-        state,
-        min(3, max(1, importance)),
-        now,
-        now,
-        0,
-        None,
-        tainted,
+        statement.key,
+        statement.source,
+        statement.by,
+        "active" if statement.trusted else "proposed",
+        min(3, max(1, statement.importance)),
+        created=now,
+        last_used=now,
+        tainted=statement.tainted,
     )
-    old = next((o for o in living if key and o.key == key and o.state == "active"), None)
-    if old is not None and state == "active":
-        fact = replace(fact, supersedes=old.id)
-        return MemoryChange(
-            (fact, replace(old, state="superseded")),
-            (replace(fact, state="deleted"), old),
-            f"remembered instead of “{old.text}”: {text}",
-        )
-    verb = "remembered" if state == "active" else "proposed to remember"
-    return MemoryChange((fact,), (replace(fact, state="deleted"),), f"{verb}: {text}")
 
 
 def confirm(fact: Fact, known: Iterable[Fact]) -> MemoryChange:
     """A proposal becomes active by the user's word; it supersedes the active fact of its key."""
-    active = replace(fact, state="active")
-    old = next(
-        (
-            o
-            for o in known
-            if fact.key and o.key == fact.key and o.scope == fact.scope and o.state == "active" and o.id != fact.id
-        ),
-        None,
-    )
+    return _activate(replace(fact, state="active"), fact, [other for other in known if other.scope == fact.scope])
+
+
+def _activate(fact: Fact, before: Fact, known: Iterable[Fact]) -> MemoryChange:
+    """The change from `before` to the active `fact`, which supersedes the active one of its key among `known`."""
+    old = next((o for o in known if fact.key and o.key == fact.key and o.state == "active" and o.id != fact.id), None)
     if old is None:
-        return MemoryChange((active,), (fact,), f"remembered: {fact.text}")
-    active = replace(active, supersedes=old.id)
+        return MemoryChange((fact,), (before,), f"remembered: {fact.text}")
+    fact = replace(fact, supersedes=old.id)
+    # a fact that is new is undone as it would have been stored: with what it supersedes
+    before = replace(before, supersedes=old.id) if before.state == "deleted" else before
     return MemoryChange(
-        (active, replace(old, state="superseded")), (fact, old), f"remembered instead of “{old.text}”: {fact.text}"
+        (fact, replace(old, state="superseded")), (before, old), f"remembered instead of “{old.text}”: {fact.text}"
     )
 
 
@@ -170,27 +180,33 @@ def recall(
     texts = [fact.text for fact in living]
     words = scores(query, texts) if texts else []
     meaning = list(similarity(query, texts)) if similarity is not None and texts else [0.0] * len(texts)
-    fused = [0.0] * len(texts)
-    for values in (words, meaning):
-        ranked = sorted((place for place in range(len(texts)) if values[place] > 0), key=lambda place: -values[place])
-        for rank, place in enumerate(ranked[:20]):
-            fused[place] += 1 / (RRF + rank)
-    best = max(fused, default=0.0) or 1.0
+    relevance = _fused(words, meaning)
+    best = max(relevance, default=0.0) or 1.0
     now = now or datetime.now(UTC)
-    found = []
-    for place, fact in enumerate(living):
+    hits = []
+    for fact, relevant in zip(living, relevance, strict=True):
         always = fact.kind == "identity" and fact.scope == "global"
-        score = 0.6 * fused[place] / best + 0.2 * _recency(fact, now) + 0.2 * fact.importance / 3
-        if always or (fused[place] and score >= LEAST_SCORE):
-            found.append(Recalled(fact, score))
-    found.sort(key=lambda one: -one.score)
-    kept, room = [], min(MOST_TOKENS, budget_tokens // 10)
-    for one in found[:MOST_RECALLED]:
-        size = count(one.fact.text)
+        score = 0.6 * relevant / best + 0.2 * _recency(fact, now) + 0.2 * fact.importance / 3
+        if always or (relevant and score >= LEAST_SCORE):
+            hits.append(Recalled(fact, score))
+    hits.sort(key=lambda hit: -hit.score)
+    chosen, room = [], min(MOST_TOKENS, budget_tokens // 10)
+    for hit in hits[:MOST_RECALLED]:
+        size = count(hit.fact.text)
         if size <= room:
-            kept.append(one)
+            chosen.append(hit)
             room -= size
-    return kept
+    return chosen
+
+
+def _fused(*rankings: Sequence[float]) -> list[float]:
+    """Reciprocal rank fusion: a sum for each text over its ranks, counting the 20 best of each ranking."""
+    fused = [0.0] * len(rankings[0])
+    for values in rankings:
+        ranked = sorted((index for index, value in enumerate(values) if value > 0), key=lambda index: -values[index])
+        for rank, index in enumerate(ranked[:20]):
+            fused[index] += 1 / (RRF + rank)
+    return fused
 
 
 def block(facts: Sequence[Fact], marker: str) -> str:
@@ -206,7 +222,7 @@ def block(facts: Sequence[Fact], marker: str) -> str:
 
 def holds_secret(text: str) -> bool:
     """Whether text looks like it holds a key, a password or a card number (Luhn's check)."""
-    return bool(_SECRET.search(text)) or any(_luhn(found) for found in _CARD.findall(text))
+    return bool(_SECRET.search(text)) or any(_luhn(digits) for digits in _CARD.findall(text))
 
 
 def alike(a: str, b: str) -> bool:
@@ -220,14 +236,11 @@ def _recency(fact: Fact, now: datetime) -> float:
         then = datetime.fromisoformat(fact.last_used or fact.created)
     except ValueError:
         return 0.0
-    return 0.5 ** (max(0.0, (now - then).total_seconds()) / 86400 / HALF_LIFE_DAYS)
+    days = max(0.0, (now - then).total_seconds()) / 86400
+    return math.pow(0.5, days / HALF_LIFE_DAYS)
 
 
 def _luhn(text: str) -> bool:
     digits = [int(c) for c in text if c.isdigit()]
-    doubled = [d if place % 2 == 0 else (2 * d - 9 if d > 4 else 2 * d) for place, d in enumerate(reversed(digits))]
+    doubled = [d if index % 2 == 0 else (2 * d - 9 if d > 4 else 2 * d) for index, d in enumerate(reversed(digits))]
     return 13 <= len(digits) <= 19 and len(set(digits)) > 1 and sum(doubled) % 10 == 0
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..errors import LlmsError
 
 MOST_TASKS = 7
-State = Literal["open", "running", "done", "failed", "dropped"]
+TaskState = Literal["open", "running", "done", "failed", "dropped"]
 
 
 class BadPlan(LlmsError):
@@ -49,7 +49,7 @@ class Task:
     owner: str
     accept: str
     needs: tuple[str, ...] = ()
-    state: State = "open"
+    state: TaskState = "open"
     attempts: int = 0
 
 
@@ -68,19 +68,23 @@ class TeamPlan:
     def task(self, id: str) -> Task:
         return next(task for task in self.tasks if task.id == id)
 
-    def with_task(self, id: str, **changes) -> "TeamPlan":
-        """The plan with one task changed; what needs a failed or dropped task is dropped, too."""
-        tasks = [replace(task, **changes) if task.id == id else task for task in self.tasks]
-        lost = {task.id for task in tasks if task.state in ("failed", "dropped")}
-        for place, task in enumerate(tasks):  # in order of dependency, so that one pass is enough
+    def with_task(self, id: str, *, state: TaskState, attempts: int | None = None) -> "TeamPlan":
+        """The plan with one task changed (`attempts` None: as before); what needs a failed or dropped task is dropped, too."""
+        tasks: list[Task] = []
+        lost: set[str] = set()
+        for task in self.tasks:  # in order of dependency, so that one pass is enough
+            if task.id == id:
+                task = replace(task, state=state, attempts=task.attempts if attempts is None else attempts)
             if task.state == "open" and lost.intersection(task.needs):
-                tasks[place] = replace(task, state="dropped")
+                task = replace(task, state="dropped")
+            if task.state in ("failed", "dropped"):
                 lost.add(task.id)
+            tasks.append(task)
         return TeamPlan(tuple(tasks))
 
 
 def validate(draft: PlanDraft, owners: Iterable[str], prefix: str = "t") -> TeamPlan:
-    """The Plan of a draft, tasks in an order in which each comes after what it needs.
+    """The TeamPlan of a draft, tasks in an order in which each comes after what it needs.
 
     Raises BadPlan: no or too many tasks, an unknown owner, an empty goal or check, a need that is not there, a cycle.
     """
@@ -108,11 +112,11 @@ def validate(draft: PlanDraft, owners: Iterable[str], prefix: str = "t") -> Team
 
 def _in_order(tasks: Mapping[str, Task]) -> Sequence[Task]:
     """Kahn's algorithm; raises BadPlan with the tasks of a cycle."""
-    left, order = dict(tasks), []
-    while left:
-        free = [task for task in left.values() if not any(need in left for need in task.needs)]
+    remaining, ordered = dict(tasks), list[Task]()
+    while remaining:
+        free = [task for task in remaining.values() if not any(need in remaining for need in task.needs)]
         if not free:
-            raise BadPlan(f"the tasks {', '.join(left)} wait for each other in a circle")
+            raise BadPlan(f"the tasks {', '.join(remaining)} wait for each other in a circle")
         for task in free:
-            order.append(left.pop(task.id))
-    return order
+            ordered.append(remaining.pop(task.id))
+    return ordered

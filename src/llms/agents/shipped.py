@@ -5,7 +5,8 @@ from types import MappingProxyType
 
 from ..errors import UnknownName
 from .budget import TeamLimits
-from .team import Role, Team
+from .role import Role
+from .team import Team
 
 _SHORT = "Be exact and brief. Say what you do not know."
 TEAMS: Mapping[str, Team] = MappingProxyType(

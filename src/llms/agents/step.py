@@ -2,21 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from pydantic_ai import Agent, CancellationToken, DeferredToolRequests, DeferredToolResults, UsageLimits
 from pydantic_ai.messages import ModelMessage, ToolReturnPart
 from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 
 from ..tools.consent import Approve, deny
 from ..tools.guard import approval_requests, approval_result
-from .budget import Exhausted, Purpose, StepBudget
-from .budgeted import Metered, MeteredTools
+from .budget import Exhausted, Limit, Purpose, StepBudget
+from .budgeted import BudgetedModel, BudgetedTools
 
 ROUNDS = 8  # of model and tools within one step
 TOOL_CALLS = 16
+ANSWER_SECONDS = 30.0  # that the final answer has at least
 OUTPUT_TOOL = "final_result"  # pydantic-ai's name for the way in which structured output is given
 
 T = TypeVar("T")
@@ -34,13 +36,13 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class StepResult(Generic[T]):
-    """`value` is None if the step failed; then `problem` says why, and `budget` which budget ended it, if one did."""
+    """`value` is None if the step failed; then `problem` says why, and `exhausted` which limit of a budget ended it, if
+    one did."""
 
     value: T | None
     problem: str = ""
-    budget: str = ""
+    exhausted: Limit | None = None
     used: tuple[ToolUse, ...] = ()
-    messages: tuple[ModelMessage, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -48,71 +50,81 @@ class Worker:
     """What a role needs to act: its model, its tools, and whether the model costs nothing."""
 
     model: Model
-    toolset: AbstractToolset[Any] | None = None
+    toolset: AbstractToolset[object] | None = None
     free: bool = False
-    settings: Any = None
+    settings: ModelSettings | None = None
     approve: Approve = deny
 
 
-async def act(
+async def run_step(
     worker: Worker,
     instructions: str,
     prompt: str,
-    ledger: StepBudget,
+    budget: StepBudget,
     purpose: Purpose,
-    output: Any = str,
+    output: type[T],
     cancel: CancellationToken | None = None,
     tools: bool = True,
-) -> StepResult:
-    """What the agent makes of `prompt`. Never raises for what a model, a tool or a budget does; cancellation passes."""
-    toolsets: Sequence[AbstractToolset[Any]] = (
-        [MeteredTools(worker.toolset, ledger)] if worker.toolset is not None and tools else []
-    )
-    agent = Agent(
-        Metered(worker.model, ledger, purpose, worker.free),
-        output_type=[output, DeferredToolRequests] if toolsets else output,
+) -> StepResult[T]:
+    """The agent's answer to `prompt`. Never raises for what a model, a tool or a budget does; cancellation passes."""
+    seconds = budget.left().seconds if purpose != "answer" else max(ANSWER_SECONDS, budget.left().seconds)
+    toolset = BudgetedTools(worker.toolset, budget) if worker.toolset is not None and tools else None
+    agent: Agent[object, T | DeferredToolRequests] = Agent(
+        BudgetedModel(worker.model, budget, purpose, worker.free),
+        output_type=[output, DeferredToolRequests] if toolset else output,
         instructions=instructions,
-        toolsets=toolsets,
+        toolsets=[toolset] if toolset else [],
         retries={"tools": 100, "output": 1},
         model_settings=worker.settings,
     )
-    seconds = ledger.left().seconds if purpose != "answer" else max(30.0, ledger.left().seconds)
     messages: list[ModelMessage] = []
-    value: Any = None
-    asked: str | None = prompt
-    consent: DeferredToolResults | None = None
     try:
         async with asyncio.timeout(seconds):
-            for _ in range(ROUNDS):
-                async with agent.iter(
-                    asked,
-                    message_history=messages or None,
-                    deferred_tool_results=consent,
-                    usage_limits=UsageLimits(request_limit=ROUNDS, tool_calls_limit=TOOL_CALLS),
-                    cancellation_token=cancel,
-                ) as run:
-                    try:
-                        async for _node in run:
-                            pass
-                    finally:
-                        messages = run.all_messages()
-                    value = run.result.output if run.result is not None else None
-                if not isinstance(value, DeferredToolRequests):
-                    break
-                asked, consent = None, await _decide(value, worker.approve, messages)
-            else:
-                value = ""
+            value = await _converse(agent, prompt, worker.approve, messages, cancel)
     except TimeoutError:
-        return StepResult(None, "the time is over", "time", _tools(messages), tuple(messages))
+        return StepResult(None, "the time is over", "time", _tools(messages))
     except Exhausted as end:
-        return StepResult(None, str(end), end.what, _tools(messages), tuple(messages))
+        return StepResult(None, str(end), end.limit, _tools(messages))
     except Exception as error:  # the boundary to models and tools of any make: nothing they raise ends the team
-        cause = error.__cause__
-        budget = cause.what if isinstance(cause, Exhausted) else ""
-        return StepResult(None, f"{type(error).__name__}: {error}"[:500], budget, _tools(messages), tuple(messages))
-    if isinstance(value, str) and not value.strip():
-        return StepResult(None, "the answer was empty", "", _tools(messages), tuple(messages))
-    return StepResult(value, "", "", _tools(messages), tuple(messages))
+        limit = error.__cause__.limit if isinstance(error.__cause__, Exhausted) else None
+        return StepResult(None, f"{type(error).__name__}: {error}"[:500], limit, _tools(messages))
+    if isinstance(value, DeferredToolRequests) or (isinstance(value, str) and not value.strip()):
+        return StepResult(None, "the answer was empty", None, _tools(messages))
+    return StepResult(value, "", None, _tools(messages))
+
+
+async def _converse(
+    agent: Agent[object, T | DeferredToolRequests],
+    prompt: str,
+    approve: Approve,
+    messages: list[ModelMessage],
+    cancel: CancellationToken | None,
+) -> T | DeferredToolRequests | None:
+    """The agent's output; what it still asks consent for when the rounds are over; None for a run that was cancelled.
+
+    `messages` holds all that was said, however it ends.
+    """
+    asked: str | None = prompt
+    consent: DeferredToolResults | None = None
+    value: T | DeferredToolRequests | None = None
+    for _ in range(ROUNDS):
+        async with agent.iter(
+            asked,
+            message_history=list(messages) or None,
+            deferred_tool_results=consent,
+            usage_limits=UsageLimits(request_limit=ROUNDS, tool_calls_limit=TOOL_CALLS),
+            cancellation_token=cancel,
+        ) as run:
+            try:
+                async for _node in run:
+                    pass
+            finally:
+                messages[:] = run.all_messages()
+            value = run.result.output if run.result is not None else None
+        if not isinstance(value, DeferredToolRequests):
+            break
+        asked, consent = None, await _decide(value, approve, messages)
+    return value
 
 
 def _tools(messages: Sequence[ModelMessage]) -> tuple[ToolUse, ...]:

@@ -5,23 +5,24 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+
+from pydantic_ai.settings import ModelSettings
 
 from .. import bridge
 from ..models.name import Name
 from ..models.system import Capabilities, Generate, Model
 from ..values import Completion, Failure, Identity, Message
-from .budget import StepBudget
 from .events import Finished
+from .role import Role
 from .step import Worker
-from .team import Role, Team
+from .team import Team
 from .work import Work
 
 
 class TeamSystem(Model):
     """`team`, whose roles get models and tools from `worker`; `inner` are the models behind it, closed with it.
 
-    Each request is one run with a ledger of its own. It is asked in messages only; a run that a model's failure ended
+    Each request is one run with a budget of its own. It is asked in messages only; a run that a model's failure ended
     without an answer is a Failure, never a wrong answer.
     """
 
@@ -62,13 +63,13 @@ class TeamSystem(Model):
 
     def _answer(self, request: Generate) -> Completion | Failure:
         goal = request.prompt if isinstance(request.prompt, str) else "\n\n".join(m.content for m in request.prompt)
-        settings: Any = {"max_tokens": request.max_tokens, "temperature": request.temperature, "seed": request.seed}
+        settings = ModelSettings(max_tokens=request.max_tokens, temperature=request.temperature, seed=request.seed)
 
         def worker(role: Role) -> Worker:
             return replace(self._worker(role), settings=settings)
 
         started = time.perf_counter()
-        work = Work(self.team, goal, worker, ledger=StepBudget(self.team.limits))
+        work = Work(self.team, goal, worker)
         last = list(bridge.iterate(work.run()))[-1]
         assert isinstance(last, Finished)
         if last.reason == "a model failed" and not last.complete and last.answer.startswith("No model gave an answer"):

@@ -1,35 +1,23 @@
 """The leaderboard: from the reports of runs to columns of comparable scores and an average over them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from ..evaluation.plan import RunKey
 from ..evaluation.report import Report
+from ..values import Json
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """Runs that were asked the same: one per system, the best first."""
 
-    benchmark: str
-    view: str
-    version: str
-    shots: int
-    draw: str
-    chat_template: bool
-    window: str
-    decoding: str
-    seed: int
-    scorer: str
-    data: str
-    revision: str
-    system_prompt: str
-    thinking: int
-    sandbox: str
     reports: tuple[Report, ...]
 
-
-ASKED = tuple(field.name for field in fields(Column) if field.name != "reports")
+    @property
+    def key(self) -> RunKey:
+        """How the runs were asked: the key of the best one, which differs from the others' in its system only."""
+        return self.reports[0].key
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +42,18 @@ def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderb
     Columns stand in the `order` of benchmark names. The average is over columns that all systems share; it is
     partial where any of their runs is.
     """
-    groups: dict[tuple[Any, ...], dict[str, Report]] = {}
+    groups: dict[tuple[tuple[str, Json], ...], dict[str, Report]] = {}
     for report in reports:
         if report.score is None:
             continue
-        k = report.key
-        asked = tuple(getattr(k, name) for name in ASKED)
-        groups.setdefault(asked, {}).setdefault(k.system.name, report)
-    rank = {name: place for place, name in enumerate(order)}
-    columns = [
-        Column(
-            **dict(zip(ASKED, asked, strict=True)),
-            reports=tuple(sorted(rows.values(), key=lambda r: -_shown(r))),
-        )
-        for asked, rows in groups.items()
-    ]
-    columns.sort(key=lambda c: (c.view, c.data, rank.get(c.benchmark, len(rank)), c.benchmark, c.shots))
+        groups.setdefault(report.key.asked, {}).setdefault(report.key.system.name, report)
+    rank = {name: position for position, name in enumerate(order)}
+    columns = [Column(tuple(sorted(rows.values(), key=lambda r: -_shown(r)))) for rows in groups.values()]
+    columns.sort(key=lambda c: _sort_key(c.key, rank))
     systems = {report.key.system.name for column in columns for report in column.reports}
     shared = [column for column in columns if len(column.reports) == len(systems)]
-    if len({(c.view, c.data, c.chat_template) for c in shared}) != 1 or len({c.benchmark for c in shared}) != len(
-        shared
-    ):
+    ways = {(c.key.view, c.key.data, c.key.chat_template) for c in shared}
+    if len(ways) != 1 or len({c.key.benchmark for c in shared}) != len(shared):
         shared = []  # an average over different views, sources or templates means nothing
     averages = []
     for system in systems if len(shared) > 1 else ():
@@ -82,6 +61,10 @@ def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderb
         averages.append(Average(system, sum(values) / len(values), len(values)))
     averages.sort(key=lambda average: -average.value)
     return Leaderboard(tuple(columns), tuple(averages), any(r.partial for c in shared for r in c.reports))
+
+
+def _sort_key(key: RunKey, rank: Mapping[str, int]) -> tuple[str, str, int, str, int]:
+    return key.view, key.data, rank.get(key.benchmark, len(rank)), key.benchmark, key.shots
 
 
 def _shown(report: Report) -> float:

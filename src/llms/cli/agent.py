@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterable
+from typing import assert_never
 
 import click
 from rich.console import Console
@@ -11,20 +13,23 @@ from rich.text import Text
 from ..agents.events import (
     Began,
     Budget,
-    Event,
     Finished,
     Planned,
     Remembered,
     StepBegan,
     StepEnded,
     TaskChanged,
+    TeamEvent,
     Written,
+    from_plain,
     plain,
 )
 from ..agents.shipped import TEAMS
 from ..agents.team import Team
 from ..tools.consent import ApprovalRequest, Decision
+from ..values import JsonObject
 from ..workbench import agent as verb
+from ..workbench.team_session import AUTONOMY, TeamSettings
 from .output import console, print_json, table
 
 
@@ -39,7 +44,7 @@ from .output import console, print_json, table
 )
 @click.option(
     "--autonomy",
-    type=click.Choice(verb.AUTONOMY),
+    type=click.Choice(AUTONOMY),
     default="ask",
     show_default=True,
     help="When tools that act may run.",
@@ -54,22 +59,22 @@ from .output import console, print_json, table
 @click.option("--teams", is_flag=True, help="List the teams.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line.")
 def agent(
-    goal,
-    files,
-    team,
-    model,
-    tests,
-    language,
-    autonomy,
-    calls,
-    budget,
-    seconds,
-    memory,
-    resume,
-    replay,
-    runs,
-    teams,
-    as_json,
+    goal: str | None,
+    files: tuple[str, ...],
+    team: str | None,
+    model: str | None,
+    tests: str | None,
+    language: str,
+    autonomy: str,
+    calls: int | None,
+    budget: str | None,
+    seconds: float | None,
+    memory: bool,
+    resume: str | None,
+    replay: str | None,
+    runs: bool,
+    teams: bool,
+    as_json: bool,
 ) -> None:
     """Let a team of agents work on GOAL, with FILES to look at. It always ends with an answer, within its budget.
 
@@ -83,18 +88,18 @@ def agent(
     if runs:
         return _list_runs(as_json)
     if replay:
-        id, told = verb.replay(replay)
+        id, events = verb.replay(replay)
         if as_json:
-            return print_json({"run": id, **event} for event in told)
+            return print_json({"run": id, **event} for event in events)
         click.echo(f"run {id}")
-        return _tell_again(told)
+        return _show_again(events)
     if not goal and not resume:
         raise click.UsageError('say what the team should do: llms agent "goal"')
-    how = verb.Settings(
+    how = TeamSettings(
         team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds, memory
     )  # fmt: skip
     out = console()
-    last: Event | None = None
+    last: TeamEvent | None = None
     id = ""
     for id, last in verb.follow(goal or "", how, _ask, resume):
         if as_json:
@@ -117,7 +122,7 @@ def _ask(request: ApprovalRequest) -> Decision:
     return Decision(Confirm.ask("run it?", console=err, default=False))
 
 
-def _show(out: Console, event: Event) -> None:
+def _show(out: Console, event: TeamEvent) -> None:
     match event:
         case Began():
             out.print(Text(f"{event.team} ({event.pattern})", style="bold"))
@@ -152,29 +157,36 @@ def _show(out: Console, event: Event) -> None:
                 out.print(Text(f"not done: {', '.join(event.open_tasks)}", style="yellow"))
         case Budget():
             pass
+        case _:
+            assert_never(event)
 
 
-def _tell_again(told: list[dict]) -> None:
-    for event in told:
-        kind, rest = event["type"], {key: value for key, value in event.items() if key != "type"}
-        if kind == "Written":
-            entry = rest["entry"]
-            click.echo(f"[{entry['id']}] {entry['kind']} by {entry['author']}: {entry['text']}")
-        elif kind == "Remembered":
-            for fact in rest["facts"]:
-                click.echo(f"told from memory ({fact['id']}): {fact['text']}")
-        elif kind == "Finished":
-            click.echo(f"\n{rest['answer']}\n({rest['reason']}, {rest['used']['calls']} model calls)")
-        elif kind in ("StepBegan", "StepEnded"):
-            click.echo(f"{rest['role']}: {'begins' if kind == 'StepBegan' else rest['problem'] or 'done'}")
-        elif kind == "Planned":
-            click.echo(
-                "plan: " + ("; ".join(f"{t['id']} {t['title']} ({t['owner']})" for t in rest["tasks"]) or rest["note"])
-            )
+def _show_again(events: Iterable[JsonObject]) -> None:
+    """A stored run, in plain lines."""
+    for stored in events:
+        event = from_plain(stored)
+        match event:
+            case Written(entry=entry):
+                click.echo(f"[{entry.id}] {entry.kind} by {entry.author}: {entry.text}")
+            case Remembered(facts=facts):
+                for fact in facts:
+                    click.echo(f"told from memory ({fact.id}): {fact.text}")
+            case Finished():
+                click.echo(f"\n{event.answer}\n({event.reason}, {event.used.calls} model calls)")
+            case StepBegan():
+                click.echo(f"{event.role}: begins")
+            case StepEnded():
+                click.echo(f"{event.role}: {event.problem or 'done'}")
+            case Planned(tasks=tasks, note=note):
+                click.echo("plan: " + ("; ".join(f"{t.id} {t.title} ({t.owner})" for t in tasks) or note))
+            case Began() | TaskChanged() | Budget() | None:
+                pass
+            case _:
+                assert_never(event)
 
 
 def _list_teams(as_json: bool) -> None:
-    def row(team: Team) -> dict:
+    def row(team: Team) -> JsonObject:
         return {
             "team": team.name,
             "pattern": team.pattern,
@@ -193,12 +205,11 @@ def _list_teams(as_json: bool) -> None:
 
 
 def _list_runs(as_json: bool) -> None:
-    found = verb.runs()
+    stored = verb.runs()
     if as_json:
-        return print_json(
-            {key: run[key] for key in ("id", "team", "goal", "state", "started", "answer")} for run in found
-        )
+        columns = ("id", "team", "goal", "state", "started", "answer")
+        return print_json({column: getattr(run, column) for column in columns} for run in stored)
     rows = table("run", "team", "state", "when", "goal")
-    for run in found:
-        rows.add_row(run["id"], run["team"], run["state"], run["started"][:16].replace("T", " "), run["goal"][:60])
+    for run in stored:
+        rows.add_row(run.id, run.team, run.state, run.started[:16].replace("T", " "), run.goal[:60])
     console().print(rows)

@@ -6,18 +6,18 @@ import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import assert_never
 
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.markdown import Markdown
 from rich.prompt import Prompt
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from ..chat.turn.events import ApprovalNeeded, Event, RunFinished
-    from ..tools.consent import Decision
-    from ..workbench.chat import Chat
+from ..chat.turn import events as turn
+from ..tools.consent import Decision
+from ..workbench.chat.chat import Chat
 
 EXIT = {"budget": 3, "strict": 4, "waiting": 5}
 INTERRUPTED = 130
@@ -29,23 +29,23 @@ CHOICES = {
     "e": "edit the arguments",
     "n": "no",
 }
-FAILURE = "error"  # the notice of what the end of the run says as well
+FAILURE = "error"  # a notice that the end of the run repeats
 LASTING = ("c", "a")  # hold for nothing once untrusted text was read
 LONGEST = 300  # characters of a tool's result that are shown
 
 
 @contextmanager
-def stopping(talk: "Chat") -> Iterator[None]:
+def stopping(chat: Chat) -> Iterator[None]:
     """The first Ctrl-C stops the answer, which then ends like any other and is kept; one more, or one while there is no
     answer to stop, is a KeyboardInterrupt."""
     stopped = False
 
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: object) -> None:
         nonlocal stopped
-        if stopped or talk.turn is None or talk.turn.ended:
+        if stopped or chat.turn is None or chat.turn.ended:
             raise KeyboardInterrupt
         stopped = True
-        talk.stop()
+        chat.stop()
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield
@@ -57,58 +57,54 @@ def stopping(talk: "Chat") -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def answer(out: Console, talk: "Chat", events: "Generator[Event, None, None]") -> None:
+def answer(out: Console, chat: Chat, events: Generator[turn.Event, None, None]) -> None:
     """Show an answer while it comes; Ctrl-C stops it and keeps what came. Tools that act are asked about."""
     try:
         while True:
-            with stopping(talk):
+            with stopping(chat):
                 waiting = _show(out, events)
             if not waiting:
                 return
-            events = talk.decide({event.tool_call: decide(out, event) for event in waiting})
+            events = chat.decide({event.tool_call: decide(out, event) for event in waiting})
     except (KeyboardInterrupt, EOFError):
         events.close()
         out.print(Text(STOPPED, style="dim"))
 
 
-def _show(out: Console, events: "Iterable[Event]") -> "list[ApprovalNeeded]":
+def _show(out: Console, events: Iterable[turn.Event]) -> list[turn.ApprovalNeeded]:
     """The calls that wait for a decision; none once the answer is whole."""
-    from rich.markdown import Markdown
-
-    from ..chat.turn import events as told
-
-    waiting: list[told.ApprovalNeeded] = []
+    waiting: list[turn.ApprovalNeeded] = []
     text = ""
     with Live(console=out, refresh_per_second=12, vertical_overflow="visible", transient=False) as live:
         for event in events:
             match event:
-                case told.TextDelta():
+                case turn.TextDelta():
                     text += event.text
                     live.update(Markdown(text))
-                case told.ToolCallReady():
+                case turn.ToolCallReady():
                     live.console.print(Text(f"{event.name} {_written(event.args)}", style="cyan"))
-                case told.ToolFinished():
+                case turn.ToolFinished():
                     live.console.print(Text(f"  {event.outcome}: {event.text[:LONGEST]}", style="dim"))
-                case told.ApprovalNeeded():
+                case turn.ApprovalNeeded():
                     waiting.append(event)
-                case told.Notice():
+                case turn.Notice():
                     if event.code != FAILURE:
                         live.console.print(Text(event.text, style="yellow"))
-                case told.RunFinished():
+                case turn.RunFinished():
                     if event.state == "failed":
                         live.console.print(Text(event.text or "the answer failed", style="red"))
                     elif event.state == "stopped":
                         live.console.print(Text(STOPPED, style="dim"))
                 case (
-                    told.RunStarted()
-                    | told.CallStarted()
-                    | told.ReasoningDelta()
-                    | told.ToolCallStarted()
-                    | told.ToolArgsDelta()
-                    | told.ToolStarted()
-                    | told.ToolProgress()
-                    | told.UsageReported()
-                    | told.NodeCommitted()
+                    turn.RunStarted()
+                    | turn.CallStarted()
+                    | turn.ReasoningDelta()
+                    | turn.ToolCallStarted()
+                    | turn.ToolArgsDelta()
+                    | turn.ToolStarted()
+                    | turn.ToolProgress()
+                    | turn.UsageReported()
+                    | turn.NodeCommitted()
                 ):
                     pass
                 case _:
@@ -116,19 +112,16 @@ def _show(out: Console, events: "Iterable[Event]") -> "list[ApprovalNeeded]":
     return waiting
 
 
-def decide(out: Console, event: "ApprovalNeeded") -> "Decision":
-    """What a person says to a tool call; where there is none, no."""
-    from ..tools.consent import Decision
-
+def decide(out: Console, event: turn.ApprovalNeeded) -> Decision:
+    """A person's answer to a tool call; where there is nobody to ask, no."""
     if not sys.stdin.isatty():
         return Decision(False, reason="nobody is there to ask")
     if event.sources:
         out.print(Text(f"untrusted text was read: {', '.join(event.sources)}", style="yellow"))
     out.print(Text(f"{event.name} ({event.tool_kind}) {_written(event.args)}", style="bold"))
-    choices = {key: what for key, what in CHOICES.items() if not event.sources or key not in LASTING}
-    out.print(Text(", ".join(f"{key}: {what}" for key, what in choices.items()), style="dim"))
-    said = Prompt.ask("run it?", choices=list(choices), default="n", console=out)
-    match said:
+    choices = {key: meaning for key, meaning in CHOICES.items() if not event.sources or key not in LASTING}
+    out.print(Text(", ".join(f"{key}: {meaning}" for key, meaning in choices.items()), style="dim"))
+    match Prompt.ask("run it?", choices=list(choices), default="n", console=out):
         case "y":
             return Decision(True)
         case "c":
@@ -139,7 +132,7 @@ def decide(out: Console, event: "ApprovalNeeded") -> "Decision":
             try:
                 args = json.loads(Prompt.ask("arguments as JSON", console=out))
             except ValueError as error:
-                out.print(Text(f"no JSON: {error}; denied", style="red"))
+                out.print(Text(f"not JSON: {error}; denied", style="red"))
                 return Decision(False)
             if not isinstance(args, dict):
                 out.print(Text('the arguments are one JSON object, as {"name": value}; denied', style="red"))
@@ -148,43 +141,41 @@ def decide(out: Console, event: "ApprovalNeeded") -> "Decision":
     return Decision(False)
 
 
-def print_plain(talk: "Chat", events: "Iterable[Event]") -> int:
+def print_plain(chat: Chat, events: Iterable[turn.Event]) -> int:
     """Plain text as it comes, thinking and notices to standard error; the exit status."""
-    from ..chat.turn import events as told
-
     status, ended = 1, False
-    with stopping(talk):
+    with stopping(chat):
         for event in events:
             match event:
-                case told.TextDelta():
+                case turn.TextDelta():
                     click.echo(event.text, nl=False)
                     ended = event.text.endswith("\n")
-                case told.ReasoningDelta():
+                case turn.ReasoningDelta():
                     click.echo(event.text, nl=False, err=True)
-                case told.Notice():
+                case turn.Notice():
                     if event.code != FAILURE:
                         click.echo(f"llms: {event.text}", err=True)
-                case told.ApprovalNeeded():
-                    what = f"{event.name} {_written(event.args)} needs approval"
-                    click.echo(f"llms: {what}; give --approve all, or use llms chat", err=True)
+                case turn.ApprovalNeeded():
+                    call = f"{event.name} {_written(event.args)}"
+                    click.echo(f"llms: {call} needs approval; give --approve all, or use llms chat", err=True)
                     status = EXIT["waiting"]
-                case told.RunFinished():
+                case turn.RunFinished():
                     status = status_of(event)
                     if event.state == "failed" and event.text:
                         click.echo(f"llms: {event.text}", err=True)
                     elif event.state == "stopped":
                         click.echo(f"{'' if ended else chr(10)}llms: {STOPPED}", err=True)
                 case (
-                    told.RunStarted()
-                    | told.CallStarted()
-                    | told.ToolCallStarted()
-                    | told.ToolArgsDelta()
-                    | told.ToolCallReady()
-                    | told.ToolStarted()
-                    | told.ToolProgress()
-                    | told.ToolFinished()
-                    | told.UsageReported()
-                    | told.NodeCommitted()
+                    turn.RunStarted()
+                    | turn.CallStarted()
+                    | turn.ToolCallStarted()
+                    | turn.ToolArgsDelta()
+                    | turn.ToolCallReady()
+                    | turn.ToolStarted()
+                    | turn.ToolProgress()
+                    | turn.ToolFinished()
+                    | turn.UsageReported()
+                    | turn.NodeCommitted()
                 ):
                     pass
                 case _:
@@ -194,27 +185,25 @@ def print_plain(talk: "Chat", events: "Iterable[Event]") -> int:
     return status
 
 
-def print_json(talk: "Chat", events: "Iterable[Event]") -> int:
+def print_json(chat: Chat, events: Iterable[turn.Event]) -> int:
     """One event a line; the exit status."""
-    from ..chat.turn.events import ApprovalNeeded, RunFinished, to_json
-
     status = 1
-    with stopping(talk):
+    with stopping(chat):
         for event in events:
-            click.echo(to_json(event))
-            if isinstance(event, ApprovalNeeded):
+            click.echo(turn.to_json(event))
+            if isinstance(event, turn.ApprovalNeeded):
                 status = EXIT["waiting"]
-            elif isinstance(event, RunFinished):
+            elif isinstance(event, turn.RunFinished):
                 status = status_of(event)
     return status
 
 
-def status_of(end: "RunFinished") -> int:
+def status_of(end: turn.RunFinished) -> int:
     """The exit status of a run's end."""
     if end.state == "stopped":
         return INTERRUPTED
     return 0 if end.state == "finished" else EXIT.get(end.reason, 1)
 
 
-def _written(args: Any) -> str:
+def _written(args: object) -> str:
     return json.dumps(args, ensure_ascii=False)

@@ -1,15 +1,42 @@
-"""What a command was given, as the values it needs: the question with its template and standard input, a schema, a sum."""
+"""The values a command needs, from the text it was given: a question with its template, a file's text, a schema, a sum."""
 
 import json
 import re
 import secrets
 import sys
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from string import Formatter
+from typing import TYPE_CHECKING, TypedDict
 
 from ..errors import UsageError
 from ..settings import refuse_database
+from ..tools.consent import Mode
+from ..values import Json, JsonObject
+
+if TYPE_CHECKING:
+    from ..chat.window.fit_result import PolicyName
+
+
+class ChatFlags(TypedDict):
+    """The options of both `llms chat` and `llms ask`. `files` go along with the first message; `last` or `conversation` says
+    which stored conversation goes on."""
+
+    model: str | None
+    system: str | None
+    files: tuple[str, ...]
+    last: bool
+    conversation: str | None
+    tools: tuple[str, ...]
+    approve: Mode
+    policy: "PolicyName | None"
+    max_tokens: int | None
+    temperature: float | None
+    seed: int | None
+    budget: str | None
+    memory: bool
+    no_store: bool
 
 
 def question(words: tuple[str, ...], template: str | None, parameters: tuple[str, ...]) -> str:
@@ -33,65 +60,64 @@ def _read(file: Path | None) -> str:
     try:
         return (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{file or 'standard input'} is no text in UTF-8 ({error.reason}); send a file by -a"
-        ) from error
+        raise UsageError(f"{file or 'standard input'} is not UTF-8 text ({error.reason}); send a file by -a") from error
 
 
 def _filled(template: str, parameters: tuple[str, ...], words: str) -> str:
-    from string import Formatter
-
-    given = dict(one.partition("=")[::2] for one in parameters)
-    given.setdefault("input", words)
-    wanted = {name for _, name, _, _ in Formatter().parse(template) if name}
-    if missing := sorted(wanted - set(given)):
+    values: dict[str, str] = dict(one.partition("=")[::2] for one in parameters)
+    values.setdefault("input", words)
+    names = {name for _, name, _, _ in Formatter().parse(template) if name}
+    if missing := sorted(names - set(values)):
         raise UsageError(f"the template needs {', '.join(missing)}; give -p {missing[0]}=…")
-    return template.format(**given)
+    return template.format(**values)
 
 
-def text_of(given: str) -> str:
-    """The text itself, or of @FILE what stands in it."""
-    if not given.startswith("@"):
-        return given
-    refuse_database(Path(given[1:]))
+def text_of(argument: str) -> str:
+    """The argument itself, or of @FILE the text in that file."""
+    if not argument.startswith("@"):
+        return argument
+    refuse_database(Path(argument[1:]))
     try:
-        return Path(given[1:]).read_text(encoding="utf-8-sig")
+        return Path(argument[1:]).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or f"no text in UTF-8 ({error})"
-        raise UsageError(f"cannot read {given[1:]}: {why}") from error
+        reason = getattr(error, "strerror", None) or f"not UTF-8 text ({error})"
+        raise UsageError(f"cannot read {argument[1:]}: {reason}") from error
 
 
-def template_of(given: str) -> str:
+def template_of(argument: str) -> str:
     """A template as it was typed, `\\n` and `\\t` in it read as line break and tab; one from @FILE as it stands."""
-    return text_of(given).removesuffix("\n") if given.startswith("@") else unescaped(given)
+    return text_of(argument).removesuffix("\n") if argument.startswith("@") else unescaped(argument)
 
 
 def unescaped(typed: str) -> str:
-    """What shells do not: `\\n`, `\\t` and `\\\\` as line break, tab and backslash."""
-    return re.sub(r"\\([nt\\])", lambda found: {"n": "\n", "t": "\t"}.get(found[1], "\\"), typed)
+    """Escapes that shells leave alone, read: `\\n`, `\\t` and `\\\\` as line break, tab and backslash."""
+    return re.sub(r"\\([nt\\])", lambda escape: {"n": "\n", "t": "\t"}.get(escape[1], "\\"), typed)
 
 
-def schema(given: str) -> dict[str, Any]:
-    text = given
-    if not given.lstrip().startswith("{"):
-        refuse_database(Path(given))
+def schema(argument: str) -> JsonObject:
+    """The JSON schema in the argument, or in the file that it names. Raises UsageError."""
+    text = argument
+    if not argument.lstrip().startswith("{"):
+        refuse_database(Path(argument))
         try:
-            text = Path(given).read_text(encoding="utf-8")
+            text = Path(argument).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read the schema {given}: {getattr(error, 'strerror', None) or error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot read the schema {argument}: {reason}") from error
     try:
-        found = json.loads(text)
+        value: Json = json.loads(text)
     except ValueError as error:
-        raise UsageError(f"--schema takes a JSON schema; {given} is no JSON: {error}") from error
-    if not isinstance(found, dict):
+        raise UsageError(f"--schema takes a JSON schema; {argument} is not JSON: {error}") from error
+    if not isinstance(value, Mapping):
         raise UsageError(f'--schema takes a JSON schema, an object as in {{"type": "object"}}; got {text.strip()[:80]}')
-    return found
+    return value
 
 
-def money(given: str | None) -> Decimal | None:
-    if given is None:
+def money(argument: str | None) -> Decimal | None:
+    """US dollars, exactly as they were written. Raises UsageError."""
+    if argument is None:
         return None
     try:
-        return Decimal(given)
+        return Decimal(argument)
     except InvalidOperation as error:
-        raise UsageError(f"--budget takes US dollars, as in 0.50; got {given!r}") from error
+        raise UsageError(f"--budget takes US dollars, as in 0.50; got {argument!r}") from error

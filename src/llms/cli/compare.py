@@ -1,12 +1,14 @@
 """`llms compare`."""
 
 import sys
+from collections.abc import Iterator
 
 import click
 from rich.text import Text
 
 from ..workbench.compare import Comparison, compare_all
-from ..workbench.evaluate import Options, Progress
+from ..workbench.evaluate import Progress
+from .eval_options import config_of, eval_options
 from .evaluate import names, show_progress
 from .output import console, interval, percent, print_json, table
 
@@ -15,13 +17,20 @@ from .output import console, interval, percent, print_json, table
 @click.argument("a")
 @click.argument("b")
 @click.option("-b", "--benchmark", "benchmarks", multiple=True, callback=names, help="Benchmarks, comma-separated.")
-@click.option("--view", default="default", show_default=True, help="A named way to run: default, v1 or v2.")
-@click.option("--limit", type=click.IntRange(min=2), help="At most so many items of each benchmark.")
-@click.option("--shots", type=click.IntRange(min=0), help="Few-shot examples, instead of the view's.")
-@click.option("--data", help="sample (default), hub, a folder of benchmarks, or a file of your own.")
-@click.option("--chat-template", type=click.Choice(["on", "off"]), help="As llms eval has it.")
-@click.option("--samples", type=click.IntRange(min=1), default=1, help="Answers per question, at a temperature.")
-@click.option("--temperature", type=click.FloatRange(min=0), default=0.0)
+@eval_options(
+    "view",
+    "limit",
+    "shots",
+    "data",
+    "chat_template",
+    "samples",
+    "temperature",
+    limit={"help": "At most so many items of each benchmark.", "least": 2},
+    data={"help": "sample (default), hub, a folder of benchmarks, or a file of your own."},
+    chat_template={"help": "As llms eval has it."},
+    samples={"help": "Answers per question, at a temperature."},
+    temperature={"help": ""},
+)
 @click.option(
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
@@ -33,11 +42,18 @@ from .output import console, interval, percent, print_json, table
 @click.option(
     "--fail-if", type=click.Choice(["worse", "not better"]), help="Exit with 1 if A is that anywhere; for CI."
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; the default is what cores and memory hold.")
-@click.option("--no-sandbox", is_flag=True, help="Run generated programs without isolation.")
+@eval_options("workers", "sandbox", sandbox={"help": "Run generated programs without isolation."})
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per benchmark.")
-def compare(a, b, benchmarks, view, limit, shots, data, chat_template, samples, temperature, margin, until_decided, fail_if,
-            workers, no_sandbox, as_json) -> None:  # fmt: skip
+def compare(
+    a: str,
+    b: str,
+    benchmarks: list[str],
+    margin: float,
+    until_decided: bool,
+    fail_if: str | None,
+    as_json: bool,
+    **settings: object,
+) -> None:
     """Compare A with B on the same questions: models, or two stored runs.
 
     \b
@@ -47,15 +63,11 @@ def compare(a, b, benchmarks, view, limit, shots, data, chat_template, samples, 
     Prints the difference with its 95 % interval, p (adjusted for the number of benchmarks), and of A: better, worse, no
     detectable difference, equivalent, or not comparable. Runs that were asked differently are refused.
     """
-    options = Options(
-        view=view, limit=limit, shots=shots, data=data, workers=workers,
-        chat_template=None if chat_template is None else chat_template == "on",
-        samples=samples, temperature=temperature, sandbox=not no_sandbox,
-    )  # fmt: skip
+    config = config_of(settings)
     found: list[Comparison] = []
 
-    def events():
-        for event in compare_all(a, b, benchmarks, options, margin / 100, until_decided):
+    def events() -> Iterator[Progress]:
+        for event in compare_all(a, b, benchmarks, config, margin / 100, until_decided):
             if isinstance(event, Progress):
                 yield event
             else:

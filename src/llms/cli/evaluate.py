@@ -9,10 +9,10 @@ from rich.text import Text
 
 from ..evaluation.report import Report
 from ..workbench.estimate import Estimate, estimate
-from ..workbench.evaluate import Options, evaluate_all
 from ..workbench.evaluate import Progress as Step
+from ..workbench.evaluate import evaluate_all
 from ..workbench.leaderboard import build
-from . import arguments
+from .eval_options import config_of, eval_options
 from .leaderboard import failed, show
 from .output import console, dollars, interval, percent, print_json, table, told
 
@@ -36,105 +36,10 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     callback=names,
     help="Benchmarks, comma-separated; all is the default.",
 )
-@click.option("--view", default="default", show_default=True, help="A named way to run: default, v1 or v2.")
-@click.option("--limit", type=click.IntRange(min=1), help="So many items of each benchmark, spread over its subsets.")
-@click.option("--shots", type=click.IntRange(min=0), help="Few-shot examples, instead of the view's.")
-@click.option(
-    "--shot-draw",
-    type=click.Choice(["fixed", "harness"]),
-    help="The same examples for all items, or drawn as the reference harness does.",
-)
-@click.option(
-    "--data",
-    help="sample (default), hub, fresh[:SEED], a folder of benchmarks, or a file of your own: .csv, .tsv, .json, .jsonl.",
-)
-@click.option(
-    "--chat-template",
-    type=click.Choice(["on", "off"]),
-    help="Ask under the model's chat template (default: off, but for systems that are reached through chat only).",
-)
-@click.option(
-    "--window",
-    type=click.Choice(["cut", "strict"]),
-    default="cut",
-    show_default=True,
-    help="Cut prompts that are too long on the left, or refuse them.",
-)
-@click.option("--fresh", is_flag=True, help="Begin anew instead of continuing; what the run had is deleted.")
-@click.option("--retry-failed", is_flag=True, help="Ask again what failed before.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; the default is what cores and memory hold.")
-@click.option(
-    "--samples", type=click.IntRange(min=1), default=1, help="Answers per question, at a temperature; scores are means."
-)
-@click.option("--temperature", type=click.FloatRange(min=0), default=0.0, help="0 is greedy.")
-@click.option("--top-p", type=click.FloatRange(min=0, max=1, min_open=True), default=1.0)
-@click.option("--seed", type=int, default=0, help="Of sampling.")
-@click.option("--system", "system_prompt", default="", help="A system prompt, or @FILE; needs --chat-template on.")
-@click.option(
-    "--thinking",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Tokens that a reasoning model may think before its answer.",
-)
-@click.option(
-    "--no-sandbox", is_flag=True, help="Run generated programs without isolation. They can read and delete your files."
-)
-@click.option(
-    "--scorer",
-    type=click.Choice(["exact", "contains", "regex", "numeric", "judge"]),
-    default="exact",
-    show_default=True,
-    help="How open answers of your own file are graded.",
-)
-@click.option("--judge", default="", help="The model that judges, with --scorer judge.")
-@click.option("--rubric", default="", help="What the judge asks for, or @FILE.")
-@click.option(
-    "--prompt",
-    help="How rows of your own file are asked: a template with {column} fields and \\n, or @FILE as it stands.",
-)
-@click.option(
-    "--stop", multiple=True, help="Where an answer to your own file ends; '' for nowhere. May be given again."
-)
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of an answer to your own file at most.")
-@click.option("--by", multiple=True, metavar="COLUMN", help="Group scores of your own file by a column of it.")
-@click.option(
-    "--budget",
-    type=click.FloatRange(min=0, min_open=True),
-    help="US dollars that requests may cost in all; a hard cap.",
-)
+@eval_options()
 @click.option("--dry-run", is_flag=True, help="Say items, tokens, expected time and cost; load nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
-def evaluate(
-    systems,
-    benchmarks,
-    view,
-    limit,
-    shots,
-    shot_draw,
-    data,
-    chat_template,
-    window,
-    fresh,
-    retry_failed,
-    workers,
-    samples,
-    temperature,
-    top_p,
-    seed,
-    system_prompt,
-    thinking,
-    no_sandbox,
-    scorer,
-    judge,
-    rubric,
-    prompt,
-    stop,
-    max_tokens,
-    by,
-    budget,
-    dry_run,
-    as_json,
-) -> None:
+def evaluate(systems: tuple[str, ...], benchmarks: list[str], dry_run: bool, as_json: bool, **settings: object) -> None:
     """Evaluate SYSTEMS on benchmarks, store every outcome, show the scores.
 
     \b
@@ -150,37 +55,11 @@ def evaluate(
 
     The same command continues where a killed one stopped.
     """
-    options = Options(
-        view=view,
-        limit=limit,
-        shots=shots,
-        draw=shot_draw,
-        data=data,
-        chat_template=None if chat_template is None else chat_template == "on",
-        window=window,
-        fresh=fresh,
-        retry_failed=retry_failed,
-        workers=workers,
-        samples=samples,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        system_prompt=arguments.text_of(system_prompt),
-        thinking=thinking,
-        sandbox=not no_sandbox,
-        scorer=scorer,
-        judge=judge,
-        rubric=arguments.text_of(rubric),
-        budget=budget,
-        prompt=None if prompt is None else arguments.template_of(prompt),
-        stop=tuple(arguments.unescaped(one) for one in stop if one) if stop else None,
-        max_tokens=max_tokens,
-        by=by,
-    )
+    config = config_of(settings)
     if dry_run:
-        _show_estimates(list(estimate(systems, benchmarks, options)), as_json)
+        _show_estimates(list(estimate(systems, benchmarks, config)), as_json)
         return
-    reports = show_progress(evaluate_all(systems, benchmarks, options))
+    reports = show_progress(evaluate_all(systems, benchmarks, config))
     if not reports:
         raise click.ClickException("nothing could be run")
     scored = [report for report in reports if report.score]

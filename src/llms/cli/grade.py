@@ -28,7 +28,16 @@ from .output import print_json
     "--budget", type=click.FloatRange(min=0, min_open=True), help="US dollars that a judge may cost; a hard cap."
 )
 @click.option("--json", "as_json", is_flag=True, help="One object, as llms eval prints it.")
-def command(run, scorer, judge, rubric, data, by, budget, as_json) -> None:
+def command(
+    run: str,
+    scorer: str | None,
+    judge: str,
+    rubric: str,
+    data: str,
+    by: tuple[str, ...],
+    budget: float | None,
+    as_json: bool,
+) -> None:
     """Grade the answers of RUN (its name, the beginning of it, or `last`) again; the model is not asked.
 
     \b

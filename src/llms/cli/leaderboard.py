@@ -49,13 +49,13 @@ def show(board: Leaderboard) -> None:
         first = column.reports[0]
         details = [
             first.shown if first.shown == first.headline else f"{first.headline} above chance",
-            f"{column.shots}-shot" + (f" {column.draw}" if column.shots else ""),
-            column.data,
+            f"{column.key.shots}-shot" + (f" {column.key.draw}" if column.key.shots else ""),
+            column.key.data,
         ]
-        details += [f"view {column.view}"] if column.view != "default" else []
-        details += ["chat template"] if column.chat_template else []
+        details += [f"view {column.key.view}"] if column.key.view != "default" else []
+        details += ["chat template"] if column.key.chat_template else []
         details += [f"chance {percent(first.chance)}"] if first.chance else []
-        out.print(Text(column.benchmark, style="bold") + Text("  " + " · ".join(details), style="dim"))
+        out.print(Text(column.key.benchmark, style="bold") + Text("  " + " · ".join(details), style="dim"))
         rows = Table(
             box=None, padding=(0, 1), pad_edge=False, show_header=column is board.columns[0], header_style="dim"
         )

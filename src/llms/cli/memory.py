@@ -1,10 +1,13 @@
-"""`llms memory`: what is remembered from one conversation to the next."""
+"""`llms memory`: the facts that are remembered from one conversation to the next."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
 from rich.text import Text
 
+from ..agents.memory import Fact
+from ..workbench import memory as verb
 from .output import console, print_json, table
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
@@ -23,9 +26,7 @@ def memory(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand:
         return
-    from ..workbench.memory import open_memory
-
-    with open_memory() as store:
+    with verb.open_memory() as store:
         _show(store.facts(), as_json)
 
 
@@ -38,10 +39,8 @@ def memory(context: click.Context, as_json: bool) -> None:
 @click.option("--key", default="", help="What it is a value of, such as user/name; a new value replaces the old one.")
 def add(text: str, scope: str, kind: str, key: str) -> None:
     """Remember TEXT, one statement. Passwords, keys and card numbers are refused."""
-    from ..workbench import memory as verb
-
     with verb.open_memory() as store:
-        click.echo(verb.add(store, text, scope, kind, key))  # type: ignore[arg-type]
+        click.echo(verb.add(store, text, scope, kind, key))
 
 
 @memory.command()
@@ -50,18 +49,14 @@ def add(text: str, scope: str, kind: str, key: str) -> None:
 @_JSON
 def search(words: tuple[str, ...], scopes: tuple[str, ...], as_json: bool) -> None:
     """Show what a model would be told with a question of these WORDS."""
-    from ..workbench import memory as verb
-
     with verb.open_memory() as store:
-        _show([one.fact for one in verb.recalled(store, " ".join(words), scopes)], as_json)
+        _show([hit.fact for hit in verb.recalled(store, " ".join(words), scopes)], as_json)
 
 
 @memory.command()
 @click.argument("id")
 def accept(id: str) -> None:
     """Believe a proposal."""
-    from ..workbench import memory as verb
-
     with verb.open_memory() as store:
         click.echo(verb.accept(store, id))
 
@@ -69,8 +64,6 @@ def accept(id: str) -> None:
 @memory.command()
 def undo() -> None:
     """Take back what was remembered last; what it replaced is believed again."""
-    from ..workbench import memory as verb
-
     with verb.open_memory() as store:
         click.echo(verb.undo(store))
 
@@ -80,8 +73,6 @@ def undo() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(ids: tuple[str, ...], yes: bool) -> None:
     """Forget facts for good."""
-    from ..workbench import memory as verb
-
     with verb.open_memory() as store:
         texts = [f"“{store.fact(id).text}”" for id in ids]
         if not (yes or click.confirm(f"forget {', '.join(texts)}?")):
@@ -90,7 +81,7 @@ def rm(ids: tuple[str, ...], yes: bool) -> None:
             click.echo(notice)
 
 
-def _show(facts: list, as_json: bool) -> None:
+def _show(facts: Sequence[Fact], as_json: bool) -> None:
     if as_json:
         return print_json(asdict(fact) for fact in facts)
     if not facts:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from .decoder import Decoder
     from .engine import Engine, Generated, single_thread
     from .engine_loop import EngineLoop
+    from .memory import free_bytes_of_host
+    from .prepack import computes_bfloat16
     from .request import DecodeRequest, Event, Sampling
     from .scorer import Scorer, ScoreRequest, TokenScore
-    from .trace import Traced, Tracer
+    from .trace import TraceChunk, Traced, Tracer, trace_chunks
+    from .workers import Workers
 
 __all__ = [
     "DecodeRequest",
@@ -32,17 +35,25 @@ __all__ = [
     "ScoreRequest",
     "Scorer",
     "TokenScore",
+    "TraceChunk",
     "Traced",
     "Tracer",
+    "Workers",
+    "computes_bfloat16",
+    "free_bytes_of_host",
     "single_thread",
+    "trace_chunks",
 ]
 _HOMES = {
     "decoder": ("Decoder",),
     "engine": ("Engine", "Generated", "single_thread"),
     "engine_loop": ("EngineLoop",),
+    "memory": ("free_bytes_of_host",),
+    "prepack": ("computes_bfloat16",),
     "request": ("DecodeRequest", "Event", "Sampling"),
     "scorer": ("Scorer", "ScoreRequest", "TokenScore"),
-    "trace": ("Traced", "Tracer"),
+    "trace": ("TraceChunk", "Traced", "Tracer", "trace_chunks"),
+    "workers": ("Workers",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

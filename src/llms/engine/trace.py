@@ -1,4 +1,7 @@
-"""How likely each token of a text is, one by one, and what would have been likelier."""
+"""How likely each token of a text is, one by one, what would have been likelier, and how uncertain the model is there.
+
+Logits exist for CHUNK_TOKENS tokens at a time, and are normalized _ROWS at a time: never for a whole text at once.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -66,10 +69,77 @@ class Tracer:
     def _logits(self, part: Sequence[int], first: int) -> torch.Tensor:
         if not self._layouts:
             return self._network.forward_alone(part, range(len(part)))
-        tree = Tree((TokenSpan(0, len(part), first),), ((self._block, first),))
-        keep = Keep(0, len(part), self._block, first)
-        layout = Layout(tuple(range(first, first + len(part))), (tree,), (keep,))
-        return self._network.forward(part, layout, range(len(part)))
+        return _logits(self._network, self._block, part, first)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceChunk:
+    """Some tokens of a text in a row: arrays (n,), float32 on the processor, in nats.
+
+    `entropy` is of the distribution a token comes from, `mean` and `variance` are the moments of its log-probabilities:
+    mu = sum p log p and sum p (log p - mu)^2.
+    """
+
+    logprob: torch.Tensor
+    entropy: torch.Tensor | None = None
+    mean: torch.Tensor | None = None
+    variance: torch.Tensor | None = None
+
+
+def trace_chunks(
+    network: Network,
+    tree_attention: bool,
+    tokens: Sequence[int],
+    *,
+    entropy: bool = False,
+    moments: bool = False,
+    chunk_tokens: int = CHUNK_TOKENS,
+) -> Iterator[TraceChunk]:
+    """All tokens but the first, `chunk_tokens` at a time; between two chunks the network may do other work.
+
+    Without `tree_attention` what stands before a chunk is computed anew for each. Raises NotNumbers.
+    """
+    block, last = Block(len(tokens)), len(tokens) - 1
+    for first in range(0, last, chunk_tokens):
+        end = min(first + chunk_tokens, last)
+        if tree_attention:
+            logits = _logits(network, block, tokens[first:end], first)
+        else:
+            logits = network.forward_alone(tokens[:end], range(first, end))
+        yield _measure(logits, tokens[first + 1 : end + 1], entropy, moments)
+
+
+@torch.inference_mode()
+def _logits(network: Network, block: Block, part: Sequence[int], first: int) -> torch.Tensor:
+    """Logits (n, V) after each token of `part`, which stands behind the `first` tokens stored in `block`; stores it."""
+    tree = Tree((TokenSpan(0, len(part), first),), ((block, first),))
+    keep = Keep(0, len(part), block, first)
+    layout = Layout(tuple(range(first, first + len(part))), (tree,), (keep,))
+    return network.forward(part, layout, range(len(part)))
+
+
+@torch.inference_mode()
+def _measure(logits: torch.Tensor, tokens: Sequence[int], entropy: bool, moments: bool) -> TraceChunk:
+    """logits (n, V) of the places at which `tokens` came. Raises NotNumbers."""
+    chosen, means, variances = [], [], []
+    for first in range(0, len(tokens), _ROWS):
+        logprobs = logits[first : first + _ROWS].float().log_softmax(-1)
+        if logprobs.isnan().any():
+            raise NotNumbers(NOT_NUMBERS)
+        here = torch.tensor(tokens[first : first + len(logprobs)], device=logprobs.device)
+        chosen.append(logprobs.gather(-1, here[:, None])[:, 0])
+        if entropy or moments:
+            chances = logprobs.exp()
+            logprobs = logprobs.masked_fill(chances == 0, 0.0)  # 0 · -inf counts as 0
+            mean = (chances * logprobs).sum(-1)
+            means.append(mean)
+            variances.append((chances * (logprobs - mean[:, None]).square()).sum(-1))
+    return TraceChunk(
+        torch.cat(chosen).cpu(),
+        -torch.cat(means).cpu() if entropy else None,
+        torch.cat(means).cpu() if moments else None,
+        torch.cat(variances).cpu() if moments else None,
+    )
 
 
 @torch.inference_mode()

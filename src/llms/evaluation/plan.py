@@ -2,20 +2,38 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
-from typing import Literal
+from typing import Any
 
-from ..benchmarks.benchmark import Benchmark, Draw, EvalSplit, View
+from ..benchmarks.benchmark import Benchmark, EvalSplit
 from ..benchmarks.shots import draw
 from ..data import Row, Source, Table
 from ..errors import DataError
-from ..values import ChoicePrompt, Example, Identity, LogLikelihood, Prompt
+from ..values import ChoicePrompt, Example, Identity, Json, LogLikelihood, Prompt
+from .config import EvalConfig, identifying, settings_of
 
 CORRUPT = (ValueError, KeyError, IndexError, TypeError, AttributeError)  # what a row of the wrong shape raises
+Read = Callable[[str, str], Table]  # of a configuration and a split
 UNKNOWN = LogLikelihood(0.0, False, 1)
 NOBODY = Identity("", "")  # a plan's system until one is known: `Plan.of`
+NAMED = frozenset(
+    [
+        "view",
+        "shots",
+        "draw",
+        "chat_template",
+        "window",
+        "samples",
+        "temperature",
+        "top_p",
+        "seed",
+        "system_prompt",
+        "thinking",
+        "sandbox",
+    ]
+)  # settings that a key has had from the first, each under its name or, of decoding, in that field
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +43,7 @@ class RunKey:
     `draw` is how few-shot rows were chosen, `decoding` the generation settings, `data` the kind of source
     (`sample`, `folder`, `hub`, `file`) and `revision` its content; `thinking` tokens are allowed before an answer,
     `sandbox` says how programs were run (`isolated`, `none`, or empty). How many items were run is not part of it.
+    `further` are the settings that came later and are not as usual, by name: a key without them is what it was.
     """
 
     system: Identity
@@ -43,6 +62,7 @@ class RunKey:
     system_prompt: str = ""
     thinking: int = 0
     sandbox: str = ""
+    further: tuple[tuple[str, Json], ...] = ()
 
     @property
     def samples(self) -> int:
@@ -52,12 +72,53 @@ class RunKey:
     @property
     def run(self) -> str:
         """The run's name: 10 hex digits of the SHA-256 of the key."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
+    @property
+    def config(self) -> EvalConfig:
+        """The configuration that leads to this key again, of the same data and system."""
+        sampling = {} if self.decoding == "loglikelihood" else json.loads(self.decoding)
+        further: Any = {name: value for name, value in self.further if name in settings_of(EvalConfig)}
+        return EvalConfig(
+            view=self.view,
+            shots=self.shots,
+            draw="harness" if self.draw == "harness" else "fixed",
+            chat_template=self.chat_template,
+            window="strict" if self.window == "strict" else "cut",
+            samples=sampling.get("samples", 1),
+            temperature=sampling.get("temperature", 0.0),
+            top_p=sampling.get("top_p", 1.0),
+            seed=self.seed,
+            system_prompt=self.system_prompt,
+            thinking=self.thinking,
+            sandbox=self.sandbox != "none",
+            **further,
+        )
+
+    @property
+    def asked(self) -> tuple[tuple[str, Json], ...]:
+        """All but the system, by name: runs that have it in common were asked the same and can be compared."""
+        names = [each.name for each in fields(self) if each.name not in ("system", "further")]
+        return (*((name, getattr(self, name)) for name in names), *self.further)
+
+    def differences(self, other: "RunKey") -> dict[str, tuple[Json, Json]]:
+        """The settings that are not the same, by name: this key's value and the other's."""
+        left, right = dict(self.asked), dict(other.asked)
+        both = {name: (left.get(name), right.get(name)) for name in {**left, **right}}
+        return {name: pair for name, pair in both.items() if pair[0] != pair[1]}
+
+    def to_dict(self) -> dict[str, Json]:
+        """The key as JSON values, as it is stored; its name is the digest of this."""
+        return {"system": asdict(self.system), **dict(self.asked)}
+
     @classmethod
-    def from_dict(cls, fields: Mapping) -> "RunKey":
-        return cls(**{**fields, "system": Identity(**fields["system"])})
+    def from_dict(cls, values: Mapping[str, Json]) -> "RunKey":
+        """The key that `to_dict` gave, of this version or one before."""
+        own = {each.name for each in fields(cls)} - {"further"}
+        further = tuple(sorted((name, value) for name, value in values.items() if name not in own))
+        known: Any = {name: value for name, value in values.items() if name in own}
+        return cls(**{**known, "system": Identity(**known["system"]), "further": further})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +135,8 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoding:
-    """How text is generated: greedily once, or `samples` times at a temperature. `top_p` as Holtzman et al. 2020."""
-
-    samples: int = 1
-    temperature: float = 0.0
-    top_p: float = 1.0
-
-
-GREEDY = Decoding()
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """A run to do. `available` counts the rows that the data holds, `complete` tells whether it holds every subset,
+    """A run to do, as `config` says. `available` counts the rows that the data holds, `complete` tells whether it holds every subset,
     `notes` are said to the user, `groups` (column -> item -> value) have scores of their own in the report."""
 
     key: RunKey
@@ -99,7 +148,7 @@ class Plan:
     normalized: tuple[str, ...] = ()
     chances: Mapping[str, float] = field(default_factory=dict)
     complete: bool = True
-    decoding: Decoding = GREEDY
+    config: EvalConfig = field(default_factory=EvalConfig)
     withheld: bool = False
     notes: tuple[str, ...] = ()
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -114,106 +163,120 @@ class Plan:
         return len(self.items) < self.available or not self.complete
 
 
-def plan(
-    benchmark: Benchmark,
-    view_name: str,
-    view: View,
-    source: Source,
-    system: Identity,
-    *,
-    limit: int | None = None,
-    shots: int | None = None,
-    draw_how: Draw | None = None,
-    chat_template: bool = False,
-    window: Literal["cut", "strict"] = "cut",
-    seed: int = 0,
-    decoding: Decoding = GREEDY,
-    system_prompt: str = "",
-    thinking: int = 0,
-    sandbox: str = "",
-) -> Plan:
+def plan(benchmark: Benchmark, source: Source, config: EvalConfig, system: Identity = NOBODY) -> Plan:
     """What to ask `system`: items with prompts, in order of the data. No model is needed.
 
-    `limit` items are spread evenly over the subsets, at least one of each, the first rows of each.
+    `config.limit` items are spread evenly over the subsets, at least one of each, the first rows of each.
     Raises DataError if the source holds nothing of the benchmark, UsageError if it has too few few-shot rows.
     """
-    parts = [part for part in benchmark.parts if source.has(benchmark.dataset, part.config, part.split)]
-    read = cache(lambda config, split: source.table(benchmark.dataset, config, split))
-    found = [(part, _kept(read(part.config, part.split), part)) for part in parts or benchmark.parts[:1]]
-    found = [(part, table) for part, table in found if table.rows]
-    if not found:
-        raise DataError(f"the data ({source.kind}) has no rows of {benchmark.name}; expected at least one")
-    parts, tables = [part for part, _ in found], [table for _, table in found]
-    shots = view.shots if shots is None else shots
-    how = draw_how or view.draw
-    quotas = spread(limit, [len(table.rows) for table in tables])
-    items: list[Item] = []
-    revisions = [table.revision for table in tables]
-    for part, table, quota in zip(parts, tables, quotas, strict=True):
-        pool = Table((), "", "")
-        if shots and part.shots_split:
-            same = part.shots_split == part.split
-            pool = table if same else _kept(read(part.shots_config or part.config, part.shots_split), part)
-            revisions.append(pool.revision)
-        drawn = draw(
-            benchmark.harness_draw if how == "harness" else "fixed",
-            pool.rows,
-            shots,
-            table.rows,
-            range(quota),
-            same_split=part.shots_split == part.split,
-            who=f"{benchmark.name} (view {view_name})",
-        )
-        for index in range(quota):
-            example = Example(part.subset, index, table.rows[index])
-            try:
-                prompt = benchmark.prompt(example, drawn[index], view)
-                if (
-                    isinstance(prompt, ChoicePrompt) and benchmark.grade
-                ):  # a right answer that is none of the choices shows only here
-                    benchmark.grade(example.row, (UNKNOWN,) * len(prompt.continuations))
-                item = Item(example, prompt, benchmark.cluster(example))
-            except CORRUPT as error:
-                place = _culprit(benchmark, drawn[index], pool) or table.place(index)
-                what = type(error).__name__ if benchmark.dataset.withheld else repr(error)
-                raise DataError(
-                    f"{place}: not a row of {benchmark.name} ({what}); correct it or leave it out"
-                ) from error
-            items.append(item)
-    key = RunKey(
-        system=system,
-        benchmark=benchmark.name,
-        version=benchmark.version,
-        view=view_name,
+    view = benchmark.views[config.view]
+    shots = view.shots if config.shots is None else config.shots
+    if benchmark.kind == "choice":  # nothing is sampled where choices are scored
+        config = replace(config, samples=1, temperature=0.0, top_p=1.0)
+    config = replace(
+        config,
         shots=shots,
-        draw=how if shots else "fixed",
-        chat_template=chat_template,
-        window=window,
-        decoding=_decoding(items[0].prompt, decoding, benchmark.kind),
-        seed=seed,
-        scorer=benchmark.scorer,
-        data=source.kind,
-        revision=revision_of(revisions),
-        system_prompt=system_prompt,
-        thinking=thinking,
-        sandbox=sandbox if benchmark.kind == "code" else "",
+        draw=(config.draw or view.draw) if shots else "fixed",
+        chat_template=bool(config.chat_template),
     )
+    read = cache(lambda name, split: source.table(benchmark.dataset, name, split))
+    tested = _tested(benchmark, source, read)
+    quotas = spread(config.limit, [len(table.rows) for _, table in tested])
+    items: list[Item] = []
+    revisions = [table.revision for _, table in tested]
+    for (part, table), quota in zip(tested, quotas, strict=True):
+        pool = _pool(part, table, shots, read)
+        if shots and part.shots_split:
+            revisions.append(pool.revision)
+        items += _items(benchmark, config, part, table, pool, quota)
     notes = []
-    if len(parts) < len(benchmark.parts):
-        notes.append(f"{benchmark.name}: the data holds {len(parts)} of its {len(benchmark.parts)} subsets")
+    if len(tested) < len(benchmark.parts):
+        notes.append(f"{benchmark.name}: the data holds {len(tested)} of its {len(benchmark.parts)} subsets")
     return Plan(
-        key=key,
+        key=_key(benchmark, source, config, system, items[0].prompt, revision_of(revisions)),
         items=tuple(items),
-        available=sum(len(table.rows) for table in tables),
+        available=sum(len(table.rows) for _, table in tested),
         headline=view.headline,
         average=view.average,
         chance=benchmark.chance,
         normalized=view.normalized,
-        chances={part.subset: part.chance for part in parts if part.chance is not None},
-        complete=len(parts) == len(benchmark.parts),
-        decoding=decoding,
+        chances={part.subset: part.chance for part, _ in tested if part.chance is not None},
+        complete=len(tested) == len(benchmark.parts),
+        config=config,
         withheld=benchmark.dataset.withheld,
         notes=tuple(notes),
+    )
+
+
+def _tested(benchmark: Benchmark, source: Source, read: Read) -> list[tuple[EvalSplit, Table]]:
+    """The parts of the benchmark of which the source has rows, each with them."""
+    parts = [part for part in benchmark.parts if source.has(benchmark.dataset, part.config, part.split)]
+    tables = [(part, _kept(read(part.config, part.split), part)) for part in parts or benchmark.parts[:1]]
+    tested = [(part, table) for part, table in tables if len(table.rows)]
+    if not tested:
+        raise DataError(f"the data ({source.kind}) has no rows of {benchmark.name}; expected at least one")
+    return tested
+
+
+def _pool(part: EvalSplit, table: Table, shots: int, read: Read) -> Table:
+    """The rows from which few-shot examples of a part are drawn."""
+    if not shots or not part.shots_split:
+        return Table((), "", "")
+    if part.shots_split == part.split:
+        return table
+    return _kept(read(part.shots_config or part.config, part.shots_split), part)
+
+
+def _items(
+    benchmark: Benchmark, config: EvalConfig, part: EvalSplit, table: Table, pool: Table, quota: int
+) -> Iterator[Item]:
+    """The first `quota` rows of a part as items; a row that makes none is a DataError that names it."""
+    view = benchmark.views[config.view]
+    drawn = draw(
+        benchmark.harness_draw if config.draw == "harness" else "fixed",
+        pool.rows,
+        config.shots or 0,
+        table.rows,
+        range(quota),
+        same_split=part.shots_split == part.split,
+        who=f"{benchmark.name} (view {config.view})",
+    )
+    for index in range(quota):
+        example = Example(part.subset, index, table.rows[index])
+        try:
+            prompt = benchmark.prompt(example, drawn[index], view)
+            if isinstance(prompt, ChoicePrompt) and benchmark.grade:
+                # a right answer that is none of the choices shows only here
+                benchmark.grade(example.row, (UNKNOWN,) * len(prompt.continuations))
+            yield Item(example, prompt, benchmark.cluster(example))
+        except CORRUPT as error:
+            where = _culprit(benchmark, drawn[index], pool) or table.place(index)
+            what = type(error).__name__ if benchmark.dataset.withheld else repr(error)
+            raise DataError(f"{where}: not a row of {benchmark.name} ({what}); correct it or leave it out") from error
+
+
+def _key(
+    benchmark: Benchmark, source: Source, config: EvalConfig, system: Identity, prompt: Prompt, revision: str
+) -> RunKey:
+    further = ((name, value) for name, value in identifying(config).items() if name not in NAMED)
+    return RunKey(
+        system=system,
+        benchmark=benchmark.name,
+        version=benchmark.version,
+        view=config.view,
+        shots=config.shots or 0,
+        draw=config.draw or "fixed",
+        chat_template=bool(config.chat_template),
+        window=config.window,
+        decoding=_decoding(prompt, config, benchmark.kind),
+        seed=config.seed,
+        scorer=benchmark.scorer,
+        data=source.kind,
+        revision=revision,
+        system_prompt=config.system_prompt,
+        thinking=config.thinking,
+        sandbox="" if benchmark.kind != "code" else "isolated" if config.sandbox else "none",
+        further=tuple(sorted(further)),
     )
 
 
@@ -255,8 +318,9 @@ def spread(limit: int | None, sizes: Sequence[int]) -> list[int]:
     return quotas
 
 
-def _decoding(prompt: Prompt, decoding: Decoding, kind: str) -> str:
+def _decoding(prompt: Prompt, config: EvalConfig, kind: str) -> str:
     if isinstance(prompt, ChoicePrompt):
         return "loglikelihood"
     stop = () if kind == "code" else prompt.stop  # MultiPL-E names them in each row
-    return json.dumps({**asdict(decoding), "max_tokens": prompt.max_tokens, "stop": stop})
+    sampling = {"samples": config.samples, "temperature": config.temperature, "top_p": config.top_p}
+    return json.dumps({**sampling, "max_tokens": prompt.max_tokens, "stop": stop})

@@ -78,6 +78,7 @@ class Report:
             "thinking": key.thinking,
             "system_prompt": key.system_prompt,
             "sandbox": key.sandbox,
+            **dict(key.further),
             "data": key.data,
             "revision": key.revision,
             "n": self.n,
@@ -109,7 +110,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON values, for the store."""
-        return asdict(self)
+        return {**asdict(self), "key": self.key.to_dict()}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Report":

@@ -48,13 +48,11 @@ def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
         raise UsageError(f"{name} scores raw text only; run {benchmark.name} with --chat-template off")
     if not plan.key.chat_template and not able.raw_text:
         raise UsageError(f"{name} is reached through chat only; run it with --chat-template on")
-    if benchmark.kind == "choice" and plan.decoding.samples > 1:
-        raise UsageError(f"{benchmark.name} scores choices, which has no samples; --samples is for generated answers")
     if plan.key.chat_template and not able.chat:
         raise UsageError(f"{name} has no chat template; run it with --chat-template off")
     if plan.key.system_prompt and not plan.key.chat_template:
         raise UsageError("a system prompt is a message; give --chat-template on with --system")
-    if plan.decoding.samples > 1 and plan.decoding.temperature == 0:
+    if plan.config.samples > 1 and plan.config.temperature == 0:
         raise UsageError("several samples at temperature 0 are all the same; give --temperature as well")
     if no_room(plan, system) == len(plan.items):
         raise UsageError(f"{without_room(plan, system)}. Use a model with a longer one, or leave the benchmark out")
@@ -89,21 +87,21 @@ def _ask_choices(prompts: list, system: System) -> Asked:
 
 def _ask_open(plan: Plan, block: Sequence[Item], prompts: list, system: System) -> Asked:
     """Completions of each prompt once all its samples are there; seeds differ between samples and between items."""
-    how, key = plan.decoding, plan.key
-    owners = [(place, sample) for place in range(len(prompts)) for sample in range(how.samples)]
+    config, key = plan.config, plan.key
+    owners = [(place, sample) for place in range(len(prompts)) for sample in range(config.samples)]
     requests = [
         Generate(
             _asked(plan, prompts[place], system),
             prompts[place].max_tokens + key.thinking,
             () if key.thinking else prompts[place].stop,  # while it thinks, a stop string means nothing
-            how.temperature,
-            top_p=how.top_p,
+            config.temperature,
+            top_p=config.top_p,
             seed=zlib.crc32(f"{key.seed} {block[place].name} {sample}".encode()),
         )
         for place, sample in owners
     ]
     results = ((index, _counted(result, system)) for index, result in system.complete(requests))
-    yield from _gather(owners, results, [how.samples] * len(prompts))
+    yield from _gather(owners, results, [config.samples] * len(prompts))
 
 
 def _counted(result: Completion | Failure, system: System) -> Completion | Failure:

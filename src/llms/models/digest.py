@@ -35,9 +35,10 @@ def _path() -> Path:
 
 def _load() -> dict[str, str]:
     try:
-        return json.loads(_path().read_text())
+        known: dict[str, str] = json.loads(_path().read_text())
     except (OSError, ValueError):
         return {}
+    return known
 
 
 def _save(known: dict[str, str]) -> None:

@@ -1,15 +1,21 @@
-"""What is known of a model without loading it: of a checkpoint on this machine, or of one on the hub before a download."""
+"""Facts of a model without loading it: of a checkpoint on this machine, or of one on the hub before a download."""
+
+from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from ..errors import ModelError, UnsafeCheckpoint
+from ..values import Json
 from .hub import hub
 from .local import embedded
 from .local.checkpoint import Checkpoint, find, is_folder
 from .name import Name
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +107,42 @@ def licence(folder: Path) -> str | None:
         data = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).data
     except ValueError:
         return None
-    return data.get("license_name") or data.get("license")
+    named = data.get("license_name") or data.get("license")
+    return None if named is None else str(named)
 
 
-def _about(name: Name, checkpoint: Checkpoint, *, parameters: dict[str, int], **known: Any) -> ModelInfo:
-    config = checkpoint.text_config
-    stated = config.get("dtype") or config.get("torch_dtype") or checkpoint.config.get("torch_dtype")
+class _Source(TypedDict):
+    """What is known from where a model lies, rather than from its configuration."""
+
+    place: Literal["here", "hub"]
+    path: str
+    revision: str | None
+    bytes: int
+    pickled: int
+    licence: str | None
+    gated: bool
+
+
+def _about(name: Name, checkpoint: Checkpoint, *, parameters: dict[str, int], **source: Unpack[_Source]) -> ModelInfo:
+    config, text_config = checkpoint.config, checkpoint.text_config
+    stated = text_config.get("dtype") or text_config.get("torch_dtype") or config.get("torch_dtype")
     largest = max(parameters, key=lambda kind: parameters[kind], default=None)
+    architectures = config.get("architectures")
+    named = architectures[0] if isinstance(architectures, list) and architectures else config.get("model_type")
     return ModelInfo(
         name=name.text,
         parameters=sum(parameters.values()) or None,
-        dtype=_DTYPES.get(largest or "", largest) or stated,
+        dtype=_DTYPES.get(largest or "", largest) or _text(stated),
         context_window=checkpoint.context_window,
         chat_template=checkpoint.chat_template is not None,
-        tokenizer=checkpoint.tokenizer_config.get("tokenizer_class"),
-        architecture=(checkpoint.config.get("architectures") or [checkpoint.config.get("model_type")])[0],
-        **known,
+        tokenizer=_text(checkpoint.tokenizer_config.get("tokenizer_class")),
+        architecture=_text(named),
+        **source,
     )
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64", "I8": "int8", "U8": "uint8"}

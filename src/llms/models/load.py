@@ -1,7 +1,8 @@
-"""From a name to a model."""
+"""From a name to a model. A kind is imported when one of it is named: a GGUF file's brings numpy, a checkpoint's more."""
 
 from ..errors import UsageError
-from .name import parse
+from .api.model import open_api
+from .name import Name, parse
 from .system import Model
 
 
@@ -15,28 +16,21 @@ def load(text: str, workers: int = 1, chat: bool = False) -> Model:
     if name.provider == "team" or {"tools", "system"} & set(name.options):
         raise UsageError(f"{text!r} is a system made of models; a model is wanted here")
     if not name.local:
-        from .api.model import open_api
-
         return open_api(name)
     if name.provider == "gguf":
         from .gguf.model import open_gguf
 
         return open_gguf(name, workers, chat)
-    from .local.checkpoint import find
-    from .local.embedded import checkpoint
-    from .local.model import LocalModel
-
-    if name.provider == "smollm2":
-        return LocalModel(name, find(str(checkpoint()), None, name.allow), workers, chat)
-    return LocalModel(name, find(name.model, name.revision, name.allow), workers, chat)
+    return _checkpoint(name, workers, chat)
 
 
 def load_tokenizer(text: str) -> Model:
     """As `load`, for one who needs the tokenizer only: the weights of a hub model are not fetched."""
     name = parse(text)
-    if name.provider != "hf":
-        return load(text)
-    from .local.checkpoint import find_tokenizer
-    from .local.model import LocalModel
+    return _checkpoint(name, weights=False) if name.provider == "hf" else load(text)
 
-    return LocalModel(name, find_tokenizer(name.model, name.revision, name.allow))
+
+def _checkpoint(name: Name, workers: int = 1, chat: bool = False, weights: bool = True) -> Model:
+    from .local.model import open_checkpoint
+
+    return open_checkpoint(name, workers, chat, weights)

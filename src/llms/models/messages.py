@@ -1,7 +1,6 @@
 """pydantic-ai's messages and settings as what our models are asked: one reading for local models and for endpoints."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
@@ -18,27 +17,29 @@ from pydantic_ai.messages import (
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
     UserPromptPart,
 )
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
-from ..values import Media, Message, ToolCall
+from ..values import JsonObject, Media, Message, ToolCall
+from .system import ToolSchema
 
-Contents = str | Sequence[Any]
+Contents = str | Sequence[UserContent]
 
 
 def plain(messages: Sequence[ModelMessage], instructions: str, endpoint: str = "") -> list[Message]:
-    """What is said, part by part: instructions first, leading system messages joined into one, as most chat templates
+    """All messages, part by part: instructions first, leading system messages joined into one, as most chat templates
     want it. What an `endpoint` wrote for itself (its reasoning since the last question, signatures) goes back to it."""
     question = max((at for at, each in enumerate(messages) if _asks(each)), default=0)
-    said = [Message("system", instructions)] if instructions else []
+    plain = [Message("system", instructions)] if instructions else []
     for at, message in enumerate(messages):
         if isinstance(message, ModelResponse):
-            said += _answer(message, endpoint, at > question)
+            plain += _answer(message, endpoint, at > question)
         else:
-            said += _request(message, bool(endpoint))
-    return _one_system(said)
+            plain += _request(message, bool(endpoint))
+    return _one_system(plain)
 
 
 def choice(settings: ModelSettings, parameters: ModelRequestParameters) -> str:
@@ -51,7 +52,7 @@ def choice(settings: ModelSettings, parameters: ModelRequestParameters) -> str:
     return "auto" if parameters.allow_text_output else "required"
 
 
-def tools(parameters: ModelRequestParameters) -> tuple[dict[str, Any], ...]:
+def tools(parameters: ModelRequestParameters) -> tuple[ToolSchema, ...]:
     """Schemas of the functions that may be called."""
     return tuple(
         {"name": tool.name, "description": tool.description or "", "parameters": tool.parameters_json_schema}
@@ -59,7 +60,7 @@ def tools(parameters: ModelRequestParameters) -> tuple[dict[str, Any], ...]:
     )
 
 
-def schema(parameters: ModelRequestParameters) -> dict[str, Any] | None:
+def schema(parameters: ModelRequestParameters) -> JsonObject | None:
     """The JSON schema that the answer itself obeys."""
     native = parameters.output_mode == "native" and parameters.output_object
     return parameters.output_object.json_schema if native and parameters.output_object else None
@@ -83,7 +84,7 @@ def _call(part: ToolCallPart, endpoint: str) -> ToolCall:
 
 
 def _request(message: ModelRequest, media: bool) -> Iterator[Message]:
-    files: list[Any] = []
+    files: list[UserContent] = []
     for part in message.parts:
         match part:
             case SystemPromptPart():
@@ -112,7 +113,7 @@ def _user(content: Contents) -> Message:
     return Message("user", text, parts=tuple(parts) if any(isinstance(part, Media) for part in parts) else ())
 
 
-def _part(part: Any) -> str | Media:
+def _part(part: UserContent) -> str | Media:
     if isinstance(part, str):
         return part
     if isinstance(part, TextContent):

@@ -1,23 +1,28 @@
 """Prices and context windows of models behind endpoints, from genai-prices' offline table. Unknown is None, never 0."""
 
+from __future__ import annotations
+
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..lazy import lazy
 from ..values import Usage
 from .api.endpoints import Endpoint
 
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, Provider
+
 ZERO = Decimal(0)
 
 
 class Price:
-    """What one model of an endpoint costs, in US dollars; nothing on one's own machines."""
+    """The price of one model of an endpoint, in US dollars; nothing on one's own machines."""
 
     def __init__(self, endpoint: Endpoint, model: str):
         self.endpoint, self.model = endpoint, model
 
     @lazy
-    def _row(self) -> Any:
+    def _row(self) -> tuple[Provider, ModelInfo] | None:
         """(provider, model) of the table; None if it has no such model."""
         from genai_prices.data_snapshot import get_snapshot
 
@@ -44,11 +49,11 @@ class Price:
         counted = Counted(
             input_tokens=usage.prompt_tokens, cache_read_tokens=usage.cached_tokens, output_tokens=usage.tokens
         )
-        found = model.calc_price(counted, provider)
-        stated = found.model_price
+        cost = model.calc_price(counted, provider)
+        stated = cost.model_price
         if stated.input_mtok is None or (usage.tokens and stated.output_mtok is None):
             return None
-        return found.total_price
+        return cost.total_price
 
     @property
     def window(self) -> int | None:

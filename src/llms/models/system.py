@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .trace import ForwardPass, TokenTrace, Want
 
 T = TypeVar("T")
+LOGPROB: Collection[Want] = ("logprob",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ class Model:
         """The `top` most likely tokens after raw text, or after token ids, the most likely first."""
         raise ModelError(f"{self.name.text} does not show the probabilities of next tokens; a local model does")
 
-    def trace(self, texts: Sequence[str], want: Collection[Want] = ("logprob",)) -> Iterator[TokenTrace]:
+    def trace(self, texts: Sequence[str], want: Collection[Want] = LOGPROB) -> Iterator[TokenTrace]:
         """How likely the model finds each token of whole texts, and how uncertain it is there: one TokenTrace a text, in
         input order. Raises UsageError where `capabilities.trace` is false, ContextOverflow for a text that is too long."""
         raise UsageError(f"{self.name.text} does not show how likely each token of a text is; a local checkpoint does")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from .. import bridge
-from ..engine import Traced, Tracer
+from ..engine import Engine, Traced, Tracer
 from ..models.local.embedding import EmbeddingModel
 from ..models.local.model import LocalModel
 from .refusal import RequestRefused
@@ -41,6 +41,7 @@ class ServedModel:
         self.most = self.engine_loop.rows + waiting
         self._held = 0
         engine = model.engine
+        assert isinstance(engine, Engine)  # the loop has loaded it in this process
         self._tracer, self._tracing = Tracer(engine.network, engine.verdict.supports_tree_attention), asyncio.Lock()
         self.data = cache(model.tokenizer.data)
 

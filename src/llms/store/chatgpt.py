@@ -1,4 +1,4 @@
-"""ChatGPT's export, read tolerantly: a tree of messages per conversation; what has no place here becomes a notice.
+"""ChatGPT's export, read tolerantly: a tree of messages per conversation; what has no place here is reported.
 
 The export is a list of conversations, each with a `mapping` of nodes by id; it is not documented and changes.
 """
@@ -6,9 +6,8 @@ The export is a list of conversations, each with a `mapping` of nodes by id; it 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -24,94 +23,87 @@ from pydantic_ai.messages import (
 
 from ..chat.conversation.messages import clean, digest, role_of
 from ..chat.conversation.tree import Node, title_of
+from .imported import ImportedConversation, ImportedHead, Skipped
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedConversation:
-    """A conversation: columns of the table, nodes with parents first, and what was left out with the reason."""
-
-    fields: Mapping[str, Any]
-    nodes: Sequence[Node]
-    skipped: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    message: ModelMessage
-
-    def __call__(self) -> ModelMessage:
-        return self.message
-
-
-def conversations(name: str, content: bytes) -> Iterator[ImportedConversation | tuple[str, str]]:
-    """Every conversation of one file, or (what, reason) for one that cannot be read."""
+def conversations(name: str, content: bytes) -> Iterator[ImportedConversation | Skipped]:
+    """Every conversation of one file, those that cannot be read as Skipped."""
     try:
-        listed = json.loads(content)
+        listed: object = json.loads(content)
     except ValueError as error:
-        yield name, f"it is no JSON: {error}"
+        yield Skipped(name, f"it is not JSON: {error}")
         return
     if isinstance(listed, dict):  # one conversation, or a list under some name
         listed = next((value for value in listed.values() if isinstance(value, list)), [listed])
     if not isinstance(listed, list):
-        yield name, "it is no list of conversations"
+        yield Skipped(name, "it is not a list of conversations")
         return
     for number, item in enumerate(listed, 1):
         where = f"{name}, conversation {number}"
         if not isinstance(item, dict) or not isinstance(item.get("mapping"), dict):
-            yield where, "it has no mapping of messages"
+            yield Skipped(where, "it has no mapping of messages")
             continue
         try:
             yield _conversation(item, where)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
-            yield where, f"{type(error).__name__}: {str(error)[:120]}"
+            yield Skipped(where, f"{type(error).__name__}: {str(error)[:120]}")
 
 
-def _conversation(item: Mapping[str, Any], where: str) -> ImportedConversation:
+def _conversation(item: Mapping[str, object], where: str) -> ImportedConversation:
     source = str(item.get("conversation_id") or item.get("id") or where)
     title = " ".join(str(item.get("title") or "").split()) or where
-    mapping = {str(id): node for id, node in item["mapping"].items() if isinstance(node, dict)}
+    mapping = {str(id): node for id, node in _object(item["mapping"]).items() if isinstance(node, dict)}
     created = _time(item.get("create_time"))
     nodes: list[Node] = []
-    places: dict[str, Node | None] = {}
-    skipped: list[tuple[str, str]] = []
+    by_source_id: dict[str, Node | None] = {}
+    skipped: list[Skipped] = []
     for id in _parents_first(mapping):
-        node = mapping[id]
-        above = places.get(str(node.get("parent")))
+        above = by_source_id.get(str(mapping[id].get("parent")))
         try:
-            message = _message(node.get("message"), id, above)
+            node = _node(mapping[id].get("message"), source, id, above)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            skipped.append((f"{title}, message {id}", f"{type(error).__name__}: {str(error)[:80]}"))
-            message = None
-        if message is None:
-            places[id] = above  # what follows it follows what it followed
+            skipped.append(Skipped(f"{title}, message {id}", f"{type(error).__name__}: {str(error)[:80]}"))
+            node = None
+        if node is None:
+            by_source_id[id] = above  # what follows it follows what it followed
             continue
-        raw = node["message"]
-        model = (raw.get("metadata") or {}).get("model_slug") or ""
-        role = role_of(message)
-        author = "user" if role == "user" else str(model or "import") if role == "assistant" else "import"
-        made = Node(
-            _name(source, id), above.id if above else None, role, digest(message, above.digest if above else ""),
-            _Read(message), "complete", _time(raw.get("create_time")) or created, author,
-            used=len(nodes) + 1, imported=True,
-        )  # fmt: skip
-        nodes.append(made)
-        places[id] = made
-    lost = mapping.keys() - places.keys()
+        node = replace(node, created=node.created or created, used=len(nodes) + 1)
+        nodes.append(node)
+        by_source_id[id] = node
+    lost = mapping.keys() - by_source_id.keys()
     if lost:
-        skipped.append((title, f"{len(lost)} messages are not connected to the beginning"))
-    leaf = places.get(str(item.get("current_node"))) or (nodes[-1] if nodes else None)
+        skipped.append(Skipped(title, f"{len(lost)} messages are not connected to the beginning"))
+    leaf = by_source_id.get(str(item.get("current_node"))) or (nodes[-1] if nodes else None)
     if not item.get("title"):
         title = next((t for n in nodes if n.role == "user" and (t := title_of(n.message))), title)
-    updated = _time(item.get("update_time")) or created
-    fields = {
-        "id": _name("conversation", source), "title": title, "created": created, "updated": updated,
-        "leaf": leaf.id if leaf else None, "model": str(item.get("default_model_slug") or ""),
-        "archived": bool(item.get("is_archived")),
-    }  # fmt: skip
-    return ImportedConversation(fields, nodes, skipped)
+    head = ImportedHead(
+        _name("conversation", source),
+        title,
+        created,
+        updated=_time(item.get("update_time")) or created,
+        leaf=leaf.id if leaf else None,
+        model=str(item.get("default_model_slug") or ""),
+        archived=bool(item.get("is_archived")),
+    )
+    return ImportedConversation(head, nodes, skipped=skipped)
 
 
-def _parents_first(mapping: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _node(raw: object, source: str, id: str, above: Node | None) -> Node | None:
+    """A message as a node below `above`, or None for what nobody was shown. Its `used` is not its own yet."""
+    message = _message(raw, id, above)
+    if message is None:
+        return None
+    fields = _object(raw)
+    model = _object(fields.get("metadata") or {}).get("model_slug") or ""
+    role = role_of(message)
+    author = "user" if role == "user" else str(model or "import") if role == "assistant" else "import"
+    return Node(
+        _name(source, id), above.id if above else None, role, digest(message, above.digest if above else ""),
+        lambda: message, "complete", _time(fields.get("create_time")), author, imported=True,
+    )  # fmt: skip
+
+
+def _parents_first(mapping: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
     """Ids from the roots on; nodes that only follow each other in a circle are not among them."""
     below: dict[str, list[str]] = {}
     for id, node in mapping.items():
@@ -124,11 +116,13 @@ def _parents_first(mapping: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         waiting += reversed(below.get(id, []))
 
 
-def _message(raw: Any, id: str, above: Node | None) -> ModelMessage | None:
+def _message(raw: object, id: str, above: Node | None) -> ModelMessage | None:
     """A message of ours, or None for what nobody was shown."""
-    if not raw or (raw.get("metadata") or {}).get("is_visually_hidden_from_conversation"):
+    fields = _object(raw or {})
+    if not fields or _object(fields.get("metadata") or {}).get("is_visually_hidden_from_conversation"):
         return None
-    role, content = raw["author"]["role"], raw.get("content") or {}
+    author = _object(fields["author"])
+    role, content = author["role"], _object(fields.get("content") or {})
     kind, text = content.get("content_type"), _text(content)
     if not text.strip():
         return None
@@ -139,26 +133,27 @@ def _message(raw: Any, id: str, above: Node | None) -> ModelMessage | None:
     if role == "assistant":
         if kind in ("thoughts", "reasoning_recap"):
             return ModelResponse(parts=[ThinkingPart(text)])
-        to = raw.get("recipient") or "all"
+        to = fields.get("recipient") or "all"
         call = ToolCallPart(str(to), {"input": text}, _name("call", id))
         return ModelResponse(parts=[TextPart(text) if to == "all" else call])
     if role == "tool":
         calls = [part for part in above.message.parts if isinstance(part, ToolCallPart)] if above else []
         if calls:
             return ModelRequest(parts=[ToolReturnPart(calls[0].tool_name, text, calls[0].tool_call_id)])
-        return ModelResponse(parts=[TextPart(f"[{raw['author'].get('name') or 'tool'}]\n\n{text}")])
+        return ModelResponse(parts=[TextPart(f"[{author.get('name') or 'tool'}]\n\n{text}")])
     raise ValueError(f"unknown role {role!r}")
 
 
-def _text(content: Mapping[str, Any]) -> str:
-    """The words of a message; what is no text is named in brackets."""
+def _text(content: Mapping[str, object]) -> str:
+    """The words of a message; what is not text is named in brackets."""
     if content.get("content_type") == "thoughts":
-        return "\n\n".join(str(thought.get("content") or "") for thought in content.get("thoughts") or ())
+        thoughts = map(_object, _list(content.get("thoughts") or []))
+        return "\n\n".join(str(thought.get("content") or "") for thought in thoughts)
     parts = content.get("parts")
     if parts is None:
         parts = [content.get("text") or content.get("result") or content.get("content") or ""]
-    texts = []
-    for part in parts:
+    texts: list[str] = []
+    for part in _list(parts):
         if isinstance(part, str):
             texts.append(part)
         elif isinstance(part, dict) and isinstance(part.get("text"), str):
@@ -170,7 +165,21 @@ def _text(content: Mapping[str, Any]) -> str:
     return clean("\n\n".join(text for text in texts if text))
 
 
-def _time(seconds: Any) -> str:
+def _object(value: object) -> Mapping[str, object]:
+    """Raises TypeError for what is not a JSON object."""
+    if not isinstance(value, dict):
+        raise TypeError(f"a {type(value).__name__} where an object is expected")
+    return value
+
+
+def _list(value: object) -> Sequence[object]:
+    """Raises TypeError for what is not a JSON list."""
+    if not isinstance(value, list):
+        raise TypeError(f"a {type(value).__name__} where a list is expected")
+    return value
+
+
+def _time(seconds: object) -> str:
     if not isinstance(seconds, int | float):
         return ""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -112,11 +112,11 @@ def served_windows(db: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> list[str]:
-    """executescript would commit the migration's transaction."""
-    found, begun = [], ""
+    """The statements of a script: executescript would commit the migration's transaction."""
+    statements, begun = list[str](), ""
     for line in script.splitlines(keepends=True):
         begun += line
         if begun.strip() and sqlite3.complete_statement(begun):
-            found.append(begun)
+            statements.append(begun)
             begun = ""
-    return found
+    return statements

@@ -6,19 +6,19 @@ the folder `blobs` beside the file.
 
 import hashlib
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic_ai.messages import ModelMessage
 
 from ..chat.conversation.messages import MessagePart, digest, dump, index, load, visible
 from ..chat.conversation.tree import FINAL, Conversation, Node, State, may_become, new_id, now, title_of, tree
 from ..errors import StoreError, UnknownName, UsageError
-from .database import IN_MEMORY, Database
+from .database import IN_MEMORY, Database, Row
 
 INLINE_BYTES = 256 * 1024  # attachments up to this size lie in the database itself
 _NODE = "id, parent, role, digest, message, state, created, author, edited_from, used, imported"
@@ -56,39 +56,40 @@ class Conversations(Database):
     def in_memory(cls) -> "Conversations":
         return cls(Path(IN_MEMORY))
 
-    def read(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple]:
+    def read(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """The rows of a SELECT, all read while no other thread writes."""
         with self._lock:
             return iter(list(super().read(statement, values)))
 
     @contextmanager
-    def transaction(self):
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock, super().transaction() as db:
             yield db
 
     def open(self, id: str) -> Conversation:
         """The whole tree; messages are parsed when they are looked at. Raises UnknownName."""
         with self._lock:
-            found = list(
-                self.read("SELECT id, leaf, origin_conversation, origin_node FROM conversations WHERE id = ?", (id,))
-            )
-            if not found:
+            heads = self.read("SELECT leaf, origin_conversation, origin_node FROM conversations WHERE id = ?", (id,))
+            head = next(heads, None)
+            if head is None:
                 raise UnknownName("conversation", id, [listed.id for listed in self.all(limit=5)])
             rows = self.read(f"SELECT {_NODE} FROM nodes WHERE conversation = ? ORDER BY number", (id,))
-            nodes = [self._node(*row) for row in rows]
-        _, leaf, *origin = found[0]
-        return tree(id, nodes, leaf, (origin[0], origin[1]) if origin[0] else None)
+            nodes = [self._node(row) for row in rows]
+        leaf, origin_conversation, origin_node = head
+        return tree(id, nodes, leaf, (origin_conversation, origin_node) if origin_conversation else None)
 
     def has(self, id: str) -> bool:
+        """Whether there is a conversation of that id."""
         return any(self.read("SELECT 1 FROM conversations WHERE id = ?", (id,)))
 
     def find(self, name: str) -> str:
         """The id of the conversation that `name`, or a beginning of it that no other shares, stands for; `last` is the
         one used last. Raises UnknownName or UsageError."""
         if name == "last":
-            ids = [id for (id,) in self.read("SELECT id FROM conversations ORDER BY updated DESC, rowid DESC LIMIT 1")]
+            ids = self.texts("SELECT id FROM conversations ORDER BY updated DESC, rowid DESC LIMIT 1")
         else:
             where = "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 5"
-            ids = [id for (id,) in self.read(f"SELECT id FROM conversations {where}", (name,))] if name else []
+            ids = self.texts(f"SELECT id FROM conversations {where}", name) if name else []
         if not ids and name == "last":
             raise UsageError("no conversation is stored yet; begin one without -c, --conversation or `last`")
         if not ids:
@@ -106,10 +107,9 @@ class Conversations(Database):
 
     def about(self, id: str) -> ConversationSummary:
         """Raises UnknownName."""
-        found = self._listed("WHERE id = ?", [id])
-        if not found:
-            raise UnknownName("conversation", id, [listed.id for listed in self.all(limit=5)])
-        return found[0]
+        for summary in self._listed("WHERE id = ?", [id]):
+            return summary
+        raise UnknownName("conversation", id, [listed.id for listed in self.all(limit=5)])
 
     def save(self, conversation: Conversation, before: Conversation | None = None, **fields: str) -> None:
         """Store what `conversation` has and `before` (as it was stored) has not: messages, active leaf, branch.
@@ -166,9 +166,9 @@ class Conversations(Database):
             name = digest(message, above[0] if above else "")
             db.execute("UPDATE nodes SET message = ?, state = ?, digest = ? WHERE id = ?", (text, state, name, node))
             row = db.execute(f"SELECT {_NODE} FROM nodes WHERE id = ?", (node,)).fetchone()
-            found = self._node(*row)
-            self._index(conversation, found)
-        return replace(found, read=lambda: message)
+            finished = self._node(row)
+            self._index(conversation, finished)
+        return replace(finished, read=lambda: message)
 
     def rename(self, id: str, title: str) -> None:
         """An empty title lets the first question give one again."""
@@ -212,27 +212,28 @@ class Conversations(Database):
 
     def blob(self, digest: str) -> bytes:
         """Attached bytes. Raises StoreError if they are gone."""
-        for (content,) in self.read("SELECT bytes FROM blobs WHERE digest = ?", (digest,)):
+        for (inline,) in self.read("SELECT bytes FROM blobs WHERE digest = ?", (digest,)):
             try:
-                return content if content is not None else self._file(digest).read_bytes()
+                return bytes(inline) if inline is not None else self._file(digest).read_bytes()
             except OSError as error:
                 raise StoreError(f"the attachment {digest} cannot be read: {error}") from error
         raise StoreError(f"the attachment {digest} is not in {self.path}")
 
     def media_type(self, digest: str) -> str:
         """Of attached bytes. Raises UnknownName."""
-        found = next((kind for (kind,) in self.read("SELECT media_type FROM blobs WHERE digest = ?", (digest,))), None)
-        if found is None:
-            raise UnknownName("attachment", digest, [])
-        return found
+        for media_type in self.texts("SELECT media_type FROM blobs WHERE digest = ?", digest):
+            return media_type
+        raise UnknownName("attachment", digest, [])
 
     def _file(self, digest: str) -> Path:
         return self.path.parent / "blobs" / digest[:2] / digest
 
-    def _node(self, id, parent, role, digest, text, state, created, author, edited, used, imported) -> Node:
+    def _node(self, row: Row) -> Node:
+        id, parent, role, digest, message, state, created, author, edited_from, used, imported = row
         return Node(
-            id, parent, role, digest, _Stored(text, self.blob), state, created, author, edited, used, bool(imported)
-        )
+            id, parent, role, digest, _StoredMessage(message, self.blob), state, created, author, edited_from, used,
+            bool(imported),
+        )  # fmt: skip
 
     def insert(self, conversation: str, node: Node) -> None:
         """Within a transaction: one more message, which nothing makes active yet."""
@@ -260,14 +261,14 @@ class Conversations(Database):
             )
 
     def _keep(self, blobs: dict[str, bytes], parts: Sequence[MessagePart]) -> None:
-        kinds = {part.blob: part.more.get("media_type", "") for part in parts if part.blob}
+        media_types = {part.blob: part.more.get("media_type", "") for part in parts if part.blob}
         for name, content in blobs.items():
-            inside = len(content) <= INLINE_BYTES or str(self.path) == IN_MEMORY
-            if not inside and not self._file(name).exists():
+            inline = len(content) <= INLINE_BYTES or str(self.path) == IN_MEMORY
+            if not inline and not self._file(name).exists():
                 _write(self._file(name), content)
             self.connection.execute(
                 "INSERT INTO blobs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (name, kinds.get(name, ""), len(content), now(), content if inside else None),
+                (name, media_types.get(name, ""), len(content), now(), content if inline else None),
             )
 
     def _activate(self, conversation: Conversation, before: Conversation) -> None:
@@ -298,7 +299,7 @@ class Conversations(Database):
             (id,),
         )
 
-    def _listed(self, where: str, values: Sequence[Any]) -> list[ConversationSummary]:
+    def _listed(self, where: str, values: Sequence[object]) -> list[ConversationSummary]:
         rows = self.read(
             "SELECT id, title, created, updated, model, policy, project, archived, "
             "(SELECT json_group_array(tag) FROM tags WHERE conversation = c.id), "
@@ -314,7 +315,7 @@ class Conversations(Database):
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredMessage:
     """Reads a message when it is wanted."""
 
     text: str

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 from .. import settings
 from ..errors import StoreError
 from .conversation_schema import conversations, served_windows
 from .team_schema import memory_and_teams
 
+Row: TypeAlias = tuple[Any, ...]  # of SQLite, which gives its values no types: whoever reads a row gives them theirs
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -120,7 +121,7 @@ class Database:
                 self.connection.close()
                 raise
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,9 +130,14 @@ class Database:
     def close(self) -> None:
         self.connection.close()
 
-    def read(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple]:
+    def read(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        """The rows of a SELECT."""
         with self._explained("read"):
             yield from self.connection.execute(statement, values)
+
+    def texts(self, statement: str, *values: object) -> list[str]:
+        """The first column of a SELECT whose rows are text."""
+        return [row[0] for row in self.read(statement, values)]
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -189,7 +195,7 @@ class Database:
                 self.connection.backup(target)
 
     def _version(self) -> int:
-        return self.connection.execute("PRAGMA user_version").fetchone()[0]
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""What was found out about endpoints, by the name of the system, with its date."""
+"""Probes of endpoints: the facts of each, by the name of the system, with its date."""
 
 import json
 from collections.abc import Mapping
@@ -22,16 +22,17 @@ class Endpoints(Database):
 
     def save(self, name: str, facts: Mapping[str, tuple[str, str]]) -> Probed:
         """Keep a probe in the place of an earlier one."""
-        made = Probed(name, datetime.now(UTC).isoformat(timespec="seconds"), dict(facts))
+        probe = Probed(name, datetime.now(UTC).isoformat(timespec="seconds"), dict(facts))
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO endpoints VALUES (?, ?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET probed = excluded.probed, facts = excluded.facts",
-                (name, made.probed, json.dumps(made.facts)),
+                (name, probe.probed, json.dumps(probe.facts)),
             )
-        return made
+        return probe
 
     def find(self, name: str) -> Probed | None:
+        """The stored probe of that name."""
         for probed, facts in self.read("SELECT probed, facts FROM endpoints WHERE name = ?", (name,)):
             return Probed(
                 name, probed, {check: (value, detail) for check, (value, detail) in json.loads(facts).items()}

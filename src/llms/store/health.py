@@ -12,7 +12,7 @@ KNOWN = len(MIGRATIONS)  # the newest schema that this version of llms reads
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`schema` is None where there is no database yet; `problem` is what SQLite finds wrong with the file."""
+    """`schema` is None where there is no database yet; `problem` is SQLite's complaint about the file, if it has one."""
 
     schema: int | None
     bytes: int = 0
@@ -20,6 +20,7 @@ class Health:
 
 
 def examine(path: Path) -> Health:
+    """The health of the database at `path`."""
     if not path.is_file():
         return Health(None)
     size = path.stat().st_size
@@ -28,9 +29,9 @@ def examine(path: Path) -> Health:
         db = sqlite3.connect(f"file:{quote(str(path))}?{'immutable=1' if alone else 'mode=ro'}", uri=True, timeout=1)
         try:
             schema = db.execute("PRAGMA user_version").fetchone()[0]
-            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
         finally:
             db.close()
     except sqlite3.Error as error:
         return Health(0, size, str(error))
-    return Health(schema, size, None if found == "ok" else str(found).splitlines()[0])
+    return Health(schema, size, None if verdict == "ok" else verdict.splitlines()[0])

@@ -4,10 +4,13 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+
+from pydantic import TypeAdapter
 
 from ..agents.memory import Fact
 from ..errors import UnknownName
+from ..values import JsonObject
 from .database import Database
 
 
@@ -16,9 +19,9 @@ class Memory(Database):
 
     def facts(self, deleted: bool = False) -> list[Fact]:
         """All facts, the newest first; superseded ones included, deleted ones only if asked for."""
-        rows = self.read("SELECT fact FROM memory_fact ORDER BY rowid DESC")
-        found = [Fact(**json.loads(text)) for (text,) in rows]
-        return [fact for fact in found if deleted or fact.state != "deleted"]
+        reader = _fact_reader()
+        facts = map(reader.validate_json, self.texts("SELECT fact FROM memory_fact ORDER BY rowid DESC"))
+        return [fact for fact in facts if deleted or fact.state != "deleted"]
 
     def write(self, facts: Iterable[Fact]) -> None:
         """Store facts as they now are; one in state deleted is removed, with its uses."""
@@ -37,10 +40,11 @@ class Memory(Database):
 
     def fact(self, id: str) -> Fact:
         """The fact whose id begins with `id`. Raises UnknownName."""
-        found = [fact for fact in self.facts() if fact.id.startswith(id)]
-        if len(found) != 1:
-            raise UnknownName("memory", id, [fact.id for fact in self.facts()][:10])
-        return found[0]
+        facts = self.facts()
+        matching = [fact for fact in facts if fact.id.startswith(id)]
+        if len(matching) != 1:
+            raise UnknownName("memory", id, [fact.id for fact in facts][:10])
+        return matching[0]
 
     def used(self, ids: Iterable[str], used_in: str) -> None:
         """Record that a call was given these facts."""
@@ -48,24 +52,29 @@ class Memory(Database):
             db.executemany("INSERT INTO memory_use VALUES (?, ?, ?)", [(id, used_in, _now()) for id in ids])
 
 
+@cache
+def _fact_reader() -> TypeAdapter[Fact]:
+    return TypeAdapter(Fact)
+
+
 @dataclass(frozen=True, slots=True)
-class TeamRun:
-    """A stored run; `settings` are what it was begun with. State: running, finished, interrupted."""
+class StoredTeamRun:
+    """`settings` are the user's choices when it was begun. State: running, finished, interrupted."""
 
     id: str
     team: str
     goal: str
     state: str
-    settings: dict[str, Any]
+    settings: JsonObject
     started: str
     answer: str
     pid: int
 
 
 class TeamRuns(Database):
-    """The runs of teams and what they told."""
+    """The runs of teams and their events."""
 
-    def begin(self, id: str, team: str, goal: str, settings: dict[str, Any], pid: int) -> None:
+    def begin(self, id: str, team: str, goal: str, settings: JsonObject, pid: int) -> None:
         with self.transaction() as db:
             values = (id, team, goal, "running", json.dumps(settings), _now(), _now(), pid, "")
             db.execute("INSERT INTO team_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
@@ -74,8 +83,8 @@ class TeamRuns(Database):
         with self.transaction() as db:
             db.execute("UPDATE team_run SET state = 'running', heartbeat = ?, pid = ? WHERE id = ?", (_now(), pid, id))
 
-    def tell(self, id: str, seq: int, event: dict[str, Any]) -> None:
-        """Append one event; `seq` counts from 1 without a gap."""
+    def append(self, id: str, seq: int, event: JsonObject) -> None:
+        """Store one event; `seq` counts from 1 without a gap."""
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO team_event VALUES (?, ?, ?, ?)", (id, seq, _now(), json.dumps(event, ensure_ascii=False))
@@ -86,25 +95,25 @@ class TeamRuns(Database):
         with self.transaction() as db:
             db.execute("UPDATE team_run SET state = ?, answer = ? WHERE id = ?", (state, answer, id))
 
-    def events(self, id: str, after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(seq, event) of a run, those behind `after`."""
+    def events(self, id: str, after: int = 0) -> Iterator[tuple[int, JsonObject]]:
+        """(seq, event) of a run, those after `after`."""
         rows = self.read("SELECT seq, event FROM team_event WHERE run = ? AND seq > ? ORDER BY seq", (id, after))
         return ((seq, json.loads(event)) for seq, event in rows)
 
-    def all(self) -> list[TeamRun]:
+    def all(self) -> list[StoredTeamRun]:
         """The newest first."""
         rows = self.read(
             "SELECT id, team, goal, state, settings, started, answer, pid FROM team_run ORDER BY rowid DESC"
         )
-        return [TeamRun(i, t, g, s, json.loads(x), b, a, p) for i, t, g, s, x, b, a, p in rows]
+        return [StoredTeamRun(i, t, g, s, json.loads(x), b, a, p) for i, t, g, s, x, b, a, p in rows]
 
-    def run(self, id: str) -> TeamRun:
+    def run(self, id: str) -> StoredTeamRun:
         """The run whose id begins with `id`, or the `last` one. Raises UnknownName."""
         runs = self.all()
-        found = runs[:1] if id == "last" else [run for run in runs if run.id.startswith(id)]
-        if len(found) != 1:
+        matching = runs[:1] if id == "last" else [run for run in runs if run.id.startswith(id)]
+        if len(matching) != 1:
             raise UnknownName("team run", id, [run.id for run in runs][:10])
-        return found[0]
+        return matching[0]
 
     def delete(self, id: str) -> None:
         with self.transaction() as db:

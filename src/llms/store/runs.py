@@ -6,7 +6,7 @@ Everything that came from outside (texts, targets, answers) is kept as ASCII JSO
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -79,7 +79,7 @@ class Runs(Database):
             db.execute(
                 "INSERT INTO runs (run, key, created, updated, graded_from) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (run) DO UPDATE SET updated = excluded.updated",
-                (key.run, json.dumps(asdict(key)), now, now, graded_from),
+                (key.run, json.dumps(key.to_dict()), now, now, graded_from),
             )
             return db.execute(
                 "INSERT INTO attempts (run, started) VALUES (?, ?) RETURNING id", (key.run, now)

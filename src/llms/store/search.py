@@ -6,7 +6,8 @@ word is found anywhere inside a text.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from ..chat.conversation.messages import clean
@@ -33,6 +34,15 @@ class Query:
     before: str | None = None
     after: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        return not (self.words or self.insides or self.tags or self.models or self.before or self.after)
+
+    @property
+    def long_insides(self) -> tuple[str, ...]:
+        """Those that the index of insides can find."""
+        return tuple(term for term in self.insides if len(term) >= _INSIDE)
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -48,15 +58,15 @@ class Hit:
 
 
 def parse(text: str) -> Query:
-    """What a person typed, as a query. Never raises."""
+    """A person's words as a query. Never raises."""
     words: list[str] = []
     insides: list[str] = []
     tags: list[str] = []
     models: list[str] = []
     dates: dict[str, str] = {}
     open_end = False
-    for found in list(_TERM.finditer(clean(text).replace("\0", " ")))[:MOST_TERMS]:
-        key, value, phrase, word = found.groups()
+    for match in list(_TERM.finditer(clean(text).replace("\0", " ")))[:MOST_TERMS]:
+        key, value, phrase, word = match.groups()
         value = (value or "").strip('"')
         if key and key.casefold() in ("before", "after") and (day := _day(value)):
             dates[key.casefold()] = day
@@ -65,7 +75,7 @@ def parse(text: str) -> Query:
         elif key and key.casefold() == "model" and value:
             models.append(value)
         else:
-            term = phrase if phrase is not None else word if word is not None else found[0]
+            term = phrase if phrase is not None else word if word is not None else match[0]
             term = term[:200]
             if re.search(r"\w", term):
                 whole = bool(_UNSPACED.search(term))
@@ -80,54 +90,14 @@ def parse(text: str) -> Query:
 def search(
     store: Conversations, text: str, limit: int = 50, mark: tuple[str, str] = ("", ""), inside: bool = False
 ) -> list[Hit]:
-    """The best first. `mark` is put around what was found in snippets; `inside` finds words within words as well."""
+    """The best first. `mark` is put around the words of the query in snippets; `inside` finds words within words as well."""
     query = parse(text)
-    words, insides = query.words, query.insides
     if inside:
-        words, insides = (), (*words, *insides)
-    long = [term for term in insides if len(term) >= _INSIDE]
-    short = [term for term in insides if len(term) < _INSIDE]
-    if not (words or insides or query.tags or query.models or query.before or query.after):
+        query = replace(query, words=(), insides=(*query.words, *query.insides))
+    if query.is_empty:
         return []
-    table = "search" if words else "search_inside" if long else None
-    values: list[object] = []
-    wheres = []
-    if words:
-        wheres.append("search MATCH ?")
-        values.append(_match(words, query.prefix))
-    if long:
-        wheres.append(
-            "t.id IN (SELECT rowid FROM search_inside WHERE search_inside MATCH ?)"
-            if words
-            else "search_inside MATCH ?"
-        )
-        values.append(_match(long, False))
-    for term in short:
-        wheres.append("instr(lower(t.title || char(10) || t.body || char(10) || t.attachment), lower(?)) > 0")
-        values.append(term)
-    for tag in query.tags:
-        wheres.append("t.conversation IN (SELECT conversation FROM tags WHERE tag = ?)")
-        values.append(tag)
-    for model in query.models:
-        wheres.append("(instr(lower(n.author), lower(?)) > 0 OR instr(lower(c.model), lower(?)) > 0)")
-        values += [model, model]
-    for sign, day in (("<", query.before), (">=", query.after)):
-        if day:
-            wheres.append(f"t.created {sign} ?")
-            values.append(day)
-    filtered = len(wheres) > bool(words) + bool(long) or (words and long)
-    source, id = "texts t", "t.id"
-    if table:
-        source, id = table, f"{table}.rowid"
-        source += f" JOIN texts t ON t.id = {id}" if filtered else ""
-    source += (
-        " JOIN conversations c ON c.id = t.conversation LEFT JOIN nodes n ON n.id = t.node" if query.models else ""
-    )
-    rank = f"bm25({table}, {_WEIGHTS})" if table else "0"
-    best = (
-        f"SELECT {id} AS id, {rank} AS rank FROM {source} WHERE {' AND '.join(wheres)} ORDER BY rank, {id} DESC LIMIT ?"
-    )
-    again = _match(words, query.prefix) if words else _match(long, False) if long else ""
+    table, match = _index(query)
+    best, values = _best(query, table)
     snippet = f"snippet({table}, -1, ?, ?, '…', 16)" if table else "substr(t.title || t.body, 1, 120)"
     matched = f" JOIN {table} ON {table}.rowid = best.id AND {table} MATCH ?" if table else ""
     rows = store.read(  # snippets are made only for the best
@@ -135,24 +105,77 @@ def search(
         f"COALESCE(n.active, 1), {snippet} FROM best JOIN texts t ON t.id = best.id "
         f"JOIN conversations c ON c.id = t.conversation LEFT JOIN nodes n ON n.id = t.node{matched} "
         "ORDER BY best.rank, t.id DESC",
-        [*values, limit, *((*mark, again) if table else ())],
+        [*values, limit, *((*mark, match) if table else ())],
     )
     return [
-        Hit(id, title, node, role, made, bool(active), found) for id, title, node, role, made, active, found in rows
+        Hit(id, title, node, role, created, bool(active), snip) for id, title, node, role, created, active, snip in rows
     ]
 
 
-def _match(terms, prefix: bool) -> str:
+def _index(query: Query) -> tuple[str, str]:
+    """(the full-text index that ranks the hits, the query in its language); empty where no index can serve."""
+    if query.words:
+        return "search", _match(query.words, query.prefix)
+    long = query.long_insides
+    return ("search_inside", _match(long, False)) if long else ("", "")
+
+
+def _best(query: Query, table: str) -> tuple[str, list[object]]:
+    """(a SELECT of id and rank of the best texts up to a limit, the values for its marks before that of the limit)."""
+    conditions = [*_indexed(query), *_unindexed(query)]
+    source, id, rank = "texts t", "t.id", "0"
+    if table:
+        source, id, rank = table, f"{table}.rowid", f"bm25({table}, {_WEIGHTS})"
+        if len(conditions) > 1:  # the index alone knows the text's number and nothing else of it
+            source += f" JOIN texts t ON t.id = {id}"
+    if query.models:
+        source += " JOIN conversations c ON c.id = t.conversation LEFT JOIN nodes n ON n.id = t.node"
+    where = " AND ".join(condition for condition, _ in conditions)
+    values = [value for _, marked in conditions for value in marked]
+    return f"SELECT {id} AS id, {rank} AS rank FROM {source} WHERE {where} ORDER BY rank, {id} DESC LIMIT ?", values
+
+
+_Condition = tuple[str, Sequence[object]]  # SQL, and the values for its marks
+
+
+def _indexed(query: Query) -> Iterator[_Condition]:
+    """Conditions that a full-text index answers; the first is that of the index which ranks."""
+    if query.words:
+        yield "search MATCH ?", [_match(query.words, query.prefix)]
+    if long := query.long_insides:
+        inside = "search_inside MATCH ?"
+        yield (
+            f"t.id IN (SELECT rowid FROM search_inside WHERE {inside})" if query.words else inside,
+            [_match(long, False)],
+        )
+
+
+def _unindexed(query: Query) -> Iterator[_Condition]:
+    for term in query.insides:
+        if len(term) < _INSIDE:
+            yield "instr(lower(t.title || char(10) || t.body || char(10) || t.attachment), lower(?)) > 0", [term]
+    for tag in query.tags:
+        yield "t.conversation IN (SELECT conversation FROM tags WHERE tag = ?)", [tag]
+    for model in query.models:
+        yield "(instr(lower(n.author), lower(?)) > 0 OR instr(lower(c.model), lower(?)) > 0)", [model, model]
+    if query.before:
+        yield "t.created < ?", [query.before]
+    if query.after:
+        yield "t.created >= ?", [query.after]
+
+
+def _match(terms: Iterable[str], prefix: bool) -> str:
     """A query of FTS5 in which every term is quoted."""
     quoted = ['"' + term.replace('"', '""') + '"' for term in terms]
     return " AND ".join(quoted) + ("*" if prefix else "")
 
 
 def _day(text: str) -> str | None:
-    found = _DATE.match(text)
-    if not found:
+    """The first day of a year, month or day, ISO 8601; None for what is no date."""
+    match = _DATE.match(text)
+    if match is None:
         return None
-    year, month, day = found.groups()
+    year, month, day = match.groups()
     try:
         return date(int(year), int(month or 1), int(day or 1)).isoformat()
     except ValueError:

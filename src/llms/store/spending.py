@@ -1,4 +1,4 @@
-"""What conversations took, by purpose, so that requests nobody sees are counted where they can be seen."""
+"""The spending of conversations, by purpose, so that requests nobody sees are counted where they can be seen."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -49,8 +49,8 @@ def spent(
         f"WHERE {' AND '.join(where)}",
         values,
     )
-    found: dict[str, Spending] = {}
+    by_purpose: dict[str, Spending] = {}
     for purpose, prompt, cached, tokens, cost in rows:  # decimals are summed here: SQL would round them
         one = Spending(1, prompt or 0, cached or 0, tokens or 0, Decimal(cost or 0), cost is None)
-        found[purpose] = found.get(purpose, Spending()) + one
-    return found
+        by_purpose[purpose] = by_purpose.get(purpose, Spending()) + one
+    return by_purpose

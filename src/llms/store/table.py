@@ -3,7 +3,6 @@
 import csv
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
 from ..settings import refuse_database
@@ -35,14 +34,16 @@ def read_table(path: Path, target: Path, name: str) -> None:
         db.close()
 
 
-def _number(cell: str) -> Any:
-    for kind in (int, float):
+def _number(cell: str) -> int | float | str | None:
+    """The value of a cell; None for an empty one."""
+    for number in (int, float):
         try:
-            return kind(cell)
+            return number(cell)
         except ValueError:
             continue
     return cell if cell.strip() else None
 
 
 def identifier(text: str) -> str:
+    """`text` as the name of a table."""
     return "".join(c if c.isalnum() else "_" for c in text) or "table"

@@ -10,9 +10,9 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pydantic_ai.messages import ModelMessage
 
@@ -20,8 +20,10 @@ from ..chat.conversation.messages import digest, load, role_of
 from ..chat.conversation.tree import FINAL, Node, now
 from ..errors import DataError
 from ..settings import refuse_database
+from ..values import Json, JsonObject
 from . import chatgpt
 from .conversations import Conversations
+from .imported import ImportedConversation, ImportedHead, Skipped
 
 FORMAT, VERSION = "llms-conversations", 1
 MOST_BYTES = 4 << 30  # unpacked, of one archive
@@ -31,24 +33,14 @@ _NODE = "id, parent, role, state, created, author, edited_from, used"
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
-    """One conversation as a file has it; `nodes` have `message`, which is read with `blobs`."""
-
-    fields: Mapping[str, Any]
-    tags: Sequence[str]
-    nodes: Sequence[Node]
-    skipped: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Taken:
-    """What an import took, or would take: messages by conversation title. `present` conversations were there already;
-    `skipped` are (what, reason)."""
+    """The report of an import, made or only tried: messages by conversation title. `present` conversations were there
+    already."""
 
     file: str
     taken: tuple[tuple[str, int], ...]
     present: int
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     ids: tuple[str, ...] = ()
 
 
@@ -63,19 +55,19 @@ def write(store: Conversations, ids: Iterable[str], target: IO[bytes]) -> None:
             archive.writestr(f"blobs/{name}", store.blob(name))
 
 
-def _lines(store: Conversations, ids: Iterable[str], blobs: set[str]) -> Iterator[dict[str, Any]]:
+def _lines(store: Conversations, ids: Iterable[str], blobs: set[str]) -> Iterator[JsonObject]:
     yield {"format": FORMAT, "version": VERSION}
     for id in ids:
         for row in store.read(f"SELECT {_COLUMNS} FROM conversations WHERE id = ?", (id,)):
-            tags = [tag for (tag,) in store.read("SELECT tag FROM tags WHERE conversation = ? ORDER BY tag", (id,))]
-            yield {"type": "conversation", "tags": tags} | dict(zip(_COLUMNS.split(", "), row, strict=True))
+            tags = store.texts("SELECT tag FROM tags WHERE conversation = ? ORDER BY tag", id)
+            yield {"type": "conversation", "tags": tags, **dict(zip(_COLUMNS.split(", "), row, strict=True))}
         final = "state NOT IN ('draft', 'streaming')"
         nodes = f"SELECT {_NODE}, message FROM nodes WHERE conversation = ? AND {final} ORDER BY number"
         for columns in store.read(nodes, (id,)):
             fields = dict(zip(_NODE.split(", "), columns, strict=False))
             yield {"type": "node", "conversation": id, "message": json.loads(columns[-1])} | fields
         used = "SELECT DISTINCT blob FROM parts WHERE blob IS NOT NULL AND node IN (SELECT id FROM nodes WHERE conversation = ?)"
-        blobs |= {blob for (blob,) in store.read(used, (id,))}
+        blobs |= set(store.texts(used, id))
 
 
 def read(store: Conversations, path: Path, dry_run: bool = False) -> Taken:
@@ -85,29 +77,31 @@ def read(store: Conversations, path: Path, dry_run: bool = False) -> Taken:
     if it holds nothing that could be taken.
     """
     try:
-        found = list(_incoming(path))
+        incoming = list(_incoming(path))
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as an export: {error}") from error
     taken: list[tuple[str, int]] = []
     ids: list[str] = []
-    skipped: list[tuple[str, str]] = []
+    skipped: list[Skipped] = []
     present = 0
-    for item in found:
-        if isinstance(item, tuple):
+    for item in incoming:
+        if isinstance(item, Skipped):
             skipped.append(item)
             continue
         skipped += item.skipped
         new = _new_nodes(store, item)
-        title = item.fields.get("title") or item.fields["id"]
+        title = item.head.title or item.head.id
         if not item.nodes:
-            skipped.append((title, "it has no message"))
+            skipped.append(Skipped(title, "it has no message"))
         elif new is None:
             present += 1
         elif taken_ids := _ids_elsewhere(store, new):
-            skipped.append((title, f"{taken_ids} of its messages have the id of a message in another conversation"))
+            skipped.append(
+                Skipped(title, f"{taken_ids} of its messages have the id of a message in another conversation")
+            )
         else:
             taken.append((title, len(new)))
-            ids.append(item.fields["id"])
+            ids.append(item.head.id)
             if not dry_run:
                 _take(store, item, new)
     if not taken and not present:
@@ -119,7 +113,7 @@ def read(store: Conversations, path: Path, dry_run: bool = False) -> Taken:
     return report
 
 
-def _incoming(path: Path) -> Iterator[Incoming | tuple[str, str]]:
+def _incoming(path: Path) -> Iterator[ImportedConversation | Skipped]:
     for file in (path, *path.glob("*")) if path.is_dir() else (path,):
         refuse_database(file)
     if zipfile.is_zipfile(path):
@@ -137,20 +131,16 @@ def _incoming(path: Path) -> Iterator[Incoming | tuple[str, str]]:
     yield from _foreign([(file.name, file.read_bytes()) for file in files], path)
 
 
-def _foreign(files: Sequence[tuple[str, bytes]], path: Path) -> Iterator[Incoming | tuple[str, str]]:
+def _foreign(files: Sequence[tuple[str, bytes]], path: Path) -> Iterator[ImportedConversation | Skipped]:
     if not files:
         raise DataError(f"{path} has neither conversations.jsonl (ours) nor conversations.json (ChatGPT)")
     for name, content in files:
-        for found in chatgpt.conversations(name, content):
-            if isinstance(found, tuple):
-                yield found
-            else:
-                yield Incoming(found.fields, (), found.nodes, found.skipped)
+        yield from chatgpt.conversations(name, content)
 
 
-def _own(archive: zipfile.ZipFile) -> Iterator[Incoming | tuple[str, str]]:
+def _own(archive: zipfile.ZipFile) -> Iterator[ImportedConversation | Skipped]:
     """Conversations of our own format, each line judged by itself."""
-    heads: dict[str, dict[str, Any]] = {}
+    heads: dict[str, JsonObject] = {}
     nodes: dict[str, dict[str, Node]] = {}
     with archive.open("conversations.jsonl") as lines:
         for number, line in enumerate(lines, 1):
@@ -169,35 +159,55 @@ def _own(archive: zipfile.ZipFile) -> Iterator[Incoming | tuple[str, str]]:
                     node = _checked(row, archive, here)
                     here[node.id] = node
                 else:
-                    yield where, f"unknown type {row['type']!r}"
+                    yield Skipped(where, f"unknown type {row['type']!r}")
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                yield where, f"{type(error).__name__}: {str(error)[:120]}"
+                yield Skipped(where, f"{type(error).__name__}: {str(error)[:120]}")
     for id, head in heads.items():
         tags = head.get("tags")
         here = nodes.get(id, {})
-        fields = {name: _plain(name, head.get(name)) for name in _COLUMNS.split(", ")}
-        fields["leaf"] = fields["leaf"] if fields["leaf"] in here else next(reversed(here), None)
-        yield Incoming(fields, [str(tag) for tag in tags] if isinstance(tags, list) else [], list(here.values()))
+        yield ImportedConversation(
+            _head(head, here), list(here.values()), [str(tag) for tag in tags] if isinstance(tags, list) else []
+        )
     for id in nodes.keys() - heads.keys():
-        yield id, "its conversation is missing"
+        yield Skipped(id, "its conversation is missing")
 
 
-def _plain(name: str, value: Any) -> Any:
-    """A column's value as the table wants it."""
-    if name == "archived":
-        return bool(value)
-    nullable = name in ("leaf", "origin_conversation", "origin_node")
-    return value if isinstance(value, str) else None if nullable else ""
+def _head(row: JsonObject, nodes: Mapping[str, Node]) -> ImportedHead:
+    """The columns as the table wants them, whatever the file says."""
+
+    def text(name: str) -> str:
+        return _text_or_none(row.get(name)) or ""
+
+    leaf = _text_or_none(row.get("leaf"))
+    return ImportedHead(
+        text("id"),
+        text("title"),
+        text("created"),
+        text("updated"),
+        leaf if leaf in nodes else next(reversed(list(nodes)), None),
+        text("policy"),
+        text("model"),
+        text("project"),
+        bool(row.get("archived")),
+        _text_or_none(row.get("origin_conversation")),
+        _text_or_none(row.get("origin_node")),
+    )
 
 
-def _checked(row: Mapping[str, Any], archive: zipfile.ZipFile, before: Mapping[str, Node]) -> Node:
-    """Raises ValueError for a message that cannot be stored as it is."""
-    above = before.get(row["parent"])
+def _text_or_none(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _checked(row: JsonObject, archive: zipfile.ZipFile, before: Mapping[str, Node]) -> Node:
+    """The node of a line. Raises ValueError for a message that cannot be stored as it is."""
+    id, parent = str(row["id"]), _text_or_none(row["parent"])
+    above = None if parent is None else before.get(parent)
     if row["parent"] is not None and above is None:
         raise ValueError(f"its parent {row['parent']!r} is missing")
-    if row["id"] in before:
-        raise ValueError(f"a second message has the id {row['id']!r}")
-    if row["state"] not in FINAL:
+    if id in before:
+        raise ValueError(f"a second message has the id {id!r}")
+    state = next((final for final in FINAL if final == row["state"]), None)
+    if state is None:
         raise ValueError(f"its state is {row['state']!r}")
 
     def blob(name: str) -> bytes:
@@ -210,14 +220,14 @@ def _checked(row: Mapping[str, Any], archive: zipfile.ZipFile, before: Mapping[s
 
     message: ModelMessage = load(json.dumps(row["message"]), blob)
     return Node(
-        str(row["id"]), row["parent"], role_of(message), digest(message, above.digest if above else ""), lambda: message,
-        row["state"], str(row["created"]), str(row["author"]), row["edited_from"], int(row["used"]), True,
+        id, parent, role_of(message), digest(message, above.digest if above else ""), lambda: message, state,
+        str(row["created"]), str(row["author"]), _text_or_none(row["edited_from"]), int(str(row["used"])), True,
     )  # fmt: skip
 
 
-def _new_nodes(store: Conversations, item: Incoming) -> list[Node] | None:
-    """What of a conversation the store has not; None if it has all of it."""
-    here = dict(store.read("SELECT id, digest FROM nodes WHERE conversation = ?", (item.fields["id"],)))
+def _new_nodes(store: Conversations, item: ImportedConversation) -> list[Node] | None:
+    """The nodes of a conversation that the store has not; None if it has all of them."""
+    here: dict[str, str] = dict(store.read("SELECT id, digest FROM nodes WHERE conversation = ?", (item.head.id,)))
     digests = set(here.values())
     new = [node for node in item.nodes if node.id not in here and node.digest not in digests]
     return new or (None if here else [])
@@ -228,24 +238,24 @@ def _ids_elsewhere(store: Conversations, nodes: Sequence[Node]) -> int:
     return sum(next(store.read(where, (node.id,)))[0] for node in nodes)
 
 
-def _take(store: Conversations, item: Incoming, new: Sequence[Node]) -> None:
-    fields = dict(item.fields)
+def _take(store: Conversations, item: ImportedConversation, new: Sequence[Node]) -> None:
+    columns = asdict(item.head)
     with store.transaction() as db:
-        names = ", ".join(fields)
-        marks = ", ".join("?" * len(fields))
+        names = ", ".join(columns)
+        marks = ", ".join("?" * len(columns))
         db.execute(
-            f"INSERT INTO conversations ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", tuple(fields.values())
+            f"INSERT INTO conversations ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING", tuple(columns.values())
         )
         for node in new:
-            store.insert(fields["id"], node)
-        path = set()
-        place, parents = fields["leaf"], {node.id: node.parent for node in item.nodes}
-        while place in parents and place not in path:
-            path.add(place)
-            place = parents[place]
-        db.executemany("UPDATE nodes SET active = 1 WHERE id = ?", [(id,) for id in path])
-        store.index_title(fields["id"])
-    store.tag(fields["id"], item.tags)
+            store.insert(item.head.id, node)
+        active: set[str] = set()
+        id, parents = item.head.leaf, {node.id: node.parent for node in item.nodes}
+        while id in parents and id not in active:
+            active.add(id)
+            id = parents[id]
+        db.executemany("UPDATE nodes SET active = 1 WHERE id = ?", [(id,) for id in active])
+        store.index_title(item.head.id)
+    store.tag(item.head.id, item.tags)
 
 
 def _log(store: Conversations, path: Path, report: Taken) -> None:

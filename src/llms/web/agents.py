@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ..agents.shipped import TEAMS
 from ..workbench import agent as verb
+from ..workbench.team_session import TeamSettings
 from .chats import PageRequest
 from .pages import page
 
@@ -43,7 +44,7 @@ async def agents(request: Request, run: str | None = None) -> HTMLResponse:
 
 @router.post("/api/agents")
 async def begin(request: Request, body: Begin) -> dict[str, Any]:
-    how = verb.Settings(body.team or verb.choose(body.files), body.model or None, tuple(body.files))
+    how = TeamSettings(body.team or verb.choose(body.files), body.model or None, tuple(body.files))
     return {"run": await request.app.state.desk.begin_team(body.goal, how)}
 
 
@@ -65,7 +66,7 @@ async def _told(desk: "ChatService", run: str, after: int) -> AsyncIterator[str]
     """What the run tells, as the store gets it, until it has ended."""
     quiet = 0.0
     while not desk.ending:
-        state, told = await asyncio.to_thread(verb.told, run, after)
+        state, told = await asyncio.to_thread(verb.events_after, run, after)
         for after, event in told:
             quiet = 0.0
             yield f"id: {after}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"

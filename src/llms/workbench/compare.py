@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import Any
+from typing import Unpack
 
 from .. import settings
-from ..arena.leaderboard import ASKED
 from ..benchmarks.benchmark import Benchmark
 from ..data import Source
 from ..errors import NotComparable, UnknownName, UsageError
+from ..evaluation.config import EvalConfig, EvalSettings
 from ..evaluation.plan import Plan
 from ..evaluation.report import Report, failure_reasons
 from ..evaluation.run import check
@@ -23,8 +23,8 @@ from ..statistics.paired import compare as compare_scores
 from ..statistics.power import OMEGA2, SIGMA2, detectable, needed, variance
 from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
-from ..values import Outcome, Scored
-from .evaluate import Options, Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run, suited
+from ..values import Json, Outcome, Scored
+from .evaluate import Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run, suited
 from .system import load
 
 UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
@@ -80,7 +80,7 @@ class Comparison:
         clusters = self.paired.clusters if self.paired.clusters < self.paired.n else None
         return "; ".join(filter(None, (self.paired.note(p=self.p), caution(clusters))))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """The documented object that `--json` prints."""
         fields = asdict(self)
         paired = fields.pop("paired") or {}
@@ -112,32 +112,25 @@ def compare(
     *,
     until_decided: bool = False,
     margin: float = 0.01,
-    limit: int | None = None,
-    shots: int | None = None,
-    data: str | None = None,
-    view: str = "default",
-    chat_template: bool | None = None,
-    samples: int = 1,
-    temperature: float = 0.0,
+    config: EvalConfig | None = None,
+    **changes: Unpack[EvalSettings],
 ) -> list[Comparison]:
     """Compare two models on the same questions, or two stored runs by their names; one Comparison a benchmark.
 
-    `margin`, as a share of 1, is the largest difference that counts as none. Raises NotComparable for runs that were asked
-    differently.
+    `margin`, as a share of 1, is the largest difference that counts as none. Keywords are the fields of EvalConfig. Raises
+    NotComparable for runs that were asked differently.
     """
-    options = Options(
-        view=view, limit=limit, shots=shots, data=data, chat_template=chat_template, samples=samples, temperature=temperature
-    )  # fmt: skip
+    config = replace(config or EvalConfig(), **changes)
     names = [model if isinstance(model, str) else model.name.text for model in (model_a, model_b)]
     found: list[Comparison] = []
-    for event in compare_all(names[0], names[1], benchmarks, options, margin, until_decided):
+    for event in compare_all(names[0], names[1], benchmarks, config, margin, until_decided):
         if isinstance(event, list):
             found = event
     return found
 
 
 def compare_all(
-    a: str, b: str, names: Sequence[str], options: Options, margin: float, until_decided: bool
+    a: str, b: str, names: Sequence[str], config: EvalConfig, margin: float, until_decided: bool
 ) -> Iterator[Progress | list[Comparison]]:
     """Progress while systems are asked, then the comparisons. `a` and `b` are models, or both names of stored runs."""
     stored = _stored_pair(a, b)
@@ -147,7 +140,7 @@ def compare_all(
         yield _adjusted([_compare_runs(*stored, margin)])
     elif until_decided:
         found: list[Comparison] = []
-        for step in _sequential(a, b, names, options, margin):
+        for step in _sequential(a, b, names, config, margin):
             if isinstance(step, Comparison):
                 found.append(step)
             else:
@@ -155,9 +148,9 @@ def compare_all(
         yield found
     else:
         reports: list[Report] = []
-        names = _that_both_can(a, b, names, options)
-        yield from _expected(a, b, names, options)
-        for event in evaluate_all([a, b], names, options):
+        names = _that_both_can(a, b, names, config)
+        yield from _expected(a, b, names, config)
+        for event in evaluate_all([a, b], names, config):
             if isinstance(event, Report):
                 reports.append(event)
             else:
@@ -168,9 +161,9 @@ def compare_all(
         yield _adjusted([_compare_runs(of[a, name], of[b, name], margin, in_part=True) for name in benchmarks])
 
 
-def _that_both_can(a: str, b: str, names: Sequence[str], options: Options) -> list[str]:
+def _that_both_can(a: str, b: str, names: Sequence[str], config: EvalConfig) -> list[str]:
     """Names of the benchmarks, those of generative twins where one of the two gives no log-probabilities."""
-    _, benchmarks = choose(names, options)
+    _, benchmarks = choose(names, config)
     for name in (a, b):
         with load(name) as model:
             benchmarks = suited(model, benchmarks, names)
@@ -191,15 +184,10 @@ def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
     return (first, second) if first and second else None
 
 
-def differences_in_asking(a: StoredRun, b: StoredRun) -> dict[str, tuple[Any, Any]]:
-    """What was not the same: benchmark, version, view, shots, draw, template, decoding, scorer, data and the like."""
-    return {name: (x, y) for name in ASKED if (x := getattr(a.key, name)) != (y := getattr(b.key, name))}
-
-
 def _compare_runs(a: StoredRun, b: StoredRun, margin: float, in_part: bool = False) -> Comparison:
     """Raises NotComparable if the two were asked different questions, or in a different way. `in_part`: what one was asked
     before and the other not is left aside, as both have just been asked the same."""
-    unlike = differences_in_asking(a, b)
+    unlike = a.key.differences(b.key)
     if unlike:
         shown = "; ".join(f"{name}: {x!r} and {y!r}" for name, (x, y) in unlike.items())
         raise NotComparable(f"runs {a.run} and {b.run} are not comparable: they differ in {shown:.400}")
@@ -279,20 +267,20 @@ def _adjusted(found: list[Comparison]) -> list[Comparison]:
     ]  # fmt: skip
 
 
-def _expected(a: str, b: str, names: Sequence[str], options: Options) -> Iterator[Progress]:
+def _expected(a: str, b: str, names: Sequence[str], config: EvalConfig) -> Iterator[Progress]:
     """What a comparison that is about to be run will be able to show (80 % power at the 5 % level)."""
-    source, benchmarks = choose(names, options)
+    source, benchmarks = choose(names, config)
     with load(a) as first, load(b) as second, Runs(settings.database()) as store:
         models = first, second
         for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
-            plans = [make_plan(model, benchmark, source, options) for model in models]
+            plans = [make_plan(model, benchmark, source, config) for model in models]
             n, before = len(plans[0].items), _asked_before(store, plans)
             if len(before) >= n:
                 continue
             if len(before) >= PILOT:
                 seen, basis = detectable(n, variance(before)), f", judging by the {len(before)} items asked before"
             else:
-                seen, basis = detectable(n, OMEGA2, SIGMA2, SIGMA2, options.samples), ""
+                seen, basis = detectable(n, OMEGA2, SIGMA2, SIGMA2, config.samples), ""
             note = f"{benchmark.name}: with n = {n} you will see differences of {100 * seen:.0f} points or more{basis}"
             yield Progress("", benchmark.name, 0, 0, note=note)
 
@@ -306,15 +294,15 @@ def _asked_before(store: Runs, plans: Sequence[Plan]) -> list[float]:
 
 
 def _sequential(
-    a: str, b: str, names: Sequence[str], options: Options, margin: float
+    a: str, b: str, names: Sequence[str], config: EvalConfig, margin: float
 ) -> Iterator[Progress | Comparison]:
     """Ask both systems in random order, look after every few items, stop when it is decided."""
-    source, benchmarks = choose(_that_both_can(a, b, names, options), options)
+    source, benchmarks = choose(_that_both_can(a, b, names, config), config)
     with load(a) as first, load(b) as second, Runs(settings.database()) as store:
         for model in (first, second):  # two models at once: half the workers each
-            model.workers = max(1, (options.workers or settings.workers() or model.most_workers()) // 2)
-        for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark, options)]:
-            yield from _decide(store, first, second, benchmark, source, options, margin)
+            model.workers = max(1, (config.workers or settings.workers() or model.most_workers()) // 2)
+        for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark, config)]:
+            yield from _decide(store, first, second, benchmark, source, config, margin)
 
 
 def _decide(
@@ -323,11 +311,11 @@ def _decide(
     second: Model,
     benchmark: Benchmark,
     source: Source,
-    options: Options,
+    config: EvalConfig,
     margin: float,
 ) -> Iterator[Progress | Comparison]:
-    plans = [make_plan(model, benchmark, source, options) for model in (first, second)]
-    sandbox = Sandbox(options.sandbox) if benchmark.kind == "code" else None
+    plans = [make_plan(model, benchmark, source, config) for model in (first, second)]
+    sandbox = Sandbox(config.sandbox) if benchmark.kind == "code" else None
     for model, made in zip((first, second), plans, strict=True):
         check(made, benchmark, model)
     order = list(range(len(plans[0].items)))
@@ -346,7 +334,7 @@ def _decide(
         places = [place for cluster in batch for place in members[cluster]]
         for side, (model, made) in enumerate(zip((first, second), plans, strict=True)):
             chosen = replace(made, items=tuple(made.items[place] for place in places))
-            for event in evaluate_plan(store, model, benchmark, chosen, options, sandbox):
+            for event in evaluate_plan(store, model, benchmark, chosen, config, sandbox):
                 if isinstance(event, Progress) and event.note and event.note not in notes:
                     notes.add(event.note)
                     yield event
@@ -379,7 +367,7 @@ def _decided(
 ) -> Comparison:  # fmt: skip
     a, b = (store.find(plan.key.run) for plan in plans)
     made = _comparison(a, b, known[0], known[1], margin)
-    verdict: Any = sequence.decision(margin) or "no detectable difference"
+    verdict: Verdict = sequence.decision(margin) or "no detectable difference"
     if made.paired is None:
         return made
     made = replace(made, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")

@@ -39,7 +39,7 @@ def about(model: Model, made: Plan, items: Sequence[Item]) -> CostEstimate:
 
 def _requests(model: Model, made: Plan, item: Item) -> Iterator[Usage]:
     """A local model computes what prompts share once; an endpoint is sent it each time."""
-    prompt, samples = item.prompt, made.decoding.samples
+    prompt, samples = item.prompt, made.config.samples
     if isinstance(prompt, ChoicePrompt) and model.name.local:
         texts = [prompt.pairs[0][0], *prompt.continuations]
         yield Usage(sum(map(model.count_tokens, texts)))

@@ -7,6 +7,7 @@ from .. import settings
 from ..benchmarks.benchmark import Benchmark
 from ..benchmarks.twin import SUFFIX
 from ..errors import UsageError
+from ..evaluation.config import EvalConfig
 from ..evaluation.plan import Plan
 from ..evaluation.run import check
 from ..models.local import embedded
@@ -15,7 +16,7 @@ from ..models.system import Capabilities, Model
 from ..store.runs import Runs
 from ..values import Identity
 from .cost import about
-from .evaluate import Options, choose, make_plan, not_run, suited
+from .evaluate import choose, make_plan, not_run, suited
 from .own_data import understood
 from .system import load
 
@@ -51,21 +52,21 @@ class Estimate:
     notes: tuple[str, ...] = ()
 
 
-def estimate(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Estimate]:
+def estimate(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -> Iterator[Estimate]:
     """What `evaluate_all` would do, before any weights are loaded."""
-    source, benchmarks = choose(names, options)
+    source, benchmarks = choose(names, config)
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
             with _opened(name) as model:
                 for benchmark in suited(model, benchmarks, names):
-                    made = make_plan(model, benchmark, source, options)
-                    new = options.fresh or isinstance(model, _Unconverted)
+                    made = make_plan(model, benchmark, source, config)
+                    new = config.fresh or isinstance(model, _Unconverted)
                     known = {} if new else store.known(made.key.run)
                     todo = [item for item in made.items if not known.get(item.name, False)]
                     expected, speed = about(model, made, todo), _speed(store, made)
                     seconds = expected.tokens / speed if speed else None
                     cost = None if expected.cost is None else float(expected.cost)
-                    how, problem = _how(benchmark, options), _problem(model, benchmark, made)
+                    how, problem = _how(benchmark, config), _problem(model, benchmark, made)
                     notes = tuple(understood(source, benchmark, made))
                     notes += (NOT_CONVERTED,) if isinstance(model, _Unconverted) else ()
                     yield Estimate(
@@ -83,10 +84,10 @@ def _opened(text: str) -> Model:
     return _Unconverted(name)
 
 
-def _how(benchmark: Benchmark, options: Options) -> str:
+def _how(benchmark: Benchmark, config: EvalConfig) -> str:
     """What the system has to do."""
     if benchmark.kind == "code":
-        return f"programs, {'isolated' if options.sandbox else 'not isolated'}"
+        return f"programs, {'isolated' if config.sandbox else 'not isolated'}"
     if benchmark.kind == "choice":
         return "log-probabilities of choices"
     return "a letter in a reply" if benchmark.name.endswith(SUFFIX) else "text"

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Unpack
 
 from .. import settings
 from ..benchmarks.benchmark import Benchmark
@@ -16,7 +17,8 @@ from ..benchmarks.twin import twin
 from ..data import Source, open_source
 from ..data.own import is_file
 from ..errors import BudgetExceeded, UnknownName, UsageError
-from ..evaluation.plan import GREEDY, NOBODY, Decoding, Item, Plan, plan
+from ..evaluation.config import EvalConfig, EvalSettings
+from ..evaluation.plan import Item, Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run
@@ -27,7 +29,6 @@ from ..sandbox import Sandbox
 from ..store.runs import Runs
 from ..values import ChoicePrompt, Outcome, Prompt, Score, Scored
 from .cost import about
-from .options import Options
 from .own_data import choose_own, groups_of, refuse_own_options, understood
 from .system import load
 
@@ -46,7 +47,7 @@ class Progress:
 
 def choose(
     names: Sequence[str | Benchmark],
-    options: Options,
+    config: EvalConfig,
     ledger: SpendingLedger | None = None,
     opened: ExitStack | None = None,
 ) -> tuple[Source, list[Benchmark]]:
@@ -54,27 +55,27 @@ def choose(
 
     A judge is paid from `ledger` and closed with `opened`.
     """
-    data = options.data or settings.data()
+    data = config.data or settings.data()
     if data and is_file(data):
-        table, benchmark = choose_own(data, names, options, load, ledger, opened or ExitStack())
+        table, benchmark = choose_own(data, names, config, load, ledger, opened or ExitStack())
         return table, [benchmark]
-    refuse_own_options(options)
+    refuse_own_options(config)
     source: Source = Fresh(data) if data and is_fresh(data) else open_source(data)
-    of_view = [b for b in CATALOGUE.values() if options.view in b.views]
+    of_view = [b for b in CATALOGUE.values() if config.view in b.views]
     if not of_view:
-        raise UnknownName("view", options.view, {view for b in CATALOGUE.values() for view in b.views})
+        raise UnknownName("view", config.view, {view for b in CATALOGUE.values() for view in b.views})
     if not names or "all" in names:
-        return source, [benchmark for benchmark in of_view if _has_rows(benchmark, source, options)]
+        return source, [benchmark for benchmark in of_view if _has_rows(benchmark, source, config)]
     found = [name if isinstance(name, Benchmark) else find(name) for name in names]
     chosen = list({benchmark.name: benchmark for benchmark in found}.values())
     for benchmark in chosen:
-        find_view(benchmark, options.view)
+        find_view(benchmark, config.view)
     return source, chosen
 
 
-def _has_rows(benchmark: Benchmark, source: Source, options: Options) -> bool:
+def _has_rows(benchmark: Benchmark, source: Source, config: EvalConfig) -> bool:
     """Whether there are rows of any of its parts, and of the few-shot examples that stand before them."""
-    shots = benchmark.views[options.view].shots if options.shots is None else options.shots
+    shots = benchmark.views[config.view].shots if config.shots is None else config.shots
     return any(
         source.has(benchmark.dataset, part.config, part.split)
         and (
@@ -87,12 +88,12 @@ def _has_rows(benchmark: Benchmark, source: Source, options: Options) -> bool:
 
 
 def left_out(
-    names: Sequence[str | Benchmark], options: Options, source: Source, chosen: Sequence[Benchmark]
+    names: Sequence[str | Benchmark], config: EvalConfig, source: Source, chosen: Sequence[Benchmark]
 ) -> list[str]:
     """What to say where everything was asked for and the data hold less."""
     if (names and "all" not in names) or source.kind == "file":
         return []
-    absent = [b.name for b in CATALOGUE.values() if options.view in b.views and b not in chosen]
+    absent = [b.name for b in CATALOGUE.values() if config.view in b.views and b not in chosen]
     return (
         [f"left out, as the data ({source.kind}) lack their rows or few-shot examples: {', '.join(absent)}"]
         if absent
@@ -100,58 +101,40 @@ def left_out(
     )
 
 
-def make_plan(model: Model, benchmark: Benchmark, source: Source, options: Options) -> Plan:
+def make_plan(model: Model, benchmark: Benchmark, source: Source, config: EvalConfig) -> Plan:
     """Rows are read and checked before the model's identity, which needs its framework and a digest of its weights."""
-    view, chat = benchmark.views[options.view], options.chat_template
-    questions = plan(
-        benchmark,
-        options.view,
-        view,
-        source,
-        NOBODY,
-        limit=options.limit,
-        shots=options.shots,
-        draw_how=options.draw,
-        chat_template=not model.capabilities.raw_text if chat is None else chat,
-        window=options.window,
-        seed=options.seed,
-        decoding=Decoding(options.samples, options.temperature, options.top_p)
-        if benchmark.kind != "choice"
-        else GREEDY,
-        system_prompt=options.system_prompt,
-        thinking=options.thinking,
-        sandbox="isolated" if options.sandbox else "none",
-    )
-    return replace(questions.of(model.identity), groups=groups_of(source, options.by))
+    if config.chat_template is None:
+        config = replace(config, chat_template=not model.capabilities.raw_text)
+    return replace(plan(benchmark, source, config).of(model.identity), groups=groups_of(source, config.by))
 
 
-def evaluate_all(systems: Sequence[str], names: Sequence[str], options: Options) -> Iterator[Progress | Report]:
+def evaluate_all(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -> Iterator[Progress | Report]:
     """Every system on every benchmark: progress after each item, the Report after each benchmark.
 
     All plans are made, and so all names, keys and data checked, before the first model is loaded.
     """
     with ExitStack() as opened:
-        yield from _evaluate_all(systems, names, options, opened)
+        yield from _evaluate_all(systems, names, config, opened)
 
 
 def _evaluate_all(
-    systems: Sequence[str], names: Sequence[str], options: Options, opened: ExitStack
+    systems: Sequence[str], names: Sequence[str], config: EvalConfig, opened: ExitStack
 ) -> Iterator[Progress | Report]:
-    ledger = SpendingLedger(None if options.budget is None else Decimal(str(options.budget)))
-    source, benchmarks = choose(names, options, ledger, opened)
+    ledger = SpendingLedger(None if config.budget is None else Decimal(str(config.budget)))
+    source, benchmarks = choose(names, config, ledger, opened)
     models = [load(name) for name in dict.fromkeys(systems)]
-    for note in left_out(names, options, source, benchmarks):
+    for note in left_out(names, config, source, benchmarks):
         yield Progress("", "", 0, 0, note=note)
     for benchmark in benchmarks:
-        if reason := not_run(benchmark, options):
+        if reason := not_run(benchmark, config):
             yield Progress("", benchmark.name, 0, 0, note=f"{benchmark.name} is not run: {reason}")
-    benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark, options)]
-    sandbox = Sandbox(options.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
+    benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark, config)]
+    sandbox = Sandbox(config.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
     for model in models:
         model.ledger = ledger
         model.check()
         opened.callback(model.close)
-    plans = [[(b, make_plan(model, b, source, options)) for b in suited(model, benchmarks, names)] for model in models]
+    plans = [[(b, make_plan(model, b, source, config)) for b in suited(model, benchmarks, names)] for model in models]
     if not names or "all" in names:
         for place, model in enumerate(models):
             plans[place], notes = with_room(plans[place], model)
@@ -163,10 +146,10 @@ def _evaluate_all(
         for model, mine in zip(models, plans, strict=True):
             for benchmark, made in mine:
                 check(made, benchmark, model)
-            model.workers = options.workers or settings.workers() or model.most_workers()
+            model.workers = config.workers or settings.workers() or model.most_workers()
             try:
                 for benchmark, made in mine:
-                    yield from evaluate_plan(store, model, benchmark, made, options, sandbox)
+                    yield from evaluate_plan(store, model, benchmark, made, config, sandbox)
             finally:
                 model.close()
 
@@ -180,23 +163,23 @@ def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str | 
 
 
 def evaluate_plan(
-    store: Runs, model: Model, benchmark: Benchmark, made: Plan, options: Options, sandbox: Sandbox | None = None
+    store: Runs, model: Model, benchmark: Benchmark, made: Plan, config: EvalConfig, sandbox: Sandbox | None = None
 ) -> Iterator[Progress | Report]:
     """Ask what is not stored yet, store each outcome; progress after each, the Report of all that is stored at the end."""
     key = made.key
-    attempt = store.begin(key, options.fresh)
+    attempt = store.begin(key, config.fresh)
     graded_from = store.graded_from(key.run)
     known = store.known(key.run)
     todo = [
         item
         for item in made.items
-        if not known.get(item.name, False) and (options.retry_failed or item.name not in known)
+        if not known.get(item.name, False) and (config.retry_failed or item.name not in known)
     ]
     total = len(made.items)
     resumed = done = total - len(todo)
     ledger, stopped = model.ledger, None
     before = ledger.tally
-    for note in (*made.notes, *_few_rows(made, options), without_room(made, model), *_price(model, made, todo)):
+    for note in (*made.notes, *_few_rows(made), without_room(made, model), *_price(model, made, todo)):
         yield Progress(key.system.name, key.benchmark, done, total, resumed, note or None)
     yield Progress(key.system.name, key.benchmark, done, total, resumed)
     places = {item.name: place for place, item in enumerate(made.items)}
@@ -229,14 +212,14 @@ def evaluate_plan(
         raise stopped
 
 
-def not_run(benchmark: Benchmark, options: Options | None = None) -> str | None:
+def not_run(benchmark: Benchmark, config: EvalConfig | None = None) -> str | None:
     """Why a benchmark cannot be run on this machine: its programs lack a compiler or interpreter.
 
-    With the `options` of a run that is about to begin, a first program is tried.
+    With the `config` of a run that is about to begin, a first program is tried.
     """
     if benchmark.kind != "code":
         return None
-    return unusable(benchmark.language, options.sandbox) if options else missing(benchmark.language)
+    return unusable(benchmark.language, config.sandbox) if config else missing(benchmark.language)
 
 
 def withhold(item: Item, prompt: Prompt, outcome: Outcome) -> tuple[Prompt, Outcome]:
@@ -251,11 +234,10 @@ def withhold(item: Item, prompt: Prompt, outcome: Outcome) -> tuple[Prompt, Outc
     return shown, outcome
 
 
-def _few_rows(made: Plan, options: Options) -> list[str]:
-    if options.limit and options.limit > made.available:
-        return [
-            f"{made.key.benchmark}: --limit {options.limit}, but the data ({made.key.data}) holds {made.available} items"
-        ]
+def _few_rows(made: Plan) -> list[str]:
+    limit = made.config.limit
+    if limit and limit > made.available:
+        return [f"{made.key.benchmark}: --limit {limit}, but the data ({made.key.data}) holds {made.available} items"]
     return []
 
 
@@ -306,72 +288,38 @@ def evaluate(
     model: Model | str,
     benchmarks: Sequence[str | Benchmark],
     *,
-    limit: int | None = None,
-    shots: int | None = None,
-    data: str | None = None,
-    view: str = "default",
-    chat_template: bool | None = None,
-    samples: int = 1,
-    temperature: float = 0.0,
-    seed: int = 0,
-    system_prompt: str = "",
-    thinking: int = 0,
-    sandbox: bool = True,
-    scorer: str = "exact",
-    judge: str = "",
-    rubric: str = "",
-    budget: float | None = None,
-    prompt: str | None = None,
-    stop: Sequence[str] | None = None,
-    max_tokens: int | None = None,
-    by: Sequence[str] = (),
+    config: EvalConfig | None = None,
+    **changes: Unpack[EvalSettings],
 ) -> Evaluation:
     """Run `benchmarks` on a model (or the name of one) and keep the results; what is stored already is not asked again.
 
-    A benchmark of your own is a Benchmark (see llms.benchmarks.benchmark), its rows in the folder `data`. Of a file of your
-    own, `prompt` is a template with `{column}` fields, and scores are grouped `by` its metadata columns.
-    `budget` caps what requests may cost, in US dollars. Raises BudgetExceeded when it is used up; what was scored is kept.
+    Keywords are the fields of EvalConfig; with a `config` they replace its own. A benchmark of your own is a Benchmark
+    (see llms.benchmarks.benchmark), its rows in the folder `data`. Of a file of your own, `prompt` is a template with
+    `{column}` fields, and scores are grouped `by` its metadata columns. `budget` caps what requests may cost, in US
+    dollars. Raises BudgetExceeded when it is used up; what was scored is kept.
     """
-    options = Options(
-        view=view,
-        limit=limit,
-        shots=shots,
-        data=data,
-        chat_template=chat_template,
-        samples=samples,
-        temperature=temperature,
-        seed=seed,
-        system_prompt=system_prompt,
-        thinking=thinking,
-        sandbox=sandbox,
-        scorer=scorer,
-        judge=judge,
-        rubric=rubric,
-        budget=budget,
-        prompt=prompt,
-        stop=None if stop is None else tuple(stop),
-        max_tokens=max_tokens,
-        by=tuple(by),
-    )
     if isinstance(benchmarks, str):
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")
-    asked = load(model) if isinstance(model, str) else model
-    if budget is not None:
-        asked.ledger = SpendingLedger(Decimal(str(budget)))
+    config = replace(config or EvalConfig(), **changes)
+    system = load(model) if isinstance(model, str) else model
+    if config.budget is not None:
+        system.ledger = SpendingLedger(Decimal(str(config.budget)))
+    if config.workers is not None:
+        system.workers = config.workers
     reports: dict[str, Report] = {}
     with ExitStack() as opened:
         if isinstance(model, str):
-            opened.callback(asked.close)
-        source, chosen = choose(benchmarks, options, asked.ledger, opened)
-        asked.check()
+            opened.callback(system.close)
+        source, chosen = choose(benchmarks, config, system.ledger, opened)
+        system.check()
         store = opened.enter_context(Runs(settings.database()))
-        for benchmark in suited(asked, chosen, benchmarks):
-            if reason := not_run(benchmark, options):
+        for benchmark in suited(system, chosen, benchmarks):
+            if reason := not_run(benchmark, config):
                 raise UsageError(f"{benchmark.name} cannot be run: {reason}")
-            made = make_plan(asked, benchmark, source, options)
-            check(made, benchmark, asked)
-            box = Sandbox(sandbox) if benchmark.kind == "code" else None
-            for event in evaluate_plan(store, asked, benchmark, made, options, box):
+            questions = make_plan(system, benchmark, source, config)
+            check(questions, benchmark, system)
+            sandbox = Sandbox(config.sandbox) if benchmark.kind == "code" else None
+            for event in evaluate_plan(store, system, benchmark, questions, config, sandbox):
                 if isinstance(event, Report):
                     reports[benchmark.name] = event
     return Evaluation(reports)

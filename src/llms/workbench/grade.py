@@ -1,13 +1,11 @@
 """The verb `grade`: the answers of a stored run under another scorer, or the present one; the model is not asked."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, cast
 
 from .. import settings
 from ..benchmarks.benchmark import Benchmark
@@ -18,7 +16,7 @@ from ..benchmarks.twin import SUFFIX, twin
 from ..data import Source, open_source
 from ..data.own import OwnTable, read
 from ..errors import BudgetExceeded, UsageError
-from ..evaluation.plan import Decoding, Item, Plan, plan
+from ..evaluation.plan import Item, Plan, plan
 from ..evaluation.replay import Replay
 from ..evaluation.report import Report, report
 from ..evaluation.run import run as evaluated
@@ -130,7 +128,7 @@ def _own(
     benchmark = open_benchmark(key.benchmark, "", len(stored), scorer, asking)
     items = tuple(_item(run, prompt, outcome, scorer, asking) for prompt, outcome in stored.values())
     new = replace(key, version=benchmark.version, scorer=benchmark.scorer)
-    return Plan(new, items, len(items), scorer.metric, "micro", 0.0, decoding=_decoding(run)), benchmark
+    return Plan(new, items, len(items), scorer.metric, "micro", 0.0, config=key.config), benchmark
 
 
 def _scorer(before: str, how: Regrade, ledger: SpendingLedger, opened: ExitStack) -> OpenScorer:
@@ -179,22 +177,7 @@ def _public(
 def _planned(run: StoredRun, source: Source, benchmark: Benchmark, how: Regrade) -> Plan:
     """The plan of the run, made again. Raises UsageError if it is not the same but for the scorer."""
     key = run.key
-    made = plan(
-        benchmark,
-        key.view,
-        benchmark.views[key.view],
-        source,
-        key.system,
-        shots=key.shots,
-        draw_how="harness" if key.draw == "harness" else "fixed",
-        chat_template=key.chat_template,
-        window=cast(Literal["cut", "strict"], key.window),
-        seed=key.seed,
-        decoding=_decoding(run),
-        system_prompt=key.system_prompt,
-        thinking=key.thinking,
-        sandbox=key.sandbox,
-    )
+    made = plan(benchmark, source, key.config, key.system)
     version = made.key.version if isinstance(source, OwnTable) else key.version
     if (made.key.data, made.key.revision) != (key.data, key.revision):
         raise UsageError(
@@ -203,10 +186,3 @@ def _planned(run: StoredRun, source: Source, benchmark: Benchmark, how: Regrade)
     if made.key != replace(key, version=version, scorer=made.key.scorer):
         raise UsageError(f"run {run.run} was asked otherwise than {benchmark.name} asks now; ask again with llms eval")
     return replace(made, groups=groups_of(source, how.by))
-
-
-def _decoding(run: StoredRun) -> Decoding:
-    if run.key.decoding == "loglikelihood":
-        return Decoding()
-    fields = json.loads(run.key.decoding)
-    return Decoding(fields["samples"], fields["temperature"], fields["top_p"])

@@ -95,7 +95,7 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
 
 def _identity(report: Report) -> list[tuple[str, str]]:
     """Everything that may change an answer or its score, by name; what is empty is left out."""
-    key = asdict(report.key)
-    system = {f"system, {name}": value for name, value in key.pop("system").items()}
+    key = dict(report.key.asked)
+    system = {f"system, {name}": value for name, value in asdict(report.key.system).items()}
     named = {"run": report.key.run, **system, **key, "average": report.average, "graded from": report.graded_from}
     return [(name.replace("_", " "), str(value)) for name, value in named.items() if value not in ("", {}, None)]

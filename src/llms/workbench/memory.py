@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from .. import settings
-from ..agents.memory import Kind, Recalled, confirm, recall, remember
+from ..agents.memory import Recalled, Statement, confirm, recall, remember
 from ..errors import UsageError
 from ..store.memory import Memory
 
@@ -14,9 +14,10 @@ def open_memory() -> Memory:
     return Memory(settings.database())
 
 
-def add(store: Memory, text: str, scope: str = "global", kind: Kind = "preference", key: str = "") -> str:
-    """Keep what the user asks to be kept; the notice of what that did. Raises UsageError for what must not be kept."""
-    change = remember(text, store.facts(), source="the command line", scope=scope, kind=kind, key=key, explicit=True)
+def add(store: Memory, text: str, scope: str = "global", kind: str = "preference", key: str = "") -> str:
+    """Keep a sentence at the user's word; a notice of the change. Raises UsageError for what must not be kept."""
+    statement = Statement(text, scope, kind, key, source="the command line", explicit=True)
+    change = remember(statement, store.facts())
     store.write(change.write)
     return change.notice
 
@@ -44,18 +45,18 @@ def undo(store: Memory) -> str:
 
 def forget(store: Memory, ids: Sequence[str]) -> list[str]:
     """Delete facts for good; the notices."""
-    found = {fact.id: fact for fact in map(store.fact, ids)}
-    store.write(replace(fact, state="deleted") for fact in found.values())
-    return [f"forgotten: {fact.text}" for fact in found.values()]
+    facts = {fact.id: fact for fact in map(store.fact, ids)}
+    store.write(replace(fact, state="deleted") for fact in facts.values())
+    return [f"forgotten: {fact.text}" for fact in facts.values()]
 
 
 def recalled(store: Memory, query: str, scopes: Sequence[str] = (), budget_tokens: int = 3000) -> list[Recalled]:
-    """What a model would be told with `query`: the active facts that matter, the best first."""
+    """The active facts that a model would be sent with `query`, the best first."""
     return recall(query, store.facts(), scopes, budget_tokens)
 
 
-def used(store: Memory, found: Sequence[Recalled], where: str) -> None:
-    """Record that the call `where` was given these facts."""
+def used(store: Memory, hits: Sequence[Recalled], used_in: str) -> None:
+    """Record that the call `used_in` was sent these facts."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    store.write(replace(one.fact, uses=one.fact.uses + 1, last_used=now) for one in found)
-    store.used([one.fact.id for one in found], where)
+    store.write(replace(hit.fact, uses=hit.fact.uses + 1, last_used=now) for hit in hits)
+    store.used([hit.fact.id for hit in hits], used_in)

@@ -9,29 +9,22 @@ from ..benchmarks.own import Asking, OpenScorer, ambiguous, declare, of_version
 from ..data import Source
 from ..data.own import OwnTable, read
 from ..errors import JudgeFailed, ModelError, UsageError
+from ..evaluation.config import EvalConfig, changed, settings_of
 from ..evaluation.plan import Plan
 from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..scoring.open import RUBRIC
 from ..values import ChoicePrompt, Message
-from .options import Options
 
 Load = Callable[[str], Model]
 SHOWN = 400  # characters of a text that is shown
 NOTICES = 3  # ambiguous rows that are named one by one
-OWN_ONLY = {
-    "scorer": "exact",
-    "prompt": None,
-    "stop": None,
-    "max_tokens": None,
-    "by": (),
-}  # what is for one's own file only
 
 
 def choose_own(
     data: str,
     names: Sequence[str | Benchmark],
-    options: Options,
+    config: EvalConfig,
     load: Load,
     ledger: SpendingLedger | None,
     opened: ExitStack,
@@ -40,22 +33,26 @@ def choose_own(
     table = read(Path(data))
     if [name for name in names if name not in ("all", table.name)]:
         raise UsageError(f"--data {data} is a benchmark of its own; leave out -b")
-    if table.choices and options.scorer != "exact":
-        raise UsageError(f"{data} has choices, of which one is right; --scorer {options.scorer} is for open answers")
-    for column in options.by:
+    if table.choices and config.scorer != "exact":
+        raise UsageError(f"{data} has choices, of which one is right; --scorer {config.scorer} is for open answers")
+    for column in config.by:
         if column not in table.metadata:
             known = f"its metadata: {', '.join(table.metadata)}" if table.metadata else "it has no further columns"
             raise UsageError(f"{data} has no column {column!r} to group by; {known}")
-    scorer = scorer_of(options.scorer, options.judge, options.rubric, load, ledger, opened)
-    return table, declare(table, scorer, Asking(options.prompt, options.stop, options.max_tokens))
+    scorer = scorer_of(config.scorer, config.judge, config.rubric, load, ledger, opened)
+    return table, declare(table, scorer, asking_of(config))
 
 
-def refuse_own_options(options: Options) -> None:
-    """Raise UsageError where an option for one's own file is given without one."""
-    for name, usual in OWN_ONLY.items():
-        if getattr(options, name) != usual:
-            option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} is for a file of your own (--data FILE); benchmarks have their own ways")
+def asking_of(config: EvalConfig) -> Asking:
+    """How rows of one's own file are asked."""
+    return Asking(config.prompt, None if config.stop is None else tuple(config.stop), config.max_tokens)
+
+
+def refuse_own_options(config: EvalConfig) -> None:
+    """Raise UsageError where a setting for one's own file is given without one."""
+    known = settings_of(config)
+    if mistaken := [known[name].option for name in changed(config) if known[name].own_data]:
+        raise UsageError(f"{mistaken[0]} is for a file of your own (--data FILE); benchmarks have their own ways")
 
 
 def scorer_of(

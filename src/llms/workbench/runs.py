@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import settings
-from ..benchmarks.benchmark import Draw
 from ..benchmarks.catalogue import find
 from ..data import open_source
 from ..errors import UsageError
 from ..evaluation.plan import plan
 from ..store.runs import Runs, StoredRun
-from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
+from ..values import ChoicePrompt, Completion, Json, Outcome, Prompt, Scored
 
 
 def all_runs() -> list[StoredRun]:
@@ -59,15 +58,10 @@ def samples(
 def _revealed(run: StoredRun, data: str) -> dict[str, Prompt]:
     """The prompts of a run, made from the data again. Raises UsageError if the data are not those of the run."""
     key, benchmark = run.key, find(run.key.benchmark)
-    view = benchmark.views[key.view]
-    made = plan(benchmark, key.view, view, open_source(data), key.system, shots=key.shots, draw_how=_draw(key.draw))
-    if made.key.revision != key.revision:
+    questions = plan(benchmark, open_source(data), key.config, key.system)
+    if questions.key.revision != key.revision:
         raise UsageError(f"run {run.run} was made of other rows than {data} holds; name the data it was run on")
-    return {item.name: item.prompt for item in made.items}
-
-
-def _draw(name: str) -> Draw:
-    return "harness" if name == "harness" else "fixed"
+    return {item.name: item.prompt for item in questions.items}
 
 
 def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
@@ -126,7 +120,7 @@ class Difference:
 
     a: StoredRun
     b: StoredRun
-    fields: dict[str, tuple[Any, Any]]
+    fields: dict[str, tuple[Json, Json]]
     only_a: int
     only_b: int
     same: int
@@ -143,13 +137,9 @@ def diff(a: str, b: str) -> Difference:
                 f"run {first.run} is of {first.key.benchmark}, run {second.run} of {second.key.benchmark}; "
                 "only runs of one benchmark can be compared"
             )
-        left, right = asdict(first.key), asdict(second.key)
-        fields = {name: (left[name], right[name]) for name in left if left[name] != right[name] and name != "system"}
-        fields |= {
-            f"system.{name}": (left["system"][name], right["system"][name])
-            for name in left["system"]
-            if left["system"][name] != right["system"][name]
-        }
+        left, right = asdict(first.key.system), asdict(second.key.system)
+        fields = first.key.differences(second.key)
+        fields |= {f"system.{name}": (left[name], right[name]) for name in left if left[name] != right[name]}
         of_a = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(first.run)}
         of_b = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(second.run)}
     metric = first.report.headline if first.report else ""

@@ -30,7 +30,8 @@ def load(text: str, workers: int = 1) -> Model:
     tools, prompt = options.pop("tools", ""), options.pop("system", "")
     if not tools and not prompt:
         return load_model(text, workers)
-    from ..agents.team import Role, Team
+    from ..agents.role import Role
+    from ..agents.team import Team
 
     bare = text.partition("?")[0] + (
         "?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else ""
@@ -41,10 +42,10 @@ def load(text: str, workers: int = 1) -> Model:
 
 def _team(name: Name, team: "Team", model: str | None) -> Model:
     from ..agents.system import TeamSystem
-    from .agent import Session, Settings
+    from .team_session import TeamSession, TeamSettings
 
     team = replace(team, model=model) if model else team
-    session = Session(team, Settings(team.name, model, autonomy="approved"))
+    session = TeamSession(team, TeamSettings(team.name, model, autonomy="approved"))
     inner = [session.model(name) for name in team.models]
     return TeamSystem(name, team, session.worker, inner, session.close)
 

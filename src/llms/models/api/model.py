@@ -66,13 +66,9 @@ class ApiModel(Model):
     @lazy
     def session(self) -> EndpointSession:
         """Raises MissingKey."""
-        from .client import EndpointClient  # with it come httpx2 and asyncio, a quarter of a second
-        from .session import EndpointSession
+        from .session import open_session  # with it come httpx2 and asyncio, a quarter of a second
 
-        charge, ledger = (lambda usage: self.price(usage)), (lambda: self.ledger)
-        return EndpointSession(
-            EndpointClient(self.name, self.endpoint, self.dialect, self.retry_policy, charge, ledger)
-        )
+        return open_session(self, self.endpoint, self.dialect, self.retry_policy)
 
     @lazy
     def price_row(self) -> Price:

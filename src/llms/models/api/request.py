@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from ...errors import UsageError
 from ...values import Json, JsonObject, Media, Message
-from ..system import Generate
+from ..system import Generate, ToolSchema
 from .endpoints import Endpoint
 
 SOUNDS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -27,7 +27,7 @@ def body(
         fields |= {"messages": [_message(m) for m in request.prompt], endpoint.max_tokens: request.max_tokens}
         fields |= {} if request.top is None else {"logprobs": True, "top_logprobs": request.top}
         if request.tools:
-            fields["tools"] = [{"type": "function", "function": {**tool}} for tool in request.tools]
+            fields["tools"] = [{"type": "function", "function": _function(tool)} for tool in request.tools]
             fields["tool_choice"] = _choice(request.tool_choice)
             fields |= {} if request.parallel_calls else {"parallel_tool_calls": False}
     fields |= _sampling(request) if sampling is None else sampling
@@ -39,6 +39,10 @@ def body(
         schema: JsonObject = {"name": "answer", "strict": strict(request.schema), "schema": dict(request.schema)}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return path, fields
+
+
+def _function(tool: ToolSchema) -> JsonObject:
+    return {"name": tool["name"], "description": tool["description"], "parameters": tool["parameters"]}
 
 
 def _sampling(request: Generate) -> dict[str, Json]:

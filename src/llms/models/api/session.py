@@ -6,12 +6,21 @@ from collections.abc import Iterator, Sequence
 from ...bridge import iterate, run
 from ...lazy import lazy
 from ...values import Completion, Delta, Failure, LogLikelihood
-from ..system import Generate
+from ..system import Generate, Model
 from .batch import each
 from .client import EndpointClient
+from .dialect import Dialect
+from .endpoints import Endpoint
 from .handshake import Handshake, shake_hands
 from .ollama import ASSUMED_WINDOW, ollama_window
+from .retry_policy import RetryPolicy
 from .stream import stream
+
+
+def open_session(model: Model, endpoint: Endpoint, dialect: Dialect, retry_policy: RetryPolicy) -> "EndpointSession":
+    """A way to the endpoint of `model`, which says what requests cost and who pays for them. Raises MissingKey."""
+    charge, ledger = (lambda usage: model.price(usage)), (lambda: model.ledger)
+    return EndpointSession(EndpointClient(model.name, endpoint, dialect, retry_policy, charge, ledger))
 
 
 class EndpointSession:

@@ -8,13 +8,11 @@ The structures below are those of one version, so exactly that version is taken.
 import ctypes
 import platform
 import sys
-from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_float, c_int8, c_int32, c_size_t, c_uint32, c_void_p
 from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from ...errors import MissingExtra, ModelError
 
@@ -109,7 +107,7 @@ class Batch(ctypes.Structure):
 
 
 LOG = ctypes.CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
-FUNCTIONS: dict[str, tuple[Any, ...]] = {  # name: result, arguments
+FUNCTIONS: dict[str, tuple[type | None, ...]] = {  # name: result, arguments
     "llama_backend_init": (None,),
     "llama_log_set": (None, LOG, c_void_p),
     "llama_supports_gpu_offload": (c_bool,),
@@ -143,7 +141,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {  # name: result, arguments
     "llama_decode": (c_int32, c_void_p, Batch),
     "llama_get_logits_ith": (POINTER(c_float), c_void_p, c_int32),
 }
-complaints: list[str] = []  # what llama.cpp said of its last failure
+complaints: list[str] = []  # llama.cpp's own words about its last failure
 
 
 def missing() -> Exception | None:
@@ -176,7 +174,7 @@ def _flags() -> set[str]:
 
 
 @cache
-def library() -> Any:
+def library() -> ctypes.CDLL:
     """llama.cpp's functions, silent; what it complains of goes to `complaints`. Raises MissingExtra or ModelError."""
     if error := missing():
         raise error
@@ -199,12 +197,11 @@ def library() -> Any:
 
 
 @cache
-def _listener() -> Callable[..., None]:
+def _listener() -> object:
     """Keeps errors for our own messages and lets nothing be printed. The cache keeps the callback alive."""
 
-    @LOG
-    def listen(level: int, text: bytes, _: Any) -> None:
+    def listen(level: int, text: bytes, _: object) -> None:
         if level == ERROR:
             complaints.append(text.decode("utf-8", "replace").strip())
 
-    return listen
+    return LOG(listen)

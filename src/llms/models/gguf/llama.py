@@ -8,11 +8,10 @@ draw         the next token from logits, as `engine.sampling` draws it, without 
 
 import ctypes
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from .library import complaints, library
 SLICE = 64  # tokens read between two looks at `cancel`; larger ones are no faster (benchmarks/LOG.md)
 
 
-def _open(path: Path, device: str, **parameters: Any) -> Any:
+def _open(path: Path, device: str, vocab_only: bool = False) -> int:
     """A llama_model pointer. Raises ModelError with llama.cpp's own reason."""
     lib = library()
     try:
@@ -37,10 +36,9 @@ def _open(path: Path, device: str, **parameters: Any) -> Any:
         raise ModelError(f"{path} is not a GGUF file: it begins with {magic!r}, expected b'GGUF'")
     chosen = lib.llama_model_default_params()
     chosen.n_gpu_layers = -1 if device == "cuda" else 0
-    for name, value in parameters.items():
-        setattr(chosen, name, value)
+    chosen.vocab_only = vocab_only
     complaints.clear()
-    model = lib.llama_model_load_from_file(str(path).encode(), chosen)
+    model: int | None = lib.llama_model_load_from_file(str(path).encode(), chosen)
     if not model:
         reason = next((line for line in complaints if line), "no reason was given")
         raise ModelError(f"llama.cpp cannot load {path}: {reason}; the file may be cut, or too new for this version")
@@ -68,7 +66,7 @@ class Vocabulary:
         key, value = self._lib.llama_model_meta_key_by_index, self._lib.llama_model_meta_val_str_by_index
         return {self._text(key, i): self._text(value, i) for i in range(count)}
 
-    def _text(self, read: Any, index: int) -> str:
+    def _text(self, read: Callable[..., int], index: int) -> str:
         size = 256
         while True:
             buffer = ctypes.create_string_buffer(size)

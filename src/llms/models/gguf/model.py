@@ -12,7 +12,6 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from ...engine.request import DecodeRequest, Event, Finish, Sampling
 from ...errors import ContextOverflow, ModelError, NotNumbers, UsageError
@@ -23,6 +22,7 @@ from ...values import Completion, Delta, Failure, Identity, LogLikelihood
 from ..digest import digest_files, digest_text
 from ..loading import loading
 from ..local import embedded
+from ..local.constrain import Grammars
 from ..local.reply import Reply, chance
 from ..local.tokenizing_model import TokenizingModel
 from ..name import OF_CHECKPOINTS, Name
@@ -58,7 +58,7 @@ def _adapter(name: Name) -> Path | None:
     path = Path(name.options["adapter"]).expanduser()
     if not path.is_file():
         raise ModelError(
-            f"{name.text!r}: the adapter {path} is no file; a GGUF model takes a LoRA adapter as one .gguf file "
+            f"{name.text!r}: the adapter {path} is not a file; a GGUF model takes a LoRA adapter as one .gguf file "
             "(llama.cpp's convert_lora_to_gguf.py makes one of PEFT's folder)"
         )
     return path.resolve()
@@ -121,7 +121,10 @@ class GgufModel(TokenizingModel):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(True, True, self.template is not None, self.context_window)
+        chat = self.template is not None
+        return Capabilities(
+            loglikelihood=True, generate=True, chat=chat, context_window=self.context_window, tools=chat
+        )
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -173,11 +176,11 @@ class GgufModel(TokenizingModel):
                     chances = log_softmax(logits)
                     logprob += float(chances[ids[position + 1]])
                     greedy = greedy and int(chances.argmax()) == ids[position + 1]
-                spent = perf_counter() - started
+                seconds = perf_counter() - started
                 if not isfinite(logprob):
                     yield index, Failure("infra", self._not_numbers)
                     continue
-                yield index, LogLikelihood(logprob, greedy, pair.scored, first + 1, pair.cut, spent)
+                yield index, LogLikelihood(logprob, greedy, pair.scored, first + 1, pair.cut, seconds)
 
     def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         """(index, result), one after the other. A prompt keeps its right-hand end: the window less max_tokens."""
@@ -187,19 +190,19 @@ class GgufModel(TokenizingModel):
             if reason := self._no_room(request):
                 yield index, Failure("infra", reason)
                 continue
-            kept = ids[request.max_tokens - self.context_window :]
+            context = ids[request.max_tokens - self.context_window :]
             sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
             stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
             started = perf_counter()
             try:
-                events = list(self.events(DecodeRequest(index, kept, request.max_tokens, sampling, stop)))
+                events = list(self.events(DecodeRequest(index, context, request.max_tokens, sampling, stop)))
             except NotNumbers as error:
                 yield index, Failure("infra", str(error))
                 continue
-            spent, new = perf_counter() - started, [event.token for event in events]
+            seconds, new = perf_counter() - started, [event.token for event in events]
             text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
             assert finish != "nan"  # is raised instead
-            yield index, Completion(text, len(new), finish, len(kept), len(ids) - len(kept), spent)
+            yield index, Completion(text, len(new), finish, len(context), len(ids) - len(context), seconds)
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
@@ -244,9 +247,7 @@ class GgufModel(TokenizingModel):
                     return
 
     @lazy
-    def grammars(self) -> Any:
-        from ..local.constrain import Grammars
-
+    def grammars(self) -> Grammars:
         return Grammars.of_llama(self.tokenizer)
 
     def close(self) -> None:

@@ -9,9 +9,12 @@ import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...errors import HubUnreachable
+
+if TYPE_CHECKING:
+    from huggingface_hub.utils import tqdm
 
 LARGE_BYTES = 10_000_000  # smaller files are left to the hub's client
 TRIES = 5  # in a row that bring nothing
@@ -69,7 +72,7 @@ def _fetch(url: str, token: str | None, name: str, size: int, blob: Path) -> Non
     part.rename(blob)
 
 
-def _append(url: str, token: str | None, part: Path, bar: Any) -> None:
+def _append(url: str, token: str | None, part: Path, bar: "tqdm[object]") -> None:
     """Ask for what is missing and write it behind what is there."""
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 

@@ -1,4 +1,4 @@
-"""The Hugging Face hub and its cache: what a model is before it is fetched, fetching it, what lies here, removing it.
+"""The Hugging Face hub and its cache: models described before they are fetched, fetched, listed, removed.
 
 Only `ask`, `fetch` and `pull` make connections, and only for a model that the user named. Pickled weights and code are
 fetched only with consent.
@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ... import settings
 from ...errors import HubUnreachable, ModelError
+from .download import fetch_large
+
+if TYPE_CHECKING:
+    from huggingface_hub import CachedRepoInfo, HFCacheInfo
 
 WEIGHTS = ("*.safetensors",)
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -91,8 +95,6 @@ def pull(model: str, revision: str | None, wanted: Sequence[str]) -> Path:
     """As `fetch`; of large files even a download whose process was killed goes on where it ended."""
     from huggingface_hub import HfApi
 
-    from .download import fetch_large
-
     fetch(model, revision, [kind for kind in wanted if kind not in (*WEIGHTS, *PICKLED)])
     with _hub(model, revision) as (endpoint, token):
         info = HfApi(endpoint, token=token).model_info(model, revision=revision, files_metadata=True)
@@ -160,8 +162,8 @@ def _hub(model: str, revision: str | None) -> Iterator[tuple[str, str | None]]:
 def cached() -> list[Cached]:
     """The models in the cache, by name."""
     info = _cache()
-    found = [repository for repository in info.repos if repository.repo_type == "model"] if info else []
-    return [_entry(repository) for repository in sorted(found, key=lambda repository: repository.repo_id)]
+    models = [repository for repository in info.repos if repository.repo_type == "model"] if info else []
+    return [_entry(repository) for repository in sorted(models, key=lambda repository: repository.repo_id)]
 
 
 def remove(model: str, revision: str | None) -> int:
@@ -170,7 +172,7 @@ def remove(model: str, revision: str | None) -> int:
     for repository in info.repos if info else ():
         if repository.repo_type == "model" and repository.repo_id == model:
             chosen = [r for r in repository.revisions if revision is None or revision in (r.commit_hash, *r.refs)]
-            if chosen:
+            if info and chosen:
                 before = _disk(repository.repo_path)
                 info.delete_revisions(*(r.commit_hash for r in chosen)).execute()
                 return before - _disk(repository.repo_path)
@@ -183,7 +185,7 @@ def cache_folder() -> Path:
     return Path(HF_HUB_CACHE)
 
 
-def _cache() -> Any:
+def _cache() -> "HFCacheInfo | None":
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
@@ -193,7 +195,7 @@ def _cache() -> Any:
         return None
 
 
-def _entry(repository: Any) -> Cached:
+def _entry(repository: "CachedRepoInfo") -> Cached:
     files = [file for revision in repository.revisions for file in revision.files]
     unfinished = sum(file.stat().st_size for file in repository.repo_path.glob("blobs/*.incomplete"))
     return Cached(

@@ -1,16 +1,19 @@
 """A LoRA adapter (Hu et al. 2022) as PEFT saves it: found, checked, merged into the model it was trained on."""
 
-import json
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...errors import MissingExtra, ModelError, UnsafeCheckpoint
 from ...lazy import lazy
+from ...values import JsonObject
 from ..digest import digest_files
-from .checkpoint import first_line
+from .checkpoint import first_line, read_json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -22,17 +25,14 @@ class Adapter:
     folder: Path
 
     @lazy
-    def config(self) -> dict[str, Any]:
-        try:
-            return json.loads((self.folder / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ModelError(f"cannot read {self.folder / CONFIG}: {error}") from error
+    def config(self) -> JsonObject:
+        return read_json(self.folder / CONFIG)
 
     @property
     def digest(self) -> str:
         return digest_files(self.folder, [CONFIG, WEIGHTS])
 
-    def merged(self, model: Any) -> Any:
+    def merged(self, model: "PreTrainedModel") -> "PreTrainedModel":
         """`model` with the adapter's products added to its weights, at no cost when it computes.
 
         Raises ModelError if the adapter was trained on a model of another shape.
@@ -43,12 +43,15 @@ class Adapter:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # of what PEFT asks transformers for
-                return PeftModel.from_pretrained(model, str(self.folder)).merge_and_unload(safe_merge=True)
+                merged: PreTrainedModel = PeftModel.from_pretrained(model, str(self.folder)).merge_and_unload(
+                    safe_merge=True
+                )
+                return merged
         except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
             raise ModelError(f"the adapter {self.folder} cannot be merged: {first_line(error)}") from error
 
-    def _fits(self, model: Any) -> None:
-        """PEFT ignores what it finds no place for, so each matrix is looked up first."""
+    def _fits(self, model: "PreTrainedModel") -> None:
+        """PEFT ignores matrices that fit no layer, so each is looked up first."""
         from safetensors import SafetensorError, safe_open
 
         sizes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
@@ -59,17 +62,17 @@ class Adapter:
             raise ModelError(f"cannot read {self.folder / WEIGHTS}: {error}") from error
         base = self.config.get("base_model_name_or_path")
         for key, shape in shapes.items():
-            place, _, kind = key.removeprefix("base_model.model.").rpartition(".lora_")
+            layer, _, kind = key.removeprefix("base_model.model.").rpartition(".lora_")
             if kind not in ("A.weight", "B.weight"):
                 continue
-            size = sizes.get(f"{place}.weight")
-            turned = self.config.get("fan_in_fan_out", False)
+            size = sizes.get(f"{layer}.weight")
+            turned = bool(self.config.get("fan_in_fan_out"))
             reads = kind == "A.weight"
             if size is None or size[reads ^ turned] != shape[reads]:
-                found = "has no such layer" if size is None else f"has one of {size[0]} x {size[1]}"
+                own = "has no such layer" if size is None else f"has one of {size[0]} x {size[1]}"
                 raise ModelError(
-                    f"the adapter {self.folder} is for another model ({base}): it changes {place} by a matrix of "
-                    f"{shape[0]} x {shape[1]}, and this model {found}"
+                    f"the adapter {self.folder} is for another model ({base}): it changes {layer} by a matrix of "
+                    f"{shape[0]} x {shape[1]}, and this model {own}"
                 )
 
 

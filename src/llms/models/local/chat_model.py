@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 from pydantic_ai.exceptions import ModelAPIError, UserError
 from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent, ToolCallPart
@@ -13,11 +12,12 @@ from pydantic_ai.models import Model as PydanticModel
 from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RequestUsage
 
 from ... import bridge
 from ...values import Delta, Media, ToolCall
-from .. import messages as said
+from .. import messages as pydantic_messages
 from ..system import Generate, Model
 
 MAX_TOKENS = 1024  # of an answer, when the settings say nothing; at most a quarter of the window
@@ -62,7 +62,7 @@ class LocalChatModel(PydanticModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
-        run_context: Any = None,
+        run_context: RunContext[object] | None = None,
     ) -> AsyncIterator[StreamedResponse]:
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         request = self.as_request(messages, settings or {}, parameters)
@@ -76,9 +76,9 @@ class LocalChatModel(PydanticModel):
     def as_request(
         self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
     ) -> Generate:
-        """What is generated for `messages`: instructions first, then every part in order."""
+        """The request for `messages`: instructions first, then every part in order."""
         instructions = "\n\n".join(part.content for part in self._get_instruction_parts(messages, parameters) or [])
-        plain = said.plain(messages, instructions)
+        plain = pydantic_messages.plain(messages, instructions)
         if media := [part for message in plain for part in message.parts if isinstance(part, Media)]:
             raise UserError(f"this model reads text only; it cannot be sent {media[0].media_type}")
         return Generate(
@@ -89,9 +89,9 @@ class LocalChatModel(PydanticModel):
             top_k=settings.get("top_k") or 0,
             top_p=1.0 if settings.get("top_p") is None else settings["top_p"],
             seed=settings.get("seed") or 0,
-            schema=said.schema(parameters),
-            tools=said.tools(parameters),
-            tool_choice=said.choice(settings, parameters),
+            schema=pydantic_messages.schema(parameters),
+            tools=pydantic_messages.tools(parameters),
+            tool_choice=pydantic_messages.choice(settings, parameters),
         )
 
 
@@ -118,8 +118,10 @@ class _LocalStream(StreamedResponse):
                     vendor_part_id=call.id, tool_name=call.name, args=call.arguments, tool_call_id=self._unique(call)
                 )
             if delta.usage is not None:
-                read, made = delta.usage.prompt_tokens, delta.usage.tokens
-                self._usage = RequestUsage(input_tokens=read, output_tokens=made, cost=Decimal(0))
+                usage = delta.usage
+                self._usage = RequestUsage(
+                    input_tokens=usage.prompt_tokens, output_tokens=usage.tokens, cost=Decimal(0)
+                )
                 calls = any(isinstance(part, ToolCallPart) for part in self._parts_manager.get_parts())
                 self.finish_reason = "length" if delta.finish == "length" else "tool_call" if calls else "stop"
 

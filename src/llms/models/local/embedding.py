@@ -4,18 +4,25 @@ Its files `modules.json`, `sentence_bert_config.json`, `1_Pooling/config.json` a
 how, where they are present; without them the mean over all tokens is taken.
 """
 
+from __future__ import annotations
+
 import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...errors import ContextOverflow, MissingExtra, ModelError, UsageError
 from ...lazy import lazy
+from ...values import Json, JsonObject
 from ..loading import loading
 from ..name import Name, parse
-from .checkpoint import Checkpoint, find
+from .checkpoint import Checkpoint, as_object, find, whole_number
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 BATCH_TOKENS = 4096  # of one forward pass, padding included
 POOLINGS = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
@@ -40,7 +47,7 @@ class Vectors:
     tokens: int
 
 
-def open_embedding(text: str) -> "EmbeddingModel":
+def open_embedding(text: str) -> EmbeddingModel:
     """The embedding model that `text` names; weights are not yet loaded. Raises as `models.load` does."""
     name = parse(text)
     if name.provider != "hf":
@@ -63,15 +70,12 @@ class EmbeddingModel:
         window = self.checkpoint.context_window
         config = self.checkpoint.config
         if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-            window = min(window, config["max_position_embeddings"] - (config.get("pad_token_id") or 1) - 1)
+            positions = whole_number(config.get("max_position_embeddings"), window)
+            window = min(window, positions - (whole_number(config.get("pad_token_id"), 1) or 1) - 1)
         return min(window, self.recipe.longest or window)
 
-    @property
-    def _vocabulary(self) -> int:
-        return self.checkpoint.text_config["vocab_size"]
-
     @lazy
-    def _tokenizer(self) -> Any:
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
         try:
             from transformers import AutoTokenizer
         except ImportError as error:
@@ -81,38 +85,17 @@ class EmbeddingModel:
         )
 
     @lazy
-    def _network(self) -> Any:
+    def _network(self) -> PreTrainedModel:
         with loading("loading", self.name.text):
             return self._load()
 
-    def _load(self) -> Any:
+    def _load(self) -> PreTrainedModel:
         """Raises ModelError if weights are missing or do not fit."""
         try:
-            import torch
-            import transformers
+            from .auto import load_auto  # torch and transformers, four seconds
         except ImportError as error:
             raise MissingExtra(error.name or "torch", "an embedding model", "local") from error
-        from ...engine import single_thread
-
-        transformers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.set_verbosity_error()
-        single_thread()
-        folder, options = str(self.checkpoint.folder), self.name.options
-        try:
-            loaded: Any = transformers.AutoModel.from_pretrained(
-                folder,
-                dtype=getattr(torch, options.get("dtype", "float32")),
-                trust_remote_code="remote-code" in self.checkpoint.allow,
-                use_safetensors=None if "pickle" in self.checkpoint.allow else True,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise ModelError(f"cannot load {folder}: {str(error).strip().splitlines()[0]}") from error
-        network, found = loaded
-        missing = sorted(key for key in found["missing_keys"] if "pooler" not in key)
-        if missing:
-            raise ModelError(f"{folder} lacks the tensors {', '.join(missing[:3])}; the checkpoint is incomplete")
-        return network.eval().to(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return load_auto("AutoModel", self.checkpoint, self.name.options, spare="pooler")
 
     def prepare(self) -> None:
         """Load the weights now, if they are not."""
@@ -121,30 +104,32 @@ class EmbeddingModel:
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         texts = [self.recipe.prompt + (text.lower() if self.recipe.lower else text) for text in texts]
-        return self._tokenizer(texts, verbose=False)["input_ids"] if texts else []
+        ids: list[list[int]] = self._tokenizer(texts, verbose=False)["input_ids"] if texts else []
+        return ids
 
     def embed(self, inputs: Sequence[str | Sequence[int]]) -> Vectors:
         """One vector per text, or per list of token ids, which are taken as they are. Raises
         ContextOverflow and ModelError."""
-        texts = [given for given in inputs if isinstance(given, str)]
-        encoded = iter(self.tokens(texts))
-        rows = [next(encoded) if isinstance(given, str) else list(given) for given in inputs]
-        for place, row in enumerate(rows):
+        encoded = iter(self.tokens([text for text in inputs if isinstance(text, str)]))
+        rows = [next(encoded) if isinstance(item, str) else list(item) for item in inputs]
+        for index, row in enumerate(rows):
             if not row or len(row) > self.context_window:
                 raise ContextOverflow(
-                    f"input {place} is {len(row)} tokens; {self.name.text} takes 1 to {self.context_window}"
+                    f"input {index} is {len(row)} tokens; {self.name.text} takes 1 to {self.context_window}"
                 )
-            if max(row) >= self._vocabulary:
-                raise ModelError(f"input {place} has token id {max(row)}; the vocabulary has {self._vocabulary}")
+            if max(row) >= self.checkpoint.vocabulary:
+                raise ModelError(
+                    f"input {index} has token id {max(row)}; the vocabulary has {self.checkpoint.vocabulary}"
+                )
         vectors: list[list[float]] = [[] for _ in rows]
-        order = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
+        order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
         while order:
             batch = order[: max(1, BATCH_TOKENS // len(rows[order[0]]))]
             order = order[len(batch) :]
             with self._lock:
-                made = self._run([rows[place] for place in batch])
-            for place, vector in zip(batch, made, strict=True):
-                vectors[place] = vector
+                computed = self._run([rows[index] for index in batch])
+            for index, vector in zip(batch, computed, strict=True):
+                vectors[index] = vector
         return Vectors(vectors, sum(map(len, rows)))
 
     def _run(self, rows: list[list[int]]) -> list[list[float]]:
@@ -160,14 +145,15 @@ class EmbeddingModel:
             vectors = _pool(states, mask, self.recipe.pooling)
             if self.recipe.normalize:
                 vectors = torch.nn.functional.normalize(vectors, dim=-1)
-        return vectors.tolist()
+        nested: list[list[float]] = vectors.tolist()
+        return nested
 
     def close(self) -> None:
         """Let go of the weights."""
         self.__dict__.pop("_network", None)
 
 
-def _pool(states: Any, mask: Any, pooling: str) -> Any:
+def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
     """states (B, T, D), mask (B, T) of right-padded rows -> (B, D)."""
     import torch
 
@@ -185,30 +171,32 @@ def _pool(states: Any, mask: Any, pooling: str) -> Any:
 
 
 def read_recipe(checkpoint: Checkpoint) -> Recipe:
-    """What sentence-transformers' files in the folder say. Raises ModelError where they ask for what is not known."""
+    """The recipe in sentence-transformers' files in the folder. Raises ModelError where they ask for what is not known."""
     folder = checkpoint.folder
     if not (folder / "modules.json").is_file():
-        architectures = checkpoint.config.get("architectures") or ["an unnamed class"]
+        listed = checkpoint.config.get("architectures")
+        architectures = [str(name) for name in listed] if isinstance(listed, list) else []
         if any("CausalLM" in name or "LMHeadModel" in name for name in architectures):
             raise ModelError(f"{folder} is {architectures[0]}: it generates text and was not made for embeddings")
         return Recipe()
-    modules = {
-        module["type"].rpartition(".")[2]: folder / module["path"] for module in _json(folder / "modules.json", [])
-    }
+    listed = _json(folder / "modules.json")
+    entries = [as_object(module) for module in listed] if isinstance(listed, list) else []
+    modules = {str(entry["type"]).rpartition(".")[2]: folder / str(entry["path"]) for entry in entries}
     if unknown := sorted(set(modules) - {"Transformer", "Pooling", "Normalize"}):
         raise ModelError(f"{folder} has the module {unknown[0]}; only Transformer, Pooling and Normalize are known")
-    inner = _json(modules.get("Transformer", folder) / "sentence_bert_config.json", {})
-    prompts = _json(folder / "config_sentence_transformers.json", {})
+    inner = as_object(_json(modules.get("Transformer", folder) / "sentence_bert_config.json"))
+    prompts = as_object(_json(folder / "config_sentence_transformers.json"))
+    default = prompts.get("default_prompt_name") or ""
     return Recipe(
-        _pooling(_json(modules["Pooling"] / "config.json", {})) if "Pooling" in modules else "mean",
+        _pooling(as_object(_json(modules["Pooling"] / "config.json"))) if "Pooling" in modules else "mean",
         "Normalize" in modules,
-        inner.get("max_seq_length"),
+        whole_number(inner.get("max_seq_length"), 0) or None,
         bool(inner.get("do_lower_case")),
-        (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name") or "", ""),
+        str(as_object(prompts.get("prompts")).get(str(default)) or ""),
     )
 
 
-def _pooling(config: dict[str, Any]) -> str:
+def _pooling(config: JsonObject) -> str:
     """The one way that a pooling configuration asks for."""
     prefix = "pooling_mode_"
     asked = {key.removeprefix(prefix) for key, value in config.items() if key.startswith(prefix) and value is True}
@@ -223,8 +211,10 @@ def _pooling(config: dict[str, Any]) -> str:
     return named.pop()
 
 
-def _json(path: Path, default: Any) -> Any:
+def _json(path: Path) -> Json:
+    """The JSON in a file; None where there is none."""
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
+        content: Json = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except ValueError as error:
         raise ModelError(f"cannot read {path}: {error}") from error
+    return content

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ...engine.llama import Llama
 from ...engine.prepack import computes_bfloat16
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Int8(nn.Module):
 
 
 @torch.inference_mode()
-def to_int8(model: "PreTrainedModel") -> int:
+def to_int8(model: "PreTrainedModel | Llama") -> int:
     """Replace every linear layer of a transformers `model` but the one that gives logits; how many there were."""
     head, count = model.get_output_embeddings(), 0
     for parent in list(model.modules()):

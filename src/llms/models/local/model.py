@@ -1,103 +1,52 @@
 """Local models: a checkpoint, its tokenizer, and an engine in this process or in several of their own."""
 
+from __future__ import annotations
+
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...engine.request import DecodeRequest, Event
-from ...errors import ContextOverflow, MissingExtra, ModelError, NotNumbers
+from ... import engine as engines  # a door that brings torch along when it is first gone through
+from ...engine.request import DecodeRequest, Event, Sampling
+from ...errors import ContextOverflow, MissingExtra, ModelError, NotNumbers, UsageError
 from ...lazy import lazy
-from ...tokens.json_tokenizer import JsonTokenizer, open_tokenizer, spread
+from ...tokens.json_tokenizer import JsonTokenizer, open_tokenizer
 from ...tokens.pair import Pair, encode_pairs, encode_texts
 from ...tokens.stop import StopText, cut_at_stop
-from ...tokens.views import TokenView, cut, entry
 from ...values import Completion, Delta, Failure, Identity, LogLikelihood
 from ..digest import digest_text
 from ..loading import loading
 from ..name import Name
-from ..system import Capabilities, Generate
+from ..system import LOGPROB, Capabilities, Generate
+from ..trace import TokenTrace
 from .adapter import find_adapter
-from .checkpoint import Build, Checkpoint
+from .build import Build
+from .checkpoint import Checkpoint, as_object, find, find_tokenizer
+from .constrain import Grammars
 from .damage import why_not_numbers
+from .embedded import checkpoint as embedded_checkpoint
 from .precision import Precision
+from .reply import Prompt, Reply, chance
+from .tokenizer import CheckpointTokenizer
 from .tokenizing_model import TokenizingModel
 
 if TYPE_CHECKING:
-    from .reply import Prompt, Reply
+    from ..trace import ForwardPass, Want
+    from .reference import Reference
 
 WORKER_BYTES = 3 << 29  # what one more worker may take beyond the weights that it shares: 1.5 GB
 
 
-class CheckpointTokenizer:
-    """transformers' tokenizer of a checkpoint folder, behind tokens.Tokenizer. Pickles as its folder."""
-
-    def __init__(self, folder: str, remote_code: bool = False):
-        self._folder, self._remote_code = folder, remote_code
-
-    @lazy
-    def _tokenizer(self) -> Any:
-        try:
-            from transformers import AutoTokenizer
-        except ImportError as error:
-            raise MissingExtra("transformers", "a local model", "local") from error
-        try:
-            return AutoTokenizer.from_pretrained(self._folder, trust_remote_code=self._remote_code)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"cannot load the tokenizer of {self._folder}: {error}") from error
-
-    def __getstate__(self):
-        return {"_folder": self._folder, "_remote_code": self._remote_code}
-
-    @property
-    def start(self) -> int:
-        tokenizer = self._tokenizer
-        start = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-        if start is None:
-            raise ModelError(f"the tokenizer of {self._folder} has neither BOS nor EOS; an empty context needs one")
-        return start
-
-    @property
-    def start_text(self) -> str:
-        return self._tokenizer.bos_token or self._tokenizer.eos_token or ""
-
-    def encode(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
-        return self._tokenizer(list(texts), add_special_tokens=special, verbose=False)["input_ids"] if texts else []
-
-    def decode(self, ids: Sequence[int], special: bool = False) -> str:
-        return self._tokenizer.decode(list(ids), skip_special_tokens=not special)
-
-    def with_special(self, ids: Sequence[int]) -> str:
-        return self.decode(ids, special=True)
-
-    def data(self, token: int) -> bytes:
-        """The bytes of text that a token stands for; those of a special token are its name."""
-        return self.entry(token).data
-
-    def starts(self, text: str, special: bool = True) -> list[int]:
-        """Where in `text` each of its tokens begins, in characters."""
-        offsets = self._tokenizer(text, add_special_tokens=special, return_offsets_mapping=True, verbose=False)
-        return spread(offsets["offset_mapping"])
-
-    @property
-    def fast(self) -> Any:
-        """transformers' own object, for libraries that read its vocabulary."""
-        return self._tokenizer
-
-    def pieces(self, text: str, special: bool = True) -> list[TokenView]:
-        return cut(self._backend, text, special)
-
-    def entry(self, token: int) -> TokenView:
-        return entry(self._backend, token)
-
-    @property
-    def _backend(self) -> Any:
-        backend = getattr(self._tokenizer, "backend_tokenizer", None)
-        if backend is None:
-            raise ModelError(f"the tokenizer of {self._folder} does not say where its tokens lie in the text")
-        return backend
+def open_checkpoint(name: Name, workers: int, chat: bool, weights: bool) -> LocalModel:
+    """The model of a checkpoint folder, a hub name, or the embedded one, which is converted on first use."""
+    if name.provider == "smollm2":
+        checkpoint = find(str(embedded_checkpoint()), None, name.allow)
+    else:
+        checkpoint = (find if weights else find_tokenizer)(name.model, name.revision, name.allow)
+    return LocalModel(name, checkpoint, workers, chat)
 
 
 class LocalModel(TokenizingModel):
@@ -115,8 +64,9 @@ class LocalModel(TokenizingModel):
         self.workers = workers
         self.adapter = find_adapter(name.options["adapter"]) if "adapter" in name.options else None
         self._chat = chat
-        self._engine: Any = None
-        self._engine_loop: Any = None
+        self._engine: engines.Engine | engines.Workers | None = None
+        self._engine_loop: engines.EngineLoop | None = None
+        self._reference: Reference | None = None
         self._lock = threading.Lock()
 
     @lazy
@@ -130,18 +80,15 @@ class LocalModel(TokenizingModel):
     def dtype(self) -> str:
         """As named; else float32 on a processor, for chat what it does best, and the checkpoint's own on a GPU."""
         stated = self.name.options.get("dtype")
-        own = self.checkpoint.text_config.get("dtype") or self.checkpoint.text_config.get("torch_dtype") or "float32"
         if stated or self.device.startswith("cuda"):
-            return stated or str(own)
+            return stated or self.checkpoint.dtype
         if not self._chat:
             return "float32"
-        from ...engine.prepack import computes_bfloat16
-
-        return "bfloat16" if computes_bfloat16() else "float32"
+        return "bfloat16" if engines.computes_bfloat16() else "float32"
 
     @property
     def precision(self) -> Precision:
-        stored = self.checkpoint.config.get("quantization_config") or {}
+        stored = as_object(self.checkpoint.config.get("quantization_config"))
         return Precision(self.name.text, self.dtype, self.device, self.name.options.get("quantize", ""), stored)
 
     def check(self) -> None:
@@ -192,7 +139,16 @@ class LocalModel(TokenizingModel):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(True, True, self.template is not None, self.context_window)
+        chat = self.template is not None
+        return Capabilities(
+            loglikelihood=True,
+            generate=True,
+            chat=chat,
+            context_window=self.context_window,
+            tools=chat,
+            trace=True,
+            forward=True,
+        )
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -211,7 +167,7 @@ class LocalModel(TokenizingModel):
 
     @lazy
     def why_not_numbers(self) -> str:
-        """What to say where it computes NaN; reads the weights anew to know."""
+        """The message where it computes NaN; reads the weights anew to know the reason."""
         files = [self.checkpoint.folder / name for name in self.checkpoint.weight_files]
         if self.adapter is not None:
             files += sorted(self.adapter.folder.glob("*.safetensors"))
@@ -232,32 +188,27 @@ class LocalModel(TokenizingModel):
         )
 
     @property
-    def engine(self):
+    def engine(self) -> engines.Engine | engines.Workers:
         if self._engine is None:
             build = self.build
             with loading("loading", self.name.text, lambda: self.note):
-                if self.workers > 1 and self.device == "cpu":
-                    from ...engine.workers import Workers
-
-                    self._engine = Workers(build, self.workers)
-                else:
-                    self._engine = build()
+                many = self.workers > 1 and self.device == "cpu"
+                self._engine = engines.Workers(build, self.workers) if many else build()
         return self._engine
 
     @property
-    def engine_loop(self):
+    def engine_loop(self) -> engines.EngineLoop:
         """The engine in this process that streams to any number of callers; loads the weights on first use."""
         with self._lock:
             if self._engine_loop is None:
-                from ...engine import Engine, EngineLoop
-
-                if not isinstance(self._engine, Engine):
-                    if self._engine is not None:
-                        self._engine.close()
+                engine = self._engine
+                if not isinstance(engine, engines.Engine):
+                    if engine is not None:
+                        engine.close()
                     build = replace(self.build, single=self.single)
                     with loading("loading", self.name.text, lambda: self.note):
-                        self._engine = build()
-                self._engine_loop = EngineLoop(self._engine)
+                        self._engine = engine = build()
+                self._engine_loop = engines.EngineLoop(engine)
             return self._engine_loop
 
     @property
@@ -286,32 +237,22 @@ class LocalModel(TokenizingModel):
         """As many as cores and free memory hold: the first with the weights, each further one beside them."""
         if self.device != "cpu":
             return 1
-        from ...engine.memory import free_bytes_of_host
-
         width = {"float32": 4, "bfloat16": 2, "float16": 2}[self.dtype]
-        weights = self.checkpoint.weight_bytes * width // self._stored_width
-        return max(1, min(_cores(), (free_bytes_of_host() - weights) // WORKER_BYTES))
-
-    @property
-    def _stored_width(self) -> int:
-        own = str(
-            self.checkpoint.text_config.get("dtype") or self.checkpoint.text_config.get("torch_dtype") or "float32"
-        )
-        return 4 if own == "float32" else 2
+        stored_width = 4 if self.checkpoint.dtype == "float32" else 2
+        weights = self.checkpoint.weight_bytes * width // stored_width
+        return max(1, min(_cores(), (engines.free_bytes_of_host() - weights) // WORKER_BYTES))
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result) in order of completion; a pair that cannot be scored is a Failure at once.
 
         So is a log-probability of -inf: the model rules a token out, and nothing can be compared with that.
         """
-        from ...engine import ScoreRequest
-
         encoded = encode_pairs(self.tokenizer, pairs, self.context_window)
         good = [(index, pair) for index, pair in enumerate(encoded) if isinstance(pair, Pair)]
         for index, pair in enumerate(encoded):
             if isinstance(pair, ContextOverflow):
                 yield index, Failure("infra", str(pair))
-        for place, score in self.engine.score([ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
+        for place, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
             index, pair = good[place]
             context = len(pair.ids) - pair.scored
             if not isfinite(score.logprob):
@@ -321,8 +262,6 @@ class LocalModel(TokenizingModel):
 
     def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         """(index, result) in order of completion. A prompt keeps its right-hand end: the window less max_tokens."""
-        from ...engine import DecodeRequest, Sampling
-
         texts = [r.prompt if isinstance(r.prompt, str) else self.render(r.prompt) for r in requests]
         prepared: list[tuple[int, DecodeRequest, int]] = []
         for index, (request, ids) in enumerate(zip(requests, encode_texts(self.tokenizer, texts), strict=True)):
@@ -331,24 +270,23 @@ class LocalModel(TokenizingModel):
                 reason = f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
                 yield index, Failure("infra", reason)
                 continue
-            kept = tuple(ids[-room:]) or (self.tokenizer.start,)
+            context = tuple(ids[-room:]) or (self.tokenizer.start,)
             sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
             stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
             prepared.append(
-                (index, DecodeRequest(index, kept, request.max_tokens, sampling, stop), max(0, len(ids) - room))
+                (index, DecodeRequest(index, context, request.max_tokens, sampling, stop), max(0, len(ids) - room))
             )
-        for place, got in self.engine.complete([request for _, request, _ in prepared]):
-            index, request, cut = prepared[place]
-            if got.finish == "nan":
+        for place, generated in self.engine.complete([decode for _, decode, _ in prepared]):
+            index, decode, cut = prepared[place]
+            if generated.finish == "nan":
                 yield index, Failure("infra", self.why_not_numbers)
                 continue
-            text = cut_at_stop(self.tokenizer.decode(got.tokens), requests[index].stop)
-            yield index, Completion(text, len(got.tokens), got.finish, len(request.tokens), cut, got.seconds)
+            text = cut_at_stop(self.tokenizer.decode(generated.tokens), requests[index].stop)
+            count, seconds = len(generated.tokens), generated.seconds
+            yield index, Completion(text, count, generated.finish, len(decode.tokens), cut, seconds)
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
-        from .reply import chance
-
         prompt, room = self.read(request), self.context_window - request.max_tokens
         if room < 1 or request.max_tokens < 1:
             reason = (
@@ -364,19 +302,54 @@ class LocalModel(TokenizingModel):
                 break
         yield replace(reply.last(), cut=max(0, len(prompt.ids) - room))
 
-    def reply(self, request: Generate, prompt: "Prompt") -> "Reply":
-        """What answers `request`, whose prompt is `prompt`; loads the weights on first use."""
-        from .reply import Reply
-
+    def reply(self, request: Generate, prompt: Prompt) -> Reply:
+        """The answer to `request`, whose prompt is `prompt`; loads the weights on first use."""
         ends = self.ends | {self.tokenizer.start}
         return Reply(request, prompt, self.tokenizer, ends, self.constraint(request))
 
-    @lazy
-    def grammars(self) -> Any:
-        from .constrain import Grammars
+    def trace(self, texts: Sequence[str], want: Collection[Want] = LOGPROB) -> Iterator[TokenTrace]:
+        """As Model.trace. The first token of a text is conditioned on the start token, so that the sum of `logprob` is
+        what `loglikelihood` says of ("", text)."""
+        if unknown := sorted(set(want) - {"logprob", "entropy", "moments"}):
+            raise UsageError(f"trace does not know {unknown[0]!r}; it gives logprob, entropy and moments")
+        for index, text in enumerate(texts):
+            ids = tuple(self.tokenizer.encode([text], special=False)[0])
+            if len(ids) > self.context_window:
+                raise ContextOverflow(
+                    f"text {index} is {len(ids)} tokens; {self.name.text} has a context window of {self.context_window}. "
+                    "Cut it into parts"
+                )
+            yield TokenTrace.joined(ids, self._chunks((self.tokenizer.start, *ids), want), "logprob" in want)
 
+    def _chunks(self, tokens: Sequence[int], want: Collection[Want]) -> Iterator[engines.TraceChunk]:
+        """Each computed in the engine's thread, so that others are served between two."""
+        loop, engine = self.engine_loop, self._engine
+        assert isinstance(engine, engines.Engine)
+        tree = engine.verdict.supports_tree_attention
+        chunks = engines.trace_chunks(
+            engine.network, tree, tokens, entropy="entropy" in want, moments="moments" in want
+        )
+        try:
+            while (chunk := loop.call(lambda: next(chunks, None))) is not None:
+                yield chunk
+        except NotNumbers as error:
+            raise NotNumbers(self.why_not_numbers) from error
+
+    def forward(self, ids: Sequence[int]) -> ForwardPass:
+        """As Model.forward, in float32 arrays, by transformers with attention written out. Loads the weights once more,
+        and (T, V) logits exist at once: for tens or hundreds of tokens."""
+        if not 0 < len(ids) <= self.context_window:
+            raise ContextOverflow(f"{len(ids)} tokens; {self.name.text} takes 1 to {self.context_window}")
+        with self._lock:
+            if self._reference is None:
+                with loading("loading", self.name.text):
+                    self._reference = self.build.reference()
+            return self._reference.forward(ids)
+
+    @lazy
+    def grammars(self) -> Grammars:
         tokenizer = CheckpointTokenizer(str(self.checkpoint.folder), "remote-code" in self.checkpoint.allow)
-        return Grammars(tokenizer.fast, self.engine_loop.vocabulary, self.engine_loop.ends)
+        return Grammars.of_transformers(tokenizer.fast, self.engine_loop.vocabulary, self.engine_loop.ends)
 
     def close(self) -> None:
         if self._engine_loop is not None:
@@ -385,6 +358,7 @@ class LocalModel(TokenizingModel):
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+        self._reference = None
 
 
 def _cores() -> int:

@@ -1,11 +1,10 @@
-"""In which numbers a checkpoint is held and computed: what was asked, what it says of itself, what this machine can do."""
+"""The numbers in which a checkpoint is held and computed: as asked, as it states, as this machine can."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
 from ...errors import MissingExtra, ModelError, UsageError
+from ...values import JsonObject
 
 
 @dataclass(frozen=True)
@@ -17,14 +16,14 @@ class Precision:
     dtype: str
     device: str
     quantize: str
-    stored: Mapping[str, Any]
+    stored: JsonObject
 
     @property
     def method(self) -> str:
         """How the weights are held, as it stands in a run's identity; empty if in `dtype`."""
         if not self.stored:
             return self.quantize
-        kind = self.stored.get("bnb_4bit_quant_type") if self.stored.get("load_in_4bit") else ""
+        kind = str(self.stored.get("bnb_4bit_quant_type") or "") if self.stored.get("load_in_4bit") else ""
         kind = kind or ("int8" if self.stored.get("load_in_8bit") else "")
         return " ".join(filter(None, (f"stored by {self.stored.get('quant_method', 'an unknown method')}", kind)))
 

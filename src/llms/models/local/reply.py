@@ -3,16 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Any
 
-from ...engine import DecodeRequest, Event, Sampling
+from ...engine.request import DecodeRequest, Event, Sampling
 from ...tokens.pair import encode_texts
 from ...tokens.stop import StopText
-from ...tokens.stream import THINKING, Detokenizer
+from ...tokens.stream import THINKING, Detokenizer, StopFilter, Thinking
 from ...tokens.tokenizer import Tokenizer
-from ...values import Delta, Finish, TokenChance, Usage
+from ...values import Delta, Finish, TokenChance, ToolCall, Usage
 from ..system import Generate
-from .answer import ReplyReader
+from .constrain import Constraint
+from .toolcalls import ToolCallReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,12 @@ class Reply:
     """
 
     def __init__(
-        self, request: Generate, prompt: Prompt, tokenizer: Tokenizer, ends: frozenset[int], constraint: Any = None
+        self,
+        request: Generate,
+        prompt: Prompt,
+        tokenizer: Tokenizer,
+        ends: frozenset[int],
+        constraint: Constraint | None = None,
     ):
         self._ends, self._tokenizer = ends, tokenizer
         self._reader = ReplyReader(request, prompt.opened, f"call_{token_hex(6)}_")
@@ -104,3 +109,49 @@ class Reply:
     def _visible(self, ids: Sequence[int]) -> str:
         """Special tokens are shown, since some models mark thinking and tool calls by them; the ends are not."""
         return self._tokenizer.decode([id for id in ids if id not in self._ends], special=True)
+
+
+class ReplyReader:
+    """`push` what is new, get a Delta or None; `stopped` once a stop string came; `flush` gives the rest.
+
+    Raw text (a `request` whose prompt is a string) has neither thinking nor calls. `opened`: the prompt's last words
+    opened the thinking tag.
+    """
+
+    def __init__(self, request: Generate, opened: bool = False, prefix: str = "call_"):
+        chat = not isinstance(request.prompt, str)
+        names = [tool["name"] for tool in request.tools] if chat and request.tool_choice != "none" else []
+        self._stop = StopFilter(request.stop)
+        self._thinking = Thinking(opened) if chat else None
+        self._calls = ToolCallReader(names, prefix)
+        self._chances: list[TokenChance] = []
+        self.reasoning_tokens = 0
+
+    @property
+    def stopped(self) -> bool:
+        return self._stop.stopped
+
+    def push(self, text: str, chance: TokenChance | None = None) -> Delta | None:
+        """What one token's `text` adds; None if nothing may be shown yet."""
+        if chance is not None:
+            self._chances.append(chance)
+        reasoning, answer = self._split(text)
+        self.reasoning_tokens += self._thinking is not None and bool(reasoning) and not answer
+        shown, calls = self._calls.push(self._stop.push(answer))
+        return self._delta(shown, reasoning, calls)
+
+    def flush(self) -> Delta:
+        """What was held back, once the text has ended."""
+        reasoning, answer = self._thinking.flush() if self._thinking else ("", "")
+        first, calls = self._calls.push(self._stop.push(answer) + self._stop.flush())
+        last, more = self._calls.flush()
+        return self._delta(first + last, reasoning, (*calls, *more)) or Delta()
+
+    def _split(self, text: str) -> tuple[str, str]:
+        return self._thinking.push(text) if self._thinking else ("", text)
+
+    def _delta(self, text: str, reasoning: str, calls: Sequence[ToolCall]) -> Delta | None:
+        if not (text or reasoning or calls):
+            return None
+        chances, self._chances = tuple(self._chances), []
+        return Delta(text, reasoning, tuple(calls), chances)

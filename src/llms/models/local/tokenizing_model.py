@@ -1,29 +1,49 @@
-"""What models with weights at hand have in common: they tokenize, render and constrain exactly as they compute."""
+"""The base of models with weights at hand: they tokenize, render and constrain exactly as they compute."""
+
+from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from ...engine.request import DecodeRequest, Event
 from ...errors import ModelError
 from ...tokens.count import TokenCount, exact
 from ...tokens.pair import encode_texts, has_start
 from ...tokens.render import knows_tools, render
+from ...tokens.tokenizer import Tokenizer
 from ...tokens.views import TokenView
 from ...values import Message, NextToken
-from ..system import Generate, Model
+from ..system import Generate, Model, ToolSchema
+from .constrain import Constraint, Grammars
+from .reply import Prompt, read
 from .toolcalls import instructions, with_instructions
 
 if TYPE_CHECKING:
-    from .reply import Prompt
+    from .chat_model import LocalChatModel
+
+
+class ModelTokenizer(Tokenizer, Protocol):
+    """A tokenizer that also shows its tokens to people."""
+
+    def with_special(self, ids: Sequence[int]) -> str:
+        """Text of ids, special tokens by name."""
+        ...
+
+    def pieces(self, text: str, special: bool = True) -> list[TokenView]:
+        """The tokens of `text` and the part of it that each stands for."""
+        ...
+
+    def entry(self, token: int) -> TokenView:
+        """The vocabulary's entry of a token id, as if it were a text of its own."""
+        ...
 
 
 class TokenizingModel(Model):
     """A model whose tokenizer, template and next token are at hand: checkpoints and GGUF files."""
 
     @property
-    def tokenizer(self) -> Any:
-        """A tokens.Tokenizer that also knows `pieces(text)` and `entry(token)`."""
+    def tokenizer(self) -> ModelTokenizer:
         raise NotImplementedError
 
     @property
@@ -42,8 +62,8 @@ class TokenizingModel(Model):
         raise NotImplementedError
 
     @property
-    def grammars(self) -> Any:
-        """constrain.Grammars over the tokenizer."""
+    def grammars(self) -> Grammars:
+        """Makes constraints of answers, over the tokenizer."""
         raise NotImplementedError
 
     def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
@@ -59,32 +79,30 @@ class TokenizingModel(Model):
 
     def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
         ids = encode_texts(self.tokenizer, [prompt])[0] if isinstance(prompt, str) else prompt
-        kept = tuple(ids[-self.context_window :]) or (self.tokenizer.start,)
-        (event,) = self.events(DecodeRequest(0, kept, 1, top=top))
+        context = tuple(ids[-self.context_window :]) or (self.tokenizer.start,)
+        (event,) = self.events(DecodeRequest(0, context, 1, top=top))
         shown, ends = self.tokenizer.entry, self.ends
         return [NextToken(id, shown(id).shown, logprob, id in ends) for id, logprob in event.top]
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] = ()) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> str:
         if self.template is None:
             raise ModelError(f"{self.name.text} has no chat template; give it raw text")
         if tools and not knows_tools(self.template):
             messages, tools = with_instructions(messages, instructions(tools)), ()
         return render(self.template, messages, self.special_tokens, tools=tools)
 
-    def read(self, request: Generate) -> "Prompt":
+    def read(self, request: Generate) -> Prompt:
         """The whole prompt of `request` as the model reads it."""
-        from .reply import read
-
         return read(request, self.render, self.tokenizer)
 
-    def constraint(self, request: Generate) -> Any:
-        """What holds an answer to the form that `request` asks for; None if it may have any."""
+    def constraint(self, request: Generate) -> Constraint | None:
+        """Holds an answer to the form that `request` asks for; None if it may have any."""
         tools = request.tools if request.tool_choice != "none" else ()
         if request.schema is None and not tools:
             return None
         return self.grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls)
 
-    def chat_model(self) -> Any:
-        from .chat_model import LocalChatModel
+    def chat_model(self) -> LocalChatModel:
+        from .chat_model import LocalChatModel  # pydantic-ai, half a second
 
         return LocalChatModel(self)

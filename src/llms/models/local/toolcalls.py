@@ -8,19 +8,19 @@ A call that cannot be read stays text, so that nothing is lost.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 from ...tokens.stream import beginning
-from ...values import Message, ToolCall
+from ...values import JsonObject, Message, ToolCall
+from ..system import ToolSchema
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 _TO_THE_END = ("<|python_tag|>", "[TOOL_CALLS]")
 
 
-def instructions(tools: Sequence[Mapping[str, Any]]) -> str:
+def instructions(tools: Sequence[ToolSchema]) -> str:
     """How tools are described to a model whose chat template knows none."""
     lines = [json.dumps(tool, ensure_ascii=False) for tool in tools]
     return (
@@ -46,7 +46,7 @@ def _as_text(message: Message) -> Message:
     return Message(message.role, message.content + calls)
 
 
-def schema(tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def schema(tools: Sequence[ToolSchema]) -> JsonObject:
     """JSON schema of one call of one of `tools`."""
     return {
         "anyOf": [
@@ -83,9 +83,9 @@ class ToolCallReader:
                 self._held = self._held[first:]
                 if end < 0:
                     return self._show(shown), tuple(calls)
-                found = self._read(self._held[len(OPEN) : end - first])
-                shown += "" if found else self._held[: end - first + len(CLOSE)]
-                calls += found
+                read = self._read(self._held[len(OPEN) : end - first])
+                shown += "" if read else self._held[: end - first + len(CLOSE)]
+                calls += read
                 self._held = self._held[end - first + len(CLOSE) :].lstrip("\n")
                 continue
             if any(mark in self._held for mark in _TO_THE_END) or self._may_be_bare(shown):
@@ -115,11 +115,11 @@ class ToolCallReader:
 
     def _read(self, text: str) -> list[ToolCall]:
         try:
-            found = json.loads(text)
+            content = json.loads(text)
         except ValueError:
             return []
         calls = []
-        for one in found if isinstance(found, list) else [found]:
+        for one in content if isinstance(content, list) else [content]:
             if not isinstance(one, dict) or one.get("name") not in self._names:
                 return []
             arguments = one.get("arguments", one.get("parameters", {}))

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from ... import bridge
 from ...tools.consent import deny
 from ...workbench import agent
+from ...workbench.team_session import TeamSettings
 
 END_SECONDS = 5.0  # a team may take so long to store that it was ended
 
@@ -17,7 +18,7 @@ class RunningTeams:
     def __init__(self) -> None:
         self._running: dict[str, tuple[Future[None], threading.Event]] = {}
 
-    def begin(self, goal: str, how: agent.Settings) -> str:
+    def begin(self, goal: str, how: TeamSettings) -> str:
         """The id of a run that goes on by itself. Waits until it has begun; not to be called on an event loop."""
         told, ended = agent.run(goal, how, deny), threading.Event()
 

@@ -22,15 +22,15 @@ from ...errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from ...models.default import for_chats
 from ...models.name import ENDPOINTS
 from ...models.system import Model
-from ...store import chat_runs, search
+from ...store import chat_runs, model_calls, search
 from ...store.conversations import Conversations
 from ...tasks.speech import transcribe
 from ...tools.catalogue import TOOLS
 from ...tools.consent import Decision
 from ...values import Usage
-from ...workbench import agent as agents
 from ...workbench import stateless
-from ...workbench.chat import Chat
+from ...workbench.chat.chat import Chat
+from ...workbench.team_session import TeamSettings
 from . import import_export, view_models
 from .model_cache import Models
 from .reach import Reach
@@ -122,7 +122,7 @@ class ChatService:
         ]
 
     async def saw(self, id: str, node: str) -> dict[str, Any]:
-        return view_models.saw(await _aside(lambda: chat_runs.calls(self.store, node=node)))
+        return view_models.saw(await _aside(lambda: model_calls.calls(self.store, node=node)))
 
     async def blob(self, digest: str) -> tuple[str, bytes]:
         """(media type, bytes) of what is attached to a stored message, or waits to be sent."""
@@ -395,7 +395,7 @@ class ChatService:
         """The three requests of the lesson."""
         return await self._slowly(lambda: list(stateless.lesson(self._model(model), name)))
 
-    async def begin_team(self, goal: str, how: agents.Settings) -> str:
+    async def begin_team(self, goal: str, how: TeamSettings) -> str:
         """The id of a team's run, which goes on by itself."""
         self.reach.check_team(how.model, how.files)
         return await self._slowly(self.teams.begin, goal, how)

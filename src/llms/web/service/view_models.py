@@ -10,9 +10,9 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, T
 
 from ...chat.conversation.messages import MessagePart, index, results
 from ...chat.conversation.tree import Conversation, Node
-from ...store import chat_runs
-from ...store.chat_runs import StoredCall
+from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
+from ...store.model_calls import StoredCall
 from ...tools.catalogue import PLACES, TOOLS
 from ...tools.tool import ASKING
 
@@ -34,7 +34,7 @@ def conversation(store: Conversations, id: str, model: str) -> dict[str, Any]:
     about, tree = store.about(id), store.open(id)
     runs = chat_runs.runs(store, id)
     busy = next((run.id for run in reversed(runs) if run.state in ("running", "waiting")), None)
-    calls = {node.id: chat_runs.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
+    calls = {node.id: model_calls.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
     failed = {run.node: run for run in runs if run.state == "failed"}
     shown = path(tree, {node: spent(made) for node, made in calls.items()})
     for one in shown:
@@ -125,12 +125,11 @@ def _readable(args: Any) -> str:
 
 def saw(calls: Sequence[StoredCall]) -> dict[str, Any]:
     """What was really sent for a message, call by call, and what of the path was not."""
-    report = next((call.report for call in calls if call.report), None)
-    fates = report["fates"] if report else []
+    dispositions = next((call.dispositions for call in calls if call.dispositions), ())
     left = [
-        f"{FATES[f['what']]}: message {f['node']} ({f['tokens']} tokens){', ' + f['why'] if f['why'] else ''}"
-        for f in fates
-        if f["what"] in FATES
+        f"{FATES[one.what]}: message {one.node} ({one.tokens} tokens){', ' + one.why if one.why else ''}"
+        for one in dispositions
+        if one.what in FATES
     ]
     return {"calls": [_call(call) for call in calls], "report": left}
 

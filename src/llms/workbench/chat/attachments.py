@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic_ai.messages import BinaryContent, UserContent
 
-from ..chat.conversation.messages import document
-from ..errors import DataError
-from ..settings import refuse_database
+from ...chat.conversation.messages import document
+from ...errors import DataError
+from ...settings import refuse_database
 
 MOST_BYTES = 20 << 20
 _SIGNS = (

@@ -13,39 +13,41 @@ the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(se
 import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Unpack
 from weakref import ref
 
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import UserContent
 from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
+from pydantic_ai.usage import RequestUsage
 
-from .. import bridge, settings
-from ..agents.memory import Recalled, block
-from ..chat.conversation.messages import result_text, results, user, visible
-from ..chat.conversation.messages import system as system_message
-from ..chat.conversation.tree import Conversation, Node, new_id
-from ..chat.turn.branch import untrusted
-from ..chat.turn.events import Event, TextDelta
-from ..chat.turn.setup import Setup, TurnHistory, TurnLimits
-from ..chat.turn.turn import Turn
-from ..chat.window.fit import fit
-from ..chat.window.fit_result import Fitted, PinnedPrefix, Policy, PolicyName
-from ..chat.window.sizes import MessageSizes
-from ..errors import UsageError
-from ..models.load import load
-from ..models.spending import SpendingLedger
-from ..models.system import Model
-from ..store import chat_runs
-from ..store.conversations import Conversations, ConversationSummary
-from ..store.spending import Spending, spent
-from ..tools.catalogue import toolset
-from ..tools.consent import Decision, Mode
-from ..tools.tool import tool
-from ..values import Usage
+from ... import bridge, settings
+from ...agents.memory import Recalled, block
+from ...chat.conversation.messages import result_text, results, user, visible
+from ...chat.conversation.messages import system as system_message
+from ...chat.conversation.tree import Conversation, Node, new_id
+from ...chat.turn.branch import untrusted
+from ...chat.turn.events import Event, TextDelta
+from ...chat.turn.setup import Setup, TurnHistory, TurnLimits
+from ...chat.turn.turn import Turn
+from ...chat.window.fit import fit
+from ...chat.window.fit_result import Fitted, PinnedPrefix, Policy, PolicyName
+from ...chat.window.sizes import MessageSizes
+from ...errors import UsageError
+from ...models.load import load
+from ...models.spending import SpendingLedger
+from ...models.system import Model
+from ...store import chat_runs, model_calls
+from ...store.conversations import Conversations, ConversationSummary
+from ...store.spending import Spending, spent
+from ...tools.catalogue import toolset
+from ...tools.consent import Consent, Decision
+from ...tools.tool import tool
+from ...values import Usage
+from ..memory import open_memory, recalled, used
+from ..probe import recall
 from .attachments import Attachment, attach
-from .memory import open_memory, recalled, used
-from .probe import recall
+from .config import POLICIES, ChatConfig, ChatOptions
 from .token_budget import counter, window_for
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
@@ -57,60 +59,46 @@ Stream = Generator[Event, None, None]
 class Chat:
     """One conversation. `id` names a stored one (`last`: the one used last); without it a new one begins.
 
-    `model` is a name or a loaded model; a stored conversation remembers its own. `tools` are names, typed functions or
-    a toolset of pydantic-ai; `approve` says what happens to tools that ask: "ask", "all" or "never". With `ephemeral`
-    nothing is written to disk. With `memory` the model is told the remembered facts that matter (`recalled`); an ephemeral
-    conversation reads none. Answers obey `schema`, a JSON schema. `budget` caps what hosted models may cost, in US dollars.
+    `model` is a name or a loaded model; a stored conversation remembers its own. A `store` that is passed in is shared
+    and not closed here. For all other keywords see ChatOptions and ChatConfig.
     """
 
     def __init__(
         self,
         model: str | Model | None = None,
         *,
-        tools: Sequence[Any] | AbstractToolset[Any] = (),
-        system: str | None = None,
         id: str | None = None,
-        policy: PolicyName | None = None,
-        approve: Mode = "ask",
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-        seed: int | None = None,
-        schema: dict[str, Any] | None = None,
-        budget: Decimal | None = None,
-        ephemeral: bool = False,
-        memory: bool = False,
-        limits: TurnLimits | None = None,
-        notes: Sequence[str] = (),
         store: Conversations | None = None,
+        limits: TurnLimits | None = None,
+        **options: Unpack[ChatOptions],
     ):
-        self._own_store, self._own_model = store is None, not isinstance(model, Model)
-        self._tools, self._approve, self._limits, self._notes = tools, approve, limits, tuple(notes)
-        self._max_tokens, self._schema, self._memory = max_tokens, schema, memory and not ephemeral
+        self.config = config = ChatConfig(**options)
+        self._own_store, self._own_model, self._limits = store is None, not isinstance(model, Model), limits
         self._marker = secrets.token_hex(4)
-        chosen = {"temperature": temperature, "seed": seed}
-        self._settings = ModelSettings(**{k: v for k, v in chosen.items() if v is not None})  # type: ignore[typeddict-item]
         self._sizes: MessageSizes | None = None
         self.turn: Turn | None = None
         self._stream: Callable[[], Stream | None] = lambda: None
-        self.store = store or (Conversations.in_memory() if ephemeral else Conversations(settings.database()))
+        self.store = store or (Conversations.in_memory() if config.ephemeral else Conversations(settings.database()))
         try:
             chat_runs.recover(self.store)
             about = self.store.about(self.store.find(id)) if id is not None else None
-            if about and system:
+            if about and config.system:
                 raise UsageError(f"conversation {about.id} has its system prompt already; fork it or begin a new one")
-            named = about.model if about else ""
-            if model is None and not named:
+            stored_model = about.model if about else ""
+            if model is None and not stored_model:
                 raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
-            self.model = model if isinstance(model, Model) else recall(load(model or named, chat=True))
+            self.model = model if isinstance(model, Model) else recall(load(model or stored_model, chat=True))
         except BaseException:
             if self._own_store:
                 self.store.close()
             raise
-        self.model.ledger = SpendingLedger(budget) if budget is not None else self.model.ledger
-        self.policy: PolicyName = policy or (about.policy if about else "truncate")  # type: ignore[assignment]
-        self._begun = Conversation(about.id if about else new_id())  # what is there before anything is stored
-        if system:
-            self._begun = self._begun.append(system_message(system), "user")
+        if config.budget is not None:
+            self.model.ledger = SpendingLedger(config.budget)
+        stored_policy = next((policy for policy in POLICIES if about and policy == about.policy), POLICIES[0])
+        self.policy: PolicyName = config.policy or stored_policy
+        self._begun = Conversation(about.id if about else new_id())  # the tree before anything is stored
+        if config.system:
+            self._begun = self._begun.append(system_message(config.system), "user")
         self.id = self._begun.id
 
     def __enter__(self) -> "Chat":
@@ -129,7 +117,7 @@ class Chat:
         if self._own_store:
             self.store.close()
 
-    # --- what is there
+    # --- the conversation as it stands
 
     @property
     def conversation(self) -> Conversation:
@@ -156,23 +144,23 @@ class Chat:
         """Say something and yield the events of its answer. A text too large for the window is read in parts; if that
         takes many requests, only when it is `confirmed`."""
         contents = attach(attachments)
-        return self._told(lambda: self.begin(text, contents, confirmed))
+        return self._follow(lambda: self.begin(text, contents, confirmed))
 
     def edit(self, node: str, text: str) -> Stream:
         """Say something else in place of a message of the user, on a new branch."""
-        return self._told(lambda: self.begin_edit(node, text))
+        return self._follow(lambda: self.begin_edit(node, text))
 
     def regenerate(self, node: str | None = None, confirmed: bool = False) -> Stream:
         """Another answer beside `node`, or beside the last one."""
-        return self._told(lambda: self.begin_again(node, confirmed))
+        return self._follow(lambda: self.begin_again(node, confirmed))
 
     def carry_on(self) -> Stream:
         """Go on with the last answer, which was cut short; the whole becomes a new branch."""
-        return self._told(self.begin_more)
+        return self._follow(self.begin_more)
 
     def decide(self, decisions: Mapping[str, Decision]) -> Stream:
         """Go on with a turn that waits for a person; `decisions` by the id of the tool call."""
-        return self._told(lambda: self.begin_decided(decisions))
+        return self._follow(lambda: self.begin_decided(decisions))
 
     def stop(self, seen: int | None = None) -> None:
         """End the turn that is running, from any thread; `seen` characters of its text were shown."""
@@ -181,7 +169,7 @@ class Chat:
 
     # --- turns, to be started on an event loop
 
-    def begin(self, text: str, contents: Sequence[Any] = (), confirmed: bool = False) -> Turn:
+    def begin(self, text: str, contents: Sequence[UserContent] = (), confirmed: bool = False) -> Turn:
         """Store what was said; the turn that answers it."""
         before = self._ready()
         self._save(before.append(user(text, contents), "user"), before)
@@ -226,7 +214,7 @@ class Chat:
         talk = self.conversation.so_far()
         if text is not None:
             talk = talk.append(user(text, attach(attachments)), "user")
-        setup, past = self.setup(told=self.recalled(text)), self._past()
+        setup, past = self.setup(remembered=self.recalled(text)), self._past()
         return fit(
             talk.path(), setup.window, setup.count, setup.policy, past.cut,
             pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
@@ -234,13 +222,13 @@ class Chat:
 
     def recalled(self, text: str | None = None) -> list[Recalled]:
         """The remembered facts that the model is told when it answers `text`, or the last message of the user."""
-        if not self._memory:
+        if not self.config.memory or self.config.ephemeral:
             return []
         asked = (visible(node.message) for node in reversed(self.path) if node.role == "user")
         query = next(asked, "") if text is None else text
         scopes = (f"conversation:{self.id}",)
         with open_memory() as memory:
-            return recalled(memory, query, scopes, window_for(self.model, "exact", self._max_tokens).budget)
+            return recalled(memory, query, scopes, window_for(self.model, "exact", self.config.max_tokens).budget)
 
     def spent(self) -> dict[str, Spending]:
         """What this conversation took so far, by purpose."""
@@ -272,27 +260,28 @@ class Chat:
             raise UsageError("there is nothing to copy: the conversation has no message yet")
         forked = before.fork(node or before.leaf)
         self.store.save(forked, model=self.about.model, policy=self.policy)
-        return Chat(self.model, tools=self._tools, id=forked.id, approve=self._approve, store=self.store)
+        return Chat(self.model, tools=self.config.tools, id=forked.id, approve=self.config.approve, store=self.store)
 
     # --- inside
 
-    def setup(self, confirmed: bool = False, told: Sequence[Recalled] | None = None) -> Setup:
-        """Who answers and under what rules, as things stand; `told` is what was `recalled`, if it is known already."""
-        facts = [one.fact for one in (self.recalled() if told is None else told)]
-        consent = chat_runs.consent(self.store, self.id, self._approve)
-        served = chat_runs.served(self.store, self._name)
+    def setup(self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None) -> Setup:
+        """Who answers and under what rules, as things stand; `remembered` saves looking up
+        what is `recalled`."""
+        facts = [one.fact for one in (self.recalled() if remembered is None else remembered)]
+        consent = chat_runs.consent(self.store, self.id, self.config.approve)
+        served = model_calls.served(self.store, self._name)
         count, grade = counter(self.model, served.calibration)
         if self._sizes is None or grade != "exact":
             self._sizes = MessageSizes(count)
         local = self.model.name.local
         limits = TurnLimits(first_token_seconds=LOCAL_FIRST_TOKEN_SECONDS) if local else TurnLimits()
         return Setup(
-            self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served.window), count,
+            self.model.chat_model(), self._name, window_for(self.model, grade, self.config.max_tokens, served.window), count,
             endpoint=self.model.identity.weights if not local else "", policy=Policy(self.policy),
-            pinned=PinnedPrefix(self._notes, block(facts, self._marker)), toolset=self._toolset(consent), consent=consent,
-            limits=self._limits or limits, settings=self._settings, cost=self._cost,
+            pinned=PinnedPrefix(tuple(self.config.notes), block(facts, self._marker)), toolset=self._toolset(consent), consent=consent,
+            limits=self._limits or limits, settings=self.config.sampling, cost=self._cost,
             served=served, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
-            schema=self._schema,
+            schema=None if self.config.schema is None else dict(self.config.schema),
         )  # fmt: skip
 
     @property
@@ -314,32 +303,33 @@ class Chat:
         talk = self.conversation
         path = talk.path(continues.parent) if continues is not None else talk.path()
         question = next((node.id for node in reversed(path) if node.role == "user"), "")
-        told = self.recalled()
-        setup = self.setup(confirmed, told)
+        remembered = self.recalled()
+        setup = self.setup(confirmed, remembered)
         journal = chat_runs.begin(self.store, self.id, question, self._name)
-        if told:
+        if remembered:
             with open_memory() as memory:
-                used(memory, told, question)
+                used(memory, remembered, question)
         self.turn = Turn(path, setup, journal, self.id, self._past(), continues=continues)
         return self.turn
 
     def _past(self) -> TurnHistory:
         path = self.path
-        summaries = chat_runs.summaries(self.store, self.id)
+        summaries = model_calls.summaries(self.store, self.id)
         known = {node.id for node in path}
         summary = next((s for s in summaries if set(s.covers) <= known), None)
-        return TurnHistory(chat_runs.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
+        return TurnHistory(model_calls.last_cut(self.store, path), summary, chat_runs.edits(self.store, self.id))
 
-    def _cost(self, used: Any) -> Decimal | None:
+    def _cost(self, used: RequestUsage) -> Decimal | None:
         usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens, used.output_reasoning_tokens, True)
         return self.model.price(usage)
 
-    def _toolset(self, consent: Any) -> AbstractToolset[Any] | None:
-        if isinstance(self._tools, AbstractToolset):
-            return self._tools
-        if not self._tools:
+    def _toolset(self, consent: Consent) -> AbstractToolset[None] | None:
+        tools = self.config.tools
+        if isinstance(tools, AbstractToolset):
+            return tools
+        if not tools:
             return None
-        every = [*self._tools, tool(kind="read")(self.read_artifact)]
+        every = [*tools, tool(kind="read")(self.read_artifact)]
         return toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
 
     def read_artifact(self, id: str, start: int = 0) -> str:
@@ -358,7 +348,7 @@ class Chat:
         rest = f"\n[{len(whole) - end} characters follow; go on with start={end}]" if end < len(whole) else ""
         return whole[start:end] + rest
 
-    def _told(self, begin: Callable[[], Turn]) -> Stream:
+    def _follow(self, begin: Callable[[], Turn]) -> Stream:
         stream = self._events(begin)
         self._stream = ref(stream)  # whoever leaves the loop over it lets it go, and so ends it
         return stream
@@ -381,11 +371,11 @@ async def _events(turn: Turn) -> AsyncIterator[Event]:
         await turn.wait()
 
 
-def _definitions(toolset: Any) -> list[ToolDefinition]:
-    """What of a toolset is sent with every payload, where that is known without asking a server."""
-    while toolset is not None and not isinstance(toolset, FunctionToolset):
-        toolset = getattr(toolset, "wrapped", None)
-    return [tool.tool_def for tool in toolset.tools.values()] if toolset is not None else []
+def _definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
+    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
+    while isinstance(toolset, WrapperToolset):
+        toolset = toolset.wrapped
+    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
 
 
 def _tainted(setup: Setup, path: Sequence[Node]) -> bool:

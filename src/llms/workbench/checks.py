@@ -99,7 +99,7 @@ class SaysTheSame:
         return None
 
     @property
-    def said(self) -> str:
+    def finding(self) -> str:
         """How much faster the last draft was, if it was equal."""
         if self.measured is None:
             return ""

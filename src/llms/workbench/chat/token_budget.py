@@ -1,16 +1,15 @@
 """How many tokens a payload is for a model, and how far that can be trusted; what its chat template takes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import ModelRequestParameters
 
-from ..chat.window.sizes import Calibration, Count, Grade, Payload, Window, estimate, reserve_for
-from ..errors import LlmsError
-from ..models.local.tokenizing_model import TokenizingModel
-from ..models.system import Model
-from ..values import Message
+from ...chat.window.sizes import Calibration, Count, Grade, Payload, Window, estimate, reserve_for
+from ...errors import LlmsError
+from ...models.local.tokenizing_model import TokenizingModel
+from ...models.system import Model
+from ...values import Message
 
 
 def counter(model: Model, calibration: Calibration = Calibration()) -> tuple[Count, Grade]:
@@ -22,8 +21,9 @@ def counter(model: Model, calibration: Calibration = Calibration()) -> tuple[Cou
     def exact(payload: Payload) -> int:
         try:
             tools = list(payload.tools)
-            asked = chat.as_request(list(payload.messages), {}, ModelRequestParameters(function_tools=tools))
-            return model.count_tokens(model.render(asked.prompt, asked.tools))
+            request = chat.as_request(list(payload.messages), {}, ModelRequestParameters(function_tools=tools))
+            assert not isinstance(request.prompt, str)
+            return model.count_tokens(model.render(request.prompt, request.tools))
         except (LlmsError, UserError):  # a template that takes no such message alone, or a picture
             return estimate(payload)
 
@@ -40,7 +40,7 @@ def window_for(model: Model, grade: Grade, max_tokens: int | None = None, served
     return Window(tokens, reserve_for(tokens, max_tokens), grade, system_role, alternate)
 
 
-def _takes(model: Any, messages: Sequence[Message], shown: str) -> bool:
+def _takes(model: TokenizingModel, messages: Sequence[Message], shown: str) -> bool:
     """Whether the template renders these messages and leaves nothing out."""
     try:
         return shown in model.render(messages)

@@ -1,0 +1,80 @@
+"""The settings of an evaluation as options of a command, made of the fields of `EvalConfig`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from typing import Any, get_args, get_type_hints
+
+import click
+
+from ..evaluation.config import SETTING, EvalConfig, Setting, SettingParts
+from . import arguments
+
+Command = Callable[..., None]
+
+
+def eval_options(
+    *names: str, config: type[EvalConfig] = EvalConfig, **changes: SettingParts
+) -> Callable[[Command], Command]:
+    """A decorator that gives a command the options of the settings `names`, in their order (none: of all).
+
+    `changes` replace parts of a setting, such as its help, for this command.
+    """
+    defaults = {each.name: each.default for each in fields(config)}
+    kinds = get_type_hints(config)
+    known: dict[str, Setting] = {each.name: each.metadata[SETTING] for each in fields(config)}
+
+    def add(command: Command) -> Command:
+        for name in reversed(names or list(known)):
+            setting = replace(known[name], **changes[name]) if name in changes else known[name]
+            command = _option(name, setting, kinds[name], defaults[name])(command)
+        return command
+
+    return add
+
+
+def config_of(values: Mapping[str, Any], config: type[EvalConfig] = EvalConfig) -> EvalConfig:
+    """The configuration that the values of a command's options say."""
+    forms = {each.name: each.metadata[SETTING].form for each in fields(config)}
+    read: Any = {name: _read(forms[name], value) for name, value in values.items()}
+    return config(**read)
+
+
+def _option(name: str, setting: Setting, kind: object, default: object) -> Callable[[Command], Command]:
+    more: dict[str, Any] = {"help": setting.help, "metavar": setting.metavar}
+    if setting.form == "flag":
+        more |= {"is_flag": True}
+    elif setting.form == "off flag":
+        more |= {"is_flag": True, "flag_value": False, "default": True}
+    elif isinstance(default, tuple) or setting.form == "escaped":
+        more |= {"multiple": True}
+    else:
+        more |= {"type": _type(setting, kind), "default": default, "show_default": setting.shows_default}
+    return click.option(setting.option, name, **more)
+
+
+def _type(setting: Setting, kind: object) -> click.ParamType[Any]:
+    kinds = {kind, *get_args(kind)}
+    low = setting.above if setting.least is None else setting.least
+    if setting.form == "on or off":
+        return click.Choice(["on", "off"])
+    if setting.choices:
+        return click.Choice(setting.choices)
+    if int in kinds:
+        bounds = [None if bound is None else int(bound) for bound in (low, setting.most)]
+        return click.INT if bounds == [None, None] else click.IntRange(*bounds)
+    if float in kinds:
+        return click.FloatRange(low, setting.most, min_open=setting.above is not None)
+    return click.STRING
+
+
+def _read(form: str, value: Any) -> object:
+    """The value of a setting from that of its option; None stays, as it leaves the choice open."""
+    if form == "escaped":
+        return tuple(arguments.unescaped(one) for one in value if one) if value else None
+    if value is None:
+        return None
+    if form == "on or off":
+        return value == "on"
+    if form == "text or file":
+        return arguments.text_of(value)
+    return arguments.template_of(value) if form == "template" else value

@@ -1,0 +1,109 @@
+"""Text classification with a checkpoint made for it: sentiment, topic, language, toxicity."""
+
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+
+import torch
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from ..errors import UsageError
+from ..lazy import lazy
+from ..models.loading import loading
+from ..models.local.auto import load_auto
+from ..models.local.checkpoint import Checkpoint, find
+from ..models.name import Name, parse
+from ..models.task_model import LabelScore, TaskOutput
+from ..values import Failure, Identity
+
+BATCH_TOKENS = 4096  # of one forward pass, padding included
+
+
+def open_classifier(text: str) -> "TextClassifier":
+    """The classifier that `text` names; weights are not yet loaded. Raises as `models.load` does."""
+    name = parse(text)
+    if name.provider != "hf":
+        raise UsageError(f"{text} is not a classifier; name a checkpoint that is, as hf:./folder or hf:owner/name")
+    return TextClassifier(name, find(name.model, name.revision, name.allow))
+
+
+class TextClassifier:
+    """A TaskModel over texts. Inputs of similar length are computed together, the longest first."""
+
+    task = "text-classification"
+
+    def __init__(self, name: Name, checkpoint: Checkpoint):
+        self.name, self.checkpoint = name, checkpoint
+
+    @lazy
+    def identity(self) -> Identity:
+        return Identity(
+            name=self.name.text,
+            weights=self.checkpoint.weights_digest,
+            dtype=self.name.options.get("dtype", "float32"),
+            tokenizer=self.checkpoint.tokenizer_digest,
+        )
+
+    @lazy
+    def _tokenizer(self) -> PreTrainedTokenizerBase:
+        allowed = "remote-code" in self.checkpoint.allow
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(self.checkpoint.folder), trust_remote_code=allowed
+        )
+        return tokenizer
+
+    @lazy
+    def _network(self) -> PreTrainedModel:
+        with loading("loading", self.name.text):
+            return load_auto("AutoModelForSequenceClassification", self.checkpoint, self.name.options)
+
+    def answer(self, inputs: Sequence[str]) -> Iterator[tuple[int, TaskOutput | Failure]]:
+        """(index, result) in order of completion. A text that is too long is cut at its end and marked `truncated`; one
+        without a token, or whose logits are not finite, is a Failure."""
+        window = self.checkpoint.context_window
+        rows, truncated = [], []
+        for text in inputs:
+            whole: list[int] = self._tokenizer(text, verbose=False)["input_ids"]
+            cut: list[int] = self._tokenizer(text, truncation=True, max_length=window)["input_ids"]
+            rows.append(cut)
+            truncated.append(len(whole) > len(cut))
+        order = sorted(range(len(rows)), key=lambda index: -len(rows[index]))
+        while order:
+            index = order[0]
+            if not rows[index]:
+                yield order.pop(0), Failure("infra", f"input {index} holds no token")
+                continue
+            fits = BATCH_TOKENS // len(rows[index]) if self._tokenizer.pad_token_id is not None else 1
+            batch = [index for index in order[: max(1, fits)] if rows[index]]
+            order = order[len(batch) :]
+            started = perf_counter()
+            scores = self._scores([rows[index] for index in batch])
+            seconds = (perf_counter() - started) / len(batch)
+            for index, labels in zip(batch, scores, strict=True):
+                if labels is None:
+                    yield index, Failure("infra", f"what {self.name.text} computes are not finite numbers (NaN)")
+                else:
+                    yield index, TaskOutput(labels[0].label, labels, truncated[index], len(rows[index]), seconds)
+
+    @torch.inference_mode()
+    def _scores(self, rows: Sequence[Sequence[int]]) -> list[tuple[LabelScore, ...] | None]:
+        """Rows of falling length -> their labels, the likeliest first; None where logits are not finite.
+
+        Independent labels, and a single one, go through a sigmoid; labels that exclude each other through a softmax.
+        """
+        config, width, pad = self._network.config, len(rows[0]), self._tokenizer.pad_token_id or 0
+        ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], device=self._network.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=self._network.device)
+        logits: torch.Tensor = self._network(input_ids=ids, attention_mask=mask).logits.float()
+        independent = config.problem_type == "multi_label_classification" or config.num_labels == 1
+        chances = logits.sigmoid() if independent else logits.softmax(-1)
+        names = [str((config.id2label or {}).get(number, number)) for number in range(logits.shape[-1])]
+        return [
+            tuple(sorted(map(LabelScore, names, row.tolist()), key=lambda one: -one.score))
+            if bool(row.isfinite().all())
+            else None
+            for row in chances
+        ]
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self.__dict__.pop("_network", None)

@@ -1,0 +1,148 @@
+"""One team with its models loaded and its tools made out of what the user gave it."""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic_ai.toolsets import AbstractToolset
+
+from .. import settings
+from ..agents.role import Role
+from ..agents.step import Worker
+from ..agents.team import Team
+from ..errors import DataError, UsageError
+from ..models.load import load
+from ..models.system import Model
+from ..sandbox import Sandbox
+from ..store.table import identifier, read_table
+from ..tools.catalogue import toolset
+from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
+from .checks import PassesTests, RunsAlone, SaysTheSame
+from .probe import recall
+
+AUTONOMY = ("propose", "ask-always", "ask", "approved")  # levels 0 to 3
+
+
+@dataclass(frozen=True, slots=True)
+class TeamSettings:
+    """The user's choices for a run. `autonomy`: propose (tools that act are never run), ask-always, ask (tools of kinds that
+    act, the default), approved (they run within the budget until text from outside has been read). With `memory` the team
+    is told the remembered facts that matter for its goal."""
+
+    team: str
+    model: str | None = None
+    files: tuple[str, ...] = ()
+    tests: str | None = None
+    language: str = "cpp"
+    autonomy: str = "ask"
+    calls: int | None = None
+    cost: str | None = None
+    seconds: float | None = None
+    memory: bool = False
+
+
+class TeamSession:
+    """One team with its models loaded and its tools made; closes what it opened."""
+
+    def __init__(self, team: Team, how: TeamSettings, approve: Approve = deny):
+        if how.autonomy not in AUTONOMY:
+            raise UsageError(f"autonomy is one of {', '.join(AUTONOMY)}; got {how.autonomy!r}")
+        for file in how.files:
+            if not Path(file).exists():
+                raise DataError(f"the file {file} does not exist")
+        self.team, self.how = team, how
+        self._approve = approve
+        self._models: dict[str, Model] = {}
+        self._stack = ExitStack()
+        self.check = self._make_check()
+        self._tools = {role.name: self._toolset(role) for role in team.roles}
+
+    def __enter__(self) -> "TeamSession":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def model(self, name: str) -> Model:
+        """The model of that name, loaded once for all roles."""
+        if name not in self._models:
+            self._models[name] = self._stack.enter_context(recall(load(name)))
+        return self._models[name]
+
+    def worker(self, role: Role) -> Worker:
+        """The role's model and tools."""
+        model = self.model(role.model or self.how.model or self.team.model)
+        return Worker(model.chat_model(), self._tools[role.name], model.name.local, None, self._consent)
+
+    async def _consent(self, request: ApprovalRequest) -> Decision:
+        if self.how.autonomy == "propose":
+            return Decision(False)
+        consent = Consent("all" if self.how.autonomy == "approved" else "ask", sources=list(request.sources))
+        if consent(request.name, request.kind, request.args):
+            return Decision(True)
+        return await self._approve(request)
+
+    def _toolset(self, role: Role) -> AbstractToolset[object] | None:
+        names = [name for tool in role.tools for name in self._resolved(tool)]
+        return toolset(names) if names else None
+
+    def _resolved(self, tool: str) -> list[str]:
+        """`tool` as the catalogue names it: those over something (files, sql) with what the user gave, or left out."""
+        if tool == "files":
+            return [f"files:{self._folder()}"] if self.how.files else []
+        if tool == "sql":
+            return [f"sql:{self._table()}"] if self.how.files else []
+        return [tool]
+
+    def _folder(self) -> str:
+        """The one folder that was given, or a folder of links to the files."""
+        paths = [Path(file).resolve() for file in self.how.files]
+        if len(paths) == 1 and paths[0].is_dir():
+            return str(paths[0])
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llms-files-"))
+        for path in paths:
+            settings.refuse_database(path)
+            Path(folder, path.name).write_bytes(path.read_bytes())
+        return folder
+
+    def _table(self) -> str:
+        """A database in which each CSV file is a table; the first is `data`."""
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llms-data-"))
+        target = Path(folder, "data.sqlite3")
+        tables = [Path(file) for file in self.how.files if Path(file).suffix.lower() in (".csv", ".tsv")]
+        for number, path in enumerate(tables):
+            read_table(path, target, "data" if number == 0 else identifier(path.stem))
+        return str(target)
+
+    def _make_check(self) -> Callable[[str], str | None] | None:
+        how = self.how
+        for file in (*how.files, *filter(None, [how.tests])):
+            settings.refuse_database(Path(file))
+        if self.team.name == "code":
+            tests = Path(how.tests).read_text(encoding="utf-8") if how.tests else ""
+            return PassesTests(Sandbox(), tests) if tests else RunsAlone(Sandbox())
+        if self.team.name == "port":
+            sources = [file for file in how.files if file.endswith(".py")]
+            if len(sources) != 1:
+                raise UsageError(
+                    "the team port takes one Python file, whose output it compares: llms agent --team port program.py"
+                )
+            return SaysTheSame(Sandbox(), how.language, Path(sources[0]).read_text(encoding="utf-8"))
+        return None
+
+    def goal(self, goal: str) -> str:
+        """The goal as the team is given it: with the program to port, the tests to pass, the columns of the table."""
+        if self.team.name == "port":
+            source = Path(next(file for file in self.how.files if file.endswith(".py"))).read_text(encoding="utf-8")
+            wanted = {"cpp": "C++17", "rs": "Rust"}.get(self.how.language, self.how.language)
+            return f"{goal}\n\nTranslate this Python program into {wanted}; it must print exactly the same:\n```python\n{source}```"
+        if self.team.name == "code" and self.how.tests:
+            return f"{goal}\n\nThe program is followed by these tests:\n```python\n{Path(self.how.tests).read_text(encoding='utf-8')}```"
+        if self.how.files:
+            return f"{goal}\n\nFiles given: {', '.join(Path(file).name for file in self.how.files)}"
+        return goal
