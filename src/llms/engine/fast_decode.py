@@ -20,7 +20,7 @@ KINDS = ("llama", "mistral", "qwen2", "qwen3")  # model types whose layers have 
 Apply = Callable[[Tensor], Tensor]
 
 
-class _Linear(Protocol):
+class _LinearPart(Protocol):
     """nn.Linear, or what quantization puts in its place."""
 
     out_features: int
@@ -29,46 +29,46 @@ class _Linear(Protocol):
     def forward(self, x: Tensor, /) -> Tensor: ...
 
 
-class _Norm(Protocol):
+class _NormPart(Protocol):
     weight: Tensor
     variance_epsilon: float
 
 
-class _Attention(Protocol):
+class _AttentionPart(Protocol):
     layer_idx: int
     head_dim: int
     scaling: float
-    q_proj: _Linear
-    k_proj: _Linear
-    v_proj: _Linear
-    o_proj: _Linear
+    q_proj: _LinearPart
+    k_proj: _LinearPart
+    v_proj: _LinearPart
+    o_proj: _LinearPart
 
 
-class _Mlp(Protocol):
-    gate_proj: _Linear
-    up_proj: _Linear
-    down_proj: _Linear
+class _MlpPart(Protocol):
+    gate_proj: _LinearPart
+    up_proj: _LinearPart
+    down_proj: _LinearPart
     act_fn: nn.Module
 
 
-class _DecoderLayer(Protocol):
-    self_attn: _Attention
-    mlp: _Mlp
-    input_layernorm: _Norm
-    post_attention_layernorm: _Norm
+class _LayerPart(Protocol):
+    self_attn: _AttentionPart
+    mlp: _MlpPart
+    input_layernorm: _NormPart
+    post_attention_layernorm: _NormPart
 
 
-class _Decoder(Protocol):
+class _DecoderPart(Protocol):
     embed_tokens: Callable[[Tensor], Tensor]
     rotary_emb: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-    layers: Sequence[_DecoderLayer]
-    norm: _Norm
+    layers: Sequence[_LayerPart]
+    norm: _NormPart
 
 
 class _LlamaLike(Protocol):
     """The parts of a model of one of KINDS, by the names that transformers gives them."""
 
-    model: _Decoder
+    model: _DecoderPart
     lm_head: Apply
 
 
@@ -105,7 +105,7 @@ class _FastNorm:
     weight: Tensor
     epsilon: float
 
-    def __init__(self, module: _Norm):
+    def __init__(self, module: _NormPart):
         self.weight, self.epsilon = module.weight, module.variance_epsilon
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ class _FastNorm:
 class _FastLayer:
     """A layer's parts, looked up once."""
 
-    def __init__(self, layer: _DecoderLayer):
+    def __init__(self, layer: _LayerPart):
         attention, mlp = layer.self_attn, layer.mlp
         self._attention, self._width, self._scale = attention, attention.head_dim, attention.scaling
         owner: object = attention if hasattr(attention, "sliding_window") else getattr(attention, "config", None)
@@ -147,7 +147,7 @@ class _FastLayer:
         return self._down(hidden, self._bend(gate) * up)
 
 
-def _joined(*layers: _Linear) -> Apply:
+def _joined(*layers: _LinearPart) -> Apply:
     """All layers' outputs side by side, in one product where their weights lie so."""
     whole: Tensor | None = getattr(layers[0], "whole", None)
     if whole is None:
@@ -159,7 +159,7 @@ def _joined(*layers: _Linear) -> Apply:
     return lambda x: torch.addmm(bias, x, whole)
 
 
-def _pair(a: _Linear, b: _Linear) -> Callable[[Tensor], tuple[Tensor, ...]]:
+def _pair(a: _LinearPart, b: _LinearPart) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """Both layers' outputs; side by side in memory only where one product makes them."""
     if getattr(a, "whole", None) is None:
         return lambda x: (a.forward(x), b.forward(x))
@@ -167,7 +167,7 @@ def _pair(a: _Linear, b: _Linear) -> Callable[[Tensor], tuple[Tensor, ...]]:
     return lambda x: joined(x).chunk(2, -1)
 
 
-def _added(layer: _Linear) -> Callable[[Tensor, Tensor], Tensor]:
+def _added(layer: _LinearPart) -> Callable[[Tensor, Tensor], Tensor]:
     """hidden + layer(x)"""
     whole: Tensor | None = getattr(layer, "whole", None)
     if whole is None or layer.bias is not None:

@@ -19,7 +19,7 @@ _ROWS = 512  # the batch that the layout is made for; it serves every other one 
 _FEW = 4  # rows; with fewer, widening a weight takes longer than multiplying by it as it is
 
 
-class _Linear(Protocol):
+class _LinearLayer(Protocol):
     """nn.Linear, or transformers' Conv1D, which has its weight turned."""
 
     weight: nn.Parameter
@@ -111,21 +111,21 @@ def _join(group: list[nn.Linear]) -> None:
         start += layer.out_features
 
 
-def _replace(layer: _Linear) -> None:
+def _replace(layer: _LinearLayer) -> None:
     """Let `layer` multiply by its weight as laid out for this processor."""
     packed, bias, width = _pack(layer), layer.bias, _matrix(layer).shape[0]
 
-    def forward(self: _Linear, x: Tensor) -> Tensor:
+    def forward(self: _LinearLayer, x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         return _multiply(flat, packed, bias).view(*x.shape[:-1], width)
 
     vars(layer)["forward"] = MethodType(forward, layer)
 
 
-def _widen(layer: _Linear) -> None:
+def _widen(layer: _LinearLayer) -> None:
     """Multiply in float32 and round the result: what arithmetic in 16 bits gives, which sums in float32 as well."""
 
-    def forward(self: _Linear, x: Tensor) -> Tensor:
+    def forward(self: _LinearLayer, x: Tensor) -> Tensor:
         if x.numel() < _FEW * x.shape[-1]:
             return type(self).forward(self, x)
         bias = None if self.bias is None else self.bias.float()
@@ -134,7 +134,7 @@ def _widen(layer: _Linear) -> None:
     vars(layer)["forward"] = MethodType(forward, layer)
 
 
-def _is_linear(module: nn.Module) -> TypeGuard[_Linear]:
+def _is_linear(module: nn.Module) -> TypeGuard[_LinearLayer]:
     return type(module) is nn.Linear or _turned(module)
 
 
@@ -143,13 +143,13 @@ def _turned(module: object) -> bool:
     return type(module).__name__ == "Conv1D" and type(module).__module__.startswith("transformers.")
 
 
-def _matrix(layer: _Linear) -> Tensor:
+def _matrix(layer: _LinearLayer) -> Tensor:
     """The weight as (outputs, inputs)."""
     weight = layer.weight.detach()
     return weight.t().contiguous() if _turned(layer) else weight
 
 
-def _pack(layer: _Linear) -> Tensor:
+def _pack(layer: _LinearLayer) -> Tensor:
     packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(_matrix(layer), _ROWS)
     return packed
 
@@ -160,7 +160,7 @@ def _multiply(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
 
 
 @torch.inference_mode()
-def _works(layer: _Linear) -> bool:
+def _works(layer: _LinearLayer) -> bool:
     """Whether the operators are there and give what an ordinary product gives."""
     weight = layer.weight
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):

@@ -22,6 +22,7 @@ from typing import Any
 
 from ..errors import LlmsError, WorkerDied
 from .engine import Engine, Generated
+from .memory import peak_bytes, resident_bytes
 from .request import DecodeRequest
 from .scorer import ScoreRequest, TokenScore
 
@@ -171,8 +172,6 @@ def _die_with_parent() -> None:
 
 
 def _serve(connection: Connection, engine: Engine, inherited: int) -> None:
-    from .memory import peak_bytes
-
     def send(kind: str, value: object) -> None:
         connection.send((kind, value, max(0, peak_bytes() - inherited)))
 
@@ -195,8 +194,6 @@ def _serve(connection: Connection, engine: Engine, inherited: int) -> None:
 
 
 def main(descriptors: list[int]) -> None:
-    from .memory import resident_bytes
-
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     connections = [Connection(descriptor) for descriptor in descriptors]

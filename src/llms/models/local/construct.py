@@ -143,7 +143,7 @@ def _quantization(build: Build) -> "BitsAndBytesConfig | None":
     )
 
 
-def _round(model: torch.nn.Module, build: Build) -> None:
+def _round(model: "PreTrainedModel | Llama", build: Build) -> None:
     if not to_int8(model):
         raise ModelError(f"{build.folder} has no linear layers that int8 could round; leave quantize= out")
 
