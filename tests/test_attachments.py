@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llms.errors import UsageError
-from llms.web.attachments import LARGEST, examine
+from llms.web.service.file_kinds import LARGEST, examine
 
 
 def png(width: int = 2, height: int = 3) -> bytes:

@@ -217,4 +217,4 @@ def test_a_failure_of_the_server_is_said_once_in_its_words_here_and_on_the_page(
     assert llms("ask", "-m", name, "hello", check=1) == f"llms: {words}\n"
     with Conversations(settings.database()) as store:
         page = view_models.conversation(store, store.find("last"), name)
-    assert page["path"][-1]["error"] == words
+    assert page.path[-1].error == words

@@ -278,7 +278,7 @@ def test_a_home_that_cannot_be_written_is_named(tiny, tmp_path, monkeypatch):
 
 def test_a_page_for_a_folder_that_is_not_there_is_one_line(home, tmp_path):
     result = llms("leaderboard", "--html", str(tmp_path / "nowhere" / "board.html"), check=1)
-    assert "board.html: No such file or directory. Choose a place that exists" in result.stderr
+    assert "board.html: No such file or directory. Choose a folder that exists" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

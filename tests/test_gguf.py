@@ -237,9 +237,9 @@ def test_new_chats_and_teams_use_it_and_evaluation_does_not(model, tmp_path, mon
 
     monkeypatch.setenv("LLMS_HOME", str(tmp_path))
     assert for_chats() == "gguf:smollm2"
-    desk = ChatService()
-    assert desk.model == "gguf:smollm2"
-    desk.close()
+    service = ChatService()
+    assert service.model == "gguf:smollm2"
+    service.close()
     assert with_model(find("single"), TeamSettings("single")).model == "gguf:smollm2"
     assert with_model(find("single"), TeamSettings("single", "hf:./a")).model == "hf:./a"
     assert find("single").models == ("smollm2",)  # what is measured as team:single

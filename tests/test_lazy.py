@@ -10,7 +10,7 @@ from llms.lazy import lazy
 from llms.models.api.model import open_api
 from llms.models.name import parse
 from llms.testing import ScriptedEndpoint
-from llms.web.service import model_cache
+from llms.web.service import model_pool
 
 
 class Reader:
@@ -113,8 +113,8 @@ def test_an_endpoint_that_does_not_answer_holds_up_no_other():
 
 
 def test_a_model_that_loads_slowly_holds_up_no_other(monkeypatch):
-    models, waiting = model_cache.Models(), []
-    monkeypatch.setattr(model_cache, "load", lambda name: waiting[0]() if name == "slow" else name)
+    models, waiting = model_pool.Models(), []
+    monkeypatch.setattr(model_pool, "load", lambda name: waiting[0]() if name == "slow" else name)
 
     def slow(wait):
         waiting.append(wait)

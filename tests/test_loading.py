@@ -54,9 +54,9 @@ def test_lines_on_standard_error_where_it_is_no_terminal(tiny, command):
 
 def test_a_spinner_that_leaves_nothing_on_a_terminal():
     code = """
-from llms.cli.output import say_loading
+from llms.cli.output import show_loading
 from llms.models import loading
-loading.listen(say_loading)
+loading.listen(show_loading)
 with loading.loading("converting", "smollm2"):
     pass
 """

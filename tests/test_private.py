@@ -20,7 +20,7 @@ import uvicorn
 
 from llms import settings
 from llms.chat.conversation.tree import Conversation
-from llms.cli.web import _shown
+from llms.cli.web import _browser_at
 from llms.errors import UsageError
 from llms.models.digest import digest_files
 from llms.store.conversations import Conversations
@@ -54,9 +54,9 @@ class Site:
 
 
 @contextmanager
-def serving(desk: ChatService):
+def serving(service: ChatService):
     secret = Secret()
-    app = create_app(desk, secret)
+    app = create_app(service, secret)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listening],))
@@ -92,10 +92,10 @@ def open_home(monkeypatch):
 
 @pytest.fixture
 def site(tiny, notes):
-    desk = ChatService(f"hf:{tiny}", 8, [str(notes)])
-    with serving(desk) as site:
+    service = ChatService(f"hf:{tiny}", 8, [str(notes)])
+    with serving(service) as site:
         yield site
-    desk.close()
+    service.close()
 
 
 def routes(app) -> list[tuple[str, str]]:
@@ -222,7 +222,7 @@ def test_another_account_of_the_machine_gets_nothing(open_home, site):
 def test_the_browser_is_sent_to_the_address_by_a_file_of_ones_own(monkeypatch):
     opened = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    with _shown("http://127.0.0.1:1/?token=a&b=c"):
+    with _browser_at("http://127.0.0.1:1/?token=a&b=c"):
         page = Path(opened[0].removeprefix("file://"))
         assert "token=a&amp;b=c" in page.read_text()
         assert stat.S_IMODE(page.stat().st_mode) == 0o600

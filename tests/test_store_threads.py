@@ -16,14 +16,14 @@ from pydantic_ai.messages import BinaryContent
 
 from llms.chat.conversation.messages import user
 from llms.chat.conversation.tree import Conversation, new_id
-from llms.chat.turn.write_queue import WriteQueue
+from llms.chat.turn.event_stream import WriteQueue
 from llms.errors import StoreError
 from llms.store.conversations import Conversations
 from llms.store.database import Database
 from llms.testing import ScriptedEndpoint
 from llms.web.app import create_app
-from llms.web.listen import PageServer
 from llms.web.secret import Secret
+from llms.web.server import PageServer
 from llms.web.service.service import ChatService
 
 
@@ -42,11 +42,11 @@ MINE = {"authorization": f"Bearer {TOKEN}"}
 
 
 @contextlib.contextmanager
-def pages(desk: ChatService):
-    """The real server over `desk`, in a thread: its address."""
+def pages(service: ChatService):
+    """The real server over `service`, in a thread: its address."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = PageServer(
-        uvicorn.Config(create_app(desk, Secret(TOKEN)), log_level="error", timeout_graceful_shutdown=2), desk
+        uvicorn.Config(create_app(service, Secret(TOKEN)), log_level="error", timeout_graceful_shutdown=2), service
     )
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
@@ -96,8 +96,8 @@ def test_no_page_and_no_turn_uses_the_database_on_an_event_loop(on_a_loop):
         return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
 
     with ScriptedEndpoint(answer, raw=False, window=8192) as endpoint:
-        desk = ChatService(f"{endpoint.url}#m")
-        with pages(desk) as address, httpx2.Client(base_url=address, timeout=20, headers=MINE) as client:
+        service = ChatService(f"{endpoint.url}#m")
+        with pages(service) as address, httpx2.Client(base_url=address, timeout=20, headers=MINE) as client:
             on_a_loop.clear()
 
             def post(path: str, **body):
@@ -149,7 +149,7 @@ def test_no_page_and_no_turn_uses_the_database_on_an_event_loop(on_a_loop):
             ):
                 client.get(place).raise_for_status()
             client.request("DELETE", f"/api/conversations/{forked}").raise_for_status()
-        desk.close()
+        service.close()
     assert not on_a_loop, on_a_loop[0]
 
 

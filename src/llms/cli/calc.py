@@ -19,11 +19,11 @@ def calc(expression: str, as_json: bool) -> None:
 
     An expression that has no value ends with status 1; with --json it gives an error of kind, message, column and hint.
     """
-    found = calculate(expression)
-    failed = isinstance(found, CalculationError)
+    result = calculate(expression)
+    failed = isinstance(result, CalculationError)
     if as_json:
-        print_json([{"error": asdict(found)} if failed else asdict(found)])
+        print_json([{"error": asdict(result)} if failed else asdict(result)])
         raise SystemExit(int(failed))
-    if isinstance(found, CalculationError):
-        raise LlmsError(f"{found.message} (column {found.column})" + (f"; {found.hint}" if found.hint else ""))
-    click.echo(found.value if found.exact or found.kind == "int" else f"{found.value}  (rounded)")
+    if isinstance(result, CalculationError):
+        raise LlmsError(f"{result.message} (column {result.column})" + (f"; {result.hint}" if result.hint else ""))
+    click.echo(result.value if result.exact or result.kind == "int" else f"{result.value}  (rounded)")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
 import click
 
@@ -10,7 +10,7 @@ from . import arguments
 from .arguments import ChatFlags
 from .option_groups import ANSWER, DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 
 def _chat_options(command: F) -> F:

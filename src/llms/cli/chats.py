@@ -2,22 +2,23 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.text import Text
 
+from .. import settings
+from ..store import transfer
+from ..store.conversations import Conversations
+from ..store.search import search as find
+from ..web.service import import_export
 from .output import console, print_json, table, visible
 
 _ID = click.argument("id")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
-MARK = ("\x02", "\x03")  # around what was found
+MARK = ("\x02", "\x03")  # around the words that were searched for
 
 
-def _store() -> Any:
-    from .. import settings
-    from ..store.conversations import Conversations
-
+def _store() -> Conversations:
     return Conversations(settings.database())
 
 
@@ -37,17 +38,17 @@ def chats(context: click.Context, tag: str | None, archived: bool, as_json: bool
     if context.invoked_subcommand:
         return
     with _store() as store:
-        found = store.all(tag=tag, archived=archived)
+        listed = store.all(tag=tag, archived=archived)
     if as_json:
-        print_json({**asdict(one), "tags": list(one.tags)} for one in found)
-    elif not found:
+        print_json({**asdict(one), "tags": list(one.tags)} for one in listed)
+    elif not listed:
         click.echo("no conversation is stored" + (" with this tag" if tag else '; begin with: llms ask "…"'))
     else:
         rows = table("id", "title", "model", "messages", "used", "tags", right=("messages",))
-        for one in found:
+        for one in listed:
             when = one.updated[:16].replace("T", " ")
-            told = [Text(visible(text)) for text in (one.title, one.model, " ".join(one.tags))]
-            rows.add_row(one.id, told[0], told[1], str(one.messages), when, told[2])
+            cells = [Text(visible(text)) for text in (one.title, one.model, " ".join(one.tags))]
+            rows.add_row(one.id, cells[0], cells[1], str(one.messages), when, cells[2])
         console().print(rows)
 
 
@@ -60,8 +61,6 @@ def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
 
     All WORDS must occur; the last one may be a beginning. tag:, model:, before: and after: narrow it.
     """
-    from ..store.search import search as find
-
     with _store() as store:
         hits = find(store, " ".join(words), limit, ("", "") if as_json else MARK)
     if as_json:
@@ -85,8 +84,9 @@ def rename(id: str, title: str) -> None:
 
     An empty one lets its first question give one again."""
     with _store() as store:
-        store.rename(found := store.find(id), title)
-        click.echo(f"{found}: {visible(store.about(found).title)}")
+        conversation = store.find(id)
+        store.rename(conversation, title)
+        click.echo(f"{conversation}: {visible(store.about(conversation).title)}")
 
 
 @chats.command()
@@ -96,8 +96,9 @@ def rename(id: str, title: str) -> None:
 def tag(id: str, tags: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Add tags, take them away, show them."""
     with _store() as store:
-        store.tag(found := store.find(id), tags, remove)
-        click.echo(f"{found}: {visible(' '.join(store.about(found).tags)) or 'no tags'}")
+        conversation = store.find(id)
+        store.tag(conversation, tags, remove)
+        click.echo(f"{conversation}: {visible(' '.join(store.about(conversation).tags)) or 'no tags'}")
 
 
 @chats.command()
@@ -110,11 +111,9 @@ def export(id: str, file: Path | None) -> None:
     FILE ending in .md is Markdown, any other an archive that `llms chats import` reads; without FILE, Markdown goes to
     standard output.
     """
-    from ..web.service import import_export
-
     plain = file is None or file.suffix.lower() in (".md", ".markdown")
     with _store() as store:
-        _, _, data = import_export.export(store, store.find(id), "markdown" if plain else "archive")
+        data = import_export.export(store, store.find(id), "markdown" if plain else "archive").data
     if file is None:
         return click.echo(data.decode(), nl=not data.endswith(b"\n"))
     file.write_bytes(data)
@@ -127,11 +126,9 @@ def export(id: str, file: Path | None) -> None:
 def import_(file: Path, dry_run: bool) -> None:
     """Take in conversations from a file.
 
-    FILE is an archive of `llms chats export`, or ChatGPT's export (the zip, its JSON, or the unpacked folder). Each message is taken once, and what is left out is said with the reason.
+    FILE is an archive of `llms chats export`, or ChatGPT's export (the zip, its JSON, or the unpacked folder). Each message is
+    taken once; what is left out is listed with the reason.
     """
-    from ..store import transfer
-    from ..web.service import import_export
-
     with _store() as store:
         for line in import_export.report(transfer.read(store, file, dry_run), dry_run).splitlines():
             click.echo(visible(line))
@@ -154,10 +151,10 @@ def rm(ids: tuple[str, ...], yes: bool) -> None:
 
 
 def _marked(snippet: str) -> Text:
-    """What was found stands out."""
+    """The words that were searched for stand out."""
     first, *rest = snippet.split(MARK[0])
     line = Text(visible(first))
     for piece in rest:
-        found, _, after = piece.partition(MARK[1])
-        line.append(visible(found), "bold yellow").append(visible(after))
+        match, _, after = piece.partition(MARK[1])
+        line.append(visible(match), "bold yellow").append(visible(after))
     return line

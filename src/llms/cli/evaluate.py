@@ -14,7 +14,7 @@ from ..workbench.evaluate import evaluate_all
 from ..workbench.leaderboard import build
 from .eval_options import config_of, eval_options
 from .leaderboard import failed, show
-from .output import console, dollars, interval, percent, print_json, table, told
+from .output import console, dollars, interval, notes_shown, percent, print_json, table
 
 NUMBERS = ("score", "95 % interval", "n")
 
@@ -97,7 +97,7 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
                 reports.append(event)
                 bar = None
                 continue
-            if event.note and event.note not in said | told:
+            if event.note and event.note not in said | notes_shown:
                 said.add(event.note)
                 err.print(Text(event.note, style="dim"), soft_wrap=True)
             if not event.total:

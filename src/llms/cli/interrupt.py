@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
 
 AGAIN_SECONDS = 0.1
 
@@ -21,7 +20,7 @@ def defer_during_imports() -> None:
         signal.signal(signal.SIGINT, _interrupted)
 
 
-def _interrupted(number: int, frame: FrameType | None) -> Any:
+def _interrupted(number: int, frame: FrameType | None) -> None:
     global _waiting
     asked_again = _waiting is not None and not _waiting.finished.is_set()
     if asked_again or not _imports(frame):

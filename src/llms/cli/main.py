@@ -45,10 +45,10 @@ KEPT = {  # what an interrupt leaves, for commands that go on from it
 }
 _ROOM = "Free some space, or choose another folder (for the database: LLMS_HOME)"
 _RIGHT = "Choose a folder that can be written (for the database: LLMS_HOME)"
-_PLACE = "Choose a place that exists"
+_MISSING = "Choose a folder that exists"
 ADVICE = {
     errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EACCES: _RIGHT, errno.EROFS: _RIGHT, errno.EPERM: _RIGHT,
-    errno.ENOENT: _PLACE, errno.ENOTDIR: _PLACE, errno.EISDIR: _PLACE,
+    errno.ENOENT: _MISSING, errno.ENOTDIR: _MISSING, errno.EISDIR: _MISSING,
 }  # fmt: skip
 
 
@@ -62,9 +62,12 @@ class Lazy(click.Group):
         if name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[name]
-        return getattr(import_module(f"llms.cli.{module}"), attribute)
+        command: click.Command = getattr(import_module(f"llms.cli.{module}"), attribute)
+        return command
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = get_close_matches(args[0], COMMANDS, n=1)
             raise click.UsageError(f"no such command {args[0]!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
@@ -91,7 +94,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character of a model's reply stops no listing
-    loading.listen(_say_loading)
+    loading.listen(_show_loading)
     defer_during_imports()
     try:
         cli.main(standalone_mode=False)
@@ -114,10 +117,10 @@ def main() -> None:
         sys.exit(_say(f"{error.filename or 'writing'}: {error.strerror}. {ADVICE[error.errno]}", 1))
 
 
-def _say_loading(event: loading.Loading) -> None:
-    from .output import say_loading
+def _show_loading(event: loading.Loading) -> None:
+    from .output import show_loading  # rich: a tenth of a second, which --help need not wait for
 
-    say_loading(event)
+    show_loading(event)
 
 
 def _say(message: str, status: int) -> int:

@@ -21,14 +21,14 @@ def models(context: click.Context, as_json: bool) -> None:
     """
     if context.invoked_subcommand:
         return
-    found = verbs.listing()
+    listed = verbs.listing()
     if as_json:
-        print_json(asdict(model) for model in found)
+        print_json(asdict(model) for model in listed)
         return
     out = console()
     for kind in ("local", "endpoint"):
         rows = table("name", "state", "size", "", right=("size",))
-        for model in found:
+        for model in listed:
             if model.kind == kind:
                 rows.add_row(model.name, model.state, size(model.bytes) if model.bytes else "", model.detail)
         out.print(rows)
@@ -46,12 +46,12 @@ def pull(name: str, yes: bool) -> None:
 
     A download that broke off goes on where it ended. Pickled weights are left out, unless NAME says allow=pickle.
     """
-    found = verbs.pull_offer(name)
-    print_about(found)
+    offer = verbs.pull_offer(name)
+    print_about(offer)
     if not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError(f"pull asks before it downloads {size(found.bytes)}; say --yes where nobody answers")
-        click.confirm(f"download {size(found.bytes)}?", abort=True)
+            raise click.UsageError(f"pull asks before it downloads {size(offer.bytes)}; say --yes where nobody answers")
+        click.confirm(f"download {size(offer.bytes)}?", abort=True)
     click.echo(f"{name} is in {verbs.pull(name)}")
 
 

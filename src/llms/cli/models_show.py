@@ -22,7 +22,7 @@ def show(name: str, probe: bool, yes: bool, as_json: bool) -> None:
     """Show what is known of the model NAME.
 
     Of one with weights: size, parameters, context window, licence; on the hub before it is downloaded. Of one behind an
-    endpoint: window, price, and what the endpoint was found to be able to do.
+    endpoint: window, price, and what the endpoint turned out to be able to do.
 
     \b
     llms models show hf:Qwen/Qwen2.5-0.5B-Instruct
@@ -34,7 +34,7 @@ def show(name: str, probe: bool, yes: bool, as_json: bool) -> None:
         if cost != 0 and not yes:
             price = "at a price that is unknown" if cost is None else f"for {dollars(float(cost))} at most"
             click.confirm(f"send about 20 short requests to {name}, {price}?", abort=True, err=True)
-        found = verbs.probe(name)
+        details = verbs.probe(name)
     elif parse(name).provider in ("smollm2", "hf"):
         about = show_weights(name)
         if as_json:
@@ -43,42 +43,42 @@ def show(name: str, probe: bool, yes: bool, as_json: bool) -> None:
             print_about(about)
         return
     else:
-        found = verbs.show(name)
+        details = verbs.show(name)
     if as_json:
-        print_json([found.to_json()])
+        print_json([details.to_json()])
         return
     rows = table("", "", "")
     rows.show_header = False
-    rows.add_row("name", found.name, "")
-    rows.add_row("where", found.where, "")
-    if found.key:
-        rows.add_row("key", found.key, "")
-    rows.add_row("window", str(found.window or "unknown"), "tokens" if found.window else "")
-    rows.add_row("price", f"{dollars(found.price_in)} in, {dollars(found.price_out)} out", "per million tokens")
-    for check, (value, detail) in (found.facts or {}).items():
+    rows.add_row("name", details.name, "")
+    rows.add_row("where", details.where, "")
+    if details.key:
+        rows.add_row("key", details.key, "")
+    rows.add_row("window", str(details.window or "unknown"), "tokens" if details.window else "")
+    rows.add_row("price", f"{dollars(details.price_in)} in, {dollars(details.price_out)} out", "per million tokens")
+    for check, (value, detail) in (details.facts or {}).items():
         if check not in ("window", "price"):
             rows.add_row(check.replace("_", " "), value, detail)
     console().print(rows)
-    if found.probed:
-        click.echo(f"\nprobed {found.probed[:16].replace('T', ' ')} UTC; again with --probe")
-    elif "://" in found.where:
+    if details.probed:
+        click.echo(f"\nprobed {details.probed[:16].replace('T', ' ')} UTC; again with --probe")
+    elif "://" in details.where:
         click.echo("\nnot probed yet: --probe asks the endpoint what it can do")
 
 
-def print_about(found: ModelInfo) -> None:
+def print_about(model: ModelInfo) -> None:
     known = {
-        "name": found.name,
-        "place": f"{'on this machine' if found.place == 'here' else 'on the hub'}: {found.path}",
-        "revision": found.revision,
-        "size": size(found.bytes) + (f", and {size(found.pickled)} pickled" if found.pickled else ""),
-        "parameters": f"{found.parameters / 1e6:,.0f} million" if found.parameters else None,
-        "data type": found.dtype,
-        "context window": f"{found.context_window:,} tokens",
-        "licence": found.licence or "not stated",
-        "access": "gated: accept its terms on the hub, and set HF_TOKEN" if found.gated else None,
-        "chat template": "yes" if found.chat_template else "no: give it raw text",
-        "tokenizer": found.tokenizer,
-        "architecture": found.architecture,
+        "name": model.name,
+        "place": f"{'on this machine' if model.place == 'here' else 'on the hub'}: {model.path}",
+        "revision": model.revision,
+        "size": size(model.bytes) + (f", and {size(model.pickled)} pickled" if model.pickled else ""),
+        "parameters": f"{model.parameters / 1e6:,.0f} million" if model.parameters else None,
+        "data type": model.dtype,
+        "context window": f"{model.context_window:,} tokens",
+        "licence": model.licence or "not stated",
+        "access": "gated: accept its terms on the hub, and set HF_TOKEN" if model.gated else None,
+        "chat template": "yes" if model.chat_template else "no: give it raw text",
+        "tokenizer": model.tokenizer,
+        "architecture": model.architecture,
     }
     rows = table("", "")
     rows.show_header = False

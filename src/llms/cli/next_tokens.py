@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from itertools import chain, repeat
-from typing import Any
 
 import click
 from rich.console import Console
@@ -63,15 +62,15 @@ def _ranks(pick: str | None, top: int) -> Iterator[int]:
 
 def _show(out: Console, step: NextTokens) -> None:
     rows = table("", "token", "id", "%", "probability", right=("", "id", "%"))
-    for place, token in enumerate(step.tokens, 1):
+    for rank, token in enumerate(step.tokens, 1):
         probability = math.exp(token.logprob)
         bar = "█" * round(BAR * probability)
-        rows.add_row(str(place), bordered(token.text, out), str(token.id), percent(probability), bar)
+        rows.add_row(str(rank), bordered(token.text, out), str(token.id), percent(probability), bar)
     rows.add_row("", Text("all others", style="dim"), "", percent(step.rest), "░" * round(BAR * step.rest))
     out.print(rows)
 
 
-def _json(step: NextTokens, taken: NextToken) -> dict[str, Any]:
+def _json(step: NextTokens, taken: NextToken) -> dict[str, object]:
     return {
         "text": step.text,
         "tokens": [

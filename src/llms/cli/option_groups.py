@@ -6,27 +6,29 @@
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
 MODEL, DATA, ANSWER, GRADING, RUN, OUTPUT = "Model", "Data", "Answer", "Grading", "Run", "Output"
 ORDER = (MODEL, DATA, ANSWER, GRADING, RUN, OUTPUT)
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 
 class GroupedOption(click.Option):
     """An option that stands under the heading `group`."""
 
-    def __init__(self, *declarations: Any, group: str, **attributes: Any):
-        super().__init__(*declarations, **attributes)
-        assert group in ORDER, group
-        self.group = group
+    group = ""
 
 
-def option(group: str, *declarations: str, **attributes: Any) -> Callable[[F], F]:
+_CLASSES: dict[str, type[GroupedOption]] = {
+    group: type("GroupedOption", (GroupedOption,), {"group": group}) for group in ORDER
+}
+
+
+def option(group: str, *declarations: str, **attributes: object) -> Callable[[F], F]:
     """click.option under the heading `group`, one of ORDER."""
-    return click.option(*declarations, cls=GroupedOption, group=group, **attributes)
+    return click.option(*declarations, cls=_CLASSES[group], **attributes)
 
 
 class GroupedCommand(click.Command):

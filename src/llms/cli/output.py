@@ -4,7 +4,6 @@ import atexit
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
 
 import click
 from rich.console import Console
@@ -16,7 +15,7 @@ from rich.text import Text
 from ..models.loading import Loading
 
 
-def print_json(rows: Iterable[Any]) -> None:
+def print_json(rows: Iterable[object]) -> None:
     """One object a line."""
     for row in rows:
         click.echo(json.dumps(row, ensure_ascii=False, allow_nan=False))
@@ -24,11 +23,11 @@ def print_json(rows: Iterable[Any]) -> None:
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
     """An empty table; the columns named in `right` hold numbers."""
-    made = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
+    rows = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     for column in columns:
         wide = column not in right
-        made.add_column(column, justify="left" if wide else "right", overflow="fold", no_wrap=not wide)
-    return made
+        rows.add_column(column, justify="left" if wide else "right", overflow="fold", no_wrap=not wide)
+    return rows
 
 
 def console(stderr: bool = False) -> Console:
@@ -43,17 +42,17 @@ def _errors() -> Console:
 
 
 def _console(stderr: bool = False) -> Console:
-    made = Console(stderr=stderr, highlight=False)
-    if not made.is_terminal:
-        made.width = max(made.width, 120)
-    return made
+    out = Console(stderr=stderr, highlight=False)
+    if not out.is_terminal:
+        out.width = max(out.width, 120)
+    return out
 
 
 _shown: dict[tuple[str, str], Status] = {}
-told: set[str] = set()  # notes of models that were said when these were loaded
+notes_shown: set[str] = set()  # of models, when these were loaded
 
 
-def say_loading(event: Loading) -> None:
+def show_loading(event: Loading) -> None:
     """What is converted or loaded, on standard error: a spinner while it lasts on a terminal, else a line each."""
     err, which = console(stderr=True), (event.stage, event.model)
     text = f"{event.stage} {event.model}{' (once)' if event.stage == 'converting' else ''} …"
@@ -69,8 +68,8 @@ def say_loading(event: Loading) -> None:
         atexit.unregister(status.stop)
     elif event.stage == "loading" and not event.failed:
         click.echo(f"llms: {event.model} is ready in {event.seconds:.1f} s", err=True)
-    if event.note and event.note not in told:
-        told.add(event.note)
+    if event.note and event.note not in notes_shown:
+        notes_shown.add(event.note)
         err.print(Text(event.note, style="dim"), soft_wrap=True)
 
 

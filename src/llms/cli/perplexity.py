@@ -15,31 +15,31 @@ from .output import print_json
 @click.option("--json", "as_json", is_flag=True, help="One object.")
 def perplexity(system: str, file: Path, window: int | None, as_json: bool) -> None:
     """Measure how well SYSTEM predicts the text in FILE: bits per byte, comparable between tokenizers."""
-    found = measure(system, file, window)
+    result = measure(system, file, window)
     if as_json:
         print_json(
             [
                 {
                     "system": system,
                     "file": str(file),
-                    "bits_per_byte": found.bits_per_byte,
-                    "token_perplexity": found.token_perplexity,
-                    "word_perplexity": found.word_perplexity,
-                    "logprob": found.logprob,
-                    "tokens": found.tokens,
-                    "words": found.words,
-                    "bytes": found.bytes,
-                    "windows": found.windows,
-                    "seconds": found.seconds,
+                    "bits_per_byte": result.bits_per_byte,
+                    "token_perplexity": result.token_perplexity,
+                    "word_perplexity": result.word_perplexity,
+                    "logprob": result.logprob,
+                    "tokens": result.tokens,
+                    "words": result.words,
+                    "bytes": result.bytes,
+                    "windows": result.windows,
+                    "seconds": result.seconds,
                 }
             ]
         )
         return
-    click.echo(f"bits per byte        {found.bits_per_byte:.4f}")
+    click.echo(f"bits per byte        {result.bits_per_byte:.4f}")
     click.echo(
-        f"perplexity per token {_shown(found.token_perplexity)} ({found.tokens} tokens, {found.windows} windows)"
+        f"perplexity per token {_shown(result.token_perplexity)} ({result.tokens} tokens, {result.windows} windows)"
     )
-    click.echo(f"perplexity per word  {_shown(found.word_perplexity)} ({found.words} words, {found.bytes} bytes)")
+    click.echo(f"perplexity per word  {_shown(result.word_perplexity)} ({result.words} words, {result.bytes} bytes)")
 
 
 def _shown(perplexity: float | None) -> str:

@@ -1,8 +1,11 @@
 """`llms serve`."""
 
+from collections.abc import Sequence
+
 import click
 
 from .. import settings
+from ..errors import MissingExtra
 
 WEB = ("fastapi", "starlette", "uvicorn")
 
@@ -20,7 +23,9 @@ WEB = ("fastapi", "starlette", "uvicorn")
     show_default=True,
     help="Answers that may wait for their turn; more are refused with 429.",
 )
-def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
+def serve(
+    models: tuple[str, ...], embeddings: tuple[str, ...], host: str, port: int, api_key: str | None, max_waiting: int
+) -> None:
     """Answer OpenAI's protocol with local MODELS, on this machine only.
 
     \b
@@ -31,36 +36,25 @@ def serve(models, embeddings, host, port, api_key, max_waiting) -> None:
     Requests are worked on together as they come; one whose client goes away ends within a token.
     """
     try:
-        from ..serve.served import ServerLimits, Shelf
-        from ..serve.server import ApiServer, address, bind, build
-        from ..workbench.serve import open_models
+        from ..serve import start  # FastAPI and local models: seconds, and of other extras
     except ImportError as error:
-        from ..errors import MissingExtra
-
         missing = error.name or "fastapi"
         raise MissingExtra(missing, "llms serve", "web" if missing in WEB else "local") from error
     key = api_key or settings.get("LLMS_SERVE_KEY")
-    bound = bind(host, port, key)
-    limits = ServerLimits(waiting=max_waiting)
     if not models and not embeddings:
         models = ("smollm2",)
-    shelf = Shelf(*open_models(models, embeddings), limits.waiting)
 
-    def ready() -> None:
-        click.echo(f"ready: {address(bound)}  serving {', '.join([*shelf.generating, *shelf.embedding])}")
-        click.echo(_example(address(bound), shelf, key is not None))
+    def ready(url: str, generating: Sequence[str], embedding: Sequence[str]) -> None:
+        click.echo(f"ready: {url}  serving {', '.join([*generating, *embedding])}")
+        click.echo(_example(url, generating, embedding, key is not None))
 
-    try:
-        ApiServer(build(shelf, limits, key), bound, limits, ready).serve_until_interrupted()
-    finally:
-        shelf.close()
+    start.serve(models, embeddings, host, port, key, max_waiting, ready)
 
 
-def _example(url: str, shelf, key: bool) -> str:
+def _example(url: str, generating: Sequence[str], embedding: Sequence[str], key: bool) -> str:
     """A command that shows the server at work."""
     header = "-H 'content-type: application/json'" + (' -H "authorization: Bearer $LLMS_SERVE_KEY"' if key else "")
-    if not shelf.generating:
-        body = f'{{"model": "{next(iter(shelf.embedding))}", "input": "Hello"}}'
-        return f"try:   curl {url}/embeddings {header} -d '{body}'"
-    body = f'{{"model": "{next(iter(shelf.generating))}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    if not generating:
+        return f"""try:   curl {url}/embeddings {header} -d '{{"model": "{embedding[0]}", "input": "Hello"}}'"""
+    body = f'{{"model": "{generating[0]}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
     return f"try:   curl {url}/chat/completions {header} -d '{body}'"

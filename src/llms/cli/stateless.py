@@ -36,13 +36,13 @@ def stateless(model: str, name: str, per_exchange: int, window: int, as_json: bo
         print_json({"turns": row.turns, "tokens": row.tokens, "tokens_in_window": row.in_window} for row in grown)
         return
     out = console()
-    found = list(requests)
-    out.print(_side_by_side(found) if out.width >= 90 else _below_each_other(found))
+    shown = list(requests)
+    out.print(_side_by_side(shown) if out.width >= 90 else _below_each_other(shown))
     out.print(f"\nThe model knows only what is sent: {name!r} stands in A and C, and not in B.\n")
     out.print(_plot(grown, per_exchange, window))
 
 
-def _request_row(request: Request) -> dict:
+def _request_row(request: Request) -> dict[str, object]:
     return {
         "request": request.name, "what": request.what,
         "sent": [{"role": message.role, "content": message.content} for message in request.sent],

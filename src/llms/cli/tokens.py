@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.cells import cell_len
@@ -33,25 +32,25 @@ def tokens(text: str | None, models: tuple[str, ...], file: Path | None, ids: bo
     TEXT may be - for standard input. A token that holds a part of a character is shown as its bytes, as in <E2 82>.
     A model behind an endpoint keeps its tokenizer to itself: its count is an estimate, and says so.
     """
-    given = _given(text, file)
-    cuts = cut(given, models or ("smollm2",))
+    source = _text(text, file)
+    cuts = cut(source, models or ("smollm2",))
     if as_json:
-        print_json(_json(given, one) for one in cuts)
+        print_json(_json(source, one) for one in cuts)
         return
     out = console()
-    for place, one in enumerate(cuts):
-        if place:
+    for number, one in enumerate(cuts):
+        if number:
             out.print()
         out.print(Text(one.model, style="bold"))
         if one.pieces is not None and not views:
             (_with_ids if ids else _line)(out, one.pieces)
-        out.print(Text(_summary(given, one), style="dim"))
+        out.print(Text(_summary(source, one), style="dim"))
     if views:
         out.print()
-        _views(out, given, cuts)
+        _views(out, source, cuts)
 
 
-def _given(text: str | None, file: Path | None) -> str:
+def _text(text: str | None, file: Path | None) -> str:
     if (text is None) == (file is None) and (file is not None or sys.stdin.isatty()):
         raise UsageError("give one text: as an argument, with -f FILE, or - for standard input")
     try:
@@ -134,8 +133,8 @@ def _views(out: Console, text: str, cuts: Sequence[Tokenization]) -> None:
     out.print(rows)
 
 
-def _json(text: str, one: Tokenization) -> dict[str, Any]:
-    def counted(count: TokenCount) -> dict[str, Any]:
+def _json(text: str, one: Tokenization) -> dict[str, object]:
+    def counted(count: TokenCount) -> dict[str, object]:
         return {"tokens": count.tokens, "grade": count.grade, "error": count.error}
 
     cut_as = one.ratio(text)
@@ -154,7 +153,7 @@ def _json(text: str, one: Tokenization) -> dict[str, Any]:
     }
 
 
-def _piece(piece: TokenView) -> dict[str, Any]:
+def _piece(piece: TokenView) -> dict[str, object]:
     return {
         "id": piece.id,
         "token": piece.name,

@@ -3,7 +3,6 @@
 import html
 import os
 import socket
-import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -36,27 +35,22 @@ def web(port: int, host: str, model: str | None, max_tokens: int | None, folders
             f"llms web listens on loopback only; got --host {host}. Reach it from elsewhere through an SSH tunnel"
         )
     try:
-        from ..web.listen import serve
-        from ..web.secret import Secret
+        from ..web.server import Pages  # FastAPI and pydantic-ai: a second or more, and of another extra
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "the pages", "web") from error
-    from ..web.service.service import ChatService
-
-    secret = Secret(settings.get("LLMS_WEB_TOKEN"))
     listening = _listen(host, port)
-    address = secret.address(f"http://{'[::1]' if host == '::1' else host}:{listening.getsockname()[1]}")
-    desk = ChatService(model, max_tokens, folders)
-    threading.Thread(target=desk.warm_up, name="llms-warm-up", daemon=True).start()
+    pages = Pages(model, max_tokens, folders, settings.get("LLMS_WEB_TOKEN"))
+    address = pages.address(f"http://{'[::1]' if host == '::1' else host}:{listening.getsockname()[1]}")
     click.echo(f"llms is at {address} (Ctrl-C ends it)")
     try:
-        with _shown(address) if open_ else nullcontext():
-            serve(desk, listening, secret)
+        with _browser_at(address) if open_ else nullcontext():
+            pages.serve(listening)
     finally:
-        desk.close()
+        pages.close()
 
 
 @contextmanager
-def _shown(address: str) -> Iterator[None]:
+def _browser_at(address: str) -> Iterator[None]:
     """The browser at `address`, sent there by a page of one's own: other accounts see the command line of a browser."""
     page = settings.private(settings.home() / f"web-{os.getpid()}.html")
     page.write_text(f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">', encoding="utf-8")

@@ -1,7 +1,7 @@
 """OpenAI's protocol over local models: what comes over HTTP is checked, answered by the engine, and bounded.
 
-requests    what may be asked
-refusal     what is answered when it may not
+requests    bodies of requests, checked
+refusal     errors as OpenAI's clients expect them
 served      the models, and who may use them at once
 answers     rows of the engine, from an event loop, until the client has gone
 chat        /v1/chat/completions
@@ -10,4 +10,5 @@ others      models, embeddings, tokens, health
 guard       keys, hosts and sizes, before anything is read
 connection  time limits of connections
 server      the application and its process
+start       models, address and server of `llms serve`
 """

@@ -3,9 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -59,7 +58,7 @@ class ModelResponse(Response):
     The work ends when the client goes away, and when the server is stopped, which is then its last event.
     """
 
-    def __init__(self, work: Callable[[], AsyncGenerator[dict[str, Any], None]], stream: bool):
+    def __init__(self, work: Callable[[], AsyncGenerator[Mapping[str, object], None]], stream: bool):
         self.work, self.stream = work, stream
         self.background = None
         self.begun = self.ended = False
@@ -109,7 +108,7 @@ STREAM_HEADERS = [
 ]
 
 
-def _event(item: dict[str, Any]) -> bytes:
+def _event(item: Mapping[str, object]) -> bytes:
     return b"data: " + json.dumps(item, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n\n"
 
 
@@ -122,7 +121,7 @@ def _refused(error: Exception) -> RequestRefused:
     return RequestRefused("the server failed to answer; its log says why", status=500)
 
 
-async def unless_gone(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
+async def unless_gone(receive: Receive, work: Coroutine[object, None, None]) -> None:
     """Carry out `work`; it is cancelled once the client has gone away."""
     working, watching = asyncio.ensure_future(work), asyncio.ensure_future(_gone(receive))
     try:

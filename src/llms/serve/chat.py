@@ -3,15 +3,16 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ..engine import Event
 from ..errors import LlmsError, UsageError
 from ..models.local.reply import Reply
-from ..models.system import Generate
+from ..models.system import Generate, ToolSchema
 from ..values import Delta, Message, ToolCall, Usage
 from . import answers
 from .refusal import RequestRefused, too_long
@@ -22,8 +23,8 @@ MAX_TOKENS = 1024  # of an answer, where the request says nothing: a row's memor
 LEAST_LOGPROB = -9999.0  # JSON knows no infinity
 
 
-async def chat(served: ServedModel, asked: ChatRequest) -> AsyncGenerator[dict[str, Any], None]:
-    """The answer as one object, or as the chunks of a stream. Raises Refused."""
+async def chat(served: ServedModel, asked: ChatRequest) -> AsyncGenerator[Mapping[str, object], None]:
+    """The answer as one object, or as the chunks of a stream. Raises RequestRefused."""
     with served.room(asked.n or 1, "n"):
         replies = await asyncio.to_thread(prepare, served, asked)
         forming = _Chunks(asked) if asked.stream else _Whole(asked)
@@ -38,7 +39,7 @@ async def chat(served: ServedModel, asked: ChatRequest) -> AsyncGenerator[dict[s
 
 
 def prepare(served: ServedModel, asked: ChatRequest) -> list[Reply]:
-    """One Reply for each of the n answers. Raises Refused."""
+    """One Reply for each of the n answers. Raises RequestRefused."""
     request = as_request(asked)
     try:
         prompt = served.model.read(request)
@@ -62,7 +63,7 @@ def prepare(served: ServedModel, asked: ChatRequest) -> list[Reply]:
 
 def as_request(asked: ChatRequest) -> Generate:
     return Generate(
-        tuple(message(given) for given in asked.messages),
+        tuple(message(one) for one in asked.messages),
         stop=tuple(asked.stop),
         temperature=1.0 if asked.temperature is None else asked.temperature,
         top_k=asked.top_k or 0,
@@ -75,161 +76,201 @@ def as_request(asked: ChatRequest) -> Generate:
     )
 
 
-def message(given: ChatMessage) -> Message:
-    role = "system" if given.role == "developer" else given.role
-    calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in given.tool_calls)
-    return Message(role, given.text, calls, given.tool_call_id or "")
+def message(param: ChatMessage) -> Message:
+    role = "system" if param.role == "developer" else param.role
+    calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in param.tool_calls)
+    return Message(role, param.text, calls, param.tool_call_id or "")
 
 
-def tools(given: Sequence[ToolParam]) -> tuple[dict[str, Any], ...]:
-    return tuple(
-        {
-            "name": tool.function.name,
-            "description": tool.function.description or "",
-            "parameters": tool.function.parameters or {"type": "object", "properties": {}},
-        }
-        for tool in given
-    )
+def tools(params: Sequence[ToolParam]) -> tuple[ToolSchema, ...]:
+    return tuple(tool.function.as_tool for tool in params)
 
 
-def _entry(served: ServedModel, event: Event) -> dict[str, Any]:
+class TokenEntry(TypedDict):
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class LogprobEntry(TokenEntry):
     """A token with its log-probability and the likeliest ones, as chat completions write it."""
-    return {
-        **_token(served, event.token, event.logprob or 0.0),
-        "top_logprobs": [_token(served, token, logprob) for token, logprob in event.top],
-    }
+
+    top_logprobs: list[TokenEntry]
 
 
-def _token(served: ServedModel, token: int, logprob: float) -> dict[str, Any]:
+class CalledFunctionChunk(TypedDict):
+    name: str
+    arguments: str
+
+
+class ToolCallChunk(TypedDict):
+    """`index` stands in chunks of a stream alone."""
+
+    index: NotRequired[int]
+    id: str
+    type: str
+    function: CalledFunctionChunk
+
+
+class UsageBody(TypedDict):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    completion_tokens_details: dict[str, int]
+
+
+def _entry(served: ServedModel, event: Event) -> LogprobEntry:
+    top = [_token(served, token, logprob) for token, logprob in event.top]
+    return {**_token(served, event.token, event.logprob or 0.0), "top_logprobs": top}
+
+
+def _token(served: ServedModel, token: int, logprob: float) -> TokenEntry:
     return {"token": served.name(token), "logprob": max(logprob, LEAST_LOGPROB), "bytes": list(served.data(token))}
 
 
-def usage(prompt_tokens: int, found: Sequence[Usage]) -> dict[str, Any]:
-    new = sum(usage.tokens for usage in found)
-    thought = sum(usage.reasoning_tokens for usage in found)
+def usage(prompt_tokens: int, rows: Sequence[Usage]) -> UsageBody:
+    """Tokens of one request: its prompt once, and the answers of all rows."""
+    new = sum(row.tokens for row in rows)
     return {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": new,
         "total_tokens": prompt_tokens + new,
-        "completion_tokens_details": {"reasoning_tokens": thought},
+        "completion_tokens_details": {"reasoning_tokens": sum(row.reasoning_tokens for row in rows)},
     }
+
+
+def _call(call: ToolCall) -> ToolCallChunk:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 @dataclass
 class _ChatRow:
+    """One of the n answers: what is held back, and, for an answer in one piece, what came so far."""
+
     calls: int = 0
-    pending: list[dict[str, Any]] = field(default_factory=list)  # log-probabilities of text that is held back
+    pending: list[LogprobEntry] = field(default_factory=list)  # log-probabilities of text that is held back
     text: str = ""
     reasoning: str = ""
-    made: list[dict[str, Any]] = field(default_factory=list)
-    logprobs: list[dict[str, Any]] = field(default_factory=list)
+    tool_calls: list[ToolCallChunk] = field(default_factory=list)
+    logprobs: list[LogprobEntry] = field(default_factory=list)
     finish: str | None = None
 
 
-class _ChatChunks:
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """What a row adds to its answer."""
+
+    text: str
+    reasoning: str
+    calls: list[ToolCallChunk]
+    logprobs: list[LogprobEntry]
+    finish: str | None
+
+
+class _ChatChunks(ABC):
     """Puts what rows bring into the form of the protocol."""
 
     kind = ""
 
     def __init__(self, asked: ChatRequest):
         self._asked = asked
-        self._base = {
+        self._base: dict[str, object] = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "object": self.kind,
             "created": int(time.time()),
             "model": asked.model,
         }
         self._rows: list[_ChatRow] = []
-        self._found: list[Usage] = []
+        self._used: list[Usage] = []
 
-    def begin(self, rows: int) -> list[dict[str, Any]]:
+    def begin(self, rows: int) -> list[dict[str, object]]:
         self._rows = [_ChatRow() for _ in range(rows)]
         return []
 
-    def add(self, row: int, entry: dict[str, Any] | None, delta: Delta | None) -> list[dict[str, Any]]:
+    def add(self, row: int, entry: LogprobEntry | None, delta: Delta | None) -> list[dict[str, object]]:
         here = self._rows[row]
         if entry is not None:
             here.pending.append(entry)
         if delta is None:
             return []
-        calls = [self._call(here, call) for call in delta.tool_calls]
+        here.calls += len(delta.tool_calls)
         logprobs, here.pending = (here.pending if delta.text else [], [])
         if delta.usage is not None:
-            self._found.append(delta.usage)
+            self._used.append(delta.usage)
         finish = "tool_calls" if here.calls and delta.finish == "stop" else delta.finish
-        return self._take(row, delta, calls, logprobs, finish)
+        calls = [_call(call) for call in delta.tool_calls]
+        return self._take(row, _Piece(delta.text, delta.reasoning, calls, logprobs, finish))
 
-    def _call(self, row: _ChatRow, call: ToolCall) -> dict[str, Any]:
-        row.calls += 1
-        return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    @abstractmethod
+    def _take(self, row: int, piece: _Piece) -> list[dict[str, object]]: ...
 
-    def _take(self, row: int, delta: Delta, calls: list, logprobs: list, finish: str | None) -> list[dict[str, Any]]:
-        raise NotImplementedError
-
-    def end(self) -> list[dict[str, Any]]:
-        raise NotImplementedError
+    @abstractmethod
+    def end(self) -> list[dict[str, object]]: ...
 
     @property
-    def _usage(self) -> dict[str, Any]:
-        return usage(self._found[0].prompt_tokens, self._found)
+    def _usage(self) -> UsageBody:
+        return usage(self._used[0].prompt_tokens, self._used)
 
-    def _logprobs(self, entries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    def _logprobs(self, entries: list[LogprobEntry]) -> dict[str, object] | None:
         return {"content": entries, "refusal": None} if self._asked.logprobs else None
 
 
 class _Whole(_ChatChunks):
     kind = "chat.completion"
 
-    def _take(self, row, delta, calls, logprobs, finish):
+    def _take(self, row: int, piece: _Piece) -> list[dict[str, object]]:
         here = self._rows[row]
-        here.text += delta.text
-        here.reasoning += delta.reasoning
-        here.made += calls
-        here.logprobs += logprobs
-        here.finish = finish
+        here.text += piece.text
+        here.reasoning += piece.reasoning
+        here.tool_calls += piece.calls
+        here.logprobs += piece.logprobs
+        here.finish = piece.finish
         return []
 
-    def end(self):
+    def end(self) -> list[dict[str, object]]:
         choices = [self._choice(index, row) for index, row in enumerate(self._rows)]
         return [{**self._base, "choices": choices, "usage": self._usage}]
 
-    def _choice(self, index: int, row: _ChatRow) -> dict[str, Any]:
-        said: dict[str, Any] = {"role": "assistant", "content": row.text, "refusal": None}
-        if row.made:
-            said |= {"content": row.text or None, "tool_calls": row.made}
+    def _choice(self, index: int, row: _ChatRow) -> dict[str, object]:
+        answer: dict[str, object] = {"role": "assistant", "content": row.text, "refusal": None}
+        if row.tool_calls:
+            answer |= {"content": row.text or None, "tool_calls": row.tool_calls}
         if row.reasoning:
-            said["reasoning_content"] = row.reasoning
-        return {"index": index, "message": said, "logprobs": self._logprobs(row.logprobs), "finish_reason": row.finish}
+            answer["reasoning_content"] = row.reasoning
+        logprobs = self._logprobs(row.logprobs)
+        return {"index": index, "message": answer, "logprobs": logprobs, "finish_reason": row.finish}
 
 
 class _Chunks(_ChatChunks):
     kind = "chat.completion.chunk"
 
-    def begin(self, rows):
+    def begin(self, rows: int) -> list[dict[str, object]]:
         super().begin(rows)
         if self._asked.usage_wanted:
             self._base["usage"] = None
         return [self._chunk(row, {"role": "assistant", "content": "", "refusal": None}) for row in range(rows)]
 
-    def _take(self, row, delta, calls, logprobs, finish):
-        said: dict[str, Any] = {}
-        if delta.text:
-            said["content"] = delta.text
-        if delta.reasoning:
-            said["reasoning_content"] = delta.reasoning
-        if calls:
-            first = self._rows[row].calls - len(calls)
-            said["tool_calls"] = [{"index": first + place, **call} for place, call in enumerate(calls)]
-        chunks = [self._chunk(row, said, logprobs)] if said else []
-        return [*chunks, self._chunk(row, {}, finish=finish)] if finish else chunks
+    def _take(self, row: int, piece: _Piece) -> list[dict[str, object]]:
+        delta: dict[str, object] = {}
+        if piece.text:
+            delta["content"] = piece.text
+        if piece.reasoning:
+            delta["reasoning_content"] = piece.reasoning
+        if piece.calls:
+            first = self._rows[row].calls - len(piece.calls)
+            delta["tool_calls"] = [{"index": first + number, **call} for number, call in enumerate(piece.calls)]
+        chunks = [self._chunk(row, delta, piece.logprobs)] if delta else []
+        return [*chunks, self._chunk(row, {}, finish=piece.finish)] if piece.finish else chunks
 
-    def end(self):
+    def end(self) -> list[dict[str, object]]:
         return [{**self._base, "choices": [], "usage": self._usage}] if self._asked.usage_wanted else []
 
-    def _chunk(self, row: int, said: dict[str, Any], logprobs: Sequence[dict] = (), finish: str | None = None):
+    def _chunk(
+        self, row: int, delta: Mapping[str, object], logprobs: Sequence[LogprobEntry] = (), finish: str | None = None
+    ) -> dict[str, object]:
         choice = {
             "index": row,
-            "delta": said,
+            "delta": delta,
             "logprobs": self._logprobs(list(logprobs)) if logprobs else None,
             "finish_reason": finish,
         }

@@ -1,7 +1,7 @@
 """Connections that do not wait for ever: for a request to arrive, or for an answer to be read."""
 
 import asyncio
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -21,7 +21,7 @@ class TimedConnection(H11Protocol):
     def under(cls, limits: ServerLimits) -> type["TimedConnection"]:
         return type("TimedConnection", (cls,), {"limits": limits, "idle": {}})
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             oldest = next(iter(self.idle), self)

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 from ipaddress import ip_address
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,15 +67,15 @@ class AccessGuard:
             if not loopback(name):
                 raise RequestRefused(f"this server answers to 127.0.0.1 and localhost, not to {name}", status=403)
             return
-        given = headers.get("authorization", "").removeprefix("Bearer ")
-        if path != "/health" and not hmac.compare_digest(given.encode(), self._key.encode()):
-            said = f"Incorrect API key provided: {given[:3]}…" if given else "You did not provide an API key"
+        key = headers.get("authorization", "").removeprefix("Bearer ")
+        if path != "/health" and not hmac.compare_digest(key.encode(), self._key.encode()):
+            reason = f"Incorrect API key provided: {key[:3]}…" if key else "You did not provide an API key"
             raise RequestRefused(
-                f"{said}; send the server's key as Authorization: Bearer KEY", code="invalid_api_key", status=401
+                f"{reason}; send the server's key as Authorization: Bearer KEY", code="invalid_api_key", status=401
             )
 
     def _check_size(self, headers: Headers) -> None:
-        stated: Any = headers.get("content-length", "0")
+        stated = headers.get("content-length", "0")
         if stated.isdigit() and int(stated) > self._limits.body:
             raise self._too_large(stated)
         if stated.isdigit() and self._bodies + int(stated) > self._limits.bodies:

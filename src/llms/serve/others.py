@@ -1,11 +1,11 @@
-"""What is asked besides answers: which models there are, embeddings, tokens."""
+"""Everything besides answers: the list of models, embeddings, tokens."""
 
 import asyncio
 import base64
 import math
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 from ..errors import ContextOverflow, LlmsError
 from ..models.system import Generate
@@ -15,36 +15,51 @@ from .requests import DetokenizeRequest, EmbeddingRequest, TokenizeRequest
 from .served import ServedModel, Shelf
 
 
-def models(shelf: Shelf) -> dict[str, Any]:
+class ModelEntry(TypedDict):
+    """A model as OpenAI lists it; `max_model_len` is what other servers call the context window."""
+
+    id: str
+    object: str
+    created: int
+    owned_by: str
+    context_window: int
+    max_model_len: int
+
+
+class ModelList(TypedDict):
+    object: str
+    data: list[ModelEntry]
+
+
+def models(shelf: Shelf) -> ModelList:
     windows = {name: served.model.context_window for name, served in shelf.generating.items()}
     windows |= {name: model.context_window for name, model in shelf.embedding.items()}
-    return {"object": "list", "data": [_model(shelf, name, window) for name, window in windows.items()]}
+    entries: list[ModelEntry] = [
+        {"id": name, "object": "model", "created": shelf.began, "owned_by": "llms", "context_window": window,
+         "max_model_len": window}
+        for name, window in windows.items()
+    ]  # fmt: skip
+    return {"object": "list", "data": entries}
 
 
-def model(shelf: Shelf, name: str) -> dict[str, Any]:
-    """Raises Refused."""
-    found = next((entry for entry in models(shelf)["data"] if entry["id"] == name), None)
-    if found is None:
+def model(shelf: Shelf, name: str) -> ModelEntry:
+    """Raises RequestRefused."""
+    entry = next((entry for entry in models(shelf)["data"] if entry["id"] == name), None)
+    if entry is None:
         raise RequestRefused(f"The model `{name}` does not exist", "model", "model_not_found", 404)
-    return found
+    return entry
 
 
-def _model(shelf: Shelf, name: str, window: int) -> dict[str, Any]:
-    """`max_model_len` is what other servers call the context window."""
-    entry = {"id": name, "object": "model", "created": shelf.began, "owned_by": "llms"}
-    return {**entry, "context_window": window, "max_model_len": window}
-
-
-async def embed(shelf: Shelf, asked: EmbeddingRequest) -> dict[str, Any]:
-    """Raises Refused."""
-    found = shelf.find_embedding(asked.model)
+async def embed(shelf: Shelf, asked: EmbeddingRequest) -> dict[str, object]:
+    """Raises RequestRefused."""
+    model = shelf.find_embedding(asked.model)
     try:
         async with shelf.embedding_turn:  # a second thread would only wait for the first
-            made = await asyncio.to_thread(found.embed, asked.input)
+            embedded = await asyncio.to_thread(model.embed, asked.input)
     except LlmsError as error:
         long = isinstance(error, ContextOverflow)
         raise RequestRefused(str(error), "input", "context_length_exceeded" if long else "invalid_value") from error
-    rows = made.rows
+    rows = embedded.rows
     if asked.dimensions is not None:
         if asked.dimensions > len(rows[0]):
             raise RequestRefused(f"dimensions: the vectors of {asked.model} have {len(rows[0])}", "dimensions")
@@ -54,7 +69,7 @@ async def embed(shelf: Shelf, asked: EmbeddingRequest) -> dict[str, Any]:
         "object": "list",
         "model": asked.model,
         "data": [{"object": "embedding", "index": i, "embedding": coded(row)} for i, row in enumerate(rows)],
-        "usage": {"prompt_tokens": made.tokens, "total_tokens": made.tokens},
+        "usage": {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens},
     }
 
 
@@ -68,24 +83,24 @@ def _base64(row: Sequence[float]) -> str:
     return base64.b64encode(array("f", row).tobytes()).decode()
 
 
-async def tokenize(served: ServedModel, asked: TokenizeRequest) -> dict[str, Any]:
-    """Raises Refused."""
-    found = await asyncio.to_thread(_tokens, served, asked)
-    return {"tokens": found, "count": len(found), "max_model_len": served.model.context_window}
+async def tokenize(served: ServedModel, asked: TokenizeRequest) -> dict[str, object]:
+    """Raises RequestRefused."""
+    ids = await asyncio.to_thread(_tokens, served, asked)
+    return {"tokens": ids, "count": len(ids), "max_model_len": served.model.context_window}
 
 
 def _tokens(served: ServedModel, asked: TokenizeRequest) -> list[int]:
     if asked.messages is None:
         return served.model.tokenizer.encode([asked.prompt or ""], special=asked.add_special_tokens)[0]
-    request = Generate(tuple(message(given) for given in asked.messages), tools=tools(asked.tools))
+    request = Generate(tuple(message(one) for one in asked.messages), tools=tools(asked.tools))
     try:
         return list(served.model.read(request).ids)
     except LlmsError as error:
         raise RequestRefused(str(error), "messages") from error
 
 
-def detokenize(served: ServedModel, asked: DetokenizeRequest) -> dict[str, Any]:
-    """Raises Refused."""
+def detokenize(served: ServedModel, asked: DetokenizeRequest) -> dict[str, object]:
+    """Raises RequestRefused."""
     if asked.tokens and max(asked.tokens) >= served.engine_loop.vocabulary:
         raise RequestRefused(
             f"token id {max(asked.tokens)} is beyond the vocabulary of {served.engine_loop.vocabulary}", "tokens"
@@ -93,8 +108,8 @@ def detokenize(served: ServedModel, asked: DetokenizeRequest) -> dict[str, Any]:
     return {"prompt": served.model.tokenizer.with_special(asked.tokens)}
 
 
-def tokenizer_info(served: ServedModel) -> dict[str, Any]:
-    """What lm-evaluation-harness asks for before it counts tokens over HTTP."""
+def tokenizer_info(served: ServedModel) -> dict[str, object]:
+    """Special tokens and chat template, which lm-evaluation-harness asks for before it counts tokens over HTTP."""
     checkpoint = served.model.checkpoint
     names = {name: checkpoint.special_tokens.get(name) for name in ("bos_token", "eos_token", "pad_token")}
     return {**names, "chat_template": checkpoint.chat_template}

@@ -1,8 +1,8 @@
 """Errors as OpenAI's clients expect them: {"error": {message, type, param, code}}."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -30,7 +30,7 @@ class RequestRefused(HTTPException):
         self.param, self.code = param, code
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, dict[str, str | None]]:
         kind = TYPES.get(self.status_code, "invalid_request_error")
         return {"error": {"message": self.detail, "type": kind, "param": self.param, "code": self.code}}
 
@@ -54,18 +54,18 @@ def too_long(window: int, prompt: int, answer: int, param: str) -> RequestRefuse
     )
 
 
-def invalid(errors: Sequence[Mapping[str, Any]]) -> RequestRefused:
-    """What the first of pydantic's errors says, in terms of the body that was sent."""
+def invalid(errors: Sequence[ErrorDetails]) -> RequestRefused:
+    """The first of pydantic's errors, in terms of the body that was sent."""
     error = errors[0]
     if error["type"] == "json_invalid":
         return RequestRefused(f"the body is not JSON: {error.get('ctx', {}).get('error', error['msg'])}")
-    place = [part for part in error["loc"] if part != "body"]
-    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or None
+    path = [part for part in error["loc"] if part != "body"]
+    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or None
     if param is None:
         return RequestRefused("the body must be a JSON object, sent with content-type: application/json")
     if error["type"] == "extra_forbidden":
         return RequestRefused(f"{param} is not supported by this server; leave it out", param, "unsupported_parameter")
     if error["type"] == "missing":
         return RequestRefused(f"you must provide {param}", param, "missing_required_parameter")
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ")
     return RequestRefused(f"{param}: {message[:1].lower()}{message[1:]}", param, "invalid_value")

@@ -5,17 +5,19 @@ Fields that only tell OpenAI about the caller are taken, and so are others at th
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeGuard, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from ..models.system import ToolSchema
+from ..values import JsonObject
 from .refusal import RequestRefused
 
 ABOUT_THE_CALLER = (
     "metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
     "service_tier", "store", "user",
 )  # fmt: skip
-CHANGES_NOTHING: Mapping[str, tuple[Any, ...]] = {
+CHANGES_NOTHING: Mapping[str, tuple[object, ...]] = {
     "audio": (None,),
     "best_of": (None, 1),
     "frequency_penalty": (None, 0),
@@ -31,8 +33,13 @@ CHANGES_NOTHING: Mapping[str, tuple[Any, ...]] = {
     "verbosity": (None, "medium"),
     "web_search_options": (None,),
 }
-OF_OUR_ANSWERS: Mapping[str, tuple[Any, ...]] = {"annotations": (None, []), "audio": (None,), "function_call": (None,)}
+OF_OUR_ANSWERS: Mapping[str, tuple[object, ...]] = {
+    "annotations": (None, []),
+    "audio": (None,),
+    "function_call": (None,),
+}
 MOST_STOPS = 64
+T = TypeVar("T")
 
 
 class Strict(BaseModel):
@@ -40,31 +47,35 @@ class Strict(BaseModel):
 
 
 class RequestBody(Strict):
-    """A whole request: a string that is no text (half of a surrogate pair) is refused wherever it stands."""
+    """A whole request: half of a surrogate pair, which is not text, is refused wherever it stands."""
 
     @model_validator(mode="before")
     @classmethod
-    def _is_text(cls, body: Any) -> Any:
+    def _is_text(cls, body: object) -> object:
         for name, value in body.items() if isinstance(body, dict) else ():
             try:
                 json.dumps({name: value}, ensure_ascii=False).encode()
             except UnicodeEncodeError as error:
                 named = ascii(name)[1:-1]
-                raise RequestRefused(f"{named} holds half of a surrogate pair, which is no text", named) from error
+                raise RequestRefused(f"{named} holds half of a surrogate pair, which is not text", named) from error
         return body
 
 
-def _as_list(value: Any) -> Any:
+def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value or []
 
 
-def _as_parts(value: Any) -> Any:
+def _or_none_at_all(value: object) -> object:
+    return value or []
+
+
+def _as_parts(value: object) -> object:
     if value is not None and not isinstance(value, str | list):
         raise ValueError("must be a string or a list of parts of type text")
     return [{"type": "text", "text": value}] if isinstance(value, str) else value or []
 
 
-def _prompts(value: Any) -> list[str | tuple[int, ...]]:
+def _prompts(value: object) -> list[str | tuple[int, ...]]:
     """A string, strings, token ids, or lists of token ids, as a list of prompts; None is the empty prompt."""
     if value is None or isinstance(value, str):
         return [value or ""]
@@ -76,11 +87,11 @@ def _prompts(value: Any) -> list[str | tuple[int, ...]]:
     raise ValueError("must be a string, a list of strings, a list of token ids, or a list of lists of token ids")
 
 
-def _ids(value: Any) -> bool:
+def _ids(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(token) is int and 0 <= token < 1 << 31 for token in value)
 
 
-def _chosen(value: Any) -> Any:
+def _chosen(value: object) -> object:
     """The name of the function, where the choice is {"type": "function", "function": {"name": …}}."""
     if isinstance(value, dict):
         named = value.get("function")
@@ -92,18 +103,22 @@ def _chosen(value: Any) -> Any:
     return value
 
 
-def _without(idle: Mapping[str, tuple[Any, ...]], names: Collection[str] = ()) -> Callable[[Any], Any]:
+def _without(idle: Mapping[str, tuple[object, ...]], names: Collection[str] = ()) -> Callable[[object], object]:
     """Drops fields of these `names`, and those that have an idle value."""
 
-    def dropped(name: str, value: Any) -> bool:
+    def dropped(name: str, value: object) -> bool:
         return name in names or any(value == rest and not isinstance(value, bool) for rest in idle.get(name, ()))
 
-    def drop(body: Any) -> Any:
+    def drop(body: object) -> object:
         if not isinstance(body, dict):
             return body
         return {name: value for name, value in body.items() if not dropped(name, value)}
 
     return drop
+
+
+def _parsed(value: Mapping[str, object]) -> JsonObject:
+    return cast(JsonObject, value)  # bodies are parsed JSON, however deep
 
 
 class TextPart(Strict):
@@ -127,7 +142,7 @@ class ChatMessage(Strict):
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[list[TextPart], BeforeValidator(_as_parts)] = []
-    tool_calls: Annotated[list[ToolCallParam], BeforeValidator(lambda value: value or [])] = []
+    tool_calls: Annotated[list[ToolCallParam], BeforeValidator(_or_none_at_all)] = []
     tool_call_id: Annotated[str | None, Field(validate_default=True)] = None
     name: str | None = None
     refusal: str | None = None
@@ -137,14 +152,14 @@ class ChatMessage(Strict):
 
     @field_validator("tool_calls", "refusal", "reasoning_content")
     @classmethod
-    def _of_the_assistant(cls, value: Any, info: ValidationInfo) -> Any:
+    def _of_the_assistant(cls, value: T, info: ValidationInfo) -> T:
         if value and info.data.get("role") != "assistant":
             raise ValueError(f"a message of role {info.data.get('role')} has none")
         return value
 
     @field_validator("tool_call_id", "name")
     @classmethod
-    def _of_tools(cls, value: Any, info: ValidationInfo) -> Any:
+    def _of_tools(cls, value: T, info: ValidationInfo) -> T:
         if value is not None and info.data.get("role") != "tool":
             raise ValueError(f"a message of role {info.data.get('role')} has none; only tool messages do")
         if value is None and info.field_name == "tool_call_id" and info.data.get("role") == "tool":
@@ -159,8 +174,13 @@ class ChatMessage(Strict):
 class FunctionParam(Strict):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: dict[str, object] | None = None
     strict: bool | None = None
+
+    @property
+    def as_tool(self) -> ToolSchema:
+        parameters = _parsed(self.parameters or {"type": "object", "properties": {}})
+        return {"name": self.name, "description": self.description or "", "parameters": parameters}
 
 
 class ToolParam(Strict):
@@ -171,7 +191,7 @@ class ToolParam(Strict):
 class Schema(Strict):
     name: str
     description: str | None = None
-    schema_: Annotated[dict[str, Any], Field(alias="schema")] = {"type": "object"}
+    schema_: Annotated[dict[str, object], Field(alias="schema")] = {"type": "object"}
     strict: bool | None = None
 
 
@@ -181,16 +201,16 @@ class Form(Strict):
 
     @field_validator("json_schema")
     @classmethod
-    def _goes_with_its_type(cls, value: Any, info: ValidationInfo) -> Any:
+    def _goes_with_its_type(cls, value: T, info: ValidationInfo) -> T:
         if (value is None) == (info.data.get("type") == "json_schema"):
             raise ValueError("goes with the type json_schema, and with no other")
         return value
 
     @property
-    def wanted(self) -> dict[str, Any] | None:
+    def wanted(self) -> JsonObject | None:
         """The JSON schema that the answer must obey."""
         if self.json_schema is not None:
-            return self.json_schema.schema_
+            return _parsed(self.json_schema.schema_)
         return {"type": "object"} if self.type == "json_object" else None
 
 
@@ -216,7 +236,7 @@ class Sampled(RequestBody):
 
     @field_validator("stream_options")
     @classmethod
-    def _of_streams(cls, value: Any, info: ValidationInfo) -> Any:
+    def _of_streams(cls, value: T, info: ValidationInfo) -> T:
         if value is not None and not info.data.get("stream"):
             raise ValueError("goes with stream: true")
         return value
@@ -233,20 +253,20 @@ class ChatRequest(Sampled):
     logprobs: bool | None = False
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: Form | None = None
-    tools: Annotated[list[ToolParam], BeforeValidator(lambda value: value or []), Field(max_length=128)] = []
+    tools: Annotated[list[ToolParam], BeforeValidator(_or_none_at_all), Field(max_length=128)] = []
     tool_choice: Annotated[str | None, BeforeValidator(_chosen)] = None
     parallel_tool_calls: bool | None = True
 
     @field_validator("top_logprobs")
     @classmethod
-    def _of_logprobs(cls, value: Any, info: ValidationInfo) -> Any:
+    def _of_logprobs(cls, value: T, info: ValidationInfo) -> T:
         if value is not None and not info.data.get("logprobs"):
             raise ValueError("goes with logprobs: true")
         return value
 
     @field_validator("tool_choice")
     @classmethod
-    def _of_tools(cls, value: Any, info: ValidationInfo) -> Any:
+    def _of_tools(cls, value: T, info: ValidationInfo) -> T:
         names = [tool.function.name for tool in info.data.get("tools", ())]
         if value not in (None, "none", "auto", "required", *names) or (value not in (None, "none") and not names):
             raise ValueError(f"{value} is not among the tools: {', '.join(names) or 'there are none'}")
@@ -279,7 +299,7 @@ class TokenizeRequest(RequestBody):
 
     @field_validator("prompt")
     @classmethod
-    def _or_messages(cls, value: Any, info: ValidationInfo) -> Any:
+    def _or_messages(cls, value: T, info: ValidationInfo) -> T:
         if (value is None) == (info.data.get("messages") is None):
             raise ValueError("give either prompt or messages")
         return value

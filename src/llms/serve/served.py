@@ -47,7 +47,7 @@ class ServedModel:
 
     @contextmanager
     def room(self, rows: int, param: str) -> Iterator[None]:
-        """A place for so many rows while the context lasts. Raises Refused; `param` is the field that wants so many."""
+        """Room for so many rows while the context lasts. Raises RequestRefused; `param` is the field that wants so many."""
         if rows > self.most:
             raise RequestRefused(f"{param}: {rows} answers at once are asked for; at most {self.most} are given", param)
         if self._held + rows > self.most:
@@ -62,7 +62,7 @@ class ServedModel:
             self._held -= rows
 
     def weigh(self, tokens: int, top: int | None, param: str) -> None:
-        """Raises Refused if the log-probabilities of so many tokens, with the `top` of each, are too many."""
+        """Raises RequestRefused if the log-probabilities of so many tokens, with the `top` of each, are too many."""
         if top is not None and tokens * (top + 1) > MOST_LOGPROBS:
             message = (
                 f"{param}: {tokens * (top + 1)} log-probabilities are asked for; at most {MOST_LOGPROBS} are given"
@@ -70,13 +70,13 @@ class ServedModel:
             raise RequestRefused(message, param, "invalid_value")
 
     async def trace(self, tokens: Sequence[int], top: int) -> list[Traced]:
-        """What each token but the first got. Others are served between the pieces of a long text."""
+        """Log-probability and likeliest tokens of every token but the first. Others are served between the pieces of a long text."""
         traced: list[Traced] = []
         async with self._tracing:
             parts = self._tracer.parts(tokens, top)
             pieces = bridge.in_thread(lambda _: iter(lambda: self.engine_loop.call(lambda: next(parts, None)), None))
-            async with aclosing(pieces) as found:
-                async for piece in found:
+            async with aclosing(pieces) as open_pieces:
+                async for piece in open_pieces:
                     traced += piece
         return traced
 
@@ -99,7 +99,7 @@ class Shelf:
         self.embedding = {model.name.text: model for model in embeddings}
 
     def find(self, name: str) -> ServedModel:
-        """The model that answers to `name`. Raises Refused."""
+        """The model that answers to `name`. Raises RequestRefused."""
         known = self._known(name)
         if known in self.embedding:
             raise RequestRefused(f"{known} makes embeddings and generates no text; ask it at /v1/embeddings", "model")

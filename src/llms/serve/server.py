@@ -3,13 +3,14 @@
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from ..errors import UsageError
 from . import others
@@ -22,13 +23,13 @@ from .refusal import RequestRefused, invalid
 from .requests import ChatRequest, CompletionRequest, DetokenizeRequest, EmbeddingRequest, TokenizeRequest
 from .served import ServerLimits, Shelf
 
-BACKLOG = 256  # with Limits.connections below the 1024 files that many systems allow a process
+BACKLOG = 256  # with ServerLimits.connections below the 1024 files that many systems allow a process
 GOODBYE_SECONDS = 3
 
 
-def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> Any:
+def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> ASGIApp:
     """The ASGI application that answers for the models of `shelf`."""
-    off: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+    off: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
     app = FastAPI(title="llms serve", docs_url=None, redoc_url=None, openapi_url=None, telemetry=off)
 
     @app.post("/v1/chat/completions")
@@ -77,8 +78,8 @@ def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> Any:
     async def other(request: Request, error: HTTPException) -> Response:
         if isinstance(error, RequestRefused):
             return error.response
-        what = f"{request.method} {request.url.path}"
-        return RequestRefused(f"{what}: {error.detail}", status=error.status_code, headers=error.headers).response
+        route = f"{request.method} {request.url.path}"
+        return RequestRefused(f"{route}: {error.detail}", status=error.status_code, headers=error.headers).response
 
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> Response:
@@ -94,16 +95,17 @@ def bind(host: str, port: int, key: str | None) -> socket.socket:
             f"{host} can be reached from other machines; serve it with a key (LLMS_SERVE_KEY or --api-key), "
             "or stay on 127.0.0.1"
         )
-    made = None
+    bound = None
     try:
-        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        made = socket.socket(family, kind)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(place)
-        return made
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, _, _, socket_address = addresses[0]
+        bound = socket.socket(family, kind)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(socket_address)
+        return bound
     except OSError as error:
-        if made is not None:
-            made.close()
+        if bound is not None:
+            bound.close()
         raise UsageError(
             f"cannot listen on {host}, port {port}: {error.strerror or error}; name another --port"
         ) from error
@@ -118,7 +120,7 @@ def address(bound: socket.socket) -> str:
 class ApiServer(uvicorn.Server):
     """Serves `app` on `bound` until it is interrupted; `ready` is called once requests are answered."""
 
-    def __init__(self, app: Any, bound: socket.socket, limits: ServerLimits, ready: Callable[[], None]):
+    def __init__(self, app: ASGIApp, bound: socket.socket, limits: ServerLimits, ready: Callable[[], None]):
         super().__init__(
             uvicorn.Config(
                 app,

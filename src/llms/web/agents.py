@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
@@ -12,17 +11,14 @@ from pydantic import Field
 from ..agents.shipped import TEAMS
 from ..workbench import agent as verb
 from ..workbench.team_session import TeamSettings
-from .chats import PageRequest
-from .pages import page
-
-if TYPE_CHECKING:
-    from .service.service import ChatService
+from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
+from .service.service import ChatService
 
 router = APIRouter()
 LOOK_SECONDS = 0.25  # how often the store is asked for more
 
 
-class Begin(PageRequest):
+class TeamRequest(PageRequest):
     goal: str = Field(min_length=1, max_length=20_000)
     team: str = ""
     model: str = ""
@@ -36,41 +32,40 @@ async def agents(request: Request, run: str | None = None) -> HTMLResponse:
         for team in TEAMS.values()
     ]
     runs = await asyncio.to_thread(verb.runs)
-    models = await request.app.state.desk.models()
+    models = await service_of(request).models.names()
     return page(
         request, "agents.html", teams=teams, runs=runs[:50], run=run or "", models=models, state={"run": run or ""}
     )
 
 
 @router.post("/api/agents")
-async def begin(request: Request, body: Begin) -> dict[str, Any]:
+async def begin(request: Request, body: TeamRequest) -> RunResponse:
     how = TeamSettings(body.team or verb.choose(body.files), body.model or None, tuple(body.files))
-    return {"run": await request.app.state.desk.begin_team(body.goal, how)}
+    return RunResponse(await service_of(request).teams.begin(body.goal, how))
 
 
 @router.post("/api/agents/{run}/stop")
-async def stop(request: Request, run: str) -> dict[str, Any]:
-    request.app.state.desk.stop_team(run)
-    return {}
+async def stop(request: Request, run: str) -> DoneResponse:
+    service_of(request).teams.stop(run)
+    return DoneResponse()
 
 
 @router.get("/api/agents/{run}/events")
 async def events(request: Request, run: str, after: int = 0) -> StreamingResponse:
-    last = request.headers.get("last-event-id", "")
-    begin_at = int(last) if last.isdigit() else after
-    await asyncio.to_thread(verb.replay, run)  # an unknown run is said at once
-    return StreamingResponse(_told(request.app.state.desk, run, begin_at), media_type="text/event-stream")
+    await asyncio.to_thread(verb.replay, run)  # an unknown run is refused at once
+    stream = _stream(service_of(request), run, first_event(request, after))
+    return StreamingResponse(stream, media_type="text/event-stream")
 
 
-async def _told(desk: "ChatService", run: str, after: int) -> AsyncIterator[str]:
-    """What the run tells, as the store gets it, until it has ended."""
+async def _stream(service: ChatService, run: str, after: int) -> AsyncIterator[str]:
+    """The events of the run, as the store gets them, until it has ended."""
     quiet = 0.0
-    while not desk.ending:
-        state, told = await asyncio.to_thread(verb.events_after, run, after)
-        for after, event in told:
+    while not service.turns.ending:
+        state, events = await asyncio.to_thread(verb.events_after, run, after)
+        for after, event in events:
             quiet = 0.0
             yield f"id: {after}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
-        if state != "running" and not told:
+        if state != "running" and not events:
             yield f"event: end\ndata: {json.dumps(state)}\n\n"
             return
         await asyncio.sleep(LOOK_SECONDS)

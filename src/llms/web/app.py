@@ -1,8 +1,6 @@
-"""The application: pages, their doors, and the rules that hold for every answer. Listens where cli/web.py says."""
+"""The application: pages, their routes, and the rules that hold for every answer. server.py listens."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -11,14 +9,11 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from ..errors import LlmsError, UnknownName, UsageError
+from . import agents, chats, lessons
+from .pages import HERE
 from .secret import Secret
+from .service.service import ChatService
 
-if TYPE_CHECKING:
-    from .service.service import ChatService
-
-HERE = Path(__file__).parent
-PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),
-         ("/leaderboard", "Leaderboard"))  # fmt: skip
 LARGEST_BODY = 26 << 20  # an attachment of 25 MB and its frame
 POLICY = "; ".join(
     (
@@ -35,14 +30,12 @@ HEADERS = {
 }
 
 
-def create_app(desk: "ChatService", secret: Secret, hosts: frozenset[str] = frozenset()) -> FastAPI:
-    """The application over `desk` (workbench/desk.py), for whoever has the `secret`. `hosts` are the names it may be
+def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = frozenset()) -> FastAPI:
+    """The application over `service`, for whoever has the `secret`. `hosts` are the names it may be
     called by besides loopback's; a request under another name, or from another site's page, is refused (DNS rebinding,
     cross-site requests)."""
-    from . import agents, chats, lessons
-
     app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.desk = desk
+    app.state.service = service
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (chats, agents, lessons):
         app.include_router(module.router)
@@ -92,8 +85,8 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part != "body")
-        return JSONResponse({"error": f"{place or 'the request'}: {first['msg']}"}, 422)
+        field = ".".join(str(part) for part in first["loc"] if part != "body")
+        return JSONResponse({"error": f"{field or 'the request'}: {first['msg']}"}, 422)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

@@ -1,29 +1,49 @@
-"""The chat's doors: JSON over the desk, and a run's events as server-sent events that a reader can take up again."""
+"""Routes of the chat: JSON over the service, and a run's events as server-sent events that a reader can take up again."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..errors import UsageError
-from ..store import chat_runs
-from .attachments import LARGEST, examine
-from .pages import page
-
-if TYPE_CHECKING:
-    from .service.service import ChatService
+from ..tools.consent import Scope
+from ..workbench.chat.config import POLICIES
+from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
+from .service.attachments import AttachedResponse
+from .service.file_kinds import LARGEST
+from .service.turns import CountResponse
+from .service.view_models import (
+    CallsResponse,
+    ConversationResponse,
+    ListedConversationResponse,
+    SearchHitResponse,
+    ShippedToolResponse,
+)
 
 router = APIRouter()
 KEEP_ALIVE_SECONDS = 10.0
 
 
-class PageRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+@dataclass(frozen=True, slots=True)
+class NewConversationResponse:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResponse:
+    """A line for each thing that was taken, would be, or was left out."""
+
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptResponse:
+    text: str
 
 
 class Create(PageRequest):
@@ -65,7 +85,7 @@ class DecisionRequest(PageRequest):
     id: str
     approved: bool
     arguments: str = Field("{}", max_length=200_000)
-    scope: Literal["once", "conversation", "always"] = "once"
+    scope: Scope = "once"
 
 
 class CountRequest(PageRequest):
@@ -82,10 +102,6 @@ class Transcribe(PageRequest):
     model: str = ""
 
 
-def _desk(request: Request) -> "ChatService":
-    return request.app.state.desk
-
-
 @router.get("/", response_class=HTMLResponse)
 async def new_chat(request: Request) -> HTMLResponse:
     return await _chat_page(request, None)
@@ -94,167 +110,171 @@ async def new_chat(request: Request) -> HTMLResponse:
 @router.get("/c/{id}", response_class=HTMLResponse)
 async def chat_page(request: Request, id: str, node: str | None = None) -> HTMLResponse:
     if node:
-        await _desk(request).show(id, node)
+        await service_of(request).conversations.show(id, node)
     return await _chat_page(request, id)
 
 
 async def _chat_page(request: Request, id: str | None) -> HTMLResponse:
-    desk = _desk(request)
-    about, listing, models = await asyncio.gather(desk.conversation(id), desk.listing(), desk.models())
-    state = {key: about[key] for key in ("id", "run", "path", "tools")}
+    service = service_of(request)
+    conversation, listing, models = await asyncio.gather(
+        service.conversations.get(id), service.conversations.listing(), service.models.names()
+    )
+    state = {"id": conversation.id, "run": conversation.run, "path": conversation.path, "tools": conversation.tools}
     return page(
-        request, "chat.html", id=id, title=about["title"], model=about["model"], policy=about["policy"],
-        policies=desk.policies, conversations=listing, models=models, state=state,
+        request, "chat.html", id=id, title=conversation.title, model=conversation.model, policy=conversation.policy,
+        policies=POLICIES, conversations=listing, models=models, state=state,
     )  # fmt: skip
 
 
 @router.get("/api/conversations")
-async def listing(request: Request) -> list[dict[str, Any]]:
-    return await _desk(request).listing()
+async def listing(request: Request) -> list[ListedConversationResponse]:
+    return await service_of(request).conversations.listing()
 
 
 @router.post("/api/conversations")
-async def create(request: Request, body: Create) -> dict[str, Any]:
-    return {"id": await _desk(request).create(body.model, body.policy)}
+async def create(request: Request, body: Create) -> NewConversationResponse:
+    return NewConversationResponse(await service_of(request).conversations.create(body.model, body.policy))
 
 
 @router.get("/api/conversations/{id}")
-async def conversation(request: Request, id: str) -> dict[str, Any]:
-    return await _desk(request).conversation(id)
+async def conversation(request: Request, id: str) -> ConversationResponse:
+    return await service_of(request).conversations.get(id)
 
 
 @router.patch("/api/conversations/{id}")
-async def change(request: Request, id: str, body: ConversationChange) -> dict[str, Any]:
-    await _desk(request).change(id, title=body.title, tags=body.tags, system=body.system)
-    return {}
+async def change(request: Request, id: str, body: ConversationChange) -> DoneResponse:
+    await service_of(request).conversations.change(id, title=body.title, tags=body.tags, system=body.system)
+    return DoneResponse()
 
 
 @router.delete("/api/conversations/{id}")
-async def delete(request: Request, id: str) -> dict[str, Any]:
-    await _desk(request).delete(id)
-    return {}
+async def delete(request: Request, id: str) -> DoneResponse:
+    await service_of(request).conversations.delete(id)
+    return DoneResponse()
 
 
 @router.post("/api/conversations/{id}/send")
-async def send(request: Request, id: str, body: Send) -> dict[str, Any]:
+async def send(request: Request, id: str, body: Send) -> RunResponse:
     if not body.text.strip() and not body.attachments:
         raise UsageError("there is nothing to send: no text and no attachment")
-    run = await _desk(request).send(id, body.text, body.model, body.policy, body.tools, body.attachments, body.edit)
-    return {"run": run}
+    run = await service_of(request).turns.send(
+        id, body.text, body.model, body.policy, body.tools, body.attachments, body.edit
+    )
+    return RunResponse(run)
 
 
 @router.post("/api/conversations/{id}/again")
-async def again(request: Request, id: str, body: Again) -> dict[str, Any]:
-    return {"run": await _desk(request).again(id, body.node, body.model, body.tools)}
+async def again(request: Request, id: str, body: Again) -> RunResponse:
+    return RunResponse(await service_of(request).turns.again(id, body.node, body.model, body.tools))
 
 
 @router.post("/api/conversations/{id}/continue")
-async def go_on(request: Request, id: str, body: OfNode) -> dict[str, Any]:
-    return {"run": await _desk(request).go_on(id, body.node)}
+async def go_on(request: Request, id: str, body: OfNode) -> RunResponse:
+    return RunResponse(await service_of(request).turns.go_on(id, body.node))
 
 
 @router.post("/api/conversations/{id}/switch")
-async def switch(request: Request, id: str, body: OfNode) -> dict[str, Any]:
-    await _desk(request).switch(id, body.node)
-    return {}
+async def switch(request: Request, id: str, body: OfNode) -> DoneResponse:
+    await service_of(request).conversations.switch(id, body.node)
+    return DoneResponse()
 
 
 @router.post("/api/conversations/{id}/fork")
-async def fork(request: Request, id: str, body: OfNode) -> dict[str, Any]:
-    return {"id": await _desk(request).fork(id, body.node)}
+async def fork(request: Request, id: str, body: OfNode) -> NewConversationResponse:
+    return NewConversationResponse(await service_of(request).conversations.fork(id, body.node))
 
 
 @router.get("/api/conversations/{id}/saw/{node}")
-async def saw(request: Request, id: str, node: str) -> dict[str, Any]:
-    return await _desk(request).saw(id, node)
+async def saw(request: Request, id: str, node: str) -> CallsResponse:
+    return await service_of(request).conversations.calls(node)
 
 
 @router.get("/api/conversations/{id}/export")
 async def export(request: Request, id: str, form: Literal["archive", "markdown"] = "archive") -> Response:
-    name, media_type, data = await _desk(request).export(id, form)
-    return Response(
-        data, media_type=media_type, headers={"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    )
+    file = await service_of(request).export(id, form)
+    disposition = f"attachment; filename*=UTF-8''{quote(file.name)}"
+    return Response(file.data, media_type=file.media_type, headers={"content-disposition": disposition})
 
 
 @router.post("/api/import")
-async def take_in(request: Request, file: UploadFile, dry: bool = True) -> dict[str, Any]:
-    return {"report": await _desk(request).take_in(file.filename or "", await _read(file), dry)}
+async def take_in(request: Request, file: UploadFile, dry: bool = True) -> ImportResponse:
+    return ImportResponse(await service_of(request).take_in(file.filename or "", await _read(file), dry))
 
 
 @router.get("/api/search")
-async def search(request: Request, q: str = "") -> list[dict[str, Any]]:
-    return await _desk(request).search(q[:10_000])
+async def search(request: Request, q: str = "") -> list[SearchHitResponse]:
+    return await service_of(request).conversations.search(q[:10_000])
 
 
 @router.get("/api/tools")
-async def tools(request: Request) -> list[dict[str, Any]]:
-    return await _desk(request).tools()
+async def tools(request: Request) -> list[ShippedToolResponse]:
+    return await service_of(request).conversations.tools()
 
 
 @router.post("/api/count")
-async def count(request: Request, body: CountRequest) -> dict[str, Any]:
-    return await _desk(request).count(body.id, body.text, body.model, body.policy, body.tools, body.attachments)
+async def count(request: Request, body: CountRequest) -> CountResponse:
+    return await service_of(request).turns.count(
+        body.id, body.text, body.model, body.policy, body.tools, body.attachments
+    )
 
 
 @router.post("/api/attachments")
-async def attach(request: Request, file: UploadFile) -> dict[str, Any]:
-    return await _desk(request).attach(examine(file.filename or "attachment", await _read(file)))
+async def attach(request: Request, file: UploadFile) -> AttachedResponse:
+    return service_of(request).attachments.add(file.filename or "attachment", await _read(file))
 
 
 @router.get("/api/blobs/{digest}")
 async def blob(request: Request, digest: str) -> Response:
-    media_type, data = await _desk(request).blob(digest)
+    media_type, data = await service_of(request).attachments.blob(digest)
     safe = media_type.startswith(("image/", "audio/")) and media_type != "image/svg+xml"
     shown = media_type if safe else "application/octet-stream"
     return Response(data, media_type=shown, headers={"content-disposition": "inline" if safe else "attachment"})
 
 
 @router.post("/api/transcribe")
-async def transcribe(request: Request, body: Transcribe) -> dict[str, Any]:
-    return {"text": await _desk(request).transcribe(body.attachment, body.model)}
+async def transcribe(request: Request, body: Transcribe) -> TranscriptResponse:
+    return TranscriptResponse(await service_of(request).attachments.transcribe(body.attachment))
 
 
 @router.get("/api/runs/{run}/events")
 async def events(request: Request, run: str, after: int = 0) -> StreamingResponse:
-    last = request.headers.get("last-event-id", "")
-    begin = int(last) if last.isdigit() else after
-    await asyncio.to_thread(chat_runs.state_of, _desk(request).store, run)  # an unknown run is said at once
-    return StreamingResponse(_stream(_desk(request).events(run, begin)), media_type="text/event-stream",
-                             headers={"x-accel-buffering": "no"})  # fmt: skip
+    turns = service_of(request).turns
+    await turns.check(run)  # an unknown run is refused at once
+    stream = _stream(turns.events(run, first_event(request, after)))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
-async def _stream(found: AsyncIterator[tuple[int, dict[str, Any]]]) -> AsyncIterator[str]:
+async def _stream(events: AsyncIterator[tuple[int, str]]) -> AsyncIterator[str]:
     """Each event with its number; a comment where nothing happens, so that no one takes the connection for dead."""
-    upcoming = asyncio.ensure_future(anext(found, None))
+    upcoming = asyncio.ensure_future(anext(events, None))
     try:
         while True:
             done, _ = await asyncio.wait({upcoming}, timeout=KEEP_ALIVE_SECONDS)
             if not done:
                 yield ": still here\n\n"
                 continue
-            if (got := upcoming.result()) is None:
+            if (event := upcoming.result()) is None:
                 return
-            upcoming = asyncio.ensure_future(anext(found, None))
-            yield f"id: {got[0]}\ndata: {json.dumps(got[1], ensure_ascii=False)}\n\n"
+            upcoming = asyncio.ensure_future(anext(events, None))
+            yield f"id: {event[0]}\ndata: {event[1]}\n\n"
     finally:
         upcoming.cancel()
         await asyncio.gather(upcoming, return_exceptions=True)
-        close = getattr(found, "aclose", None)
+        close = getattr(events, "aclose", None)
         if close is not None:
             await close()
 
 
 @router.post("/api/runs/{run}/stop")
-async def stop(request: Request, run: str, body: Stop) -> dict[str, Any]:
-    await _desk(request).stop(run, body.seen)
-    return {}
+async def stop(request: Request, run: str, body: Stop) -> DoneResponse:
+    await service_of(request).turns.stop(run, body.seen)
+    return DoneResponse()
 
 
 @router.post("/api/runs/{run}/approve")
-async def approve(request: Request, run: str, body: DecisionRequest) -> dict[str, Any]:
-    await _desk(request).approve(run, body.id, body.approved, body.arguments, body.scope)
-    return {}
+async def approve(request: Request, run: str, body: DecisionRequest) -> DoneResponse:
+    await service_of(request).approvals.decide(run, body.id, body.approved, body.arguments, body.scope)
+    return DoneResponse()
 
 
 async def _read(file: UploadFile) -> bytes:

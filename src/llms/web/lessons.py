@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from typing import Any
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -10,34 +10,80 @@ from pydantic import Field
 
 from ..workbench import leaderboard as board_verb
 from ..workbench import stateless as stateless_verb
-from ..workbench import tokens as token_verb
-from .chats import PageRequest
-from .pages import page
+from ..workbench.tokens import Tokenization
+from .pages import PageRequest, page, service_of
 
 router = APIRouter()
 MOST_SHOWN = 2000  # tokens that a page draws
 
 
-class Text(PageRequest):
+@dataclass(frozen=True, slots=True)
+class TokenResponse:
+    text: str
+    id: int
+    special: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokensResponse:
+    """A text under one model; see Tokenization. `price` is in US dollars."""
+
+    model: str
+    tokens: int
+    grade: str
+    message: int | None
+    characters: int
+    bytes: int
+    per_token: float | None
+    price: float | None
+    pieces: list[TokenResponse] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NextTokenResponse:
+    id: int
+    text: str
+    probability: float
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LessonCallResponse:
+    """`as_expected`: the name was sent in A and C, and not in B."""
+
+    title: str
+    payload: str
+    tokens: int
+    answer: str
+    holds_name: bool
+    as_expected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StatelessResponse:
+    calls: list[LessonCallResponse]
+
+
+class TokensRequest(PageRequest):
     text: str = Field(max_length=1_000_000)
     models: list[str] = Field(default_factory=lambda: ["smollm2"], min_length=1, max_length=6)
 
 
-class Next(PageRequest):
+class NextTokensRequest(PageRequest):
     text: str = Field(min_length=1, max_length=100_000)
     model: str = "smollm2"
     top: int = Field(10, ge=1, le=50)
 
 
-class Who(PageRequest):
+class StatelessRequest(PageRequest):
     model: str = "smollm2"
     name: str = Field("Ada", min_length=1, max_length=40)
 
 
-async def _lesson(request: Request, name: str, **values: Any) -> HTMLResponse:
+async def _lesson(request: Request, name: str, **values: object) -> HTMLResponse:
     """A page that asks the model of new chats, unless another is named there."""
-    desk = request.app.state.desk
-    return page(request, name, model=desk.model, models=await desk.models(), **values)
+    service = service_of(request)
+    return page(request, name, model=service.model, models=await service.models.names(), **values)
 
 
 @router.get("/tokens", response_class=HTMLResponse)
@@ -46,27 +92,25 @@ async def tokens(request: Request) -> HTMLResponse:
 
 
 @router.post("/api/tokens")
-async def cut(request: Request, body: Text) -> list[dict[str, Any]]:
-    models = [request.app.state.desk.reach.check_model(name) for name in body.models]
-    found = await asyncio.to_thread(token_verb.cut, body.text, models)
-    return [_cut(body.text, one) for one in found]
+async def cut(request: Request, body: TokensRequest) -> list[TokensResponse]:
+    cuts = await service_of(request).lessons.cut(body.text, body.models)
+    return [_tokens(body.text, one) for one in cuts]
 
 
-def _cut(text: str, one: token_verb.Tokenization) -> dict[str, Any]:
+def _tokens(text: str, one: Tokenization) -> TokensResponse:
     ratio = one.ratio(text)
-    return {
-        "model": one.model,
-        "tokens": one.count.tokens,
-        "grade": one.count.grade,
-        "message": one.message.tokens if one.message else None,
-        "characters": ratio.characters,
-        "bytes": ratio.bytes,
-        "per_token": ratio.characters_per_token,
-        "price": None if one.price is None else float(one.price),
-        "pieces": None if one.pieces is None else [
-            {"text": piece.shown, "id": piece.id, "special": piece.special} for piece in one.pieces[:MOST_SHOWN]
-        ],
-    }  # fmt: skip
+    shown = None if one.pieces is None else one.pieces[:MOST_SHOWN]
+    return TokensResponse(
+        model=one.model,
+        tokens=one.count.tokens,
+        grade=one.count.grade,
+        message=one.message.tokens if one.message else None,
+        characters=ratio.characters,
+        bytes=ratio.bytes,
+        per_token=ratio.characters_per_token,
+        price=None if one.price is None else float(one.price),
+        pieces=None if shown is None else [TokenResponse(piece.shown, piece.id, piece.special) for piece in shown],
+    )
 
 
 @router.get("/next", response_class=HTMLResponse)
@@ -75,9 +119,9 @@ async def next_page(request: Request) -> HTMLResponse:
 
 
 @router.post("/api/next")
-async def next_tokens(request: Request, body: Next) -> list[dict[str, Any]]:
-    found = await request.app.state.desk.next_tokens(body.model, body.text, body.top)
-    return [{"id": t.id, "text": t.text, "probability": math.exp(t.logprob), "end": t.end} for t in found]
+async def next_tokens(request: Request, body: NextTokensRequest) -> list[NextTokenResponse]:
+    tokens = await service_of(request).lessons.next_tokens(body.model, body.text, body.top)
+    return [NextTokenResponse(token.id, token.text, math.exp(token.logprob), token.end) for token in tokens]
 
 
 @router.get("/stateless", response_class=HTMLResponse)
@@ -87,20 +131,20 @@ async def stateless(request: Request) -> HTMLResponse:
 
 
 @router.post("/api/stateless")
-async def ask(request: Request, body: Who) -> dict[str, Any]:
-    asked = await request.app.state.desk.stateless(body.model, body.name)
-    return {"calls": [_call(one) for one in asked]}
+async def ask(request: Request, body: StatelessRequest) -> StatelessResponse:
+    requests = await service_of(request).lessons.stateless(body.model, body.name)
+    return StatelessResponse([_call(one) for one in requests])
 
 
-def _call(one: stateless_verb.Request) -> dict[str, Any]:
-    return {
-        "title": f"{one.name}: {one.what}",
-        "payload": "\n".join(f"{message.role}: {message.content}" for message in one.sent),
-        "tokens": one.prompt_tokens,
-        "answer": one.answer,
-        "holds_name": one.knows,
-        "as_expected": one.knows == (one.name != "B"),
-    }
+def _call(one: stateless_verb.Request) -> LessonCallResponse:
+    return LessonCallResponse(
+        title=f"{one.name}: {one.what}",
+        payload="\n".join(f"{message.role}: {message.content}" for message in one.sent),
+        tokens=one.prompt_tokens,
+        answer=one.answer,
+        holds_name=one.knows,
+        as_expected=one.knows == (one.name != "B"),
+    )
 
 
 @router.get("/leaderboard", response_class=HTMLResponse)

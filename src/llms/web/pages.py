@@ -1,27 +1,62 @@
-"""HTML from templates; every value is escaped."""
+"""What all routes share: the page around a template, the service behind it, the form of a request's body."""
 
 import json
+from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
+
+from .service.service import ChatService
+
+HERE = Path(__file__).parent
+PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),
+         ("/leaderboard", "Leaderboard"))  # fmt: skip
 
 
-def page(request: Request, name: str, **values: Any) -> HTMLResponse:
-    """The template `name` with `values`, under the bar that all pages have."""
-    from .app import PAGES
+class PageRequest(BaseModel):
+    """A request's body: a field that is not known is refused."""
 
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResponse:
+    """The id of the run that answers; empty where none is needed."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneResponse:
+    """Nothing more to tell."""
+
+
+def service_of(request: Request) -> ChatService:
+    """The one that the application was made over."""
+    service = request.app.state.service
+    assert isinstance(service, ChatService)
+    return service
+
+
+def first_event(request: Request, after: int) -> int:
+    """The number behind which a stream of events goes on: the browser's own count, when it connects again."""
+    last = request.headers.get("last-event-id", "")
+    return int(last) if last.isdigit() else after
+
+
+def page(request: Request, name: str, **values: object) -> HTMLResponse:
+    """The template `name` with `values`, under the bar that all pages have. Every value is escaped."""
     html = _environment().get_template(name).render(pages=PAGES, here=request.url.path, **values)
     return HTMLResponse(html)
 
 
 @cache
 def _environment() -> Environment:
-    from .app import HERE
-
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -29,7 +64,7 @@ def _environment() -> Environment:
     return environment
 
 
-def to_json(value: Any) -> Markup:
+def to_json(value: object) -> Markup:
     """JSON that can stand in a script element: nothing in it can close the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=asdict)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

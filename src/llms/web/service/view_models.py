@@ -1,10 +1,11 @@
-"""Conversations as pages show them: plain JSON values of messages, of what a model saw, of what was spent."""
+"""Conversations as pages show them: what goes over the wire about messages, about what a model was sent, about spending."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Any
+from typing import Literal
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, ToolReturnPart
 
@@ -18,7 +19,7 @@ from ...tools.tool import ASKING
 
 NEW = "New chat"
 _DIGEST = re.compile("[0-9a-f]{64}")
-FATES = {
+DISPOSITIONS = {
     "elided": "sent without its tool calls",
     "dropped": "not sent",
     "covered": "sent as part of the summary",
@@ -28,124 +29,251 @@ FATES = {
 }
 
 
-def conversation(store: Conversations, id: str, model: str) -> dict[str, Any]:
-    """What a page shows of a stored conversation; `model` answers where it names none."""
+@dataclass(frozen=True, slots=True)
+class ListedConversationResponse:
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHitResponse:
+    """`snippet` marks the words by U+0002 and U+0003; `node` None: the title was found."""
+
+    id: str
+    title: str
+    node: str | None
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextResponse:
+    type: Literal["text", "reasoning"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileResponse:
+    """`url` is empty for a text, whose `size` is in characters."""
+
+    type: Literal["image", "audio", "file"]
+    name: str
+    size: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFileResponse:
+    name: str
+    type: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallResponse:
+    """`arguments` is indented JSON, or text that should have been; `result` None: not called yet."""
+
+    type: Literal["tool_call"]
+    id: str
+    name: str
+    arguments: str
+    result: str | None
+    state: str
+    files: list[ToolFileResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageResponse:
+    """`siblings` are all versions of the message, `cut`: it ended at its token limit; `spent` is in words."""
+
+    id: str
+    role: str
+    author: str
+    state: str
+    cut: bool
+    created: str
+    parts: list[TextResponse | FileResponse | ToolCallResponse]
+    siblings: list[str]
+    spent: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedMessageResponse(MessageResponse):
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationResponse:
+    """`id` None: not stored yet. `run` answers now, or waits for a person."""
+
+    id: str | None
+    title: str
+    model: str
+    policy: str
+    path: list[FailedMessageResponse | MessageResponse] = field(default_factory=list)
+    run: str | None = None
+    tools: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    system: str = ""
+    spent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessageResponse:
+    role: str
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallResponse:
+    """A request to a model; `code` makes the same one in Python."""
+
+    about: str
+    messages: list[SentMessageResponse]
+    tools: list[str]
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallsResponse:
+    """`report` has a line for each message that was not sent as it stands."""
+
+    calls: list[CallResponse]
+    report: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedToolResponse:
+    """`asks`: a person agrees to each call."""
+
+    name: str
+    description: str
+    asks: bool
+    missing: str = ""
+
+
+def conversation(store: Conversations, id: str, model: str) -> ConversationResponse:
+    """A stored conversation; `model` answers where it names none."""
     chat_runs.recover(store)
     about, tree = store.about(id), store.open(id)
     runs = chat_runs.runs(store, id)
     busy = next((run.id for run in reversed(runs) if run.state in ("running", "waiting")), None)
     calls = {node.id: model_calls.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
-    failed = {run.node: run for run in runs if run.state == "failed"}
-    shown = path(tree, {node: spent(made) for node, made in calls.items()})
-    for one in shown:
-        if one["state"] == "failed":
-            parent = tree.node(one["id"]).parent
-            told = next((call.error for call in reversed(calls.get(one["id"], [])) if call.error), "")
-            one["error"] = told or (failed[parent].reason if parent in failed else "the answer failed")
+    failed = {run.node: run.reason for run in runs if run.state == "failed"}
+    errors = {
+        node.id: next((call.error for call in reversed(calls.get(node.id, [])) if call.error), "")
+        or failed.get(node.parent or "", "the answer failed")
+        for node in tree.path()
+        if node.state == "failed"
+    }
+    spending = {node: spent(of_node) for node, of_node in calls.items()}
     system = next((p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), "")
-    return {
-        "id": id, "title": about.title or NEW, "model": about.model or model, "policy": about.policy, "path": shown,
-        "run": busy, "tools": [], "tags": list(about.tags), "system": system,
-        "spent": spent([call for made in calls.values() for call in made]),
-    }  # fmt: skip
+    return ConversationResponse(
+        id, about.title or NEW, about.model or model, about.policy, path(tree, spending, errors), busy,
+        tags=list(about.tags), system=system, spent=spent([call for of_node in calls.values() for call in of_node]),
+    )  # fmt: skip
 
 
-def path(conversation: Conversation, spent: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The active path, tool results joined to the calls they answer; `spent` says by node what it took."""
+def path(
+    conversation: Conversation, spending: Mapping[str, str], errors: Mapping[str, str]
+) -> list[FailedMessageResponse | MessageResponse]:
+    """The active path, tool results joined to the calls they answer; spending and errors are by node."""
     nodes = conversation.path()
     returned = {part.tool_call_id: part for node in nodes if node.role == "tool" for part in results(node.message)}
-    return [message(conversation, node, returned, spent) for node in nodes if node.role in ("user", "assistant")]
+    return [
+        _message(conversation, node, returned, spending.get(node.id, ""), errors.get(node.id))
+        for node in nodes
+        if node.role in ("user", "assistant")
+    ]
 
 
-def message(
-    conversation: Conversation, node: Node, returned: Mapping[str, ToolReturnPart], spent: Mapping[str, str]
-) -> dict[str, Any]:
-    parts = [shown for part in index(node.message) for shown in _part(part, returned)]
-    return {
-        "id": node.id,
-        "role": node.role,
-        "author": "" if node.author == "user" else node.author,
-        "state": node.state,
-        "cut": getattr(node.message, "finish_reason", None) == "length",
-        "created": node.created,
-        "parts": parts,
-        "siblings": [sibling.id for sibling in conversation.siblings(node.id)],
-        "spent": spent.get(node.id, ""),
-    }
+def _message(
+    conversation: Conversation, node: Node, returned: Mapping[str, ToolReturnPart], spending: str, error: str | None
+) -> FailedMessageResponse | MessageResponse:
+    message = MessageResponse(
+        id=node.id,
+        role=node.role,
+        author="" if node.author == "user" else node.author,
+        state=node.state,
+        cut=getattr(node.message, "finish_reason", None) == "length",
+        created=node.created,
+        parts=[shown for part in index(node.message) for shown in _part(part, returned)],
+        siblings=[sibling.id for sibling in conversation.siblings(node.id)],
+        spent=spending,
+    )
+    if error is None:
+        return message
+    return FailedMessageResponse(**{f.name: getattr(message, f.name) for f in fields(message)}, error=error)
 
 
-def _part(part: MessagePart, returned: Mapping[str, ToolReturnPart]) -> Iterable[dict[str, Any]]:
+def _part(
+    part: MessagePart, returned: Mapping[str, ToolReturnPart]
+) -> Iterator[TextResponse | FileResponse | ToolCallResponse]:
     if part.kind in ("text", "reasoning") and part.text:
-        yield {"type": part.kind, "text": part.text}
+        yield TextResponse("text" if part.kind == "text" else "reasoning", part.text)
     elif part.kind in ("image", "audio", "file"):
         name = str(part.more.get("name") or part.more.get("attachment") or "")
+        kind: Literal["image", "audio", "file"] = (
+            "image" if part.kind == "image" else "audio" if part.kind == "audio" else "file"
+        )
         size = f"{len(part.text):,} characters" if part.text else ""
-        yield {
-            "type": part.kind if part.blob else "file",
-            "name": name,
-            "size": size,
-            "url": f"/api/blobs/{part.blob}" if part.blob else "",
-        }
+        yield FileResponse(kind if part.blob else "file", name, size, f"/api/blobs/{part.blob}" if part.blob else "")
     elif part.kind == "tool_call":
         id = str(part.more.get("id", ""))
         result = returned.get(id)
-        yield {
-            "type": "tool_call",
-            "id": id,
-            "name": str(part.more.get("name", "")),
-            "arguments": _readable(part.more.get("args")),
-            "result": None if result is None else result.model_response_str(),
-            "state": "called" if result is None else getattr(result, "outcome", "done"),
-            "files": [] if result is None else _made(result),
-        }
+        yield ToolCallResponse(
+            type="tool_call",
+            id=id,
+            name=str(part.more.get("name", "")),
+            arguments=_readable(part.more.get("args")),
+            result=None if result is None else result.model_response_str(),
+            state="called" if result is None else getattr(result, "outcome", "done"),
+            files=[] if result is None else _files(result),
+        )
 
 
-def _made(result: ToolReturnPart) -> list[dict[str, Any]]:
+def _files(result: ToolReturnPart) -> list[ToolFileResponse]:
     """Pictures, sounds and other files that came with a result and are kept; an import may say anything there."""
-    found = result.metadata.get("files") if isinstance(result.metadata, dict) else None
+    files = result.metadata.get("files") if isinstance(result.metadata, dict) else None
     return [
-        {
-            "name": str(file.get("name") or "file"),
-            "type": str(file.get("media_type") or ""),
-            "url": f"/api/blobs/{file['kept']}",
-        }
-        for file in (found if isinstance(found, list) else [])
+        ToolFileResponse(
+            str(file.get("name") or "file"), str(file.get("media_type") or ""), f"/api/blobs/{file['kept']}"
+        )
+        for file in (files if isinstance(files, list) else [])
         if isinstance(file, dict) and _DIGEST.fullmatch(str(file.get("kept")))
     ]
 
 
-def _readable(args: Any) -> str:
+def _readable(args: object) -> str:
     if isinstance(args, str):
         try:
             args = json.loads(args)
         except ValueError:
-            return args
+            return str(args)
     return json.dumps(args, ensure_ascii=False, indent=1)
 
 
-def saw(calls: Sequence[StoredCall]) -> dict[str, Any]:
-    """What was really sent for a message, call by call, and what of the path was not."""
-    dispositions = next((call.dispositions for call in calls if call.dispositions), ())
+def calls(stored: Sequence[StoredCall]) -> CallsResponse:
+    """Every request that was sent for a message, and what of its path was not sent."""
+    dispositions = next((call.dispositions for call in stored if call.dispositions), ())
     left = [
-        f"{FATES[one.what]}: message {one.node} ({one.tokens} tokens){', ' + one.why if one.why else ''}"
+        f"{DISPOSITIONS[one.what]}: message {one.node} ({one.tokens} tokens){', ' + one.why if one.why else ''}"
         for one in dispositions
-        if one.what in FATES
+        if one.what in DISPOSITIONS
     ]
-    return {"calls": [_call(call) for call in calls], "report": left}
+    return CallsResponse([_call(call) for call in stored], left)
 
 
-def _call(call: StoredCall) -> dict[str, Any]:
+def _call(call: StoredCall) -> CallResponse:
     counted = f"{call.counted} tokens counted ({call.grade})" if call.counted else ""
-    told = f"{call.prompt_tokens} in, {call.tokens} out ({call.source})" if call.prompt_tokens is not None else ""
-    about = ", ".join(
-        filter(None, (call.model, call.purpose, counted, told, f"{call.seconds:.1f} s", money(call.cost)))
+    used = f"{call.prompt_tokens} in, {call.tokens} out ({call.source})" if call.prompt_tokens is not None else ""
+    about = (call.model, call.purpose, counted, used, f"{call.seconds:.1f} s", money(call.cost))
+    return CallResponse(
+        ", ".join(filter(None, about)),
+        [SentMessageResponse(role, text) for role, text in _texts(call.messages)],
+        [str(tool["name"]) for tool in call.tools],
+        code(call),
     )
-    return {
-        "about": about,
-        "messages": [{"role": role, "text": text, "note": ""} for role, text in _texts(call.messages)],
-        "tools": [tool["name"] for tool in call.tools],
-        "code": code(call),
-    }
 
 
 def _texts(messages: Iterable[ModelMessage]) -> Iterable[tuple[str, str]]:
@@ -188,16 +316,12 @@ def spent(calls: Iterable[StoredCall]) -> str:
     seconds = sum(call.seconds - (call.first_token_seconds or 0.0) for call in every)
     first = next((call.first_token_seconds for call in every if call.first_token_seconds is not None), None)
     speed = f", {out / seconds:.0f} tokens/s" if seconds > 0.05 and out else ""
-    begun = f", first after {first:.1f} s" if first is not None else ""
+    first_token = f", first after {first:.1f} s" if first is not None else ""
     costs = [call.cost for call in every]
     cost = None if any(c is None for c in costs) else sum((c for c in costs if c is not None), Decimal(0))
-    return f"{tokens:,} tokens{speed}{begun}, {money(cost)}"
+    return f"{tokens:,} tokens{speed}{first_token}, {money(cost)}"
 
 
-def tools() -> list[dict[str, Any]]:
-    """The shipped tools that need nothing but their name; `asks`: a person agrees to each call."""
-    return [
-        {"name": name, "description": tool.description, "asks": tool.kind in ASKING, "missing": ""}
-        for name in PLACES
-        for tool in [TOOLS[name]]
-    ]
+def tools() -> list[ShippedToolResponse]:
+    """The shipped tools that need nothing but their name."""
+    return [ShippedToolResponse(name, TOOLS[name].description, TOOLS[name].kind in ASKING) for name in PLACES]

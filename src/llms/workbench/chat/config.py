@@ -9,12 +9,21 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 
 from ...chat.window.fit_result import PolicyName
+from ...errors import UnknownName
 from ...tools.consent import Mode
 from ...tools.tool import Tool
 from ...values import JsonObject
 
 POLICIES: tuple[PolicyName, ...] = ("truncate", "summarise", "strict")
 ChatTool = str | Tool | Callable[..., object]
+
+
+def policy_named(name: str) -> PolicyName:
+    """Raises UnknownName."""
+    for policy in POLICIES:
+        if policy == name:
+            return policy
+    raise UnknownName("policy", name, POLICIES)
 
 
 class ChatOptions(TypedDict, total=False):

@@ -1,6 +1,7 @@
-"""The pages' desk beside other processes on the same database: what a killed one left is repaired while the desk lives."""
+"""The pages' service beside other processes on the same database: what a killed one left is repaired while the service lives."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -42,17 +43,17 @@ def dying(id: str):
 
 
 @pytest.fixture
-def desk():
-    desk = ChatService("nothing")
-    yield desk
-    desk.close()
+def service():
+    service = ChatService("nothing")
+    yield service
+    service.close()
 
 
-def test_a_page_that_reads_a_run_of_a_killed_process_is_told_its_end(desk):
+def test_a_page_that_reads_a_run_of_a_killed_process_is_told_its_end(service):
     async def read(id: str) -> list[dict]:
         with dying(id) as (process, run):
-            assert (await desk.conversation(id))["run"] == run  # it lives
-            reading = asyncio.ensure_future(_all(desk.events(run, 0)))
+            assert (await service.conversations.get(id)).run == run  # it lives
+            reading = asyncio.ensure_future(_all(service.turns.events(run, 0)))
             await asyncio.sleep(0)
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -62,15 +63,15 @@ def test_a_page_that_reads_a_run_of_a_killed_process_is_told_its_end(desk):
     assert (event["type"], event["state"]) == ("run_finished", "interrupted")
 
 
-def test_a_conversation_whose_process_was_killed_opens_as_interrupted(desk):
+def test_a_conversation_whose_process_was_killed_opens_as_interrupted(service):
     id = new_id()
     with dying(id) as (process, _):
         process.send_signal(signal.SIGKILL)
         process.wait()
-    shown = asyncio.run(desk.conversation(id))
-    answer = shown["path"][-1]
-    assert (shown["run"], answer["state"], answer["parts"][0]["text"]) == (None, "interrupted", "half an answer")
+    shown = asyncio.run(service.conversations.get(id))
+    answer = shown.path[-1]
+    assert (shown.run, answer.state, answer.parts[0].text) == (None, "interrupted", "half an answer")
 
 
 async def _all(events) -> list[dict]:
-    return [event async for _, event in events]
+    return [json.loads(event) async for _, event in events]

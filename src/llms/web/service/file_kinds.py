@@ -1,9 +1,10 @@
-"""What may be attached: looked at by its bytes, not by what it calls itself; bounded before anything is unpacked."""
+"""Kinds of files that may be attached, told by their bytes and not by their names; bounded before anything is unpacked."""
 
 import struct
 from dataclasses import dataclass
+from typing import Literal
 
-from ..errors import UsageError
+from ...errors import UsageError
 
 LARGEST = 25 << 20
 LARGEST_PIXELS = 40_000_000  # a picture that unpacks to more is refused unread
@@ -12,26 +13,24 @@ _TEXT_LIKE = (".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".py", ".js", ".
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """`kind` is image, audio or text."""
-
+class ExaminedFile:
     name: str
-    kind: str
+    kind: Literal["image", "audio", "text"]
     media_type: str
     data: bytes
 
 
-def examine(name: str, data: bytes) -> Attachment:
-    """What `data` really is. Raises UsageError with the reason if it cannot be attached."""
+def examine(name: str, data: bytes) -> ExaminedFile:
+    """The file, by what `data` really is. Raises UsageError with the reason if it cannot be attached."""
     name = name.replace("\\", "/").rpartition("/")[2][:120] or "attachment"
     if not data:
         raise UsageError(f"{name} is empty")
     if len(data) > LARGEST:
         raise UsageError(f"{name} has {len(data) / 1e6:.0f} MB; at most {LARGEST >> 20} MB can be attached")
-    found = _image(name, data) or _audio(data)
-    if found:
-        kind, media_type = found
-        return Attachment(name, kind, media_type, data)
+    if media_type := _image(name, data):
+        return ExaminedFile(name, "image", media_type, data)
+    if media_type := _audio(data):
+        return ExaminedFile(name, "audio", media_type, data)
     if data[:4] == b"PK\x03\x04" or data[:2] == b"\x1f\x8b" or data[:6] == b"7z\xbc\xaf\x27\x1c":
         raise UsageError(f"{name} is an archive; unpack it and attach what is in it")
     if data[:5] == b"%PDF-":
@@ -41,13 +40,13 @@ def examine(name: str, data: bytes) -> Attachment:
     except UnicodeDecodeError:
         raise UsageError(f"{name} is neither an image, nor sound, nor UTF-8 text") from None
     if "\0" in text:
-        raise UsageError(f"{name} is no text: it holds zero bytes")
+        raise UsageError(f"{name} is not text: it holds zero bytes")
     if name.lower().endswith((".png", ".jpg", ".jpeg", ".gif", ".webp", ".wav", ".mp3", ".ogg", ".flac")):
         raise UsageError(f"{name} is not what its name says: it holds text")
-    return Attachment(name, "text", "text/plain", data)
+    return ExaminedFile(name, "text", "text/plain", data)
 
 
-def _image(name: str, data: bytes) -> tuple[str, str] | None:
+def _image(name: str, data: bytes) -> str | None:
     size: tuple[int, int] | None = None
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         media = "image/png"
@@ -66,20 +65,20 @@ def _image(name: str, data: bytes) -> tuple[str, str] | None:
         raise UsageError(
             f"{name} has {size[0]} × {size[1]} pixels; at most {LARGEST_PIXELS // 1_000_000} million can be attached"
         )
-    return "image", media
+    return media
 
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
     """(width, height) from the first frame header."""
-    place = 2
-    while place + 9 < len(data):
-        if data[place] != 0xFF:
+    at = 2
+    while at + 9 < len(data):
+        if data[at] != 0xFF:
             return None
-        marker, length = data[place + 1], struct.unpack(">H", data[place + 2 : place + 4])[0]
+        marker, length = data[at + 1], struct.unpack(">H", data[at + 2 : at + 4])[0]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height
-        place += 2 + length
+        at += 2 + length
     return None
 
 
@@ -98,15 +97,15 @@ def _webp(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _audio(data: bytes) -> tuple[str, str] | None:
+def _audio(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return "audio", "audio/wav"
+        return "audio/wav"
     if data[:4] == b"OggS":
-        return "audio", "audio/ogg"
+        return "audio/ogg"
     if data[:4] == b"fLaC":
-        return "audio", "audio/flac"
+        return "audio/flac"
     if data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] & 0xE6 == 0xE2):
-        return "audio", "audio/mpeg"
+        return "audio/mpeg"
     if data[:4] == b"\x1aE\xdf\xa3":
-        return "audio", "audio/webm"
+        return "audio/webm"
     return None
