@@ -1,20 +1,25 @@
-# make eval        set up .venv, evaluate the embedded model on the embedded sample, show the leaderboard
-# make test        set up .venv if need be, run every test but the slow ones; prints the 20 slowest
-# make slow        the slow ones: stress, fifty interrupts, pooled random models
-# make test-all    both
-# make check       lint, types, layout
-# make mutants     200 single mutations of the rooms where a wrong number would hurt: do the tests notice?
-# make notebooks   run every notebook
-# make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer
-# make bench       speed against lm-evaluation-harness (sets up an environment of its own): make bench DATA=folder
-# minutes on two free cores, of 75 that all of .ci/run may take: set-up 5, test 10, slow 7, check 2, eval 2, notebooks 1, mutants 10
+# make setup       .venv with everything; the others do it if need be                                          5 min
+# make eval        the embedded model on the embedded sample, as a newcomer runs it; shows the leaderboard     2
+# make test        every test but the slow ones; prints the 20 slowest                                        10
+# make slow        the slow ones: stress, fifty interrupts, pooled random models                               7
+# make test-all    both                                                                                       17
+# make coverage    make test, and which lines it ran; fails below the floor in pyproject.toml                 15
+# make check       lint, types, layout                                                                         2
+# make mutants     200 single mutations of the rooms where a wrong number would hurt: do the tests notice?  10
+# make notebooks   run every notebook                                                                          1
+# make release     build sdist and wheel, look into them, install the wheel elsewhere and start it             2
+# make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer              5
+# make bench       speed against lm-evaluation-harness, in an environment of its own: make bench DATA=folder  60
+# make sample      write the embedded sample anew                                                              1
+# make clean       remove all that these make
+# Minutes on two free cores. .ci/run may take 75: it runs test-all, check, eval and notebooks after the set-up.
 PYTHON ?= python3
 TORCH_INDEX ?=
 DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test slow test-all proof lint types layout check mutants notebooks sample bench clean
+.PHONY: setup eval test slow test-all coverage proof lint types layout check mutants notebooks sample bench release clean
 
 setup: $(READY)
 
@@ -39,6 +44,12 @@ slow: $(READY)
 	.venv/bin/python -m pytest -n 2 --dist loadfile -m slow
 
 test-all: test slow
+
+coverage: $(READY)
+	rm -f .coverage .coverage.*
+	.venv/bin/python -m coverage run -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m coverage combine -q
+	.venv/bin/python -m coverage report --skip-covered --sort=cover
 
 proof: $(READY)
 	PYTHONPATH=tests .venv/bin/python tests/adversaries.py 10000
@@ -74,5 +85,16 @@ build/reference/.ready:
 	build/reference/bin/python -m pip install -q -c constraints.txt lm_eval==0.4.13 transformers accelerate
 	@touch $@
 
+release: build/release/.ready
+	rm -rf dist
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt build/release/bin/python -m build
+	build/release/bin/python -m twine check --strict dist/*
+	build/release/bin/python scripts/check_release.py dist
+
+build/release/.ready: constraints.txt
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt build twine
+	@touch $@
+
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

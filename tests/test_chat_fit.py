@@ -19,7 +19,8 @@ from pydantic_ai.messages import (
 
 from llms.chat.conversation.messages import calls, document, index, results, role_of, user, visible
 from llms.chat.conversation.tree import Conversation
-from llms.chat.window.fit import PinnedPrefix, Policy, Summary, WindowCut, fit
+from llms.chat.window import fit as fitting
+from llms.chat.window.fit_result import FitRequest, FitResult, PinnedPrefix, Policy, Summary, WindowCut
 from llms.chat.window.layout import lay_out
 from llms.chat.window.sizes import Calibration, Payload, Window, estimate, reserve_for, was_truncated
 from llms.errors import ContextOverflow, UsageError
@@ -29,6 +30,10 @@ def tokens(payload: Payload) -> int:
     """A template with eight tokens around every message; a word is a token."""
     parts = [part for message in payload.messages for part in index(message)]
     return 8 * len(payload.messages) + sum(len(part.text.split()) + 3 * (part.kind == "tool_call") for part in parts)
+
+
+def fit(path, window: Window, count, *rest, **more) -> FitResult:
+    return fitting.fit(FitRequest(path, window, count, *rest, **more))
 
 
 def words(count: int, word: str = "w") -> str:

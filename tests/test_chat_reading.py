@@ -13,7 +13,7 @@ from llms.chat.bm25 import scores, terms
 from llms.chat.conversation.messages import user
 from llms.chat.conversation.tree import Conversation
 from llms.chat.window.mapreduce import (
-    Covered,
+    ChunkReading,
     Finding,
     Reader,
     Reading,
@@ -175,7 +175,7 @@ def test_joining_ends_whatever_the_model_returns(sizes, how):
 
     script, budget = Script(reduce=reduce), 400
     reader = Reader(script, words, budget, "m")
-    covered = [Covered((), "used", (Finding("w " * size, "q", 1),)) for size in sizes]
+    covered = [ChunkReading((), "used", (Finding("w " * size, "q", 1),)) for size in sizes]
     try:
         asyncio.run(reader._reduce("Join", covered))
     except ModelError:

@@ -18,7 +18,7 @@ from llms.chat.conversation.messages import calls, document, index, results, use
 from llms.chat.turn import events as told
 from llms.chat.turn.events import kind_of
 from llms.chat.turn.setup import TurnHistory, TurnLimits
-from llms.chat.window.fit import Policy
+from llms.chat.window.fit_result import Policy
 from llms.chat.window.layout import lay_out
 from llms.chat.window.served import ServedWindow
 from llms.chat.window.sizes import Calibration, Payload, Window

@@ -11,6 +11,7 @@ import pytest
 import llms
 import llms.agents.events as of_teams
 import llms.chat.turn.events as of_chats
+import llms.values as values_of
 from llms.agents.board import Entry
 from llms.agents.budget import Used
 from llms.agents.memory import Fact
@@ -55,15 +56,15 @@ def test_what_events_of_teams_hold_is_read_by_names_that_it_has(name, kind):
 
 
 def test_the_union_of_a_chats_events_is_closed():
-    every = {kind for kind in vars(of_chats).values() if is_dataclass(kind) and issubclass(kind, of_chats.Told)}
+    every = {kind for kind in vars(of_chats).values() if is_dataclass(kind) and issubclass(kind, of_chats.TurnEvent)}
     assert isinstance(of_chats.Event, UnionType)
-    assert every - {of_chats.Told} == set(get_args(of_chats.Event))
+    assert every - {of_chats.TurnEvent} == set(get_args(of_chats.Event))
 
 
 def test_an_event_that_was_written_is_read_again():
     made = {}
     for kind in get_args(of_chats.Event):
-        hints = get_type_hints(kind)
+        hints = get_type_hints(kind, localns=vars(values_of))
         values = {f.name: _some(hints[f.name]) for f in fields(kind)}
         made[kind] = kind(**values)
     assert all(of_chats.from_json(of_chats.to_json(event)) == event for event in made.values())

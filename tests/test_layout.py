@@ -35,6 +35,7 @@ HOMES = {
     "tokenizers": {"tokens"},
     "tiktoken": {"tokens"},
     "sqlite3": {"store", "tools"},  # tools: a model's questions to a file of the user's, never to the store
+    "dotenv": {"settings"},
     "click": {"cli"},
     "rich": {"cli"},
     "fastapi": {"serve", "web"},

@@ -16,7 +16,7 @@ from pydantic_ai.messages import BinaryContent
 
 from llms.chat.conversation.messages import user
 from llms.chat.conversation.tree import Conversation, new_id
-from llms.chat.turn.write_queue import WriteQueue
+from llms.chat.turn.event_stream import WriteQueue
 from llms.errors import StoreError
 from llms.store.conversations import Conversations
 from llms.store.database import Database

@@ -21,7 +21,7 @@ from llms.tools.arguments import canonical, read
 from llms.tools.catalogue import TOOLS, find, toolset
 from llms.tools.guard import GuardedToolset, Rule, ToolLimits
 from llms.tools.results import clip, error
-from llms.tools.tool import File, Made, Tool, ToolError, tool
+from llms.tools.tool import File, Tool, ToolError, ToolOutput, tool
 from scripted import Script, failure, run
 
 
@@ -435,9 +435,9 @@ def test_results_are_plain_data_and_files_are_kept_apart():
         return Place(name, 3)
 
     @tool(kind="pure")
-    def picture(name: str) -> Made:
+    def picture(name: str) -> ToolOutput:
         """A picture."""
-        return Made({"drawn": name}, (File("a.png", "image/png", b"\x89PNG"),))
+        return ToolOutput({"drawn": name}, (File("a.png", "image/png", b"\x89PNG"),))
 
     @tool(kind="pure")
     def binary(name: str) -> BinaryContent:

@@ -17,11 +17,12 @@ from pydantic_ai.messages import (
 
 from llms.chat.conversation.messages import contents, index, results, user, visible
 from llms.chat.window import layout as layouts
-from llms.chat.window.fit import PinnedPrefix, Policy, Summary, WindowCut, fit, notice, summary_tokens
+from llms.chat.window.fit import notice, summary_tokens
+from llms.chat.window.fit_result import PinnedPrefix, Policy, Summary, WindowCut
 from llms.chat.window.layout import READ_IN_PARTS, alternate, clamp, lay_out, with_text
 from llms.chat.window.sizes import MessageSizes
 from llms.errors import ContextOverflow
-from test_chat_fit import path_of, tokens, unit, window, words
+from test_chat_fit import fit, path_of, tokens, unit, window, words
 
 NOTICE = 8 + 6  # tokens of a message that says "4 earlier messages are not shown."
 

@@ -25,8 +25,6 @@ class EvalSplit:
     each row: what the row itself does not say of its subset. `chance` is what guessing gets here, if not as elsewhere.
     """
 
-    __test__ = False  # its name would have pytest collect it wherever it is imported
-
     subset: str
     config: str
     split: str

@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .tool import File, Made, Tool, ToolError
+from .tool import File, Tool, ToolError, ToolOutput
 
 Draw = Callable[[str, str], Awaitable[File]]  # prompt and size, such as "1024x1024" or "" for the model's own
 SECONDS = 180.0
@@ -50,7 +50,7 @@ def picture(data: bytes) -> File:
 def generate_image(draw: Draw) -> Tool:
     """The tool that draws with `draw`."""
 
-    async def generate_image(prompt: str, size: str = "") -> Made:
+    async def generate_image(prompt: str, size: str = "") -> ToolOutput:
         """Draw a picture and show it to the user.
 
         Args:
@@ -58,6 +58,6 @@ def generate_image(draw: Draw) -> Tool:
             size: Width and height, for example "1024x1024"; leave it out for the usual one.
         """
         made = await draw(prompt, size)
-        return Made("The picture is drawn and the user sees it.", (made,))
+        return ToolOutput("The picture is drawn and the user sees it.", (made,))
 
     return Tool("generate_image", generate_image, "network", SECONDS)

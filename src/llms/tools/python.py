@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ..sandbox import Ran, Sandbox, SandboxLimits, SandboxUnavailable, probe
 from .results import clip
-from .tool import File, Made, Tool, ToolError, tool
+from .tool import File, Tool, ToolError, ToolOutput, tool
 
 Status = Literal["ok", "error", "timeout", "cpu_limit", "memory", "output_limit", "killed"]
 LIMITS = SandboxLimits(wall_seconds=20.0, cpu_seconds=10)
@@ -60,7 +60,7 @@ def _status(ran: Ran) -> Status:
     return ran.end
 
 
-def _run(code: str, isolate: bool) -> Made:
+def _run(code: str, isolate: bool) -> ToolOutput:
     if len(code) > LONGEST_CODE:
         raise ToolError("too_long", f"the program has {len(code)} characters; at most {LONGEST_CODE} are run")
     try:
@@ -77,11 +77,11 @@ def _run(code: str, isolate: bool) -> Made:
     told = {key: value for key, value in told.items() if value not in ("", 0)}
     if done.status == "ok" and not done.stdout and not done.files:
         told["hint"] = "nothing was printed; use print() to see a value"
-    return Made(told, done.files)
+    return ToolOutput(told, done.files)
 
 
 @tool(kind="code", seconds=40.0)
-def python(code: str) -> Made:
+def python(code: str) -> ToolOutput:
     """Run a Python 3 program in a sandbox without network and return what it prints and the files it leaves.
 
     Every call starts anew in an empty folder, with 10 seconds of processor time and 512 MB of memory.
@@ -95,7 +95,7 @@ def python(code: str) -> Made:
 def unisolated() -> Tool:
     """The tool with limits only: a program can read the user's files and reach the network. Only at the user's wish."""
 
-    def python(code: str) -> Made:
+    def python(code: str) -> ToolOutput:
         """Run a Python 3 program, NOT isolated: it can read files and reach the network of this machine.
 
         Args:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_ai.messages import BinaryContent, ToolReturn
 from pydantic_core import to_jsonable_python
 
-from .tool import File, Kind, Made
+from .tool import File, Kind, ToolOutput
 from .untrusted import clean, fence
 
 Keep = Callable[[File], str]
@@ -46,16 +46,16 @@ def result(value: Any, source: str, kind: Kind, most: int, keep: Keep | None) ->
     return ToolReturn(content, metadata=told)
 
 
-def _apart(value: Any) -> Made:
+def _apart(value: Any) -> ToolOutput:
     """Pictures and sounds that a tool gave as pydantic-ai's values, beside the rest."""
-    if isinstance(value, Made):
+    if isinstance(value, ToolOutput):
         return value
     parts = value if isinstance(value, list) else [value]
     binary = [part for part in parts if isinstance(part, BinaryContent)]
     if not binary:
-        return Made(value)
+        return ToolOutput(value)
     files = tuple(File(part.identifier, part.media_type, part.data) for part in binary)
-    return Made([part for part in parts if not isinstance(part, BinaryContent)], files)
+    return ToolOutput([part for part in parts if not isinstance(part, BinaryContent)], files)
 
 
 def _kept(file: File, keep: Keep | None) -> dict[str, Any]:

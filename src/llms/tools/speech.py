@@ -10,7 +10,7 @@ Listening is not a tool: what the user says becomes their message.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from .tool import File, Made, Tool, ToolError
+from .tool import File, Tool, ToolError, ToolOutput
 
 Speak = Callable[[str], Awaitable[File]]
 Listen = Callable[[File], Awaitable[str]]
@@ -56,7 +56,7 @@ def listener(client: Any, model: str, language: str = "") -> Listen:
 def speak(say: Speak) -> Tool:
     """The tool that speaks with `say`."""
 
-    async def speak(text: str) -> Made:
+    async def speak(text: str) -> ToolOutput:
         """Say a text aloud to the user.
 
         Args:
@@ -64,6 +64,6 @@ def speak(say: Speak) -> Tool:
         """
         if not text.strip() or len(text) > LONGEST_TEXT:
             raise ToolError("bad_arguments", f"the text has {len(text)} characters; 1 to {LONGEST_TEXT:,} are spoken")
-        return Made("The user hears it.", (await say(text),))
+        return ToolOutput("The user hears it.", (await say(text),))
 
     return Tool("speak", speak, "network", SECONDS)

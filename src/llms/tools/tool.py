@@ -11,11 +11,12 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 from ..errors import LlmsError, UsageError
 
 Kind = Literal["pure", "read", "network", "write", "code", "external"]
+Deps: TypeAlias = None  # of pydantic-ai's runs: no tool of ours takes anything from the agent that calls it
 ASKING: frozenset[Kind] = frozenset({"network", "write", "code", "external"})  # a person agrees to each call
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -38,7 +39,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ToolOutput:
     """A result with files."""
 
     value: Any

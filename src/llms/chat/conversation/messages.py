@@ -1,14 +1,15 @@
-"""pydantic-ai's messages, read: role, texts, tool calls, an index of parts, a content hash, and JSON with blobs apart."""
+"""Reading pydantic-ai's messages: role, texts, tool calls, an index of parts, a content hash, and JSON with blobs apart."""
 
 import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Literal, TypeAlias, TypeVar
 
+from pydantic import TypeAdapter
 from pydantic_ai.messages import (
     BinaryContent,
     CachePoint,
@@ -17,7 +18,10 @@ from pydantic_ai.messages import (
     FileUrl,
     ModelMessage,
     ModelRequest,
+    ModelRequestPart,
     ModelResponse,
+    ModelResponsePart,
+    MultiModalContent,
     NativeToolCallPart,
     NativeToolReturnPart,
     SystemPromptPart,
@@ -29,9 +33,14 @@ from pydantic_ai.messages import (
     UserContent,
     UserPromptPart,
 )
+from pydantic_core import PydanticSerializationError
+
+from ...values import Json, JsonObject
 
 Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["text", "reasoning", "image", "audio", "file", "tool_call", "tool_result", "summary", "notice"]
+Part: TypeAlias = ModelRequestPart | ModelResponsePart
+M = TypeVar("M", bound=ModelMessage)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _FILES = "_files"  # where blobs belong, beside the fields of a message
 
@@ -45,7 +54,7 @@ class MessagePart:
 
     kind: Kind
     text: str = ""
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: JsonObject = field(default_factory=dict)
     blob: str | None = None
 
 
@@ -86,9 +95,9 @@ def results(message: ModelMessage) -> list[ToolReturnPart]:
     return [part for part in message.parts if isinstance(part, ToolReturnPart)]
 
 
-def with_parts(message: Any, parts: Sequence[Any]) -> Any:
-    """The same message with other parts."""
-    return replace(message, parts=list(parts))
+def with_parts(message: M, parts: Sequence[Part]) -> M:
+    """The same message with other parts, which are of its kind: a request's or a response's."""
+    return replace(message, parts=list(parts))  # type: ignore[arg-type]  # no type says that both are of one kind
 
 
 def visible(message: ModelMessage) -> str:
@@ -98,10 +107,7 @@ def visible(message: ModelMessage) -> str:
 
 def index(message: ModelMessage) -> tuple[MessagePart, ...]:
     """Every part of a message, in order."""
-    found: list[MessagePart] = []
-    for part in message.parts:
-        found += _index(part)
-    return tuple(found)
+    return tuple(item for part in message.parts for item in _index(part))
 
 
 def digest(message: ModelMessage, parent: str) -> str:
@@ -121,8 +127,6 @@ def clean(text: str) -> str:
 
 def dump(message: ModelMessage) -> tuple[str, dict[str, bytes]]:
     """JSON of a message, and the attached bytes by SHA-256; `load` makes an equal message of them."""
-    from pydantic_core import PydanticSerializationError
-
     try:
         fields = json.loads(_adapter().dump_json(message))
     except PydanticSerializationError:  # a lone surrogate
@@ -135,12 +139,12 @@ def dump(message: ModelMessage) -> tuple[str, dict[str, bytes]]:
     ]
     blobs: dict[str, bytes] = {}
     files: list[tuple[list[str | int], str]] = []
-    for path, place in _binaries(fields):
-        content = _decoded(place["data"])
+    for path, binary in _binaries(fields):
+        content = _decoded(str(binary["data"]))
         if content is not None:
             name = hashlib.sha256(content).hexdigest()
             blobs[name] = content
-            place["data"] = ""
+            binary["data"] = ""
             files.append((path, name))
     if files:
         fields[_FILES] = files
@@ -153,31 +157,29 @@ def load(text: str, blob: Callable[[str], bytes]) -> ModelMessage:
         return _adapter().validate_json(text)
     fields = json.loads(text)
     for path, name in fields.pop(_FILES, ()):
-        place = fields
+        binary = fields
         for step in path:
-            place = place[step]
-        place["data"] = base64.urlsafe_b64encode(blob(name)).decode()
+            binary = binary[step]
+        binary["data"] = base64.urlsafe_b64encode(blob(name)).decode()
     return _adapter().validate_json(json.dumps(fields))
 
 
 @cache
-def _adapter():
-    from pydantic import TypeAdapter
-
+def _adapter() -> TypeAdapter[ModelMessage]:
     return TypeAdapter(ModelMessage)
 
 
-def _binaries(value: Any) -> Iterable[tuple[list[str | int], dict[str, Any]]]:
+def _binaries(value: object) -> Iterable[tuple[list[str | int], dict[str, object]]]:
     """(path, object) of everything that looks like attached bytes."""
-    waiting: list[tuple[list[str | int], Any]] = [([], value)]
+    waiting: list[tuple[list[str | int], object]] = [([], value)]
     while waiting:
-        path, place = waiting.pop()
-        if isinstance(place, dict):
-            if place.get("kind") == "binary" and isinstance(place.get("data"), str):
-                yield path, place
-            waiting += [([*path, key], inner) for key, inner in place.items()]
-        elif isinstance(place, list):
-            waiting += [([*path, at], inner) for at, inner in enumerate(place)]
+        path, node = waiting.pop()
+        if isinstance(node, dict):
+            if node.get("kind") == "binary" and isinstance(node.get("data"), str):
+                yield path, node
+            waiting += [([*path, key], inner) for key, inner in node.items()]
+        elif isinstance(node, list):
+            waiting += [([*path, at], inner) for at, inner in enumerate(node)]
 
 
 def _decoded(data: str) -> bytes | None:
@@ -189,7 +191,7 @@ def _decoded(data: str) -> bytes | None:
     return content if base64.urlsafe_b64encode(content).decode() == data else None
 
 
-def _index(part: Any) -> list[MessagePart]:
+def _index(part: Part) -> list[MessagePart]:
     match part:
         case UserPromptPart():
             return [item for content in contents(part) for item in _content(content)]
@@ -202,9 +204,8 @@ def _index(part: Any) -> list[MessagePart]:
         case FilePart():
             return _content(part.content)
         case ToolCallPart() | NativeToolCallPart():
-            return [
-                MessagePart("tool_call", "", {"name": part.tool_name, "id": part.tool_call_id, "args": arguments(part)})
-            ]
+            call: JsonObject = {"name": part.tool_name, "id": part.tool_call_id, "args": arguments(part)}
+            return [MessagePart("tool_call", "", call)]
         case ToolReturnPart() | NativeToolReturnPart():
             more = {"name": part.tool_name, "id": part.tool_call_id, "outcome": part.outcome}
             return [MessagePart("tool_result", result_text(part), more), *_files(part)]
@@ -213,12 +214,13 @@ def _index(part: Any) -> list[MessagePart]:
             return [MessagePart("notice", text if isinstance(text, str) else "", {"part": part.part_kind})]
 
 
-def arguments(call: ToolCallPart | NativeToolCallPart) -> Any:
-    """The arguments of a call as values; as text where they are no JSON."""
+def arguments(call: ToolCallPart | NativeToolCallPart) -> Json:
+    """The arguments of a call as values; as text where they are not JSON."""
     if not isinstance(call.args, str):
         return call.args or {}
     try:
-        return json.loads(call.args) if call.args.strip() else {}
+        values: Json = json.loads(call.args) if call.args.strip() else {}
+        return values
     except ValueError:
         return call.args
 
@@ -231,17 +233,15 @@ def result_text(part: ToolReturnPart | NativeToolReturnPart) -> str:
 def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[MessagePart]:
     """What came with a result: pictures and sounds in it, and what a tool left to be kept (see its metadata)."""
     items = part.model_response_str_and_user_content(wrap_if_error=False)[1]
-    found = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
-    kept = part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ()
-    for file in kept:
+    files = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
+    for file in part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ():
         if isinstance(file, dict) and file.get("kept"):
-            found.append(
-                MessagePart("file", "", {"name": file.get("name"), "media_type": file.get("media_type")}, file["kept"])
-            )
-    return found
+            more = {"name": file.get("name"), "media_type": file.get("media_type")}
+            files.append(MessagePart("file", "", more, file["kept"]))
+    return files
 
 
-def _content(content: Any) -> list[MessagePart]:
+def _content(content: UserContent | MultiModalContent) -> list[MessagePart]:
     match content:
         case str():
             return [MessagePart("text", content)]
@@ -265,5 +265,9 @@ def _content(content: Any) -> list[MessagePart]:
 
 
 def _sense(media_type: str) -> Kind:
-    kind = media_type.split("/")[0]
-    return kind if kind in ("image", "audio") else "file"  # type: ignore[return-value]
+    match media_type.split("/")[0]:
+        case "image":
+            return "image"
+        case "audio":
+            return "audio"
+    return "file"

@@ -57,8 +57,9 @@ class Node:
     def message(self) -> ModelMessage:
         """The same object each time. No lock is held while it is read: readers may wait for the store, whose lock another
         thread may hold that wants a message."""
-        found = self.__dict__.get("_message")
-        return found if found is not None else self.__dict__.setdefault("_message", self.read())
+        message: ModelMessage | None = self.__dict__.get("_message")
+        # setdefault: of two readers at once the first one's object is everybody's
+        return message if message is not None else self.__dict__.setdefault("_message", self.read())
 
     def finished(self, message: ModelMessage, state: State, above: str) -> "Node":
         """This message in its final form; `above` is its parent's digest."""
@@ -79,10 +80,10 @@ class Conversation:
 
     @lazy
     def _children(self) -> Mapping[str | None, tuple[str, ...]]:
-        found: dict[str | None, list[str]] = {}
+        children: dict[str | None, list[str]] = {}
         for node in self.nodes.values():
-            found.setdefault(node.parent, []).append(node.id)
-        return {parent: tuple(below) for parent, below in found.items()}
+            children.setdefault(node.parent, []).append(node.id)
+        return {parent: tuple(below) for parent, below in children.items()}
 
     def node(self, id: str) -> Node:
         """Raises UnknownName."""
@@ -100,22 +101,22 @@ class Conversation:
 
     def path(self, leaf: str | None = None) -> tuple[Node, ...]:
         """From the root to `leaf`; the active path unless one is named."""
-        place = self.leaf if leaf is None else self.node(leaf).id
-        found = []
-        while place is not None:
-            found.append(self.nodes[place])
-            place = self.nodes[place].parent
-        return tuple(reversed(found))
+        id = self.leaf if leaf is None else self.node(leaf).id
+        upwards = []
+        while id is not None:
+            upwards.append(self.nodes[id])
+            id = self.nodes[id].parent
+        return tuple(reversed(upwards))
 
     def latest_leaf(self, id: str) -> str:
         """The most recently used leaf at or below a node."""
         waiting, leaves = [self.node(id).id], []
         while waiting:
-            place = waiting.pop()
-            below = self._children.get(place, ())
+            current = waiting.pop()
+            below = self._children.get(current, ())
             waiting += below
             if not below:
-                leaves.append(self.nodes[place])
+                leaves.append(self.nodes[current])
         return max(leaves, key=lambda node: (node.used, node.id)).id
 
     def append(

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ToolCallPart
 
 from ...errors import UsageError
 from ...tools.consent import Consent
-from ..conversation.messages import calls, index, results, role_of, with_parts
+from ..conversation.messages import Part, calls, index, results, role_of, with_parts
 from ..conversation.tree import Node, State, new_id, now
-from .event_stream import Feed
+from .event_stream import EventStream
 from .events import NodeCommitted
 from .journal import Journal
 
@@ -19,8 +18,15 @@ from .journal import Journal
 class Branch:
     """`path` ends with what is stored; `edits` are arguments that a person put in place of a model's, by tool call."""
 
-    def __init__(self, path: Sequence[Node], journal: Journal, feed: Feed, consent: Consent, edits: Mapping[str, Any]):
-        self.path, self.journal, self.feed, self._consent, self._edits = list(path), journal, feed, consent, edits
+    def __init__(
+        self,
+        path: Sequence[Node],
+        journal: Journal,
+        events: EventStream,
+        consent: Consent,
+        edits: Mapping[str, Mapping[str, object]],
+    ):
+        self.path, self._journal, self._events, self._consent, self._edits = list(path), journal, events, consent, edits
         self._begun: dict[str, Node] = {}
         self._question = max((at for at, node in enumerate(path) if node.role == "user"), default=-1)
         if self._question < 0:
@@ -56,34 +62,40 @@ class Branch:
             beside.id if beside else None, used,
         )  # fmt: skip
         self._begun[node.id] = node
-        self.feed.writes.put(partial(self.journal.add, node))
+        self._events.writes.put(partial(self._journal.add, node))
         return node
 
     def finish(self, node: str, message: ModelMessage, state: State) -> Node:
         """Give a begun message its final form."""
         done = self._begun.pop(node).finished(message, state, self.path[-1].digest)
-        self.feed.writes.put(partial(self.journal.finish, node, message, state))
+        self._events.writes.put(partial(self._journal.finish, node, message, state))
         self.path.append(done)
         self._consent.read(untrusted(done))
         return done
 
     def committed(self, node: Node) -> None:
-        self.feed.emit(NodeCommitted, node=node.id, role=node.role, state=node.state)
+        self._events.emit(NodeCommitted(node=node.id, role=node.role, state=node.state))
 
     def store(self, message: ModelMessage, author: str) -> None:
-        """A whole message at once."""
+        """Add a whole message at once."""
         self.committed(self.finish(self.begin(message, author).id, message, "complete"))
 
     def as_sent(self, node: Node) -> Node:
         """The message as the model is to see it: with the arguments that a person put in."""
         if not any(call.tool_call_id in self._edits for call in calls(node.message)):
             return node
-        parts: list[Any] = []
+        parts: list[Part] = []
         for part in node.message.parts:
-            edited = isinstance(part, ToolCallPart) and part.tool_call_id in self._edits
-            parts.append(replace(part, args=dict(self._edits[part.tool_call_id])) if edited else part)  # type: ignore
+            if isinstance(part, ToolCallPart) and part.tool_call_id in self._edits:
+                parts.append(_with_args(part, self._edits[part.tool_call_id]))
+            else:
+                parts.append(part)
         message = with_parts(node.message, parts)
         return replace(node, read=lambda: message)
+
+
+def _with_args(call: ToolCallPart, args: Mapping[str, object]) -> ToolCallPart:
+    return replace(call, args=dict(args))
 
 
 def untrusted(node: Node) -> Iterable[str]:
@@ -94,6 +106,6 @@ def untrusted(node: Node) -> Iterable[str]:
         if node.role == "user" and part.kind in ("image", "audio", "file"):
             yield str(part.more.get("name") or f"attached {part.kind}")
     for result in results(node.message):
-        told = result.metadata if isinstance(result.metadata, dict) else {}
-        if told.get("label") != "trusted":
-            yield str(told.get("source") or result.tool_name)
+        metadata = result.metadata if isinstance(result.metadata, dict) else {}
+        if metadata.get("label") != "trusted":
+            yield str(metadata.get("source") or result.tool_name)

@@ -1,4 +1,4 @@
-"""What a turn tells while it runs: values in a gapless sequence, the same live, stored and read again.
+"""The events of a turn: values in a gapless sequence, the same live, stored and read again.
 
 run_started          a question is being answered
 call_started         a request goes to the model: its size, and what was left out of it
@@ -17,8 +17,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+from ...values import Json
 from ..conversation.messages import Role
 
 RunState = Literal["running", "waiting", "finished", "stopped", "failed", "interrupted"]
@@ -29,16 +30,16 @@ Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "erro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """`seq` counts from 1 within the run; `time` is ISO 8601, UTC."""
+class TurnEvent:
+    """`seq` counts from 1 within the run; `time` is ISO 8601, UTC. The EventStream sets all three."""
 
-    run: str
-    seq: int
-    time: str
+    run: str = ""
+    seq: int = 0
+    time: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted(Told):
+class RunStarted(TurnEvent):
     """`node` is the message that is being answered."""
 
     conversation: str
@@ -47,7 +48,7 @@ class RunStarted(Told):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallStarted(Told):
+class CallStarted(TurnEvent):
     """`tokens` of at most `budget` are sent, counted with `grade`; `fates` says for each message that was not sent
     as it is what became of it."""
 
@@ -61,65 +62,65 @@ class CallStarted(Told):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextDelta(Told):
+class TextDelta(TurnEvent):
     node: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReasoningDelta(Told):
+class ReasoningDelta(TurnEvent):
     node: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallStarted(Told):
+class ToolCallStarted(TurnEvent):
     node: str
     tool_call: str
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolArgsDelta(Told):
+class ToolArgsDelta(TurnEvent):
     tool_call: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallReady(Told):
+class ToolCallReady(TurnEvent):
     node: str
     tool_call: str
     name: str
-    args: Any
+    args: Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalNeeded(Told):
+class ApprovalNeeded(TurnEvent):
     """`sources` are the untrusted texts that the model has read in this run."""
 
     tool_call: str
     name: str
-    args: Any
+    args: Json
     tool_kind: str
     why: str
     sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolStarted(Told):
+class ToolStarted(TurnEvent):
     tool_call: str
     name: str
-    args: Any
+    args: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolProgress(Told):
+class ToolProgress(TurnEvent):
     tool_call: str
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolFinished(Told):
+class ToolFinished(TurnEvent):
     """`outcome` is success, failed, denied, or interrupted."""
 
     tool_call: str
@@ -130,7 +131,7 @@ class ToolFinished(Told):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UsageReported(Told):
+class UsageReported(TurnEvent):
     """`cost` is a decimal number as text, None where the price is not known. `source` is who counted."""
 
     call: str
@@ -145,23 +146,23 @@ class UsageReported(Told):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice(Told):
+class Notice(TurnEvent):
     """`code` names what happened, `text` says it to a person, `more` has the numbers."""
 
     code: str
     text: str
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCommitted(Told):
+class NodeCommitted(TurnEvent):
     node: str
     role: Role
     state: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished(Told):
+class RunFinished(TurnEvent):
     """`node` ends the path that this run made."""
 
     state: RunState
@@ -186,7 +187,7 @@ Event = (
     | Notice
     | NodeCommitted
     | RunFinished
-)  # all there are: whoever translates events names every one of them
+)  # closed: whoever translates events names every one of them, and ends with assert_never
 
 
 def kind_of(event: Event | type[Event]) -> str:

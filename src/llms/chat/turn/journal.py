@@ -1,12 +1,13 @@
-"""Where a turn keeps what it does: the port that a store implements, and the records that go through it."""
+"""The journal of a turn: the protocol that a store implements, and the records that go through it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from pydantic_ai.messages import ModelMessage
 
+from ...values import Json
 from ..conversation.tree import Node, State
 from ..window.fit_result import FitReport, Summary
 from ..window.served import ObservedAnswer
@@ -31,7 +32,7 @@ class CallRecord:
     purpose: Purpose
     payload: Payload
     nodes: tuple[str | None, ...]
-    params: Mapping[str, Any]
+    params: Mapping[str, object]
     report: FitReport | None = None
     answer: str | None = None
     prompt_tokens: int = 0
@@ -56,9 +57,9 @@ class ToolRecord:
     id: str
     node: str
     name: str
-    args: Any
+    args: Json
     state: ToolState
-    args_edited: Any = None
+    args_edited: Mapping[str, object] | None = None
     approved_by: str | None = None
     result: str | None = None
     seconds: float | None = None
@@ -75,7 +76,7 @@ class Journal(Protocol):
         """A message after the active leaf, as the new one."""
 
     def write(self, node: str, message: ModelMessage) -> None:
-        """What a streaming message has so far."""
+        """The text of a streaming message so far."""
 
     def finish(self, node: str, message: ModelMessage, state: State) -> Node:
         """A message's final text and state."""
@@ -99,4 +100,4 @@ class Journal(Protocol):
         """A summary that was accepted."""
 
     def learned(self, shown: ObservedAnswer | int) -> None:
-        """What an answer shows of the server, or the window that an error of the server named."""
+        """An observation of the server: an answer, or the window that one of its errors named."""

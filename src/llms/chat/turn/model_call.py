@@ -1,12 +1,12 @@
-"""One request of a turn: what is sent, its answer as it comes, what it took, and what it shows of the server."""
+"""One request of a turn: its payload, its answer as it comes, its usage, and what it shows of the server."""
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from pydantic_ai.messages import (
+    AgentStreamEvent,
     ModelResponse,
     PartDeltaEvent,
     PartEndEvent,
@@ -21,12 +21,11 @@ from pydantic_ai.messages import (
 from pydantic_ai.usage import RequestUsage
 
 from ...tokens.count import impossible
-from ..conversation.messages import arguments, index, visible, with_parts
-from ..conversation.tree import Node, State, new_id
-from ..window.fit_result import Fitted
+from ..conversation.messages import Part, arguments, index, visible, with_parts
+from ..conversation.tree import State
+from ..window.fit_result import FitResult
 from ..window.served import ObservedAnswer, named_limit
 from ..window.sizes import estimate_text
-from .branch import Branch
 from .events import (
     CallStarted,
     Notice,
@@ -39,171 +38,148 @@ from .events import (
     UsageReported,
 )
 from .journal import CallRecord
-from .setup import Setup
+from .state import ModelCall, TurnState
 
 WRITTEN_SECONDS = 3.0  # how often the text so far is written into its message
 
 
-@dataclass
-class ModelCall:
-    """A request on its way. `prefix` is text that its message had before; `ready` are whole tool calls."""
+class ModelCalls:
+    """The requests of one turn, one at a time: begin, send, receive …, finish."""
 
-    node: Node
-    purpose: Purpose
-    clock: asyncio.Timeout
-    prefix: str = ""
-    id: str = field(default_factory=new_id)
-    text: str = ""
-    thought: str = ""
-    tools: dict[str, ToolCallPart] = field(default_factory=dict)
-    fitted: Fitted | None = None
-    sent: float = field(default_factory=time.monotonic)
-    first: float | None = None
-    written: float = field(default_factory=time.monotonic)
+    def __init__(self, state: TurnState):
+        self._state, self._setup, self._events = state, state.setup, state.events
 
-    def message(self, length: int | None = None) -> ModelResponse:
-        """What has come; of the text at most `length` characters, beyond which tool calls are not kept either."""
-        text = self.prefix + self.text
-        shorter = length is not None and length < len(text)
-        parts: list[Any] = [ThinkingPart(self.thought)] if self.thought else []
-        parts.append(TextPart(text[:length] if shorter else text))
-        whole = [part for part in self.tools.values() if isinstance(arguments(part), dict) and part.args]
-        return ModelResponse(parts=parts if shorter else [*parts, *whole], model_name=None)
-
-
-class Requesting:
-    """The requests of one turn, one at a time."""
-
-    def __init__(self, branch: Branch, setup: Setup):
-        self._branch, self._setup, self._feed = branch, setup, branch.feed
-        self.call: ModelCall | None = None
-        self.length = 0  # characters of this turn's finished answers
-
-    def begin(self, purpose: Purpose, clock: asyncio.Timeout, continues: Node | None) -> ModelCall:
+    def begin(self, clock: asyncio.Timeout) -> ModelCall:
         """The message of the answer, before anything of it is known."""
-        prefix = visible(continues.message) if continues else ""
+        state, before = self._state, self._state.continues
+        purpose: Purpose = "finalise" if state.phase == "finalising" else "chat"
+        prefix = visible(before.message) if before else ""
         message = ModelResponse(parts=[TextPart(prefix)] if prefix else [])
-        self.call = ModelCall(self._branch.begin(message, self._setup.name, continues), purpose, clock, prefix)
-        return self.call
+        state.call = ModelCall(state.branch.begin(message, self._setup.name, before), purpose, clock, prefix)
+        return state.call
 
-    def sending(self, fitted: Fitted) -> None:
-        """The request leaves with this payload."""
-        assert self.call is not None
-        call, report = self.call, fitted.report
-        call.fitted, call.sent = fitted, time.monotonic()
+    def send(self, fit_result: FitResult) -> None:
+        """Note that the request leaves with this payload."""
+        call, report = self._current(), fit_result.report
+        call.fit_result, call.sent = fit_result, time.monotonic()
         self._expect(call, self._setup.limits.first_token_seconds)
-        self._feed.emit(
-            CallStarted, call=call.id, node=call.node.id, purpose=call.purpose, tokens=report.count,
-            budget=report.budget, grade=report.grade,
-            fates={fate.node: fate.what for fate in report.fates if fate.what != "sent"},
+        self._events.emit(
+            CallStarted(
+                call=call.id, node=call.node.id, purpose=call.purpose, tokens=report.count, budget=report.budget,
+                grade=report.grade, fates={fate.node: fate.what for fate in report.fates if fate.what != "sent"},
+            )
         )  # fmt: skip
         for repair in report.repairs:
-            self._feed.emit(Notice, code="repaired", text=f"repaired before sending: {repair}")
+            self._events.emit(Notice(code="repaired", text=f"repaired before sending: {repair}"))
 
-    def heard(self, event: Any) -> None:
+    def receive(self, event: AgentStreamEvent) -> None:
         """One event of the model's stream; text may also come in the event that begins a part."""
-        assert self.call is not None
-        call, node = self.call, self.call.node.id
+        call, events = self._current(), self._events
+        node = call.node.id
         self._expect(call, self._setup.limits.token_seconds)
-        if call.first is None and isinstance(event, PartStartEvent | PartDeltaEvent):
-            call.first = time.monotonic()
+        if call.first_token is None and isinstance(event, PartStartEvent | PartDeltaEvent):
+            call.first_token = time.monotonic()
         match event:
             case PartStartEvent(part=TextPart(content=text)) | PartDeltaEvent(delta=TextPartDelta(content_delta=text)):
                 call.text += text
-                self._feed.delta(TextDelta, text, node=node)
+                events.delta(TextDelta(node=node, text=text))
             case (
                 PartStartEvent(part=ThinkingPart(content=text))
                 | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(text)))
             ):
-                call.thought += text
-                self._feed.delta(ReasoningDelta, text, node=node)
+                call.reasoning += text
+                events.delta(ReasoningDelta(node=node, text=text))
             case PartStartEvent(part=ToolCallPart() as part):
-                call.tools[part.tool_call_id] = part
-                self._feed.emit(ToolCallStarted, node=node, tool_call=part.tool_call_id, name=part.tool_name)
+                call.tool_calls[part.tool_call_id] = part
+                events.emit(ToolCallStarted(node=node, tool_call=part.tool_call_id, name=part.tool_name))
                 if isinstance(part.args, str):
-                    self._feed.delta(ToolArgsDelta, part.args, tool_call=part.tool_call_id)
+                    events.delta(ToolArgsDelta(tool_call=part.tool_call_id, text=part.args))
             case PartDeltaEvent(delta=ToolCallPartDelta(args_delta=str(text), tool_call_id=str(id))):
-                self._feed.delta(ToolArgsDelta, text, tool_call=id)
+                events.delta(ToolArgsDelta(tool_call=id, text=text))
             case PartEndEvent(part=ToolCallPart() as part):
-                call.tools[part.tool_call_id] = part
+                call.tool_calls[part.tool_call_id] = part
                 args = arguments(part)
-                self._feed.emit(ToolCallReady, node=node, tool_call=part.tool_call_id, name=part.tool_name, args=args)
+                events.emit(ToolCallReady(node=node, tool_call=part.tool_call_id, name=part.tool_name, args=args))
+            case _:
+                pass  # other parts and events of pydantic-ai's are in the message when it is whole
         self.write()
-        self._feed.writes.check()
+        events.writes.check()
 
     def write(self) -> None:
         """Keep the text so far, now and then."""
-        call = self.call
+        call, journal = self._state.call, self._state.journal
         if call is not None and time.monotonic() - call.written >= WRITTEN_SECONDS:
             call.written = time.monotonic()
-            self._feed.writes.put(partial(self._branch.journal.write, call.node.id, call.message()))
+            self._events.writes.put(partial(journal.write, call.node.id, call.message()))
 
     def finish(self, message: ModelResponse, state: State, error: str | None = None) -> None:
-        """Store an answer, what it took, and say so."""
-        assert self.call is not None
-        call, self.call = self.call, None
-        self._feed.settle()
-        answer = self._answered(call, message) if call.fitted is not None and error is None else None
+        """Store an answer and its usage, and say so."""
+        call, branch = self._current(), self._state.branch
+        self._state.call = None
+        self._events.settle()
+        answer = self._observed(call, message) if call.fit_result is not None and error is None else None
         if answer is not None and self._setup.served.truncated(answer):
             mark = {"server_truncated": {"sent": answer.counted, "read": answer.read}}
             message = replace(message, metadata={**(message.metadata or {}), **mark})
         if call.prefix:
             message = replace(message, metadata={**(message.metadata or {}), "continued": "by instruction"})
-        node = self._branch.finish(call.node.id, message, state)
-        self.length += len(visible(message)) - len(call.prefix)
-        if call.fitted is not None:
-            self._account(call, call.fitted, message, answer, error)
-        self._branch.committed(node)
+        node = branch.finish(call.node.id, message, state)
+        self._state.finished_characters += len(visible(message)) - len(call.prefix)
+        if call.fit_result is not None:
+            self._account(call, call.fit_result, message, error)
+        if answer is not None:
+            self._compare(answer)
+        elif call.fit_result is not None and error is not None:
+            self._take_limit(error)
+        branch.committed(node)
 
-    def _answered(self, call: ModelCall, message: ModelResponse) -> ObservedAnswer | None:
-        """What an answer shows of the server; None where it counts nothing."""
-        assert call.fitted is not None
-        report, used = call.fitted.report, message.usage
+    def account(self, record: CallRecord) -> None:
+        """Keep a request with its usage."""
+        self._events.writes.put(partial(self._state.journal.call, record))
+        self._events.emit(
+            UsageReported(
+                call=record.id, prompt_tokens=record.prompt_tokens, cached_tokens=record.cached_tokens,
+                tokens=record.tokens, reasoning_tokens=record.reasoning_tokens, source=record.source,
+                cost=None if record.cost is None else str(record.cost),
+                first_token_seconds=record.first_token_seconds, seconds=record.seconds,
+            )
+        )  # fmt: skip
+
+    def _current(self) -> ModelCall:
+        assert self._state.call is not None
+        return self._state.call
+
+    def _observed(self, call: ModelCall, message: ModelResponse) -> ObservedAnswer | None:
+        """An answer as it shows the server; None where the server counts nothing."""
+        assert call.fit_result is not None
+        report, used = call.fit_result.report, message.usage
         if not used.has_values():
             return None
-        sent = (part.text for one in call.fitted.payload.messages for part in index(one) if part.kind == "text")
+        sent = (part.text for one in call.fit_result.payload.messages for part in index(one) if part.kind == "text")
         partly, cut = impossible(used.input_tokens, sent), message.finish_reason == "length"
         return ObservedAnswer(
             report.count, report.grade, used.input_tokens, used.output_tokens, report.reserve, cut, partly
         )
 
-    def _account(
-        self, call: ModelCall, fitted: Fitted, message: ModelResponse, answer: ObservedAnswer | None, error: str | None
-    ) -> None:
-        setup, report = self._setup, fitted.report
+    def _account(self, call: ModelCall, fit_result: FitResult, message: ModelResponse, error: str | None) -> None:
+        setup, report, payload = self._setup, fit_result.report, fit_result.payload
         reported = message.usage.has_values()
-        own = RequestUsage(input_tokens=report.count, output_tokens=estimate_text(call.text + call.thought))
+        own = RequestUsage(input_tokens=report.count, output_tokens=estimate_text(call.text + call.reasoning))
         used = message.usage if reported else own
-        known = {id(node.message): node.id for node in self._branch.path}
+        stored = {id(node.message): node.id for node in self._state.branch.path}
         record = CallRecord(
-            call.id, call.node.id, setup.name, setup.endpoint, call.purpose, fitted.payload,
-            tuple(known.get(id(sent)) for sent in fitted.payload.messages),
+            call.id, call.node.id, setup.name, setup.endpoint, call.purpose, payload,
+            tuple(stored.get(id(sent)) for sent in payload.messages),
             {"max_tokens": setup.window.reserve, **setup.settings}, report,
             prompt_tokens=used.input_tokens, cached_tokens=used.cache_read_tokens, tokens=used.output_tokens,
             reasoning_tokens=used.output_reasoning_tokens, source="reported" if reported else "own", grade=report.grade,
-            counted=report.count, first_token_seconds=None if call.first is None else call.first - call.sent,
+            counted=report.count, first_token_seconds=None if call.first_token is None else call.first_token - call.sent,
             seconds=time.monotonic() - call.sent, finish=message.finish_reason or "", cost=setup.cost(used), error=error,
         )  # fmt: skip
-        self.tell(record)
-        if answer is not None:
-            self._compare(answer)
-        elif error is not None and (limit := named_limit(error)) is not None and limit < setup.window.tokens:
-            self._learn(limit)
-            text = f"the server takes {limit} tokens, which is its window from now on; send again to fit it"
-            self._feed.emit(Notice, code="window_named", text=text, more={"window": limit})
-
-    def tell(self, record: CallRecord) -> None:
-        """Keep what a request took."""
-        self._feed.writes.put(partial(self._branch.journal.call, record))
-        self._feed.emit(
-            UsageReported, call=record.id, prompt_tokens=record.prompt_tokens, cached_tokens=record.cached_tokens,
-            tokens=record.tokens, reasoning_tokens=record.reasoning_tokens, source=record.source,
-            cost=None if record.cost is None else str(record.cost), first_token_seconds=record.first_token_seconds,
-            seconds=record.seconds,
-        )  # fmt: skip
+        self.account(record)
 
     def _compare(self, answer: ObservedAnswer) -> None:
-        """Learn from what the server says it read and wrote; tell the user what it did to the conversation."""
+        """Learn from the numbers that the server reports; tell the user what it did to the conversation."""
         known = self._setup.served
         after = known.after(answer)
         if known.truncated(answer):
@@ -213,18 +189,26 @@ class Requesting:
                 "to fit it"
             )
             more = {"sent": answer.counted, "read": answer.read, "window": after.window}
-            self._feed.emit(Notice, code="server_truncated", text=text, more=more)
+            self._events.emit(Notice(code="server_truncated", text=text, more=more))
         elif known.most_output is None and after.most_output is not None:
             text = (
                 f"the server ended this answer after {answer.wrote} of {answer.reserve} tokens: a limit of its own on "
                 "answers, not of the conversation. Continue (/more) goes on"
             )
-            self._feed.emit(Notice, code="output_limit", text=text, more={"tokens": answer.wrote})
+            self._events.emit(Notice(code="output_limit", text=text, more={"tokens": answer.wrote}))
         if after != known:
             self._learn(answer)
 
+    def _take_limit(self, error: str) -> None:
+        """Learn the window that an error names, if it is smaller than the one that was assumed."""
+        limit = named_limit(error)
+        if limit is not None and limit < self._setup.window.tokens:
+            self._learn(limit)
+            text = f"the server takes {limit} tokens, which is its window from now on; send again to fit it"
+            self._events.emit(Notice(code="window_named", text=text, more={"window": limit}))
+
     def _learn(self, shown: ObservedAnswer | int) -> None:
-        self._feed.writes.put(partial(self._branch.journal.learned, shown))
+        self._events.writes.put(partial(self._state.journal.learned, shown))
 
     def _expect(self, call: ModelCall, seconds: float) -> None:
         call.clock.reschedule(asyncio.get_running_loop().time() + seconds)
@@ -232,16 +216,17 @@ class Requesting:
 
 def without_calls(message: ModelResponse, instead: str) -> ModelResponse:
     """An answer whose tool calls are not made; `instead` is its text if it has none."""
-    parts: list[Any] = [part for part in message.parts if not isinstance(part, ToolCallPart)]
-    kept = with_parts(message, parts)
-    return kept if visible(kept).strip() else with_parts(kept, [*parts, TextPart(instead)])
+    parts: list[Part] = [part for part in message.parts if not isinstance(part, ToolCallPart)]
+    answer = with_parts(message, parts)
+    return answer if visible(answer).strip() else with_parts(answer, [*parts, TextPart(instead)])
 
 
 def prefixed(message: ModelResponse, prefix: str) -> ModelResponse:
-    """An answer that goes on from `prefix`."""
-    parts: list[Any] = list(message.parts)
-    place = next((at for at, part in enumerate(parts) if isinstance(part, TextPart)), None)
-    if place is None:
-        return with_parts(message, [*parts, TextPart(prefix)])
-    parts[place] = replace(parts[place], content=prefix + parts[place].content)
-    return with_parts(message, parts)
+    """An answer that goes on from `prefix`, which is put before its first text."""
+    parts: list[Part] = []
+    missing = True
+    for part in message.parts:
+        if missing and isinstance(part, TextPart):
+            part, missing = replace(part, content=prefix + part.content), False
+        parts.append(part)
+    return with_parts(message, [*parts, TextPart(prefix)] if missing else parts)

@@ -1,9 +1,8 @@
-"""What a turn is given: who answers, under what rules, and what earlier calls left behind."""
+"""The settings of a turn: who answers, under what rules, and what earlier calls left behind."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
@@ -11,6 +10,8 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RequestUsage
 
 from ...tools.consent import Consent
+from ...tools.tool import Deps
+from ...values import JsonObject
 from ..window.fit_result import PinnedPrefix, Policy, Summary, WindowCut
 from ..window.served import ServedWindow
 from ..window.sizes import Count, MessageSizes, Window
@@ -48,14 +49,14 @@ class Setup:
     endpoint: str = ""
     policy: Policy = field(default_factory=Policy)
     pinned: PinnedPrefix = field(default_factory=PinnedPrefix)
-    toolset: AbstractToolset[Any] | None = None
+    toolset: AbstractToolset[Deps] | None = None
     consent: Consent = field(default_factory=Consent)
     limits: TurnLimits = field(default_factory=TurnLimits)
     settings: ModelSettings = field(default_factory=ModelSettings)
     cost: Callable[[RequestUsage], Decimal | None] = _as_reported
     served: ServedWindow = field(default_factory=ServedWindow)
     sizes: MessageSizes | None = None
-    schema: dict[str, Any] | None = None
+    schema: JsonObject | None = None
     together: int = 1
     confirmed: bool = False
 
@@ -66,4 +67,4 @@ class TurnHistory:
 
     cut: WindowCut | None = None
     summary: Summary | None = None
-    edits: Mapping[str, Any] = field(default_factory=dict)
+    edits: Mapping[str, Mapping[str, object]] = field(default_factory=dict)

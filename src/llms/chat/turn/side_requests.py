@@ -1,11 +1,10 @@
-"""What a turn asks besides the answer itself: summaries of older messages, and parts of a text larger than the window."""
+"""Requests of a turn besides the answer itself: summaries of older messages, and parts of a text larger than the window."""
 
 import asyncio
 import time
 from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import AgentRunError
@@ -19,25 +18,24 @@ from ...errors import LlmsError, ModelError
 from ..conversation.messages import contents, user, visible
 from ..conversation.tree import Node, new_id
 from ..window.fit import digest_of, summary_tokens
-from ..window.fit_result import Fitted, Summary
+from ..window.fit_result import Summary
 from ..window.layout import READ_IN_PARTS
 from ..window.mapreduce import Question, Reader, Reading, ReadingAnswer, ReadingProgress
 from ..window.sizes import Payload, estimate_text
 from ..window.summary import Rejected, summarise
-from .branch import Branch
 from .events import Notice, TextDelta
 from .journal import CallRecord, Journal
-from .model_call import Requesting
-from .setup import Setup
+from .model_call import ModelCalls
+from .state import TurnState
 
 TASK_CHARACTERS = 2000  # a paragraph up to this size at the beginning or end of a long text says what to do with it
 
 
-class Aside:
+class SideRequests:
     """Requests of their own purpose, kept like every other."""
 
-    def __init__(self, branch: Branch, requesting: Requesting, setup: Setup):
-        self._branch, self._requesting, self._setup = branch, requesting, setup
+    def __init__(self, state: TurnState, model_calls: ModelCalls):
+        self._state, self._setup, self._events, self._model_calls = state, state.setup, state.events, model_calls
 
     def measure(self, text: str) -> int:
         return self._setup.count(Payload((user(text),)))
@@ -49,7 +47,7 @@ class Aside:
         settings = ModelSettings(max_tokens=question.max_tokens) | setup.settings
         parameters = ModelRequestParameters()
         if question.schema is not None and setup.model.profile.get("supports_json_schema_output"):
-            output = OutputObjectDefinition(json_schema=question.schema, name="answer")
+            output = OutputObjectDefinition(json_schema=dict(question.schema), name="answer")
             parameters = ModelRequestParameters(output_mode="native", output_object=output)
         response, error = ModelResponse(parts=[]), "interrupted"
         try:
@@ -75,70 +73,73 @@ class Aside:
                 counted=counted, seconds=time.monotonic() - begun, finish=response.finish_reason or "",
                 cost=setup.cost(used), error=error or None, key=question.key or None,
             )  # fmt: skip
-            self._requesting.tell(record)
+            self._model_calls.account(record)
         return ReadingAnswer(text, response.finish_reason or "stop", used.output_tokens)
 
-    async def summary(self, fitted: Fitted, old: Summary | None) -> Summary | None:
-        """A summary of what the policy would leave out; None, and a notice, if there is no good one."""
-        nodes = [node for node in self._branch.path if node.role != "system"]
-        last = next(at for at, node in enumerate(nodes) if node.id == fitted.evict[-1])
+    async def summary(self, evicted: str) -> Summary | None:
+        """A summary of the path down to the node `evicted` and the rest of its exchange, which goes on from the one
+        before it; None, and a notice, if there is no good one."""
+        old, budget = self._state.summary, self._setup.window.budget
+        nodes = [node for node in self._state.branch.path if node.role != "system"]
+        last = next(at for at, node in enumerate(nodes) if node.id == evicted)
         covered = nodes[: _exchange_end(nodes, last)]
         known = old if old is not None and tuple(n.id for n in covered[: len(old.covers)]) == old.covers else None
         fresh = covered[len(known.covers) :] if known else covered
-        limit = summary_tokens(self._setup.window.budget)
-        made = await summarise(
-            fresh, known.text if known else "", self.ask, self.measure, self._setup.window.budget, limit
+        result = await summarise(
+            fresh, known.text if known else "", self.ask, self.measure, budget, summary_tokens(budget)
         )
-        if isinstance(made, Rejected):
-            text = f"older messages were left out instead of summarised: {made.reason}"
-            self._branch.feed.emit(Notice, code="summary_failed", text=text)
+        if isinstance(result, Rejected):
+            text = f"older messages were left out instead of summarised: {result.reason}"
+            self._events.emit(Notice(code="summary_failed", text=text))
             return None
-        summary = Summary(new_id(), tuple(node.id for node in covered), digest_of(covered), made.text)
-        self._branch.feed.writes.put(partial(self._branch.journal.summary, summary, made.tokens))
+        summary = Summary(new_id(), tuple(node.id for node in covered), digest_of(covered), result.text)
+        self._events.writes.put(partial(self._state.journal.summary, summary, result.tokens))
         text = f"{len(covered)} older messages are sent as a summary"
-        self._branch.feed.emit(Notice, code="summarised", text=text, more={"summary": summary.id})
+        self._events.emit(Notice(code="summarised", text=text, more={"summary": summary.id}))
         return summary
 
-    async def read_in_parts(self, fitted: Fitted) -> bool:
-        """Answer a question that is too large for one payload. False: it takes more calls than the user agreed to."""
-        call = self._requesting.call
+    async def read_in_parts(self, attached: bool) -> bool:
+        """Answer a question that is too large for one payload, for what is `attached` or for its own text.
+
+        False: it takes more calls than the user agreed to.
+        """
+        call, setup = self._state.call, self._setup
         assert call is not None
-        task, text = parts_of_question(self._branch.question, fitted.overflow == "attachments")
-        setup = self._setup
-        cache = _Answers(self._branch.journal)
+        task, text = parts_of_question(self._state.branch.question, attached)
+        cache = _AnswerCache(self._state.journal)
         reader = Reader(
             self.ask, self.measure, setup.window.budget, f"{setup.name}\n{setup.endpoint}", cache, setup.together
         )
         plan = await asyncio.to_thread(reader.plan, task, text)
-        more = {"method": plan.method, "parts": len(plan.chunks), "calls": plan.calls, "tokens": plan.tokens}
-        told = f"the text is read in {plan.calls} requests ({len(plan.chunks)} parts, {plan.tokens} tokens)"
+        numbers = {"method": plan.method, "parts": len(plan.chunks), "calls": plan.calls, "tokens": plan.tokens}
+        intent = f"the text is read in {plan.calls} requests ({len(plan.chunks)} parts, {plan.tokens} tokens)"
         if plan.needs_consent() and not setup.confirmed:
-            self._branch.feed.emit(Notice, code="confirm_reading", text=f"{told}: confirm it first", more=more)
+            self._events.emit(Notice(code="confirm_reading", text=f"{intent}: confirm it first", more=numbers))
             return False
-        self._branch.feed.emit(Notice, code="reading", text=told, more=more)
+        self._events.emit(Notice(code="reading", text=intent, more=numbers))
         reading: Reading | None = None
         async for step in reader.read(task, plan):
             if isinstance(step, ReadingProgress):
                 text = f"{step.done} of {step.total} parts read" + (f", {step.failed} failed" if step.failed else "")
-                more = {"done": step.done, "total": step.total, "failed": step.failed}
-                self._branch.feed.emit(Notice, code="reading", text=text, more=more)
+                progress = {"done": step.done, "total": step.total, "failed": step.failed}
+                self._events.emit(Notice(code="reading", text=text, more=progress))
             else:
                 reading = step
         assert reading is not None
         call.text = reading.text
-        self._branch.feed.delta(TextDelta, reading.text, node=call.node.id)
-        message = replace(call.message(), model_name=setup.name, metadata={READ_IN_PARTS: _told(reading)})
-        self._requesting.finish(message, "complete")
+        self._events.delta(TextDelta(node=call.node.id, text=reading.text))
+        message = replace(call.message(), model_name=setup.name, metadata={READ_IN_PARTS: _coverage(reading)})
+        self._model_calls.finish(message, "complete")
         return True
 
 
 def own_cause(error: BaseException) -> BaseException:
     """One of our own errors that a client has wrapped says more than what it was wrapped in."""
-    place: BaseException | None = error
-    while place is not None:
-        if isinstance(place, LlmsError):
-            return place
-        place = place.__cause__ or place.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, LlmsError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
     return error
 
 
@@ -167,18 +168,18 @@ def _titled(item: TextContent) -> str:
 
 
 def _exchange_end(nodes: list[Node], at: int) -> int:
-    """The place of the next question after `at`."""
-    return next((place for place in range(at + 1, len(nodes)) if nodes[place].role == "user"), len(nodes))
+    """The index of the next question after `at`."""
+    return next((index for index in range(at + 1, len(nodes)) if nodes[index].role == "user"), len(nodes))
 
 
-def _told(reading: Reading) -> dict[str, Any]:
+def _coverage(reading: Reading) -> dict[str, str | int]:
     states = [part.state for part in reading.coverage]
     counts = {state: states.count(state) for state in ("used", "empty", "failed", "not read")}
     return {"method": reading.method, **counts, "invented": sum(part.invented for part in reading.coverage)}
 
 
-class _Answers(MutableMapping[str, str]):
-    """Answers by key: those of this job, and those that the journal kept of earlier ones."""
+class _AnswerCache(MutableMapping[str, str]):
+    """Answers by key: those of this job, and those that the journal has of earlier ones."""
 
     def __init__(self, journal: Journal):
         self._journal, self._new = journal, dict[str, str]()

@@ -1,17 +1,18 @@
-"""What of a conversation is sent: a pure function of the path, the policy, the window and the previous cut.
+"""The part of a conversation that is sent: a pure function of the path, the policy, the window and the previous cut.
 
 truncate    the default. All of it while it fits; else older tool calls go first, then older exchanges, until a good
             quarter of the budget is free, so that the beginning stays the same for several turns (prefix caches)
-summarise   what is older is replaced by a summary, which the caller makes from `Fitted.evict`
+summarise   what is older is replaced by a summary, which the caller makes from `FitResult.evict`
 strict      refuse
 
 The stored conversation is never changed. Exchanges that are kept are the newest ones without a gap; a tool call and
-its result stay together; the last message of the user is always there. If that alone is too large, `Fitted.overflow`
+its result stay together; the last message of the user is always there. If that alone is too large, `FitResult.overflow`
 says what must be read in parts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic_ai.messages import (
@@ -22,14 +23,13 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.tools import ToolDefinition
 
 from ...errors import ContextOverflow, UsageError
 from ..conversation.messages import contents, result_text, results, with_parts
 from ..conversation.tree import Node
-from .fit_result import Disposition, FitReport, Fitted, PinnedPrefix, Policy, Summary, What, WindowCut
+from .fit_result import Disposition, FitReport, FitRequest, FitResult, Summary, What, WindowCut
 from .layout import Exchange, PromptLayout, alternate, clamp, lay_out, with_text
-from .sizes import Count, MessageSizes, Payload, Window, estimate_text
+from .sizes import MessageSizes, Payload, Window, estimate_text
 
 LOW_WATER = 0.75  # share of the budget that a fresh cut leaves filled at most
 SUMMARY_TRIGGER, SUMMARY_TARGET = 0.85, 0.5
@@ -41,16 +41,15 @@ _SHORTEST = 200  # characters left of a clamped tool result
 
 @dataclass(frozen=True)
 class _Case:
-    """One path under one policy, as its candidates are built and counted."""
+    """One path under one policy, as its candidates are built and counted. `layout` has nothing that `summary` stands for."""
 
     layout: PromptLayout
-    window: Window
-    policy: Policy
-    pinned: PinnedPrefix
+    request: FitRequest
     summary: str
-    tools: tuple[ToolDefinition, ...]
-    count: Count
-    dates: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def window(self) -> Window:
+        return self.request.window
 
     @property
     def earlier(self) -> tuple[Exchange, ...]:
@@ -62,10 +61,10 @@ class _Case:
 
     def payload(self, cut: WindowCut) -> Payload:
         first, elided = self.first(cut), set(cut.elided)
-        kept = [e.without_units() if e.id in elided else e for e in self.earlier[first:]]
-        messages = [item.message for exchange in (*kept, self.last(cut)) for item in exchange.items]
+        earlier = [e.without_units() if e.id in elided else e for e in self.earlier[first:]]
+        messages = [item.message for exchange in (*earlier, self.last(cut)) for item in exchange.items]
         gone = [node for exchange in self.earlier[:first] for node in exchange.nodes]
-        return Payload(tuple(self.begun(messages, gone)), self.tools)
+        return Payload(tuple(self.with_prefix(messages, gone)), tuple(self.request.tools))
 
     def last(self, cut: WindowCut) -> Exchange:
         """The current turn; its results are clamped only when nothing else is left to leave out."""
@@ -73,18 +72,19 @@ class _Case:
         return clamped(self.current, cut.limit or 0) if alone else self.current
 
     def tokens(self, cut: WindowCut) -> int:
-        return self.count(self.payload(cut))
+        return self.request.count(self.payload(cut))
 
     def first(self, cut: WindowCut) -> int:
-        places = [at for at, exchange in enumerate(self.layout.exchanges) if exchange.id == cut.first]
-        return places[0] if places else 0
+        """The index of the first exchange that is sent."""
+        return next((at for at, exchange in enumerate(self.layout.exchanges) if exchange.id == cut.first), 0)
 
-    def begun(self, messages: Sequence[ModelMessage], gone: Sequence[str]) -> list[ModelMessage]:
-        """With everything pinned at the start."""
-        texts = [*self.layout.system]
-        if gone and self.policy.notice:
-            texts.append(notice(len(gone), [self.dates[node] for node in gone if self.dates.get(node)]))
-        texts += [*self.pinned.notes, self.pinned.memory]
+    def with_prefix(self, messages: Sequence[ModelMessage], gone: Sequence[str]) -> list[ModelMessage]:
+        """`messages` with everything pinned at the start."""
+        pinned, texts = self.request.pinned, [*self.layout.system]
+        if gone and self.request.policy.notice:
+            dates = {node.id: node.created[:10] for node in self.request.path}
+            texts.append(notice(len(gone), [dates[node] for node in gone if dates.get(node)]))
+        texts += [*pinned.notes, pinned.memory]
         texts.append(f"Summary of earlier messages:\n{self.summary}" if self.summary else "")
         text = "\n\n".join(text for text in texts if text)
         if self.window.alternate:
@@ -96,53 +96,39 @@ class _Case:
         return [ModelRequest(parts=[SystemPromptPart(text, timestamp=_stamp(messages[0]))]), *messages]
 
 
-def fit(
-    path: Sequence[Node],
-    window: Window,
-    count: Count,
-    policy: Policy = Policy(),
-    previous: WindowCut | None = None,
-    *,
-    pinned: PinnedPrefix = PinnedPrefix(),
-    summary: Summary | None = None,
-    tools: Sequence[ToolDefinition] = (),
-    sizes: MessageSizes | None = None,
-) -> Fitted:
-    """The payload for the last message of `path`, and what became of every node.
+def fit(request: FitRequest) -> FitResult:
+    """The payload of `request`, and what became of every node.
 
-    `previous` is the cut of the last call on this path; `sizes` remembers counts between calls. Raises UsageError if
-    nobody asked anything, ContextOverflow if the policy is strict and the payload too large, or if what is pinned
-    leaves no room.
+    Raises UsageError if nobody asked anything, ContextOverflow if the policy is strict and the payload too large, or if
+    what is pinned leaves no room.
     """
+    path, window, policy, summary = request.path, request.window, request.policy, request.summary
     layout = lay_out(path)
     if not layout.exchanges:
         raise UsageError("there is no message of the user to answer")
-    sizes = sizes or MessageSizes(count)
+    sizes = request.sizes or MessageSizes(request.count)
     covered: tuple[str, ...] = ()
     if policy.name == "summarise" and summary is not None and covers(summary, path):
         covered = summary.covers
         hidden = set(covered)
         layout = replace(layout, exchanges=tuple(e for e in layout.exchanges if e.id not in hidden))
-    dates = {node.id: node.created[:10] for node in path}
-    case = _Case(
-        layout, window, policy, pinned, summary.text if covered and summary else "", tuple(tools), count, dates
-    )
+    case = _Case(layout, request, summary.text if covered and summary else "")
     weights = _weights(path, layout, sizes)
-    cut, evict = _choose(case, previous, weights)
+    cut, evict = _choose(case, weights)
     payload = case.payload(cut)
-    total = count(payload)
+    total = request.count(payload)
     if total > window.budget and policy.name == "strict":
         raise ContextOverflow(
             f"the conversation is {total} tokens, {total - window.budget} more than the {window.budget} that the model "
             "takes; use the policy truncate or summarise, or begin a new conversation"
         )
     overflow = _overflow(case, cut) if total > window.budget else None
-    fates = tuple(_fates(case, path, cut, covered, overflow, weights))
+    fates = tuple(_dispositions(case, cut, covered, overflow, weights))
     report = FitReport(
         policy.name, total, window.budget, window.tokens, window.reserve, window.margin, window.grade, fates,
         cut if cut != WindowCut() else None, tuple(f"{node}: {reason}" for node, reason in layout.repaired),
     )  # fmt: skip
-    return Fitted(payload, report, overflow, evict)
+    return FitResult(payload, report, overflow, evict)
 
 
 def _weights(path: Sequence[Node], layout: PromptLayout, sizes: MessageSizes) -> dict[str, int]:
@@ -191,15 +177,19 @@ def _clamped(part: ToolReturnPart, limit: int) -> ToolReturnPart:
     return part if len(short) >= len(text) else replace(part, content=short)
 
 
-def _choose(case: _Case, previous: WindowCut | None, weights: Mapping[str, int]) -> tuple[WindowCut, tuple[str, ...]]:
-    """The cut, and what the policy would have summarised."""
-    budget, whole = case.window.budget, WindowCut()
+def _choose(case: _Case, weights: Mapping[str, int]) -> tuple[WindowCut, tuple[str, ...]]:
+    """The cut, and what the policy would have summarised.
+
+    What is counted decides; weights, which are sums of single messages, only say where to begin. A previous cut is
+    made again only if it still names an exchange of this path and still fits: the budget holds before the cache does.
+    """
+    previous, budget, whole = case.request.previous, case.window.budget, WindowCut()
     guess = sum(weights[node] for exchange in case.layout.exchanges for node in exchange.nodes)
     total = case.tokens(whole) if guess <= _SURELY_TOO_LARGE * budget else guess
     evict: tuple[str, ...] = ()
-    if case.policy.name == "summarise" and total > SUMMARY_TRIGGER * budget:
+    if case.request.policy.name == "summarise" and total > SUMMARY_TRIGGER * budget:
         evict = _evicted(case, total, weights)
-    if total <= budget or case.policy.name == "strict":
+    if total <= budget or case.request.policy.name == "strict":
         return whole, evict
     if (
         previous is not None
@@ -208,9 +198,9 @@ def _choose(case: _Case, previous: WindowCut | None, weights: Mapping[str, int])
     ):
         return previous, evict
     cuts = _Cuts(case, weights)
-    place = _first_below(cuts.guesses, lambda at: case.tokens(cuts[at]), LOW_WATER * budget)
-    if place is not None:
-        return cuts[place], evict
+    index = _first_below(cuts.guesses, lambda at: case.tokens(cuts[at]), LOW_WATER * budget)
+    if index is not None:
+        return cuts[index], evict
     last = cuts[len(cuts.guesses) - 1]
     return (last if case.tokens(last) <= budget else _shortest(case, last)), evict
 
@@ -244,25 +234,31 @@ class _Cuts:
     def __getitem__(self, at: int) -> WindowCut:
         count = len(self._with_units)
         if at < count:
-            return WindowCut(tuple(self._ids[place] for place in self._with_units[: at + 1]), self._ids[0])
+            return WindowCut(tuple(self._ids[index] for index in self._with_units[: at + 1]), self._ids[0])
         first = min(at - count + 1, len(self._ids) - 1)
-        return WindowCut(tuple(self._ids[place] for place in self._with_units if place >= first), self._ids[first])
+        # only exchanges that are still sent are elided: a cut that names one that is gone would not equal the same cut
+        # made from a shorter path
+        return WindowCut(tuple(self._ids[index] for index in self._with_units if index >= first), self._ids[first])
 
 
-def _first_below(guide: Sequence[int], tokens: Callable[[int], int], limit: float) -> int | None:
-    """The first place with fewer tokens than `limit`; they fall from place to place. The guide says where to begin."""
-    low, high, step = -1, len(guide), 1  # too many up to `low`, few enough from `high` on
-    place = next((at for at, guess in enumerate(guide) if guess < limit), high)
+def _first_below(guesses: Sequence[int], tokens: Callable[[int], int], limit: float) -> int | None:
+    """The first index with fewer tokens than `limit`. None if no index has.
+
+    `tokens` falls from index to index and is expensive; `guesses`, which are not exact, say where to look first. From
+    there the steps double until the border is between `low` and `high`, then halve.
+    """
+    low, high, step = -1, len(guesses), 1  # invariant: too many tokens up to `low`, few enough from `high` on
+    probe = next((at for at, guess in enumerate(guesses) if guess < limit), high)
     while high - low > 1:
-        place = min(max(place, low + 1), high - 1)
-        if tokens(place) < limit:
-            high = place
+        probe = min(max(probe, low + 1), high - 1)
+        if tokens(probe) < limit:
+            high = probe
         else:
-            low = place
-        bracketed = low >= 0 and high < len(guide)
-        place = (low + high) // 2 if bracketed else high - step if low < 0 else low + step
+            low = probe
+        bracketed = low >= 0 and high < len(guesses)
+        probe = (low + high) // 2 if bracketed else high - step if low < 0 else low + step
         step *= 2
-    return high if high < len(guide) else None
+    return high if high < len(guesses) else None
 
 
 def _shortest(case: _Case, cut: WindowCut) -> WindowCut:
@@ -296,9 +292,9 @@ def summary_tokens(budget: int) -> int:
 
 
 def _overflow(case: _Case, cut: WindowCut) -> Literal["attachments", "text"]:
-    """What of the current turn must be read in parts. Raises ContextOverflow if that would not help."""
+    """The part of the current turn that must be read in parts. Raises ContextOverflow if that would not help."""
     asked = case.current.items[0]
-    bare = case.tokens(cut) - case.count(Payload((asked.message,)))
+    bare = case.tokens(cut) - case.request.count(Payload((asked.message,)))
     if bare > LOW_WATER * case.window.budget:
         raise ContextOverflow(
             f"what is pinned, the tools and this turn's results are {bare} tokens without the question; the model takes "
@@ -315,9 +311,8 @@ def _overflow(case: _Case, cut: WindowCut) -> Literal["attachments", "text"]:
     )
 
 
-def _fates(
+def _dispositions(
     case: _Case,
-    path: Sequence[Node],
     cut: WindowCut,
     covered: Sequence[str],
     overflow: str | None,
@@ -330,7 +325,7 @@ def _fates(
     pairs = zip(case.current.items, case.last(cut).items, strict=True)
     shortened = {old.node for old, new in pairs if old is not new}
     sent = {item.node for exchange in case.layout.exchanges for item in exchange.items}
-    for node in path:
+    for node in case.request.path:
         what: What = "sent"
         if node.id in hidden:
             what = "covered"
@@ -347,5 +342,7 @@ def _fates(
         yield Disposition(node.id, what, weights[node.id], left_out.get(node.id, ""))
 
 
-def _stamp(message: ModelMessage):
-    return getattr(message.parts[0], "timestamp", None) or message.timestamp
+def _stamp(message: ModelMessage) -> datetime:
+    """A time that stays the same from call to call, so that equal payloads are equal values."""
+    stamp = getattr(message.parts[0], "timestamp", None) or message.timestamp
+    return stamp if isinstance(stamp, datetime) else datetime.fromtimestamp(0, UTC)

@@ -1,9 +1,13 @@
-"""What fit is asked and what it gives: policies, cuts, and what became of each message."""
+"""The request and the result of `fit`: policies, cuts, and what became of each message."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .sizes import Grade, Payload
+from pydantic_ai.tools import ToolDefinition
+
+from ..conversation.tree import Node
+from .sizes import Count, Grade, MessageSizes, Payload, Window
 
 What = Literal["sent", "clamped", "elided", "dropped", "covered", "chunked", "left out"]
 PolicyName = Literal["truncate", "summarise", "strict"]
@@ -19,7 +23,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PinnedPrefix:
-    """What stands at the start besides the conversation's own system prompt."""
+    """Text at the start of every payload, besides the conversation's own system prompt."""
 
     notes: tuple[str, ...] = ()
     memory: str = ""
@@ -45,9 +49,28 @@ class WindowCut:
     limit: int | None = None
 
 
+@dataclass(frozen=True)
+class FitRequest:
+    """A payload is wanted for the last message of `path`, which is the user's or a tool's.
+
+    `count` decides whether it fits `window`; `sizes` remembers counts of single messages between calls. `previous` is
+    the cut of the last call on this path: it is made again while it fits, so that the payload begins as before.
+    """
+
+    path: Sequence[Node]
+    window: Window
+    count: Count
+    policy: Policy = Policy()
+    previous: WindowCut | None = None
+    pinned: PinnedPrefix = PinnedPrefix()
+    summary: Summary | None = None
+    tools: Sequence[ToolDefinition] = ()
+    sizes: MessageSizes | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Disposition:
-    """What became of a node; `tokens` as counted alone."""
+    """The fate of a node; `tokens` as counted alone."""
 
     node: str
     what: What
@@ -75,7 +98,7 @@ class FitReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FitResult:
     """`overflow` names what is too large for one payload, which then exceeds the budget; `evict` are nodes that the
     policy would have summarised: make a summary and fit again, or send as it is."""
 

@@ -109,7 +109,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
+class ChunkReading:
     """What became of one chunk."""
 
     path: tuple[str, ...]
@@ -146,7 +146,7 @@ class Reading:
 
     answer: str
     method: Method
-    coverage: tuple[Covered, ...]
+    coverage: tuple[ChunkReading, ...]
 
     @property
     def text(self) -> str:
@@ -195,7 +195,7 @@ class Reader:
         if plan.method == "retrieve":
             yield await self._retrieve(task, plan)
             return
-        covered: list[Covered] = [Covered(chunk.path, "failed") for chunk in plan.chunks]
+        covered: list[ChunkReading] = [ChunkReading(chunk.path, "failed") for chunk in plan.chunks]
         gate = asyncio.Semaphore(self.together)
         tasks = [asyncio.create_task(self._map(gate, task, plan.chunks, at)) for at in range(len(plan.chunks))]
         try:
@@ -217,10 +217,12 @@ class Reader:
         answer = await self._answer(task, "\n\n".join(parts), what)
         note = f"(Only {len(plan.chosen)} of {len(plan.chunks)} parts were read.)"
         states = ["used" if at in plan.chosen else "not read" for at in range(len(plan.chunks))]
-        covered = tuple(Covered(chunk.path, state) for chunk, state in zip(plan.chunks, states, strict=True))  # type: ignore[arg-type]
+        covered = tuple(ChunkReading(chunk.path, state) for chunk, state in zip(plan.chunks, states, strict=True))  # type: ignore[arg-type]
         return Reading(f"{answer.strip()}\n\n{note}", "retrieve", covered)
 
-    async def _map(self, gate: asyncio.Semaphore, task: str, chunks: Sequence[Chunk], at: int) -> tuple[int, Covered]:
+    async def _map(
+        self, gate: asyncio.Semaphore, task: str, chunks: Sequence[Chunk], at: int
+    ) -> tuple[int, ChunkReading]:
         chunk, path = chunks[at], " > ".join(chunks[at].path)
         fields = {
             "task": task,
@@ -238,9 +240,9 @@ class Reader:
                     raise
                 except (LlmsError, ValueError):
                     self.cache.pop(self._key("map", _MAP, fields, chunk.text, self.max_tokens), None)
-        return at, Covered(chunk.path, "failed")
+        return at, ChunkReading(chunk.path, "failed")
 
-    async def _reduce(self, task: str, covered: Sequence[Covered]) -> str:
+    async def _reduce(self, task: str, covered: Sequence[ChunkReading]) -> str:
         """The answer from all findings, joined in levels until they fit."""
         if all(part.state == "failed" for part in covered):
             raise ModelError(f"none of the {len(covered)} parts could be read; try again, or choose another model")
@@ -306,7 +308,7 @@ def shortened(text: str, limit: int, measure: Measure) -> str:
     return text if measure(text) <= limit else split(text, measure, max(1, limit))[0].core.rstrip()
 
 
-def _covered(chunk: Chunk, text: str) -> Covered:
+def _covered(chunk: Chunk, text: str) -> ChunkReading:
     """The findings of a chunk that quote it. Raises ValueError if the answer is no such JSON."""
     from pydantic import BaseModel, Field
 
@@ -322,7 +324,7 @@ def _covered(chunk: Chunk, text: str) -> Covered:
     answer = ChunkAnswer.model_validate_json(text[start : end + 1])
     plain = _plain(chunk.text)
     kept = [Finding(f.statement, f.quote, f.importance) for f in answer.findings if _quotes(f.quote, plain)]
-    return Covered(chunk.path, "used" if kept else "empty", tuple(kept), len(answer.findings) - len(kept))
+    return ChunkReading(chunk.path, "used" if kept else "empty", tuple(kept), len(answer.findings) - len(kept))
 
 
 def _quotes(quote: str, plain: str) -> bool:
@@ -333,7 +335,7 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _stated(part: Covered, finding: Finding) -> str:
+def _stated(part: ChunkReading, finding: Finding) -> str:
     path = f"[{' > '.join(part.path)}] " if part.path else ""
     return f'- {path}({finding.importance}) {finding.statement.strip()} — "{finding.quote.strip()}"'
 
@@ -342,7 +344,7 @@ def _headed(chunk: Chunk, text: str) -> str:
     return f"[{' > '.join(chunk.path)}]\n{chunk.header}{text}" if chunk.path else chunk.header + text
 
 
-def _table(coverage: Sequence[Covered]) -> str:
+def _table(coverage: Sequence[ChunkReading]) -> str:
     """What the answer rests on, in Markdown."""
     rows = ["| parts | what | sections |", "|---|---|---|"]
     for state in ("used", "empty", "failed", "not read"):

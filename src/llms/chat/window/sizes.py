@@ -69,7 +69,8 @@ def estimate(payload: Payload) -> int:
     total = sum(estimate_text(part.text) for part in parts) + MESSAGE_TOKENS * (len(payload.messages) + 1)
     total += sum(estimate_text(json.dumps(part.more["args"])) for part in parts if part.kind == "tool_call")
     total += IMAGE_TOKENS * sum(part.kind == "image" for part in parts)
-    seconds = sum(math.ceil(part.more.get("bytes", 0) / _BYTES_PER_SECOND) for part in parts if part.kind == "audio")
+    sizes = [part.more.get("bytes") for part in parts if part.kind == "audio"]
+    seconds = sum(math.ceil(size / _BYTES_PER_SECOND) for size in sizes if isinstance(size, int))
     return total + seconds * AUDIO_TOKENS_PER_SECOND + estimate_text(schemas(payload.tools))
 
 

@@ -54,7 +54,7 @@ class _Section:
 
 
 @dataclass
-class _Found:
+class _Structure:
     """What the lines of a text are. Spans are [start, end)."""
 
     headings: list[tuple[int, int, str]] = field(default_factory=list)  # start, level, title
@@ -77,7 +77,7 @@ class _Splitter:
     measure: Measure
     size: int
     overlap: int
-    found: _Found
+    found: _Structure
     ratio: float = 3.0  # characters per token, as last seen
 
     def __post_init__(self) -> None:
@@ -214,8 +214,8 @@ class _Splitter:
         return overlap if _SENTENCE.search(overlap) else ""
 
 
-def _scan(text: str) -> _Found:
-    found = _Found()
+def _scan(text: str) -> _Structure:
+    found = _Structure()
     lines = [(m.start(), m.end(), m.group().rstrip("\r\n")) for m in _LINE.finditer(text)]
     fence: tuple[int, str] | None = None
     table: tuple[int, str] | None = None

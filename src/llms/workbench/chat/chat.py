@@ -31,7 +31,7 @@ from ...chat.turn.events import Event, TextDelta
 from ...chat.turn.setup import Setup, TurnHistory, TurnLimits
 from ...chat.turn.turn import Turn
 from ...chat.window.fit import fit
-from ...chat.window.fit_result import Fitted, PinnedPrefix, Policy, PolicyName
+from ...chat.window.fit_result import FitRequest, FitResult, PinnedPrefix, Policy, PolicyName
 from ...chat.window.sizes import MessageSizes
 from ...errors import UsageError
 from ...models.load import load
@@ -209,16 +209,17 @@ class Chat:
         self.turn = Turn(self.path, setup, journal, self.id, self._past(), decisions)
         return self.turn
 
-    def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> Fitted:
+    def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> FitResult:
         """The request that sending `text` would make, and what it would leave out; nothing is sent or stored."""
         talk = self.conversation.so_far()
         if text is not None:
             talk = talk.append(user(text, attach(attachments)), "user")
         setup, past = self.setup(remembered=self.recalled(text)), self._past()
-        return fit(
+        request = FitRequest(
             talk.path(), setup.window, setup.count, setup.policy, past.cut,
             pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
+        return fit(request)
 
     def recalled(self, text: str | None = None) -> list[Recalled]:
         """The remembered facts that the model is told when it answers `text`, or the last message of the user."""
@@ -234,12 +235,12 @@ class Chat:
         """Tokens, calls and cost of this conversation so far, by purpose."""
         return spent(self.store, self.id)
 
-    def next_cost(self, fitted: Fitted) -> tuple[Decimal | None, Decimal | None]:
-        """The cost of sending `fitted` in US dollars: at most, and likely, if it is answered as the others were on average.
+    def next_cost(self, fit_result: FitResult) -> tuple[Decimal | None, Decimal | None]:
+        """The cost of sending `fit_result` in US dollars: at most, and likely, if it is answered as the others were on average.
 
         None where the price is not known.
         """
-        report = fitted.report
+        report = fit_result.report
         done = self.spent().get("chat")
         likely = done.tokens // done.calls if done and done.calls else report.reserve
         at_most = self.model.price(Usage(report.count, report.reserve))
