@@ -30,7 +30,7 @@ from ..tools.consent import ApprovalRequest, Decision
 from ..values import JsonObject
 from ..workbench import agent as verb
 from ..workbench.team_session import AUTONOMY, TeamSettings
-from .option_groups import ANSWER, DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
+from .option_groups import DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .output import console, print_json, table
 
 
@@ -41,7 +41,7 @@ from .output import console, print_json, table
 @option(MODEL, "-m", "--model", help="The model of every role, instead of the team's.")
 @option(DATA, "--tests", type=click.Path(exists=True, dir_okay=False), help="Assertions that the team code must pass.")
 @option(
-    ANSWER,
+    DATA,
     "--language",
     type=click.Choice(["cpp", "rs"]),
     default="cpp",
