@@ -1,4 +1,4 @@
-"""What a team may spend: finite units, shared out and never made. Why every run ends.
+"""The budget of a team: finite units, shared out and never made. Why every run ends.
 
 Each model call and each tool call takes at least one unit before it begins; a share for a part of the team is taken
 from its giver and what is left of it goes back; nothing adds units. So the number of steps of a whole tree of agents

@@ -47,7 +47,7 @@ class StepResult(Generic[T]):
 
 @dataclass(frozen=True)
 class Worker:
-    """What a role needs to act: its model, its tools, and whether the model costs nothing."""
+    """A role's means: its model, its tools, and whether the model costs nothing (`free`)."""
 
     model: Model
     toolset: AbstractToolset[object] | None = None

@@ -106,7 +106,7 @@ def conversations(db: sqlite3.Connection) -> None:
 
 
 def served_windows(db: sqlite3.Connection) -> None:
-    """What servers cap answers at. Learned windows are dropped: such caps were taken for them. Real ones show again."""
+    """Caps of servers on answers. Learned windows are dropped: such caps were taken for them. Real ones show again."""
     db.execute("ALTER TABLE windows ADD COLUMN most_output INTEGER")
     db.execute("UPDATE windows SET window = NULL")
 

@@ -192,13 +192,13 @@ class Conversations(Database):
         with self.transaction() as db:
             db.executemany("DELETE FROM conversations WHERE id = ?", [(id,) for id in ids])
             unused = "NOT EXISTS (SELECT 1 FROM parts WHERE parts.blob = blobs.digest)"
-            gone = db.execute(f"SELECT digest FROM blobs WHERE {unused} AND bytes IS NULL").fetchall()
+            unused_files = db.execute(f"SELECT digest FROM blobs WHERE {unused} AND bytes IS NULL").fetchall()
             db.execute(f"DELETE FROM blobs WHERE {unused}")
             for table in ("search", "search_inside"):  # merges the index, so that no deleted word stays in it
                 db.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
         with self._lock, self._explained("write to"):
             self.connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
-        for (name,) in gone:
+        for (name,) in unused_files:
             self._file(name).unlink(missing_ok=True)
         for copy in self.path.parent.glob(f"{self.path.name}.schema*"):
             copy.unlink(missing_ok=True)

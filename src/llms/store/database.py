@@ -42,13 +42,13 @@ def _runs(db: sqlite3.Connection) -> None:
 
 
 def _spending(db: sqlite3.Connection) -> None:
-    """What attempts cost: US dollars as decimal text (NULL: unknown), and the fields of a Billed as a JSON list."""
+    """The cost of attempts: US dollars as decimal text (NULL: unknown), and the fields of a Billed as a JSON list."""
     db.execute("ALTER TABLE attempts ADD COLUMN cost TEXT DEFAULT '0'")
     db.execute("ALTER TABLE attempts ADD COLUMN billed TEXT")
 
 
 def _endpoints(db: sqlite3.Connection) -> None:
-    """What endpoints were found to be able to do: `probed` is when, `facts` a JSON object."""
+    """Probes of the abilities of endpoints: `probed` is when, `facts` a JSON object."""
     db.execute("CREATE TABLE endpoints (name TEXT PRIMARY KEY, probed TEXT NOT NULL, facts TEXT NOT NULL)")
 
 

@@ -116,7 +116,7 @@ def summaries(store: Conversations, conversation: str) -> list[Summary]:
 
 
 def served(store: Conversations, model: str) -> ServedWindow:
-    """What calls to this model and endpoint have shown: the window, the cap on answers, how its counts differ."""
+    """The limits that calls to this model and endpoint have shown: window, cap on answers, how its counts differ."""
     rows = store.read("SELECT window, most_output, ratio, samples FROM windows WHERE model = ?", (model,))
     for window, most_output, ratio, samples in rows:
         return ServedWindow(window, most_output, Calibration(ratio, samples))

@@ -51,6 +51,6 @@ def spent(
     )
     by_purpose: dict[str, Spending] = {}
     for purpose, prompt, cached, tokens, cost in rows:  # decimals are summed here: SQL would round them
-        one = Spending(1, prompt or 0, cached or 0, tokens or 0, Decimal(cost or 0), cost is None)
-        by_purpose[purpose] = by_purpose.get(purpose, Spending()) + one
+        call = Spending(1, prompt or 0, cached or 0, tokens or 0, Decimal(cost or 0), cost is None)
+        by_purpose[purpose] = by_purpose.get(purpose, Spending()) + call
     return by_purpose

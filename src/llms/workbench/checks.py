@@ -1,4 +1,4 @@
-"""What a program can check better than a critic: does the code run, pass its tests, say what the original says, faster?
+"""Checks that a program makes better than a critic: does the code run, pass its tests, say what the original says, faster?
 
 A check takes an agent's draft and returns what is wrong with it in words for the agent, or None.
 """
@@ -118,9 +118,9 @@ class SaysTheSame:
         return max(1e-3, statistics.median(whole) - statistics.median(only))
 
 
-def first_difference(expected: str, found: str) -> str | None:
+def first_difference(expected: str, printed: str) -> str | None:
     """The first line in which two outputs differ; whole numbers must be equal, others within a relative 1e-9."""
-    left, right = expected.rstrip().splitlines(), found.rstrip().splitlines()
+    left, right = expected.rstrip().splitlines(), printed.rstrip().splitlines()
     for number, (a, b) in enumerate(zip(left, right, strict=False), 1):
         if not _equal(a.rstrip(), b.rstrip()):
             return f"line {number} should be {a[:200]!r} and is {b[:200]!r}"
@@ -140,6 +140,6 @@ def _equal(a: str, b: str) -> bool:
 
 def last_words(ran: Ran, most: int = 600) -> str:
     """How a program ended: the limit it met, or the end of what it said."""
-    said = (ran.stderr.strip() or ran.stdout.strip())[-most:]
+    output = (ran.stderr.strip() or ran.stdout.strip())[-most:]
     limit = "" if ran.end in ("ok", "error") else f"{ran.end}; "
-    return limit + (said or f"exit status {ran.exit_code}")
+    return limit + (output or f"exit status {ran.exit_code}")
