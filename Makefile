@@ -12,7 +12,7 @@
 # make bench       speed against lm-evaluation-harness, in an environment of its own: make bench DATA=folder  60
 # make sample      write the embedded sample anew                                                              1
 # make clean       remove all that these make
-# Minutes on two free cores. .ci/run may take 75: it runs test-all, check, mutants, eval and notebooks after the set-up.
+# Minutes on two free cores. .ci/run may take 75: it runs test-all, check, eval and notebooks after the set-up.
 PYTHON ?= python3
 TORCH_INDEX ?=
 DATA ?= ../shared/data/benchmarks

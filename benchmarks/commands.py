@@ -13,9 +13,10 @@ import tempfile
 from pathlib import Path
 
 from llms import settings
-from llms.evaluation.plan import Item, Plan, RunKey
+from llms.evaluation.items import Item
+from llms.evaluation.plan import Plan, RunKey
 from llms.evaluation.report import report
-from llms.store.runs import Runs
+from llms.store.runs import Bill, Runs
 from llms.values import ChoicePrompt, Example, Identity, LogLikelihood, Scored
 
 SYSTEMS, BENCHMARKS = 10, ("arc_easy", "arc_challenge", "hellaswag", "mmlu", "winogrande")
@@ -40,8 +41,8 @@ def fill(count: int) -> None:
                     for i, item in enumerate(items)
                 ]
                 for i, outcome in enumerate(outcomes):
-                    store.add(key.run, attempt, i, prompt, outcome, 0.01 * i)
-                store.end(attempt, 0.01 * each, 10**9)
+                    store.add(key.run, attempt, i, prompt, outcome, Bill(0.01 * i))
+                store.end(attempt, Bill(0.01 * each), 10**9)
                 store.save_report(report(Plan(key, items, each, "acc", "micro", 0.25), outcomes, store.usage(key.run)))
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("scipy")
+pytest.importorskip("statsmodels")
+
 from llms.statistics import choose, stderr, t_interval, weighted, wilson
 from llms.statistics.intervals import few_clusters_error
 from llms.statistics.paired import compare, holm, mcnemar, sign_flip, status_rate
@@ -68,6 +71,8 @@ def test_averages_have_welchs_degrees_of_freedom():
     for case in INTERVALS["macro"]:
         score = weighted([choose(part) for part in case["parts"]], case["weights"])
         assert (score.value, score.low, score.high) == near((case["value"], case["low"], case["high"]))
+        tenth = weighted([choose(part) for part in case["parts"]], [weight / 100 for weight in case["weights"]])
+        assert (tenth.value, tenth.low, tenth.high) == near((case["value"], case["low"], case["high"]))
         assert score.n == sum(map(len, case["parts"]))
         assert score.method == f"t over {len(case['parts'])} parts"
 

@@ -40,6 +40,6 @@ def test_the_lazy_names_exist():
 
     assert callable(llms.load)
     assert callable(llms.evaluate)
-    assert set(llms._LAZY) <= set(dir(llms))
+    assert set(llms._HOME_OF) <= set(dir(llms))
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         _ = llms.lod

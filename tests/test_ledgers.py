@@ -2,10 +2,16 @@
 
 import asyncio
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
+from pydantic_ai import Agent
+from pydantic_ai.exceptions import ModelAPIError
 
+import llms
 from llms.agents.budget import Exhausted, StepBudget, TeamLimits, Used
+from llms.bridge import run
 from llms.errors import BudgetExceeded
 from llms.models.spending import SpendingLedger, Tally
 from llms.values import Billed, Usage
@@ -169,3 +175,39 @@ def test_what_is_spent_counts_against_the_budget():
     ledger.settle(Decimal("0.3"), Usage(1, 1), Decimal("0.3"))
     with pytest.raises(BudgetExceeded, match=r"\$1\.0000 are spent and it may cost \$0\.0001"):
         asyncio.run(ledger.reserve(Decimal("0.0001")))
+
+
+def test_an_unanswered_request_of_unknown_price_leaves_the_cost_known():
+    ledger = SpendingLedger()
+    ledger.settle(Decimal(0), None, None)
+    assert ledger.tally.total == 0
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Refuses every request with a long page of plain HTML, as gateways do."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        page = b"<html>" + b"no luck " * 500 + b"</html>"
+        self.send_response(400)
+        self.send_header("content-type", "text/html")
+        self.send_header("content-length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+def test_a_page_that_refuses_is_not_billed_as_an_answer(monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789abcdefghij")
+        with llms.load("openai:gpt-4o-mini") as model:
+            model.ledger = SpendingLedger(Decimal(1))
+            with pytest.raises(ModelAPIError):
+                run(Agent(model.chat_model(), model_settings={"max_tokens": 10}).run("hello"))
+            assert model.ledger.tally == Tally(Billed(requests=1), Decimal(0), 0)
+            assert model.ledger.reserved == 0
+        server.shutdown()

@@ -19,8 +19,9 @@ from llms.cli.output import print_json
 from llms.engine import DecodeRequest, Engine, EngineLoop, ScoreRequest, Tracer
 from llms.errors import ModelError, NotNumbers, UsageError
 from llms.evaluation.config import EvalConfig
+from llms.evaluation.items import Item
 from llms.evaluation.perplexity import Perplexity
-from llms.evaluation.plan import Item, Plan
+from llms.evaluation.plan import Plan
 from llms.evaluation.report import Report, report
 from llms.evaluation.room import without_room
 from llms.evaluation.run import check
@@ -31,7 +32,7 @@ from llms.models.system import Generate
 from llms.scoring.choice import best, true_mass
 from llms.serve.answers import _refused
 from llms.store import database
-from llms.store.runs import Runs
+from llms.store.runs import Bill, Runs
 from llms.testing import ScriptedModel
 from llms.testing.endpoint import ScriptedEndpoint, words
 from llms.values import Example, Failed, Failure, GenerationPrompt, LogLikelihood, Scored, Spent
@@ -210,7 +211,7 @@ def test_json_for_scripts_holds_numbers_only():
 
 def test_the_store_takes_numbers_only(tmp_path):
     with Runs(tmp_path / "x.sqlite3") as store, pytest.raises(ValueError, match="not JSON compliant"):
-        store.add(key().run, store.begin(key()), 0, PROMPT, stored(score=nan), 1.0)
+        store.add(key().run, store.begin(key()), 0, PROMPT, stored(score=nan), Bill(1.0))
 
 
 def test_what_an_older_version_stored_without_numbers_has_failed(tmp_path, monkeypatch):
@@ -222,7 +223,7 @@ def test_what_an_older_version_stored_without_numbers_has_failed(tmp_path, monke
     with Runs(path) as store:
         attempt = store.begin(key())
         for item in ("s/0", "s/1"):
-            store.add(key().run, attempt, int(item[-1]), PROMPT, stored(item), 1.0)
+            store.add(key().run, attempt, int(item[-1]), PROMPT, stored(item), Bill(1.0))
         store.save_report(report(plan, [stored("s/0"), stored("s/1")], Spent()))
     with sqlite3.connect(path) as db:
         db.execute("UPDATE outcomes SET outcome = replace(outcome, '-2.5', 'NaN') WHERE item = 's/1'")

@@ -201,10 +201,11 @@ def test_an_answer_that_a_scorer_cannot_use_is_named_at_load(tmp_path, scorer, a
 
 def test_ambiguous_numbers_are_named_at_load(tmp_path):
     table = own(tmp_path, 'question,answer\nq,"1,234"\nq,1.234\nq,12.34\nq,0.125\nq,"1,234.5"\n')
-    first, second = ambiguous(table, "numeric")
+    (first, second), more = ambiguous(table, "numeric")
+    assert more == 0
     assert "row 1: answer '1,234' is read as 1234, not as 1.234" in first
     assert "row 2: answer '1.234' is read as 1.234, not as 1234" in second
-    assert ambiguous(table, "exact") == []
+    assert ambiguous(table, "exact") == ([], 0)
 
 
 def test_scores_are_grouped_by_a_column_of_metadata_and_the_run_stays_the_same(tmp_path, monkeypatch):
@@ -227,7 +228,7 @@ def test_scores_are_grouped_by_a_column_of_metadata_and_the_run_stays_the_same(t
 
 
 def report_page(run: str, folder) -> str:
-    from llms.workbench.runs import write_report
+    from llms.workbench.html_report import write_report
 
     return write_report(run, folder / "page.html").read_text()
 

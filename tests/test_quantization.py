@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from llms.engine.int8 import Int8
 from llms.errors import ModelError, UsageError
 from llms.models.load import load
 from llms.models.local import precision
+from llms.models.local.int8 import Int8
 
 PAIRS = [("abc", " def"), ("abc", " xyz"), ("the quick brown", " fox")]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llms.errors import StoreError, UnknownName, UsageError
 from llms.evaluation.plan import RunKey
 from llms.store import database
-from llms.store.runs import Runs
+from llms.store.runs import Bill, Runs
 from llms.values import ChoicePrompt, Completion, Failed, GenerationPrompt, Identity, LogLikelihood, Scored
 
 TEXT = st.text(max_size=20)
@@ -63,7 +63,7 @@ def test_choices_come_back_as_they_were(tmp_path_factory, contexts, answers, tex
     outcome = Scored("s/0", "s", "c", "ok", {"acc": 1.0}, texts[0], None, tuple(answers))
     with Runs(tmp_path_factory.mktemp("s") / "x.sqlite3") as store:
         attempt = store.begin(key())
-        store.add(key().run, attempt, 0, prompt, outcome, 1.0)
+        store.add(key().run, attempt, 0, prompt, outcome, Bill(1.0))
         assert list(store.outcomes(key().run)) == [(prompt, outcome)]
 
 
@@ -72,26 +72,26 @@ def test_completions_come_back_as_they_were(tmp_path_factory, text, stop, header
     prompt = GenerationPrompt("", header, text, stop, 7)
     outcome = Scored("s/0", "s", "c", "truncated", {"em": 0.0}, "t", text, (Completion(text, 3, "length", 9, 1, 0.5),))
     with Runs(tmp_path_factory.mktemp("s") / "x.sqlite3") as store:
-        store.add(key().run, store.begin(key()), 0, prompt, outcome, 1.0)
+        store.add(key().run, store.begin(key()), 0, prompt, outcome, Bill(1.0))
         assert list(store.outcomes(key().run)) == [(prompt, outcome)]
 
 
 def test_a_failure_never_replaces_a_score_and_a_score_replaces_a_failure(store):
     run, attempt = key().run, store.begin(key())
     failed = Failed("s/0", "s", "s/0", "infra", "no answer")
-    store.add(run, attempt, 0, PROMPT, failed, 1.0)
+    store.add(run, attempt, 0, PROMPT, failed, Bill(1.0))
     assert store.known(run) == {"s/0": False}
-    store.add(run, attempt, 0, PROMPT, scored(), 2.0)
-    store.add(run, attempt, 0, PROMPT, failed, 3.0)
+    store.add(run, attempt, 0, PROMPT, scored(), Bill(2.0))
+    store.add(run, attempt, 0, PROMPT, failed, Bill(3.0))
     assert [outcome for _, outcome in store.outcomes(run)] == [scored()]
 
 
 def test_seconds_are_summed_over_attempts_and_a_killed_one_counts(store):
     first = store.begin(key())
-    store.add(key().run, first, 0, PROMPT, scored("s/0"), 1.25)
+    store.add(key().run, first, 0, PROMPT, scored("s/0"), Bill(1.25))
     second = store.begin(key())
-    store.add(key().run, second, 1, PROMPT, scored("s/1"), 0.5)
-    store.end(second, 0.75, 1000)
+    store.add(key().run, second, 1, PROMPT, scored("s/1"), Bill(0.5))
+    store.end(second, Bill(0.75), 1000)
     usage = store.usage(key().run)
     assert usage.seconds == pytest.approx(2.0)
     assert usage.peak_memory_bytes == 1000
@@ -102,7 +102,7 @@ def test_outcomes_come_in_the_order_of_the_data(store):
     attempt = store.begin(key())
     order = ["b/0", "b/1", "b/10", "a/2", "a/11"]
     for position, item in sorted(enumerate(order), key=lambda pair: pair[1], reverse=True):
-        store.add(key().run, attempt, position, PROMPT, scored(item), 1.0)
+        store.add(key().run, attempt, position, PROMPT, scored(item), Bill(1.0))
     assert [outcome.item for _, outcome in store.outcomes(key().run)] == order
 
 
@@ -110,7 +110,7 @@ def test_headers_are_stored_once_and_go_with_their_last_run(store):
     for system in ("m", "n"):
         attempt = store.begin(key(system))
         for i in range(20):
-            store.add(key(system).run, attempt, i, PROMPT, scored(f"s/{i}"), 1.0)
+            store.add(key(system).run, attempt, i, PROMPT, scored(f"s/{i}"), Bill(1.0))
     count = "SELECT COUNT(*) FROM headers"
     assert list(store.read(count)) == [(1,)]
     store.delete(key("m").run)
@@ -121,7 +121,7 @@ def test_headers_are_stored_once_and_go_with_their_last_run(store):
 
 
 def test_fresh_forgets_what_was_there(store):
-    store.add(key().run, store.begin(key()), 0, PROMPT, scored(), 5.0)
+    store.add(key().run, store.begin(key()), 0, PROMPT, scored(), Bill(5.0))
     store.begin(key(), fresh=True)
     assert store.known(key().run) == {}
     assert store.usage(key().run).seconds == 0
@@ -159,12 +159,12 @@ def test_a_broken_database_is_named(tmp_path):
 
 def test_a_full_disk_keeps_what_was_stored(store):
     attempt = store.begin(key())
-    store.add(key().run, attempt, 0, PROMPT, scored("s/0"), 1.0)
+    store.add(key().run, attempt, 0, PROMPT, scored("s/0"), Bill(1.0))
     pages = next(store.read("PRAGMA page_count"))[0]
     list(store.read(f"PRAGMA max_page_count = {pages + 1}"))
     big = ChoicePrompt("", "x" * 100_000, ("c", "c"), (" a", " b"))
     with pytest.raises(StoreError, match="free some disk space"):
-        store.add(key().run, attempt, 1, big, scored("s/1"), 2.0)
+        store.add(key().run, attempt, 1, big, scored("s/1"), Bill(2.0))
     assert store.known(key().run) == {"s/0": True}
 
 
@@ -172,7 +172,7 @@ def test_every_migration_runs_from_an_empty_file(tmp_path, monkeypatch):
     """An older schema is brought up step by step and keeps its rows."""
     path = tmp_path / "x.sqlite3"
     with Runs(path) as store:
-        store.add(key().run, store.begin(key()), 0, PROMPT, scored(), 1.0)
+        store.add(key().run, store.begin(key()), 0, PROMPT, scored(), Bill(1.0))
 
     def later(db):
         db.execute("ALTER TABLE runs ADD COLUMN later TEXT")
@@ -205,7 +205,7 @@ def test_what_a_judge_said_and_what_it_left_open_come_back(store):
     judged = Scored("s/0", "s", "c", "ok", {"judge": 0.5}, "t", "a", texts, {}, ("Answer: A", "\ud800 B"))
     left = Failed("s/1", "s", "c", "infra", "no verdict", texts, "t")
     for place, outcome in enumerate((judged, left)):
-        store.add(key().run, store.begin(key()), place, PROMPT, outcome, 1.0)
+        store.add(key().run, store.begin(key()), place, PROMPT, outcome, Bill(1.0))
     assert [outcome for _, outcome in store.outcomes(key().run)] == [judged, left]
 
 
@@ -231,6 +231,6 @@ def test_two_processes_may_write(tmp_path):
     with Runs(tmp_path / "x.sqlite3") as one, Runs(tmp_path / "x.sqlite3") as two:
         first, second = one.begin(key()), two.begin(key("n"))
         for i in range(10):
-            one.add(key().run, first, i, PROMPT, scored(f"s/{i}"), 1.0)
-            two.add(key("n").run, second, i, PROMPT, scored(f"s/{i}"), 1.0)
+            one.add(key().run, first, i, PROMPT, scored(f"s/{i}"), Bill(1.0))
+            two.add(key("n").run, second, i, PROMPT, scored(f"s/{i}"), Bill(1.0))
         assert len(one.known(key("n").run)) == len(two.known(key().run)) == 10

@@ -1,10 +1,21 @@
 """llms: measure, use and improve language models. Importing this loads neither torch nor transformers."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_LAZY = {
+if TYPE_CHECKING:
+    from .tools.tool import tool
+    from .values import Message
+    from .workbench.agent import Teams as Team
+    from .workbench.chat.chat import Chat
+    from .workbench.compare import compare
+    from .workbench.evaluate import evaluate
+    from .workbench.system import load
+
+__all__ = ["Chat", "Message", "Team", "compare", "evaluate", "load", "tool"]
+_HOME_OF = {
     "load": ("llms.workbench.system", "load"),
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
     "compare": ("llms.workbench.compare", "compare"),
@@ -15,12 +26,15 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'llms' has no attribute {name!r}")
-    module, attribute = _LAZY[name]
-    return getattr(import_module(module), attribute)
+if not TYPE_CHECKING:  # for a type checker every name would be known
+
+    def __getattr__(name: str) -> object:
+        """Load the module of a public name when the name is first asked for."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module 'llms' has no attribute {name!r}")
+        module, attribute = _HOME_OF[name]
+        return getattr(import_module(module), attribute)
 
 
-def __dir__():
-    return sorted([*globals(), *_LAZY])
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

@@ -47,7 +47,7 @@ class UnknownName(UsageError):
         super().__init__(f"unknown {kind} {name!r}; {hint}")
         self.kind, self.name, self.near = kind, name, near
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type[LlmsError], tuple[str]]:
         return (LlmsError, (str(self),))
 
 

@@ -4,11 +4,14 @@ functools.cached_property does the same, but on Python 3.11 it holds one lock fo
 computes: one endpoint that does not answer, or one file that is read slowly, would hold up every other model.
 """
 
+from collections.abc import Callable
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from functools import cached_property as lazy
+    from functools import cached_property
+
+    lazy = cached_property
 else:
 
     class lazy:
@@ -17,19 +20,19 @@ else:
         Kept in the instance's `__dict__`, from which `pop` forgets it. One that raises is tried again when it is next read.
         """
 
-        def __init__(self, compute):
+        def __init__(self, compute: Callable[..., object]):
             self._compute, self.__doc__ = compute, compute.__doc__
 
         def __set_name__(self, owner: type, name: str) -> None:
             self._name, self._lock = name, f"{name} is being computed"
 
-        def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        def __get__(self, instance: object, owner: type | None = None) -> object:
             if instance is None:
                 return self
-            kept = instance.__dict__
-            with kept.setdefault(self._lock, RLock()):
-                value = kept.get(self._name, self)
+            values = vars(instance)
+            with values.setdefault(self._lock, RLock()):
+                value = values.get(self._name, self)
                 if value is self:  # else another thread was faster
-                    value = kept[self._name] = self._compute(instance)
-            kept.pop(self._lock, None)  # an instance that has its value can be pickled
+                    value = values[self._name] = self._compute(instance)
+            values.pop(self._lock, None)  # an instance that has its value can be pickled
             return value

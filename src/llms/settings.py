@@ -117,15 +117,15 @@ def _narrow(path: Path) -> None:
     if sys.platform == "win32":
         return  # no such modes there; a home lies in the user's profile
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:  # another process was faster
         return
-    mode = stat.S_IMODE(found.st_mode)
-    if found.st_uid == os.geteuid() and not stat.S_ISLNK(found.st_mode) and mode & 0o077 and not mode & stat.S_ISVTX:
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid == os.geteuid() and not stat.S_ISLNK(status.st_mode) and mode & 0o077 and not mode & stat.S_ISVTX:
         path.chmod(mode & 0o700)
 
 
-def of_database(found: os.stat_result) -> bool:
+def of_database(status: os.stat_result) -> bool:
     """Whether this is a file of the database, under whatever name: links lead to it, too.
 
     A process that has the database open must not open such a file otherwise: closing it again drops all locks that SQLite
@@ -133,7 +133,7 @@ def of_database(found: os.stat_result) -> bool:
     """
     for end in ("", "-wal", "-shm", "-journal"):
         with suppress(OSError):
-            if os.path.samestat(found, os.stat(f"{database()}{end}")):
+            if os.path.samestat(status, os.stat(f"{database()}{end}")):
                 return True
     return False
 

@@ -163,7 +163,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TokenChance:
-    """One token of an answer: its text, log-probability in nats, and the likeliest at its place (text, nats)."""
+    """One token of an answer: its text, log-probability in nats, and the likeliest in its position (text, nats)."""
 
     text: str
     logprob: float
@@ -172,7 +172,7 @@ class TokenChance:
 
 @dataclass(frozen=True, slots=True)
 class Billed:
-    """What requests over the network used up, retries and broken answers included, in tokens as `Usage` counts them."""
+    """Requests over the network and their tokens, retries and broken answers included, counted as `Usage` counts them."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -215,10 +215,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a system got for one item. `answers` has one LogLikelihood per choice, or one Completion per sample.
+    """A system's result on one item. `answers` has one LogLikelihood per choice, or one Completion per sample.
 
-    `scores` of several samples are their means. `pooled` metrics have several values in one item. `judge` has what a
-    judge said of each sample, if one was asked.
+    `scores` of several samples are their means. `pooled` metrics have several values in one item. `judge` has a
+    judge's reply on each sample, if one was asked.
     """
 
     item: str
@@ -245,7 +245,7 @@ class Scored:
 
     @property
     def choices(self) -> list[LogLikelihood]:
-        """What each choice got; empty where text was generated."""
+        """The log-likelihood of each choice; empty where text was generated."""
         return [answer for answer in self.answers if isinstance(answer, LogLikelihood)]
 
     @property
@@ -286,7 +286,7 @@ Outcome = Scored | Failed
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What makes a system give the answers it gives; equal identities share runs."""
+    """Everything that decides the answers of a system; equal identities share runs."""
 
     name: str
     weights: str
@@ -316,7 +316,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a run took: summed over attempts.
+    """Time, tokens, memory and money of a run, summed over attempts.
 
     `cost` is in US dollars: 0 for what ran on one's own machines, None where a price is unknown. `billed` is None
     where nothing went over the network.

@@ -4,11 +4,13 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from string import Formatter
 from typing import Any
 
 from ..data.dataset import Dataset, Row
 from ..data.own import OwnTable
+from ..data.own_row import MOST_NOTICES
 from ..errors import DataError, JudgeFailed, UsageError
 from ..scoring.canonical import canonical
 from ..scoring.choice import accuracy, accuracy_normalized, best_normalized
@@ -91,14 +93,14 @@ def declare(table: OwnTable, scorer: OpenScorer | None = None, asking: Asking | 
     asking.check(table)
     if not table.choices:
         scorer = scorer or OpenScorer()
-        for number, row in enumerate(table.content.rows, 1):
+        plain = table.plain and scorer.name not in ("regex", "numeric")
+        for number, row in enumerate(() if plain else table.content.rows, 1):
             check_answers(row["answers"], scorer.name, f"{table.content.origin}, row {number}")
         return open_benchmark(table.name, table.content.revision, len(table.content.rows), scorer, asking)
-    rows = table.content.rows
     return Benchmark(
-        **_declared(table.name, table.content.revision, len(rows)),
+        **_declared(table.name, table.content.revision, len(table.content.rows)),
         version=f"1{asking.identity}",
-        chance=sum(1 / len(row["choices"]) for row in rows) / len(rows),
+        chance=table.chance,
         metrics=("acc", "acc_norm"),
         views={"default": View(0, "fixed", "acc_norm")},
         ask=lambda row: Choices((_text(row, asking),), tuple(f" {choice}" for choice in row["choices"])),
@@ -176,17 +178,18 @@ def _check_pattern(answer: str, place: str) -> None:
         raise DataError(f"{place}: answer {answer!r} matches every reply; expected a pattern that some replies lack")
 
 
-def ambiguous(table: OwnTable, scorer: str) -> list[str]:
-    """How numbers that could be read in two ways are read, where they are compared as numbers."""
+def ambiguous(table: OwnTable, scorer: str) -> tuple[list[str], int]:
+    """How numbers that could be read in two ways are read, where they are compared as numbers: the first, and how many more."""
     if table.choices or scorer != "numeric":
-        return []
-    return [
+        return [], 0
+    notices = (
         f"{table.content.origin}, row {number}: answer {answer!r} is read as {found[0].value:f}, not as {found[0].other:f}: before "
         f"three digits a comma sets thousands apart, a point is a decimal point"
         for number, row in enumerate(table.content.rows, 1)
         for answer in row["answers"]
         if (found := numbers(answer)) and found[0].other is not None
-    ]
+    )
+    return list(islice(notices, MOST_NOTICES)), sum(1 for _ in notices)
 
 
 def _declared(name: str, revision: str, items: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ The reference harness draws from one generator, item after item, so item 7's exa
 been drawn before: neither a limit, nor a resumed run, nor another order of work may shift them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from random import Random
 from typing import Literal
 
@@ -23,7 +24,7 @@ def draw(
     *,
     same_split: bool = False,
     who: str = "the benchmark",
-) -> dict[int, list[Row]]:
+) -> Mapping[int, list[Row]]:
     """The examples of each wanted document (by position in `documents`).
 
     `fixed` and `first` take the first `shots` rows of `pool`; `random` draws anew for each document, in order,
@@ -37,16 +38,21 @@ def draw(
             f"{who} needs {shots} few-shot examples{' and a spare one' if needed > shots else ''}; the data holds "
             f"{len(pool)}. Use --shots {max(0, len(pool) - (needed - shots))}, or data with more (--data hub)"
         )
-    wanted = sorted(set(wanted))
-    if not wanted:
-        return {}
-    if shots == 0:
-        return {position: [] for position in wanted}
+    positions = wanted if isinstance(wanted, range) else sorted(set(wanted))
+    if not shots or not positions:
+        return Drawn(positions, lambda position: [])
     if how in ("fixed", "first"):
-        return {p: _without(pool, documents[p])[:shots] if same_split else list(pool[:shots]) for p in wanted}
-    random, chosen, keep = Random(SEED), {}, set(wanted)
+        first = list(islice(pool, shots))
+        return Drawn(positions, lambda p: _first_without(pool, documents[p], shots) if same_split else first)
+    return _as_the_harness(list(pool), shots, needed, documents, positions)  # drawn from at random: held
+
+
+def _as_the_harness(
+    pool: list[Row], shots: int, needed: int, documents: Sequence[Row], positions: Sequence[int]
+) -> dict[int, list[Row]]:
+    random, chosen, keep = Random(SEED), {}, set(positions)
     indices = range(len(pool))
-    for position in range(wanted[-1] + 1):
+    for position in range(positions[-1] + 1):
         drawn = [pool[i] for i in random.sample(indices, needed)]
         if needed > shots:
             drawn = _without(drawn, documents[position])[:shots]
@@ -55,6 +61,28 @@ def draw(
         if position in keep:
             chosen[position] = drawn
     return chosen
+
+
+class Drawn(Mapping[int, list[Row]]):
+    """The examples of each document by its position, found when they are asked for."""
+
+    def __init__(self, positions: Sequence[int], rows: Callable[[int], list[Row]]):
+        self._positions, self._rows = positions, rows
+
+    def __getitem__(self, position: int) -> list[Row]:
+        if position not in self._positions:
+            raise KeyError(position)
+        return self._rows(position)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+
+def _first_without(pool: Sequence[Row], document: Row, count: int) -> list[Row]:
+    return list(islice((row for row in pool if row != document), count))
 
 
 def _without(rows: Sequence[Row], document: Row) -> list[Row]:

@@ -60,8 +60,8 @@ def _type(setting: Setting, kind: object) -> click.ParamType[Any]:
     if setting.choices:
         return click.Choice(setting.choices)
     if int in kinds:
-        bounds = [None if bound is None else int(bound) for bound in (low, setting.most)]
-        return click.INT if bounds == [None, None] else click.IntRange(*bounds)
+        least, most = (None if bound is None else int(bound) for bound in (low, setting.most))
+        return click.INT if least is None is most else click.IntRange(least, most)
     if float in kinds:
         return click.FloatRange(low, setting.most, min_open=setting.above is not None)
     return click.STRING

@@ -134,6 +134,7 @@ def _show_estimates(estimates: list[Estimate], as_json: bool) -> None:
                 "benchmark": e.plan.key.benchmark,
                 "items": e.items,
                 "tokens": e.tokens,
+                "counted": e.counted,
                 "seconds": e.seconds,
                 "cost": e.cost,
                 "how": e.how,

@@ -1,91 +1,107 @@
-"""Text of a file from its bytes, and rows of comma-, semicolon- or tab-separated text; what was found is told."""
+"""Rows of comma-, semicolon- or tab-separated text, block by block; what separates them is found out and told."""
 
-import codecs
 import csv
 import io
 import re
 from collections import Counter
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
+from .rows import RowBlock, TextRows
+from .text_file import TextFile
 
-Rows = list[tuple[str, dict[str, str]]]
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8 with BOM"),
-    (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
-    (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
-    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
-    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
-)
 _SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's first line that names the delimiter
+_OPEN_QUOTE = "unexpected end of data"  # what csv says of text that ends inside quotation marks
 
 
-def decode(content: bytes, path: Path, withheld: bool = False) -> tuple[str, str]:
-    """(text, name of its encoding): what a byte order mark says, else UTF-8. Raises DataError naming the line, with
-    the place in it unless the text is `withheld`."""
-    encoding, name = next(((e, n) for mark, e, n in _MARKS if content.startswith(mark)), ("utf-8", "UTF-8"))
-    if name == "UTF-8" and 3 * content.count(0) > len(content):
-        raise DataError(
-            f"{path}: every second byte is 0, as in UTF-16 without a byte order mark; save the file as UTF-8"
-        )
-    try:
-        return content.decode(encoding), name
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        before, behind = content[max(0, error.start - 12) : error.start], content[error.start : error.start + 12]
-        seen = (before.splitlines() or [b""])[-1] + behind.splitlines()[0]
-        hint = f"; in Windows-1252 it would read {seen.decode('cp1252', 'replace')!r}"
-        hint = hint if name == "UTF-8" and not withheld else ""
-        raise DataError(
-            f"{path}, line {line}: not {name} (byte 0x{content[error.start]:02X}{hint}); "
-            "save the file as UTF-8 (in a spreadsheet: CSV UTF-8)"
-        ) from error
+class Delimited:
+    """Parses blocks of a file of delimited text, of which the first one has the header. `start` is where it begins."""
+
+    unit = "line"
+
+    def __init__(self, file: TextFile, default: str):
+        beginning = file.beginning(lines=2)
+        named = _SEP_LINE.match(beginning)
+        self.path = file.path
+        self.start, self.first_line = file.start, 1
+        if named:
+            self.delimiter = named[1]
+            self.start += len(named[0].encode())
+            self.first_line = 2
+        else:
+            self.delimiter = _delimiter(beginning, default)
+        csv.field_size_limit(2**31 - 1)
+        spaced = file.holds(f'{self.delimiter} "')  # blanks before quotation marks would make them part of the text
+        self._reader = partial(csv.reader, delimiter=self.delimiter, strict=True, skipinitialspace=spaced)
+        self.header: list[str] = []
+
+    @staticmethod
+    def cut(content: bytes) -> int:
+        """Where the last whole line of `content` ends; 0 if none does."""
+        return content.rfind(b"\n") + 1 or content.rfind(b"\r", 0, -1) + 1
+
+    def parse(self, text: str, line: int, first: bool, last: bool) -> RowBlock | None:
+        """The rows of `text`, which begins with `line`; None where it ends inside quotation marks and is not the `last`.
+
+        Raises DataError naming line and column.
+        """
+        lines = io.StringIO(text, newline="").readlines()
+        try:
+            rows = list(self._reader(lines))
+        except csv.Error as error:
+            if str(error) == _OPEN_QUOTE and not last:
+                return None
+            return self._one_by_one(lines, line, first)
+        if first and not last and not any(any(map(str.strip, row)) for row in rows):
+            return None  # the header is still to come
+        header = self.header
+        plain = not first and len(rows) == len(lines) and "" not in header and set(map(len, rows)) == {len(header)}
+        if not plain or not all(map(str.strip, (row[0] for row in rows))):
+            return self._one_by_one(lines, line, first)
+        return RowBlock(TextRows(header, rows), range(line, line + len(rows)), len(rows))
+
+    def _one_by_one(self, lines: list[str], line: int, first: bool) -> RowBlock:
+        rows: list[dict[str, str]] = []
+        places: list[int] = []
+        header = [] if first else self.header
+        reader = self._reader(lines)
+        start = line
+        try:
+            for fields in reader:
+                place, start = start, line + reader.line_num
+                if not any(field.strip() for field in fields):
+                    continue
+                if not header:
+                    header = self.header = _header(fields, self.path)
+                    continue
+                rows.append(self._row(header, fields, f"{self.path}, line {place}"))
+                places.append(place)
+        except csv.Error as error:
+            raise DataError(
+                f"{self.path}, line {start}: {error}; close every quotation mark, and double those inside a field"
+            ) from error
+        return RowBlock(rows, places, reader.line_num)
+
+    def _row(self, header: list[str], fields: list[str], place: str) -> dict[str, str]:
+        while len(fields) > len(header) and not fields[-1].strip():
+            fields.pop()
+        if len(fields) != len(header):
+            name = DELIMITERS.get(self.delimiter, self.delimiter)
+            raise DataError(
+                f"{place}: the row and the header have different numbers of fields ({len(fields)} and "
+                f"{len(header)}: {self.delimiter.join(header):.60}); quote fields that hold a {name}"
+            )
+        return _cells(header, fields, place)
 
 
-def read_delimited(text: str, path: Path, default: str) -> tuple[Rows, str]:
-    """((place, row) of each line that is not blank, the delimiter). Raises DataError naming line and column."""
-    said = _SEP_LINE.match(text)
-    if said:
-        text, delimiter = text[said.end() :], said[1]
-    else:
-        delimiter = _delimiter(text, default)
-    csv.field_size_limit(2**31 - 1)
-    spaced = f'{delimiter} "' in text  # blanks before quotation marks would make them part of the text
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=spaced)
-    rows: Rows = []
-    header: list[str] = []
-    above = 1 if said else 0
-    start = above + 1
-    try:
-        for fields in reader:
-            place, start = f"line {start}", above + reader.line_num + 1
-            if not any(field.strip() for field in fields):
-                continue
-            if not header:
-                header = _header(fields, path)
-                continue
-            while len(fields) > len(header) and not fields[-1].strip():
-                fields.pop()
-            if len(fields) != len(header):
-                raise DataError(
-                    f"{path}, {place}: the row and the header have different numbers of fields ({len(fields)} and "
-                    f"{len(header)}: {delimiter.join(header):.60}); quote fields that hold a {DELIMITERS.get(delimiter, delimiter)}"
-                )
-            rows.append((place, _cells(header, fields, path, place)))
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {start}: {error}; close every quotation mark, and double those inside a field"
-        ) from error
-    return rows, delimiter
-
-
-def _cells(header: list[str], fields: list[str], path: Path, place: str) -> dict[str, str]:
+def _cells(header: list[str], fields: list[str], place: str) -> dict[str, str]:
     """The row by columns; one without a name must be empty."""
     for number, (name, field) in enumerate(zip(header, fields, strict=True), 1):
         if not name and field.strip():
-            raise DataError(f"{path}, {place}: column {number} holds {field!r:.60} and has no name; give it one")
+            raise DataError(f"{place}: column {number} holds {field!r:.60} and has no name; give it one")
     return {name: field for name, field in zip(header, fields, strict=True) if name}
 
 

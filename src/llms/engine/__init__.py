@@ -1,17 +1,17 @@
 """Scoring and generation over token ids. Knows no text and no benchmark.
 
-Engine    the door: wraps a transformers causal model, or a Llama, scores and decodes
+Engine    wraps a transformers causal model, or a Llama; scores and decodes
 Scorer    requests -> (index, log-probability) in order of completion; shared prefixes computed once
 Decoder   add, step, abort: many generations at once
 Proof     that attention follows a Layout: shown once, on a small twin of the model, and kept
 Llama     Llama-like checkpoints without transformers
 EngineLoop one engine for many callers at once: chat, pages, the server
 Tracer    how likely each token of a text is
-Workers   the same door over several processes
+Workers   as Engine, over several processes
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .decoder import Decoder
@@ -58,8 +58,10 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    """Modules are loaded when one of their names is wanted: most bring torch along, `request` does not."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+if not TYPE_CHECKING:  # for a type checker every name would be known
+
+    def __getattr__(name: str) -> object:
+        """Load the module of a name when it is first asked for: most bring torch along, `request` does not."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

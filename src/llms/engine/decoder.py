@@ -1,6 +1,10 @@
 """Generation, a token at a time, for many requests at once: rows join and leave between steps.
 
 A prefix that waiting requests share is computed and stored once; a row stores only what follows it.
+
+Invariants between two steps: row r owns slot r, and slots beyond the last row hold nothing. The first `filled` positions
+of a row's own tokens (`text`) have their keys in its slot, and its prefix, if it has one, stores the `shared` tokens
+before them. The last token of `new` has been chosen and is not stored yet: the next step computes it.
 """
 
 from collections import deque
@@ -11,10 +15,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from .layout import Block, DecodeStep, Group, Keep, Layout, Slots, TokenSpan, Tree
+from .layout import Block, DecodeStep, Group, Keep, Layout, Slots, TokenSpan, Tree, common_prefix
 from .memory import free_bytes, out_of_memory
 from .network import Network
-from .prefix import common_prefix
 from .request import DecodeRequest, Event, Finish
 from .sampling import generator, likelihood, sample
 from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA, SMALLEST_CHUNK
@@ -36,6 +39,8 @@ class _Prefix:
 
 @dataclass
 class _Row:
+    """A request that is being worked on: what of it is stored, and what has been generated."""
+
     request: DecodeRequest
     prefix: _Prefix | None
     shared: int  # of the prompt's tokens, so many lie in the prefix, which may be longer
@@ -52,7 +57,7 @@ class _Row:
 
     @property
     def text(self) -> tuple[int, ...]:
-        """What must be stored before the next token: the prompt behind the shared prefix, all but the last new token."""
+        """The tokens that must be stored before the next one: the prompt behind the shared prefix, all but the last new token."""
         return (*self.own, *self.new[:-1])
 
     @property
@@ -135,6 +140,8 @@ class Decoder:
         return events + self._within_memory(self._decode)
 
     def _within_memory(self, compute: Callable[[], list[Event]]) -> list[Event]:
+        """The events of `compute`; when memory runs out, none, and everything stored is given up. A parked row keeps its
+        `new` tokens and its generator, so that it goes on where it was once its text has been read again."""
         try:
             return compute()
         except RuntimeError as error:
@@ -148,6 +155,7 @@ class Decoder:
         return []
 
     def _admit(self) -> list[Event]:
+        """Let rows in, parked ones first, as long as all fit the memory: one long row makes every slot as long."""
         if not (self._waiting or self._parked) or len(self._rows) >= self.most_rows:
             return []
         if not self._grouped:
@@ -185,7 +193,7 @@ class Decoder:
         ]
         if row.prefix is None:
             others += [(common_prefix(past.tokens, own, most), past) for past in self._remembered]
-        alike, like = max(others, key=lambda found: found[0], default=(0, None))
+        alike, like = max(others, key=lambda pair: pair[0], default=(0, None))
         if alike >= COPIED_TOKENS:
             row.alike, row.like = alike, like
 
@@ -208,7 +216,11 @@ class Decoder:
         return True
 
     def _group(self) -> None:
-        """Find prefixes that waiting requests share; put requests of one prefix beside each other, longest first."""
+        """Find prefixes that waiting requests share; put requests of one prefix beside each other, longest first.
+
+        Sorted requests that share a beginning are neighbours. A run of them is extended while what it shares is not below
+        SHARED_TOKENS nor, from the third on, halved. A prompt's last token stays outside: its logits are wanted.
+        """
         self._grouped = True
         order = sorted(self._waiting, key=lambda request: request.tokens)
         start = 0
@@ -228,20 +240,24 @@ class Decoder:
         self._waiting = deque(sorted(order, key=lambda request: (-self._shared(request), -len(request.tokens))))
 
     def _prefix_of(self, request: DecodeRequest) -> tuple[_Prefix | None, int]:
-        """What stores the longest beginning of the request, and how much of it: all of a prefix, or any part of what
+        """The prefix that stores most of the request's beginning, and how much of it: all of one, or any part of what
         is remembered."""
-        found = [(prefix, len(prefix.tokens)) for prefix in self._prefixes if _begins(request, prefix)]
+        candidates = [(prefix, len(prefix.tokens)) for prefix in self._prefixes if _begins(request, prefix)]
         for past in self._remembered:
             shared = common_prefix(past.tokens, request.tokens, len(request.tokens) - 1)
             if shared >= SHARED_TOKENS:
-                found.append((past, shared))
-        return max(found, key=lambda pair: pair[1], default=(None, 0))
+                candidates.append((past, shared))
+        return max(candidates, key=lambda pair: pair[1], default=(None, 0))
 
     def _shared(self, request: DecodeRequest) -> int:
         return self._prefix_of(request)[1]
 
     def _prefill(self) -> list[Event]:
-        """One chunk of what rows still have to read: a shared prefix, else prompts. Events of prompts now read."""
+        """One chunk of what rows still have to read: a shared prefix, else prompts. Events of prompts now read.
+
+        Only the chunk's first prompt may be cut; another that does not fit waits. `filled` grows after the forward pass
+        alone, since one that runs out of memory has stored nothing that counts.
+        """
         for row in self._rows:
             if row.prefix and row.prefix.filled < len(row.prefix.tokens):
                 self._fill(row.prefix)
@@ -291,20 +307,21 @@ class Decoder:
         prefix.filled += len(part)
 
     def _decode(self) -> list[Event]:
-        """One token for each row whose prompt is read; these rows come first, in slots 0 .. n."""
+        """One token for each row whose prompt is read; these rows come first, in slots 0 .. n, which the step reads as one
+        tensor. The r-th index of `ready` is at least r, so that no swap moves a row already in its slot."""
         ready = [index for index, row in enumerate(self._rows) if row.ready]
-        for place, index in enumerate(ready):
-            if place != index:
-                self._swap(place, index)
+        for slot, index in enumerate(ready):
+            if slot != index:
+                self._swap(slot, index)
         rows = self._rows[: len(ready)]
         if not rows:
             return []
         device = self._network.device
-        places: dict[tuple[int, int], list[int]] = {}
-        for place, row in enumerate(rows):
+        sharing: dict[tuple[int, int], list[int]] = {}
+        for slot, row in enumerate(rows):
             if row.prefix:
-                places.setdefault((id(row.prefix), row.shared), []).append(place)
-        shared = [(rows[group[0]], torch.tensor(group, device=device)) for group in places.values()]
+                sharing.setdefault((id(row.prefix), row.shared), []).append(slot)
+        shared = [(rows[group[0]], torch.tensor(group, device=device)) for group in sharing.values()]
         positions = tuple(row.shared + row.filled for row in rows)
         step = DecodeStep(
             self._slots,
@@ -323,20 +340,20 @@ class Decoder:
         events = []
         best = logits.argmax(-1).tolist()  # NaN counts as the largest, so that it is seen where it stands anywhere
         finite = logits[range(len(rows)), best].isfinite().tolist()
-        for place, row in enumerate(rows):
-            request, here = row.request, logits[place]
-            if not finite[place]:
-                row.new.append(best[place])
-                events.append(Event(request.id, best[place], "nan"))
+        for slot, row in enumerate(rows):
+            request, here = row.request, logits[slot]
+            if not finite[slot]:
+                row.new.append(best[slot])
+                events.append(Event(request.id, best[slot], "nan"))
                 continue
             if request.constrain is not None:
                 here = request.constrain(row.new, here)
-                best[place] = int(here.argmax())
-            token = best[place] if row.random is None else sample(here, request.sampling, row.random)
+                best[slot] = int(here.argmax())
+            token = best[slot] if row.random is None else sample(here, request.sampling, row.random)
             row.new.append(token)
             ended = token in self._end or (request.stop is not None and request.stop(row.new))
             finish: Finish | None = "stop" if ended else "length" if len(row.new) >= request.max_tokens else None
-            events.append(Event(request.id, token, finish, *likelihood(logits[place], token, request.top)))
+            events.append(Event(request.id, token, finish, *likelihood(logits[slot], token, request.top)))
         for event in events:
             if event.finish:
                 index = next(i for i, row in enumerate(self._rows) if row.request.id == event.id)
@@ -365,6 +382,7 @@ class Decoder:
         return block
 
     def _remove(self, index: int) -> None:
+        """Take row `index` out; the last row takes its slot, so that rows and slots stay without a gap."""
         last = len(self._rows) - 1
         if index != last:
             self._slots.move(last, index, self._rows[last].filled)

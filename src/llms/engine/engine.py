@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from .decoder import Decoder
 from .fallback import FallbackDecoder, FallbackScorer
@@ -18,6 +19,9 @@ from .probe import ProbeVerdict, check
 from .proof import Proof, proof_of
 from .request import DecodeRequest, Finish
 from .scorer import Scorer, ScoreRequest, TokenScore
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Engine:
     out for one caller at a time, where that is another layout than the one for many.
     """
 
-    def __init__(self, model: Any, end: frozenset[int] = frozenset(), single: bool = False):
+    def __init__(self, model: "PreTrainedModel | Llama", end: frozenset[int] = frozenset(), single: bool = False):
         self.end = end
         proof = proof_of(model.eval())
         if not (single and by_columns(model)):
@@ -81,7 +85,7 @@ class Engine:
         """Nothing to end: the model goes with the object."""
 
 
-def _pack(model: Any, proof: Proof) -> None:
+def _pack(model: nn.Module, proof: Proof) -> None:
     packed = Packed(model)
     if proof.supports_tree_attention and proof.packs:
         packed.free()
@@ -91,9 +95,9 @@ def _pack(model: Any, proof: Proof) -> None:
 
 
 def _look(network: Network, proof: Proof) -> ProbeVerdict:
-    """What the weights themselves say to what was proved."""
+    """The verdict on these weights, given what was proved of their configuration."""
     if not proof.supports_tree_attention:
-        return replace(check(network, follows=False), error=proof.error)
+        return replace(check(network, may_follow=False), error=proof.error)
     if proof.fast_decode:
         network.fast_decode = FastDecode(network.model)
     verdict = check(network)

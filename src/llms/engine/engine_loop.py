@@ -9,18 +9,24 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import count
-from typing import Any, TypeVar
-
-from torch import Tensor
+from typing import NamedTuple, TypeVar
 
 from ..errors import NotNumbers
 from .engine import Engine
-from .request import NOT_NUMBERS, Constrain, DecodeRequest, Event
+from .request import NOT_NUMBERS, Constrain, DecodeRequest, Event, Logits
 
 T = TypeVar("T")
 Sink = Callable[[Event | BaseException], None]
+
+
+class _Job(NamedTuple):
+    """Work for the engine's thread. `run` raises nothing; `fail` ends it where it cannot be run any more."""
+
+    run: Callable[[], None]
+    fail: Callable[[BaseException], None]
 
 
 class EngineLoop:
@@ -33,7 +39,7 @@ class EngineLoop:
         self._sinks: dict[int, Sink] = {}
         self._arrived: deque[DecodeRequest] = deque()
         self._cancelled: set[int] = set()
-        self._jobs: deque[tuple[Callable[[], Any], queue.SimpleQueue]] = deque()
+        self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="llms-engine", daemon=True)
@@ -87,12 +93,12 @@ class EngineLoop:
 
     def events(self, request: DecodeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
         """The events of `request`; closing this generator, or setting `cancel`, ends it within one token."""
-        heard: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
-        number = self.submit(request, heard.put)
+        arrived: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+        number = self.submit(request, arrived.put)
         try:
             while True:
                 try:
-                    event = heard.get(timeout=0.05 if cancel is not None else None)
+                    event = arrived.get(timeout=0.05 if cancel is not None else None)
                 except queue.Empty:
                     if cancel is not None and cancel.is_set():
                         return
@@ -108,20 +114,24 @@ class EngineLoop:
             self.cancel(number)
 
     def call(self, work: Callable[[], T]) -> T:
-        """What `work()` returns or raises, run in the engine's thread between two steps."""
-        done: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+        """The result of `work()`, run in the engine's thread between two steps; raises what it raises."""
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:  # the caller's to handle
+                done.set_exception(error)
+
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine is closed")
-            self._jobs.append((work, done))
+            self._jobs.append(_Job(run, done.set_exception))
             self._changed.notify()
-        good, value = done.get()
-        if not good:
-            raise value
-        return value
+        return done.result()
 
     def close(self) -> None:
-        """End the thread; whoever still waits is told."""
+        """End the thread; whoever still waits gets an error."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -131,7 +141,7 @@ class EngineLoop:
     def _careful(self, number: int, constrain: Constrain) -> Constrain:
         """`constrain`, whose errors end the request that it belongs to and no other."""
 
-        def careful(new: Sequence[int], logits: Tensor) -> Tensor:
+        def careful(new: Sequence[int], logits: Logits) -> Logits:
             try:
                 return constrain(new, logits)
             except Exception as error:
@@ -161,7 +171,7 @@ class EngineLoop:
                     if request.id in self._sinks:
                         self._decoder.add(request)
                 if job is not None:
-                    _run(*job)
+                    job.run()
                 for event in [] if self._decoder.idle else self._decoder.step():
                     self._tell(event)
             except Exception as error:  # whatever the model raised ends the requests, not the thread
@@ -181,12 +191,5 @@ class EngineLoop:
         for sink in sinks.values():
             sink(error)
         jobs, self._jobs = (self._jobs, deque()) if self._closed else (deque(), self._jobs)
-        for _, done in jobs:
-            done.put((False, error))
-
-
-def _run(work: Callable[[], Any], done: queue.SimpleQueue) -> None:
-    try:
-        done.put((True, work()))
-    except BaseException as error:  # the caller's to handle
-        done.put((False, error))
+        for job in jobs:
+            job.fail(error)

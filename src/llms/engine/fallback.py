@@ -131,7 +131,8 @@ class FallbackDecoder:
             **({"past_key_values": self._cache} if cached else {}),
         )
         self._cache = getattr(out, "past_key_values", None)
-        return out.logits[0, -1]
+        logits: torch.Tensor = out.logits[0, -1]
+        return logits
 
     def _finish(self) -> None:
         self._waiting.popleft()

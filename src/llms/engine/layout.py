@@ -8,9 +8,10 @@ was open before it. A Layout says, without building a (T, T) mask, what each tok
     Span   queries and keys are the same tokens: causal, or under a small ancestor mask
     Cross  all queries of a range see all keys of a stored block, or of an earlier range of the chunk
     Keep   keys and values to store for later chunks
-    Step   one new token for each of several independent rows that are being decoded
+    DecodeStep  one new token for each of several independent rows that are being decoded
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -146,28 +147,29 @@ class Group:
 
 @dataclass(frozen=True)
 class DecodeStep:
-    """The chunk's tokens are one new token for each row: row r's goes to place `own[r]` of slot r's own keys."""
+    """The chunk's tokens are one new token for each row: row r's key is stored at position `own[r]` of slot r."""
 
     slots: "Slots"
     own: Tensor
     groups: tuple[Group, ...] = ()
-    _masks: dict = field(default_factory=dict)
+    _masks: dict[torch.dtype, Tensor] = field(default_factory=dict)
 
     @lazy
-    def places(self) -> list[int]:
-        return self.own.tolist()
+    def lengths(self) -> list[int]:
+        """`own` as integers: how many keys each row has stored before this step."""
+        return [int(length) for length in self.own.tolist()]
 
     @lazy
     def longest(self) -> int:
-        return max(self.places) + 1
+        return max(self.lengths) + 1
 
     @lazy
     def rows(self) -> Tensor:
-        return torch.arange(len(self.places), device=self.own.device)
+        return torch.arange(len(self.lengths), device=self.own.device)
 
     def mask(self, like: Tensor) -> Tensor | None:
         """(rows, 1, 1, longest) additive: which of a row's own keys exist; None if all do. Made once per step."""
-        if min(self.places) + 1 == self.longest:
+        if min(self.lengths) + 1 == self.longest:
             return None
         if like.dtype not in self._masks:
             visible = torch.arange(self.longest, device=self.own.device)[None] <= self.own[:, None]
@@ -239,16 +241,22 @@ class SlotView:
 
 @dataclass(frozen=True)
 class Layout:
-    """A chunk ready for attention: either trees of new tokens, or one Step of decoding rows."""
+    """A chunk ready for attention: either trees of new tokens, or one DecodeStep."""
 
     positions: tuple[int, ...]
     trees: tuple[Tree, ...] = ()
     keeps: tuple[Keep, ...] = ()
     step: DecodeStep | None = None
-    _masks: dict = field(default_factory=dict)
+    _masks: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict)
 
     @lazy
     def spans_and_crosses(self) -> tuple[list[Span], list[Cross]]:
+        """The kernel calls that make up attention of all trees.
+
+        Invariant: each pair of a token and a key that it may see lies in exactly one span or cross, and each token lies
+        in one span; partial results are merged by their log-sum-exp, where a key counted twice would be wrong without
+        being seen.
+        """
         spans: list[Span] = []
         crosses: list[Cross] = []
         shared: dict[tuple[int, int], Cross] = {}  # neighbouring trees behind the same keys attend to them together
@@ -276,7 +284,11 @@ class Layout:
 
 
 def _split(pieces: list[TokenSpan], spans: list[Span], crosses: list[Cross]) -> None:
-    """Cut sibling subtrees (all rooted at one position) into calls: paths, small masked groups, or trunk and branches."""
+    """Cut sibling subtrees (all rooted at one position) into calls: paths, small masked groups, or trunk and branches.
+
+    Neighbouring subtrees are masked together as long as they fit MASKED_TOKENS: between siblings the mask is closed, as
+    no token of one is an ancestor of the other's.
+    """
     root = pieces[0].position
     small: list[TokenSpan] = []
     i = 0
@@ -300,6 +312,8 @@ def _split(pieces: list[TokenSpan], spans: list[Span], crosses: list[Cross]) -> 
 
 
 def _split_subtree(subtree: list[TokenSpan], spans: list[Span], crosses: list[Cross]) -> None:
+    """Cut a subtree at its first fork: the trunk sees itself, all that hangs on it sees the whole trunk, and the branches
+    are cut in turn. The rest of the first piece, beyond the fork, is one of the branches."""
     first = subtree[0]
     branch = min(piece.position for piece in subtree[1:])
     fork = first.start + branch - first.position
@@ -317,7 +331,10 @@ def _close(pieces: list[TokenSpan], spans: list[Span]) -> None:
 
 
 def _visible(pieces: tuple[TokenSpan, ...]) -> Tensor:
-    """(n, n) bool: token i sees its ancestors and itself, over tokens first.start .. last.end."""
+    """(n, n) bool: token i sees its ancestors and itself, over tokens first.start .. last.end.
+
+    Pieces come in depth-first order, so that the open path up to a piece's position is the path of its ancestors.
+    """
     offset, root = pieces[0].start, pieces[0].position
     n = pieces[-1].end - offset
     mask = torch.zeros(n, n, dtype=torch.bool)
@@ -329,3 +346,15 @@ def _visible(pieces: tuple[TokenSpan, ...]) -> Tensor:
         mask[start:end, start:end] = torch.ones(end - start, end - start, dtype=torch.bool).tril_()
         path += range(start, end)
     return mask
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int], limit: int | None = None) -> int:
+    """Length of the common prefix of two tuples (or two lists), at most `limit`; bisection over slices."""
+    low, high = 0, min(len(a), len(b), len(a) if limit is None else limit)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -2,17 +2,17 @@
 
 Their transformers classes cost seven seconds of processor time to import; a checkpoint's configuration and weights say
 all that the arithmetic needs. What a configuration says that is not known here, or leaves open, is left to
-transformers, and so is a configuration whose twin does not score as transformers' class does (`prove`).
+transformers, and so is a configuration whose twin does not score as transformers' class does (`prove_llama`).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..values import JsonObject
 from .fast_decode import FastDecode
 from .layout import Layout, TokenSpan, Tree
 from .network import Network
@@ -23,11 +23,10 @@ CLASSES = {
     "qwen2": "Qwen2ForCausalLM",
     "qwen3": "Qwen3ForCausalLM",
 }
-NEEDED = (
+SIZES = (
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-    "rms_norm_eps", "hidden_act",
 )  # fmt: skip
-ROTATIONS = {
+ROTATIONS: dict[str, tuple[str, ...]] = {
     "default": (),
     "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
 }
@@ -35,7 +34,7 @@ ROTATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class LlamaShape:
-    """What of a configuration decides the arithmetic. `width` is of a head; `window` in tokens; `biased` says of which
+    """The part of a configuration that decides the arithmetic. `width` is of a head; `window` in tokens; `biased` says of which
     layers: qkv, o, mlp; `rotation` is its kind, base and further numbers (Su et al. 2021)."""
 
     kind: str
@@ -53,48 +52,56 @@ class LlamaShape:
     rotation: tuple[str, float, tuple[float, ...]]
 
 
-def read_sizes(config: Mapping[str, Any]) -> LlamaShape | None:
-    """The Sizes in a `config.json`; None where it says, or leaves open, something that is not known here."""
-    kind = config.get("model_type", "")
+def read_sizes(config: JsonObject) -> LlamaShape | None:
+    """The shape in a `config.json`; None where it says, or leaves open, something that is not known here."""
+    kind, epsilon = config.get("model_type", ""), config.get("rms_norm_eps")
     rotation = _rotation(config)
-    if kind not in CLASSES or rotation is None or any(config.get(name) is None for name in NEEDED):
+    sizes = [size for name in SIZES if isinstance(size := config.get(name), int)]
+    if not isinstance(kind, str) or kind not in CLASSES or rotation is None or len(sizes) < len(SIZES):
+        return None
+    if not isinstance(epsilon, int | float) or "hidden_act" not in config:
         return None
     if config["hidden_act"] != "silu" or config.get("use_sliding_window") or "quantization_config" in config:
         return None
     if (kind == "mistral" and "sliding_window" not in config) or (kind == "qwen3" and not config.get("head_dim")):
         return None
-    if set(config.get("layer_types") or ()) - {"full_attention"} and kind != "mistral":
+    layer_types, width, window = config.get("layer_types"), config.get("head_dim"), config.get("sliding_window")
+    if not isinstance(width, int | None):
+        return None
+    if isinstance(layer_types, list) and any(each != "full_attention" for each in layer_types) and kind != "mistral":
         return None
     bias = ("qkv", "o") if config.get("attention_bias") and kind in ("llama", "qwen3") else ()
     mlp = ("mlp",) if config.get("mlp_bias") and kind == "llama" else ()
-    heads = config["num_attention_heads"]
+    vocabulary, hidden, inner, layers, heads, kv_heads = sizes
     return LlamaShape(
         kind,
-        config["vocab_size"],
-        config["hidden_size"],
-        config["intermediate_size"],
-        config["num_hidden_layers"],
+        vocabulary,
+        hidden,
+        inner,
+        layers,
         heads,
-        config["num_key_value_heads"],
-        config.get("head_dim") or config["hidden_size"] // heads,
-        config["rms_norm_eps"],
-        config.get("sliding_window") if kind == "mistral" else None,
+        kv_heads,
+        width or hidden // heads,
+        epsilon,
+        window if isinstance(window, int) and kind == "mistral" else None,
         bool(config.get("tie_word_embeddings", False)),
         ("qkv",) if kind == "qwen2" else (*bias, *mlp),
         rotation,
     )
 
 
-def _rotation(config: Mapping[str, Any]) -> tuple[str, float, tuple[float, ...]] | None:
+def _rotation(config: JsonObject) -> tuple[str, float, tuple[float, ...]] | None:
+    """Kind, base and further numbers of the rotary embedding."""
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(rope, Mapping):
+        return None
     kind = rope.get("rope_type", rope.get("type", "default"))
     base = rope.get("rope_theta", config.get("rope_theta"))
     factors = [rope.get("partial_rotary_factor"), config.get("partial_rotary_factor")]
-    if kind not in ROTATIONS or base is None or any(factor not in (None, 1.0) for factor in factors):
+    if not isinstance(kind, str) or kind not in ROTATIONS or any(factor not in (None, 1.0) for factor in factors):
         return None
-    if not all(name in rope for name in ROTATIONS[kind]):
-        return None
-    return kind, float(base), tuple(float(rope[name]) for name in ROTATIONS[kind])
+    numbers = [float(n) for n in (base, *(rope.get(name) for name in ROTATIONS[kind])) if isinstance(n, int | float)]
+    return (kind, numbers[0], tuple(numbers[1:])) if len(numbers) == 1 + len(ROTATIONS[kind]) else None
 
 
 class Llama(nn.Module):
@@ -112,7 +119,7 @@ class Llama(nn.Module):
             else left.linear("lm_head", sizes.vocabulary, sizes.hidden)
         )
         if more := [name for name in left.weights if not name.endswith("rotary_emb.inv_freq")]:
-            raise ValueError(f"{more[0]} has no place in a {sizes.kind} of this configuration")
+            raise ValueError(f"{more[0]} is not a weight of a {sizes.kind} of this configuration")
 
     def get_output_embeddings(self) -> nn.Module:
         return self.lm_head
@@ -220,22 +227,25 @@ def _stretched(frequencies: Tensor, factor: float, low: float, high: float, leng
 
 
 class LlamaNetwork(Network):
-    """As Network, over a Llama. Its own attention, in `forward_plain`, is the one with all scores written out."""
+    """As Network, over a Llama. Its own attention, in `forward_alone`, is the one with all scores written out."""
 
     def __init__(self, model: Llama):
         sizes = model.sizes
-        self.model = model
+        self.model = self._llama = model
+        self.kind = sizes.kind
         self._compute = self.fast_decode = FastDecode(model)
         self.vocabulary, self.hidden = sizes.vocabulary, sizes.hidden
         self.bytes_per_position = 2 * sizes.layers * sizes.kv_heads * sizes.width * torch.finfo(self.dtype).bits // 8
 
     @property
     def device(self) -> torch.device:
-        return self.model.model.embed_tokens.weight.device
+        device: torch.device = self._llama.model.embed_tokens.weight.device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.model.model.embed_tokens.weight.dtype
+        dtype: torch.dtype = self._llama.model.embed_tokens.weight.dtype
+        return dtype
 
     def follow_layouts(self) -> None:
         """It always does."""
@@ -243,9 +253,9 @@ class LlamaNetwork(Network):
     def forget_layouts(self) -> None:
         """It never does."""
 
-    def forward(self, tokens, layout, rows) -> Tensor:
+    def forward(self, tokens: Sequence[int], layout: Layout, rows: Sequence[int]) -> Tensor:
         return self._compute.forward(tokens, layout, None if layout.step is not None else rows)
 
-    def forward_plain(self, tokens, rows) -> Tensor:
+    def forward_alone(self, tokens: Sequence[int], rows: Sequence[int]) -> Tensor:
         alone = Layout(tuple(range(len(tokens))), (Tree((TokenSpan(0, len(tokens), 0),)),))
         return self._compute.forward(tokens, alone, rows, written_out=True)

@@ -31,7 +31,7 @@ def _host_available() -> int:
 
 
 def _group_available() -> int:
-    """What the control group (version 2) still allows; without a limit, more than any machine has."""
+    """Bytes that the control group (version 2) still allows; without a limit, more than any machine has."""
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
         if limit != "max":

@@ -1,14 +1,17 @@
 """A causal language model as the engine sees it: a chunk of token ids in, logits of the wanted rows out."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .attention import NAME, laid_out, register
 from .fast_decode import FastDecode
 from .layout import Layout, TokenSpan, Tree
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Network:
@@ -16,8 +19,10 @@ class Network:
 
     fast_decode: FastDecode | None = None
 
-    def __init__(self, model: Any):
-        self.model = model.eval()
+    def __init__(self, model: "PreTrainedModel"):
+        self.model: nn.Module = model.eval()
+        self._transformer = model
+        self.kind: str = model.config.model_type
         config = model.config.get_text_config()
         self.vocabulary: int = config.vocab_size
         self.hidden: int = config.hidden_size
@@ -30,21 +35,21 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        return self.model.get_input_embeddings().weight.device
+        return embedding_of(self._transformer).device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.model.get_input_embeddings().weight.dtype
+        return embedding_of(self._transformer).dtype
 
     def follow_layouts(self) -> None:
         """From now on attention is the engine's."""
         register()
-        self.model.set_attn_implementation(NAME)
+        self._transformer.set_attn_implementation(NAME)
 
     def forget_layouts(self) -> None:
         """Attention is the model's own again."""
         self.fast_decode = None
-        self.model.set_attn_implementation(self._own)
+        self._transformer.set_attn_implementation(self._own)
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int], layout: Layout, rows: Sequence[int]) -> Tensor:
@@ -55,16 +60,24 @@ class Network:
             return self._run(tokens, layout.positions, rows)
 
     @torch.inference_mode()
-    def forward_plain(self, tokens: Sequence[int], rows: Sequence[int]) -> Tensor:
+    def forward_alone(self, tokens: Sequence[int], rows: Sequence[int]) -> Tensor:
         """The same for one ordinary sequence, with whatever attention the model has set."""
         single = Layout(tuple(range(len(tokens))), (Tree((TokenSpan(0, len(tokens), 0),)),))
         with laid_out(single):
             return self._run(tokens, single.positions, rows)
 
     def _run(self, tokens: Sequence[int], positions: Sequence[int], rows: Sequence[int]) -> Tensor:
-        return self.model(
+        logits: Tensor = self.model(
             input_ids=torch.tensor([tokens], device=self.device),
             position_ids=torch.tensor([positions], device=self.device),
             use_cache=False,
             logits_to_keep=torch.tensor(rows, dtype=torch.long, device=self.device),
         ).logits[0]
+        return logits
+
+
+def embedding_of(model: "PreTrainedModel") -> Tensor:
+    """The weight of the input embedding, whose device and dtype stand for the model's."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, Tensor)
+    return weight

@@ -10,7 +10,7 @@ widened at each call, which costs little and keeps them small in between (benchm
 from collections import Counter
 from functools import cache
 from types import MethodType
-from typing import Any
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,20 @@ _ROWS = 512  # the batch that the layout is made for; it serves every other one 
 _FEW = 4  # rows; with fewer, widening a weight takes longer than multiplying by it as it is
 
 
+class _LinearLayer(Protocol):
+    """nn.Linear, or transformers' Conv1D, which has its weight turned."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def forward(self, x: Tensor, /) -> Tensor: ...
+
+
 class Packed:
     """The linear layers of `model`, laid out for this processor where that works; `layers` is empty where not."""
 
     def __init__(self, model: nn.Module):
-        layers: list[Any] = [module for module in model.modules() if type(module) is nn.Linear or _turned(module)]
+        layers = [module for module in model.modules() if _is_linear(module)]
         self.layers = layers if layers and _works(layers[0]) else []
         owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
         self._alone = [layer for layer in self.layers if owners[id(layer.weight)] == 1]
@@ -50,7 +59,7 @@ class Packed:
         for layer, weight in zip(self._alone, self._weights, strict=False):
             layer.weight.data = weight
         for layer in self.layers:
-            del layer.forward
+            del vars(layer)["forward"]
         self.layers = []
 
 
@@ -67,7 +76,7 @@ BESIDE = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))  # layers th
 def by_columns(model: nn.Module) -> bool:
     """Store the linear layers' weights by columns, those of a group BESIDE each other as one; False, and nothing
     changed, where that is no gain. The first layer of a group gets them all as `whole`, (inputs, outputs)."""
-    layers: list[Any] = [module for module in model.modules() if type(module) is nn.Linear]
+    layers = [module for module in model.modules() if type(module) is nn.Linear]
     slow = torch.backends.cpu.get_cpu_capability() == "AVX2"
     if not layers or not slow or layers[0].weight.device.type != "cpu" or layers[0].weight.dtype != torch.float32:
         return False
@@ -82,16 +91,19 @@ def by_columns(model: nn.Module) -> bool:
     for layer in layers:
         if owners[id(layer.weight)] > 1:  # the embedding reads the same weight by rows
             turned = layer.weight.detach().t().contiguous().t()
-            layer.forward = MethodType(lambda self, x, turned=turned: nn.functional.linear(x, turned, self.bias), layer)
+            vars(layer)["forward"] = MethodType(
+                lambda self, x, turned=turned: nn.functional.linear(x, turned, self.bias), layer
+            )
         elif id(layer) not in done:
             _join([layer])
     return True
 
 
-def _join(group: list[Any]) -> None:
+def _join(group: list[nn.Linear]) -> None:
+    """Store the weights of `group` by columns, side by side; each layer keeps a view of its own part."""
     first = group[0].weight
     whole = first.new_empty(first.shape[1], sum(layer.out_features for layer in group), requires_grad=False)
-    group[0].whole = whole
+    vars(group[0])["whole"] = whole
     start = 0
     for layer in group:
         whole[:, start : start + layer.out_features] = layer.weight.detach().t()
@@ -99,48 +111,57 @@ def _join(group: list[Any]) -> None:
         start += layer.out_features
 
 
-def _replace(layer: Any) -> None:
+def _replace(layer: _LinearLayer) -> None:
+    """Let `layer` multiply by its weight as laid out for this processor."""
     packed, bias, width = _pack(layer), layer.bias, _matrix(layer).shape[0]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self: _LinearLayer, x: Tensor) -> Tensor:
         flat = x.reshape(-1, x.shape[-1])
         return _multiply(flat, packed, bias).view(*x.shape[:-1], width)
 
-    layer.forward = MethodType(forward, layer)
+    vars(layer)["forward"] = MethodType(forward, layer)
 
 
-def _widen(layer: Any) -> None:
+def _widen(layer: _LinearLayer) -> None:
     """Multiply in float32 and round the result: what arithmetic in 16 bits gives, which sums in float32 as well."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self: _LinearLayer, x: Tensor) -> Tensor:
         if x.numel() < _FEW * x.shape[-1]:
             return type(self).forward(self, x)
         bias = None if self.bias is None else self.bias.float()
         return nn.functional.linear(x.float(), _matrix(self).float(), bias).to(x.dtype)
 
-    layer.forward = MethodType(forward, layer)
+    vars(layer)["forward"] = MethodType(forward, layer)
 
 
-def _turned(module: nn.Module) -> bool:
+def _is_linear(module: nn.Module) -> TypeGuard[_LinearLayer]:
+    return type(module) is nn.Linear or _turned(module)
+
+
+def _turned(module: object) -> bool:
     """Whether it is transformers' Conv1D: a linear layer whose weight is (inputs, outputs)."""
     return type(module).__name__ == "Conv1D" and type(module).__module__.startswith("transformers.")
 
 
-def _matrix(layer: Any) -> Tensor:
+def _matrix(layer: _LinearLayer) -> Tensor:
+    """The weight as (outputs, inputs)."""
     weight = layer.weight.detach()
     return weight.t().contiguous() if _turned(layer) else weight
 
 
-def _pack(layer: Any) -> Tensor:
-    return torch.ops.mkldnn._reorder_linear_weight(_matrix(layer), _ROWS)
+def _pack(layer: _LinearLayer) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(_matrix(layer), _ROWS)
+    return packed
 
 
 def _multiply(x: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    return product
 
 
 @torch.inference_mode()
-def _works(layer: Any) -> bool:
+def _works(layer: _LinearLayer) -> bool:
+    """Whether the operators are there and give what an ordinary product gives."""
     weight = layer.weight
     if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.bfloat16):
         return False

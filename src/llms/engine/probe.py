@@ -9,10 +9,9 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .decoder import Decoder
 from .fast_decode import KINDS, FastDecode
@@ -24,6 +23,7 @@ from .scorer import Scorer, ScoreRequest
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 ROUGH_TOLERANCE = 0.3  # nats per token in 16 bits, where two right ways differ by rounding; a wrong one by 1 to 9
 PROBLEMS = (AttributeError, RuntimeError, TypeError, ValueError, KeyError, IndexError, NotImplementedError)
+NAME_OF_WINDOW = "sliding_window"  # in configurations and attention modules
 WINDOW = 24  # sliding windows are shortened to this while probing, so that a short prompt reaches beyond them
 
 
@@ -39,19 +39,19 @@ class ProbeVerdict:
     finite: bool = True
 
 
-def probe(network: Network, plain: Network | None = None) -> ProbeVerdict:
-    """Score and continue a small tree with prefix sharing and, one by one, with the attention of `plain`: a model of the
+def probe(network: Network, reference: Network | None = None) -> ProbeVerdict:
+    """Score and continue a small tree with prefix sharing and, one by one, with the attention of `reference`: a model of the
     same weights, or the same model before it follows layouts."""
     requests = _requests(network.vocabulary)
     tolerance = TOLERANCE.get(network.dtype, ROUGH_TOLERANCE)
-    plain = plain or network
+    reference = reference or network
     try:
-        with _short_windows(network.model), _short_windows(plain.model):
-            expected = [_score_alone(plain, request) for request in requests]
+        with _short_windows(network.model), _short_windows(reference.model):
+            expected = [_score_alone(reference, request) for request in requests]
             network.follow_layouts()
             scores = dict(Scorer(network, chunk_tokens=50).score(requests))
             differences = [abs(scores[i].logprob - expected[i]) / r.scored for i, r in enumerate(requests)]
-            differences.append(_decoding_error(network, plain, requests[0].tokens, requests[-1].tokens))
+            differences.append(_decoding_error(network, reference, requests[0].tokens, requests[-1].tokens))
             error = torch.tensor(differences).max().item()  # NaN if one of them is
             if error <= tolerance and network.fast_decode is None:
                 network.fast_decode = _fast_decode(network, tolerance)
@@ -64,14 +64,14 @@ def probe(network: Network, plain: Network | None = None) -> ProbeVerdict:
     return ProbeVerdict(True, error)
 
 
-def check(network: Network, follows: bool = True) -> ProbeVerdict:
+def check(network: Network, may_follow: bool = True) -> ProbeVerdict:
     """One look at the weights: after a fork of 14 tokens and one step of two rows, the likeliest tokens are as likely
-    as they are when one branch is computed alone. The network follows layouts if it may, and if it `follows` at all."""
+    as they are when one branch is computed alone. The network follows layouts afterwards if it `may_follow` them and gave the right numbers."""
     header, other, own = _tokens(network.vocabulary, 8, 3, 4)
     try:
-        alone = network.forward_plain((*header, *own), range(8, 12)).float().log_softmax(-1)
+        alone = network.forward_alone((*header, *own), range(8, 12)).float().log_softmax(-1)
         finite = bool(alone.isfinite().all())
-        if not follows:
+        if not may_follow:
             return ProbeVerdict(False, 0.0, finite)
         network.follow_layouts()
         beside = torch.cat(_beside(network, header, other, own)).float().log_softmax(-1)
@@ -104,14 +104,14 @@ def _beside(network: Network, header: tuple[int, ...], other: tuple[int, ...], o
     positions = (*range(shared + 3), *range(shared, shared + 3))
     layout = Layout(positions, (Tree(branches),), keeps)
     fork = network.forward((*header, *other, *own[:3]), layout, range(shared + 3, shared + 6))
-    place = shared + 3
-    step = Layout((place, place), step=DecodeStep(slots, torch.tensor([place, place], device=network.device)))
+    last = shared + 3
+    step = Layout((last, last), step=DecodeStep(slots, torch.tensor([last, last], device=network.device)))
     return [fork, network.forward((other[0], own[3]), step, [0, 1])[1:]]
 
 
 def _fast_decode(network: Network, tolerance: float) -> FastDecode | None:
     """The short way to decode, if there is one for this model and both ways say the same after two rows."""
-    if network.device.type != "cpu" or network.model.config.model_type not in KINDS:
+    if network.device.type != "cpu" or network.kind not in KINDS:
         return None
     known, lengths = _requests(network.vocabulary)[0].tokens, (45, 30)
     pieces = (TokenSpan(0, 45, 0), TokenSpan(45, 75, 0))
@@ -146,12 +146,12 @@ def _tokens(vocabulary: int, *lengths: int) -> list[tuple[int, ...]]:
 
 def _score_alone(network: Network, request: ScoreRequest) -> float:
     first = len(request.tokens) - request.scored
-    logits = network.forward_plain(request.tokens[:-1], range(first - 1, len(request.tokens) - 1))
+    logits = network.forward_alone(request.tokens[:-1], range(first - 1, len(request.tokens) - 1))
     targets = torch.tensor(request.tokens[first:], device=logits.device)
     return logits.float().log_softmax(-1).gather(1, targets[:, None]).sum().item()
 
 
-def _decoding_error(network: Network, plain: Network, *prompts: tuple[int, ...]) -> float:
+def _decoding_error(network: Network, reference: Network, *prompts: tuple[int, ...]) -> float:
     """Largest gap, in nats, by which a decoded token misses being the most likely one when computed alone."""
     decoder = Decoder(network)
     new: dict[int, list[int]] = {index: [] for index in range(len(prompts))}
@@ -167,7 +167,7 @@ def _decoding_error(network: Network, plain: Network, *prompts: tuple[int, ...])
             Scorer(network).score([ScoreRequest(sequence[:n], 1) for n in range(len(prompt) + 1, len(sequence) + 1)])
         )
         best = (
-            plain.forward_plain(sequence[:-1], range(len(prompt) - 1, len(sequence) - 1))
+            reference.forward_alone(sequence[:-1], range(len(prompt) - 1, len(sequence) - 1))
             .float()
             .log_softmax(-1)
             .amax(-1)
@@ -178,15 +178,15 @@ def _decoding_error(network: Network, plain: Network, *prompts: tuple[int, ...])
 
 
 @contextmanager
-def _short_windows(model: Any) -> Iterator[None]:
+def _short_windows(model: nn.Module) -> Iterator[None]:
     """Shorten every sliding window of the model and its configuration while the context lasts."""
-    config = [model.config.get_text_config()] if hasattr(model, "config") else []
-    owners = [owner for owner in (*config, *model.modules()) if isinstance(getattr(owner, "sliding_window", None), int)]
-    windows = [owner.sliding_window for owner in owners]
-    for owner in owners:
-        owner.sliding_window = min(WINDOW, owner.sliding_window)
+    config = getattr(model, "config", None)
+    owners: list[object] = [*model.modules(), *([] if config is None else [config.get_text_config()])]
+    windows = [(owner, window) for owner in owners if isinstance(window := getattr(owner, NAME_OF_WINDOW, None), int)]
+    for owner, window in windows:
+        setattr(owner, NAME_OF_WINDOW, min(WINDOW, window))
     try:
         yield
     finally:
-        for owner, window in zip(owners, windows, strict=True):
-            owner.sliding_window = window
+        for owner, window in windows:
+            setattr(owner, NAME_OF_WINDOW, window)

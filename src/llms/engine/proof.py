@@ -1,4 +1,4 @@
-"""What was proved of the models of one configuration, on its twin, and is kept between runs.
+"""Proofs about the models of one configuration, made on its twin and kept between runs.
 
 The key holds what the proof rests on: class and small configuration of the twin, the device, and the versions of torch,
 transformers and llms. Not in it are what the twin does not have: size, weights, their dtype and quantization, adapters.
@@ -14,23 +14,27 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from .. import __version__, settings
+from ..values import JsonObject
 from .llama import CLASSES, Llama, LlamaNetwork, LlamaShape, read_sizes
-from .network import Network
+from .network import Network, embedding_of
 from .prepack import Packed
 from .probe import probe
 from .twin import NoTwin, make_twin, shrink
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 PROOF = 2  # raised when what is proved, or how, changes
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whether models of a configuration follow layouts; `error` as in Verdict.
+    """Whether models of a configuration follow layouts; `error` as in ProbeVerdict.
 
     `packs`: also when their linear weights are laid out and the originals freed. `fast_decode`: FastDecode decodes as they do.
     """
@@ -41,7 +45,7 @@ class Proof:
     fast_decode: bool = False
 
 
-def proof_of(model: Any) -> Proof:
+def proof_of(model: "PreTrainedModel | Llama") -> Proof:
     """The proof for a transformers model, from an earlier run or by its twin; without a twin, by the model itself."""
     if isinstance(model, Llama):
         return Proof(True, 0.0, packs=True)  # or it would not have been made: see prove_llama
@@ -52,15 +56,15 @@ def proof_of(model: Any) -> Proof:
         config = shrink(model.config)
     except NoTwin:
         return _try(model)
-    device = model.get_input_embeddings().weight.device
+    device = embedding_of(model).device
     about = {"class": f"{kind.__module__}.{kind.__qualname__}", "config": config.to_dict()}
     try:
-        return _kept(about, device, lambda: _try(make_twin(kind, config, device)))
+        return _stored_or_proved(about, device, lambda: _try(make_twin(kind, config, device)))
     except NoTwin:
         return _try(model)
 
 
-def prove_llama(sizes: LlamaShape, config: Mapping[str, Any]) -> Proof:
+def prove_llama(sizes: LlamaShape, config: JsonObject) -> Proof:
     """Whether Llama scores the twin of a `config.json` as transformers' class does."""
 
     def prove() -> Proof:
@@ -79,17 +83,17 @@ def prove_llama(sizes: LlamaShape, config: Mapping[str, Any]) -> Proof:
             return Proof(False, f"{type(error).__name__}: {error}"[:200])
         return Proof(verdict.supports_tree_attention, verdict.error, packs=True)
 
-    return _kept({"llama": asdict(sizes)}, torch.device("cpu"), prove)
+    return _stored_or_proved({"llama": asdict(sizes)}, torch.device("cpu"), prove)
 
 
-def _small(config: Any) -> LlamaShape:
+def _small(config: "PreTrainedConfig") -> LlamaShape:
     sizes = read_sizes(config.to_dict())
     if sizes is None:
         raise NoTwin("its small configuration says something else than it")
     return sizes
 
 
-def _try(model: Any) -> Proof:
+def _try(model: "PreTrainedModel") -> Proof:
     """By `model` itself, which is left as it was."""
     packed, network = Packed(model), Network(model)
     packed.free()
@@ -105,8 +109,8 @@ def _try(model: Any) -> Proof:
     return Proof(verdict.supports_tree_attention, verdict.error, packs, fast_decode)
 
 
-def _kept(about: Mapping[str, Any], device: torch.device, prove: Callable[[], Proof]) -> Proof:
-    """The proof that was stored for `about`, else what `prove` finds, stored."""
+def _stored_or_proved(about: Mapping[str, object], device: torch.device, prove: Callable[[], Proof]) -> Proof:
+    """The proof that was stored for `about`, else the result of `prove`, stored."""
     key = json.dumps([about, _machine(device), PROOF], sort_keys=True, default=str)
     path = settings.home() / "proofs" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     try:

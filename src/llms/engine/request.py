@@ -1,16 +1,22 @@
-"""What is asked of a decoder and what it answers. Needs no torch, so that other computers of models speak it as well."""
+"""Requests to a decoder and the events that it answers with. Needs no torch, so that other computers of models speak it as well."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, Protocol, TypeVar
 
 NOT_NUMBERS = (
     "the model computes values that are not finite numbers (NaN): damaged weights, or a dtype too narrow for them; "
     "try dtype=float32"
 )
 Stop = Callable[[Sequence[int]], bool]
-Constrain = Callable[[Sequence[int], Any], Any]
 Finish = Literal["stop", "length", "nan"]
+Logits = TypeVar("Logits")  # torch's tensors here, other arrays elsewhere
+
+
+class Constrain(Protocol):
+    """Logits (V,) with what must not follow the new tokens at -inf, in the array type in which they come."""
+
+    def __call__(self, new: Sequence[int], logits: Logits, /) -> Logits: ...
 
 
 @dataclass(frozen=True, slots=True)

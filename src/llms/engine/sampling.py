@@ -27,21 +27,21 @@ def sample(logits: Tensor, sampling: Sampling, random: torch.Generator) -> int:
     if sampling.top_p < 1:
         probabilities, tokens = _nucleus(probabilities, tokens, sampling.top_p)
     reached = probabilities.cumsum(-1, dtype=torch.float64)
-    place = int(
+    index = int(
         torch.searchsorted(reached, torch.rand(1, generator=random, dtype=torch.float64) * reached[-1], right=True)
     )
-    place = min(place, len(reached) - 1)
-    return place if tokens is None else int(tokens[place])
+    index = min(index, len(reached) - 1)
+    return index if tokens is None else int(tokens[index])
 
 
 def _nucleus(probabilities: Tensor, tokens: Tensor | None, top_p: float) -> tuple[Tensor, Tensor]:
     """The fewest likeliest tokens that reach `top_p` together, and their probabilities."""
     count = len(probabilities)
-    likeliest, places = probabilities.topk(min(_HEAD, count))
+    likeliest, indices = probabilities.topk(min(_HEAD, count))
     if len(likeliest) < count and float(likeliest.sum()) < top_p:
-        likeliest, places = probabilities.sort(descending=True)
-    kept = max(1, int((likeliest.cumsum(-1) - likeliest < top_p).sum()))
-    return likeliest[:kept], places[:kept] if tokens is None else tokens[places[:kept]]
+        likeliest, indices = probabilities.sort(descending=True)
+    count = max(1, int((likeliest.cumsum(-1) - likeliest < top_p).sum()))
+    return likeliest[:count], indices[:count] if tokens is None else tokens[indices[:count]]
 
 
 def likelihood(logits: Tensor, token: int, top: int | None) -> tuple[float | None, tuple[tuple[int, float], ...]]:

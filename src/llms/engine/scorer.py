@@ -7,10 +7,9 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from .layout import Block, Keep, Layout, TokenSpan, Tree
+from .layout import Block, Keep, Layout, TokenSpan, Tree, common_prefix
 from .memory import free_bytes, out_of_memory
 from .network import Network
-from .prefix import common_prefix
 
 CHUNK_TOKENS = 1024  # on a processor; see benchmarks/LOG.md
 CHUNK_TOKENS_CUDA = 8192

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import NotNumbers
-from .layout import Block, Keep, Layout, TokenSpan, Tree
+from .layout import Block, Keep, Layout, TokenSpan, Tree, common_prefix
 from .network import Network
-from .prefix import common_prefix
 from .request import NOT_NUMBERS
 
 CHUNK_TOKENS = 256  # bounds the logits that exist at once
@@ -69,7 +68,7 @@ class Tracer:
     @torch.inference_mode()
     def _logits(self, part: Sequence[int], first: int) -> torch.Tensor:
         if not self._layouts:
-            return self._network.forward_plain(part, range(len(part)))
+            return self._network.forward_alone(part, range(len(part)))
         return _logits(self._network, self._block, part, first)
 
 
@@ -106,7 +105,7 @@ def trace_chunks(
         if tree_attention:
             logits = _logits(network, block, tokens[first:end], first)
         else:
-            logits = network.forward_plain(tokens[:end], range(first, end))
+            logits = network.forward_alone(tokens[:end], range(first, end))
         yield _measure(logits, tokens[first + 1 : end + 1], entropy, moments)
 
 

@@ -6,11 +6,17 @@ rotation, caps and scales. The weights are drawn wide enough that attention to t
 answers by far more than rounding.
 """
 
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+from ..values import Json
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 VOCABULARY = 512
 LAYERS = 4
@@ -37,18 +43,19 @@ class NoTwin(Exception):
     """The configuration cannot be made small."""
 
 
-def shrink(config: Any) -> Any:
+def shrink(config: "PreTrainedConfig") -> "PreTrainedConfig":
     """The configuration of the twin of a model with the transformers `config`. Raises NoTwin."""
     from huggingface_hub.errors import StrictDataclassError  # by which transformers' configurations refuse values
 
+    build: Callable[..., PreTrainedConfig] = type(config)
     try:
-        return type(config)(**_shrunk(config))
+        return build(**_shrunk(config))
     except (*PROBLEMS, StrictDataclassError) as error:
         raise NoTwin(f"{type(error).__name__}: {error}") from error
 
 
-def _shrunk(config: Any) -> dict[str, Any]:
-    values = deepcopy(config.to_dict())
+def _shrunk(config: "PreTrainedConfig") -> dict[str, Json]:
+    values: dict[str, Json] = deepcopy(config.to_dict())
     for name in getattr(config, "sub_configs", {}):
         if getattr(config, name, None) is not None:
             values[name] = _shrunk(getattr(config, name))
@@ -60,8 +67,8 @@ def _shrunk(config: Any) -> dict[str, Any]:
     _put(config, values, "hidden_size", hidden)
     for names, most in ((INNER, NARROW), (EXPERTS, 4), (CHOSEN, 2), (GROUPS, 1)):
         for name in names:
-            if isinstance(values.get(name), int):
-                values[name] = min(values[name], most)
+            if isinstance(size := values.get(name), int):
+                values[name] = min(size, most)
     if isinstance(values.get("word_embed_proj_dim"), int):
         values["word_embed_proj_dim"] = hidden
     if not stated:
@@ -76,12 +83,12 @@ def _shrunk(config: Any) -> dict[str, Any]:
     return values
 
 
-def _put(config: Any, values: dict[str, Any], name: str, value: int) -> None:
+def _put(config: "PreTrainedConfig", values: dict[str, Json], name: str, value: int) -> None:
     """Set what the configuration may call by another name."""
     values[getattr(config, "attribute_map", {}).get(name, name)] = value
 
 
-def _heads(config: Any, values: dict[str, Any]) -> tuple[int, int]:
+def _heads(config: "PreTrainedConfig", values: dict[str, Json]) -> tuple[int, int]:
     """(heads, width of one) of the twin; up to eight heads share keys as they do in the model."""
     heads = getattr(config, "num_attention_heads", 1)
     stated = [getattr(config, name) for name in KV_HEADS if getattr(config, name, None)]
@@ -95,18 +102,21 @@ def _heads(config: Any, values: dict[str, Any]) -> tuple[int, int]:
     return groups * few, WIDTH
 
 
-def _cut_rotation(values: dict[str, Any], share: float) -> None:
+def _cut_rotation(values: dict[str, Json], share: float) -> None:
     """Lists of one factor per rotated pair, and counts of rotated dimensions, where heads are narrower."""
     for name in ("rotary_dim", "rotary_ndims"):
-        if isinstance(values.get(name), int):
-            values[name] = max(2, int(values[name] * share) // 2 * 2)
+        if isinstance(count := values.get(name), int):
+            values[name] = max(2, int(count * share) // 2 * 2)
     for name in ("rope_parameters", "rope_scaling"):
-        for key, factors in (values.get(name) or {}).items():
-            if isinstance(factors, list):
-                values[name][key] = factors[: max(1, round(len(factors) * share))]
+        rope = values.get(name)
+        if isinstance(rope, Mapping):
+            values[name] = {
+                key: value[: max(1, round(len(value) * share))] if isinstance(value, list) else value
+                for key, value in rope.items()
+            }
 
 
-def _take_layers(config: Any, values: dict[str, Any]) -> None:
+def _take_layers(config: "PreTrainedConfig", values: dict[str, Json]) -> None:
     """So many layers that each kind is there, in their order; what is listed per layer is cut alike."""
     count = config.num_hidden_layers
     lists = {name: value for name, value in values.items() if isinstance(value, list) and len(value) == count > 1}
@@ -118,7 +128,9 @@ def _take_layers(config: Any, values: dict[str, Any]) -> None:
         values[name] = [value[layer] for layer in sorted(taken)]
 
 
-def make_twin(kind: type, config: Any, device: torch.device | str = "cpu", seed: int = 0) -> Any:
+def make_twin(
+    kind: type["PreTrainedModel"], config: "PreTrainedConfig", device: torch.device | str = "cpu", seed: int = 0
+) -> "PreTrainedModel":
     """A float32 model of class `kind` with the small `config` and random weights. Raises NoTwin."""
     try:
         with torch.device("meta"):
@@ -130,7 +142,8 @@ def make_twin(kind: type, config: Any, device: torch.device | str = "cpu", seed:
     except PROBLEMS as error:
         raise NoTwin(f"{type(error).__name__}: {error}") from error
     widen(model, seed)
-    return model.to(device)
+    placed: PreTrainedModel = model.to(device)
+    return placed
 
 
 @torch.no_grad()

@@ -22,11 +22,13 @@ from typing import Any
 
 from ..errors import LlmsError, WorkerDied
 from .engine import Engine, Generated
+from .memory import peak_bytes, resident_bytes
 from .request import DecodeRequest
 from .scorer import ScoreRequest, TokenScore
 
 SHARD_TOKENS = 8192  # of requests, counted without sharing
 Build = Callable[[], Engine]
+Request = ScoreRequest | DecodeRequest
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Workers:
         shards = [shard for start in range(len(self._workers)) if (shard := order[start :: len(self._workers)])]
         yield from self._run("complete", requests, shards)
 
-    def _run(self, verb: str, requests: Sequence, shards: list[list[int]]) -> Iterator[tuple[int, Any]]:
+    def _run(self, verb: str, requests: Sequence[Request], shards: list[list[int]]) -> Iterator[tuple[int, Any]]:
         share = -(-len(shards) // len(self._workers)) or 1
         for number, worker in enumerate(self._workers):
             worker.shards = deque(shards[number * share : (number + 1) * share])
@@ -105,12 +107,12 @@ class Workers:
                     worker.busy = None
                     continue
                 shard = worker.busy or []
-                for place, result in results:
+                for position, result in results:
                     left -= 1
-                    index, shard[place] = shard[place], -1
+                    index, shard[position] = shard[position], -1
                     yield index, result
 
-    def _dispatch(self, worker: _Worker, verb: str, requests: Sequence) -> None:
+    def _dispatch(self, worker: _Worker, verb: str, requests: Sequence[Request]) -> None:
         if worker.busy is not None:
             return
         if not worker.shards:
@@ -133,7 +135,8 @@ class Workers:
         rest = [index for index in worker.busy or [] if index >= 0]
         self._workers[0].shards.extend([*worker.shards, *([rest] if rest else [])])
 
-    def _receive(self, worker: _Worker):
+    def _receive(self, worker: _Worker) -> Any:
+        """The next value that `worker` sends: the verdict, results, or None at the end of a shard. Raises its errors."""
         kind, value, worker.peak_bytes = worker.connection.recv()
         if kind == "error":
             self.close()
@@ -169,8 +172,6 @@ def _die_with_parent() -> None:
 
 
 def _serve(connection: Connection, engine: Engine, inherited: int) -> None:
-    from .memory import peak_bytes
-
     def send(kind: str, value: object) -> None:
         connection.send((kind, value, max(0, peak_bytes() - inherited)))
 
@@ -193,8 +194,6 @@ def _serve(connection: Connection, engine: Engine, inherited: int) -> None:
 
 
 def main(descriptors: list[int]) -> None:
-    from .memory import resident_bytes
-
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     connections = [Connection(descriptor) for descriptor in descriptors]

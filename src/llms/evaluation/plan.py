@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any
@@ -10,9 +12,11 @@ from typing import Any
 from ..benchmarks.benchmark import Benchmark, EvalSplit
 from ..benchmarks.shots import draw
 from ..data import Row, Source, Table
+from ..data.rows import Selected, SelectedPlaces
 from ..errors import DataError
-from ..values import ChoicePrompt, Example, Identity, Json, LogLikelihood, Prompt
+from ..values import ChoicePrompt, Example, GenerationPrompt, Identity, Json, LogLikelihood, Prompt
 from .config import EvalConfig, identifying, settings_of
+from .items import Item, Items, PartItems
 
 CORRUPT = (ValueError, KeyError, IndexError, TypeError, AttributeError)  # what a row of the wrong shape raises
 Read = Callable[[str, str], Table]  # of a configuration and a split
@@ -122,25 +126,15 @@ class RunKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to ask: the dataset row, the prompt made of it, and the cluster its error belongs to."""
-
-    example: Example
-    prompt: Prompt
-    cluster: str
-
-    @property
-    def name(self) -> str:
-        return self.example.item
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """A run to do, as `config` says. `available` counts the rows that the data holds, `complete` tells whether it holds every subset,
-    `notes` are said to the user, `groups` (column -> item -> value) have scores of their own in the report."""
+    """A run to do, as `config` says. Its items are made of their rows whenever they are asked for, and not held.
+
+    `available` counts the rows that the data holds, `complete` tells whether it holds every subset,
+    `notes` are said to the user, `groups` (column -> the value that an item, by its name, has there) have scores
+    of their own in the report. `answer_tokens` tells how many items may be answered with how many tokens."""
 
     key: RunKey
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     available: int
     headline: str
     average: str
@@ -151,7 +145,8 @@ class Plan:
     config: EvalConfig = field(default_factory=EvalConfig)
     withheld: bool = False
     notes: tuple[str, ...] = ()
-    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    groups: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+    answer_tokens: Mapping[int, int] = field(default_factory=dict)
 
     def of(self, system: Identity) -> "Plan":
         """The same questions to another system."""
@@ -182,19 +177,24 @@ def plan(benchmark: Benchmark, source: Source, config: EvalConfig, system: Ident
     read = cache(lambda name, split: source.table(benchmark.dataset, name, split))
     tested = _tested(benchmark, source, read)
     quotas = spread(config.limit, [len(table.rows) for _, table in tested])
-    items: list[Item] = []
+    parts: list[PartItems] = []
     revisions = [table.revision for _, table in tested]
     for (part, table), quota in zip(tested, quotas, strict=True):
         pool = _pool(part, table, shots, read)
         if shots and part.shots_split:
             revisions.append(pool.revision)
-        items += _items(benchmark, config, part, table, pool, quota)
+        parts.append(_items(benchmark, config, part, table, pool, quota))
+    items = Items(parts)
+    answer_tokens = _counted(items[:1] if source.kind == "file" else items)
+    if source.kind == "file":  # its rows were checked when they were read, and are all asked alike
+        answer_tokens = {tokens: len(items) for tokens in answer_tokens}
     notes = []
     if len(tested) < len(benchmark.parts):
         notes.append(f"{benchmark.name}: the data holds {len(tested)} of its {len(benchmark.parts)} subsets")
     return Plan(
         key=_key(benchmark, source, config, system, items[0].prompt, revision_of(revisions)),
-        items=tuple(items),
+        items=items,
+        answer_tokens=answer_tokens,
         available=sum(len(table.rows) for _, table in tested),
         headline=view.headline,
         average=view.average,
@@ -229,7 +229,7 @@ def _pool(part: EvalSplit, table: Table, shots: int, read: Read) -> Table:
 
 def _items(
     benchmark: Benchmark, config: EvalConfig, part: EvalSplit, table: Table, pool: Table, quota: int
-) -> Iterator[Item]:
+) -> PartItems:
     """The first `quota` rows of a part as items; a row that makes none is a DataError that names it."""
     view = benchmark.views[config.view]
     drawn = draw(
@@ -241,18 +241,33 @@ def _items(
         same_split=part.shots_split == part.split,
         who=f"{benchmark.name} (view {config.view})",
     )
-    for index in range(quota):
+
+    def make(index: int) -> Item:
         example = Example(part.subset, index, table.rows[index])
+        shots = drawn[index]
         try:
-            prompt = benchmark.prompt(example, drawn[index], view)
+            prompt = benchmark.prompt(example, shots, view)
             if isinstance(prompt, ChoicePrompt) and benchmark.grade:
                 # a right answer that is none of the choices shows only here
                 benchmark.grade(example.row, (UNKNOWN,) * len(prompt.continuations))
-            yield Item(example, prompt, benchmark.cluster(example))
+            return Item(example, prompt, benchmark.cluster(example))
         except CORRUPT as error:
-            where = _culprit(benchmark, drawn[index], pool) or table.place(index)
+            where = _culprit(benchmark, shots, pool) or table.place(index)
             what = type(error).__name__ if benchmark.dataset.withheld else repr(error)
             raise DataError(f"{where}: not a row of {benchmark.name} ({what}); correct it or leave it out") from error
+
+    return PartItems(part.subset, quota, make)
+
+
+def _counted(items: Iterable[Item]) -> dict[int, int]:
+    """How many items may be answered with how many tokens; looks at every item, so that each is known to make a prompt."""
+    prompts = (item.prompt for item in items)
+    return dict(Counter(prompt.max_tokens for prompt in prompts if isinstance(prompt, GenerationPrompt)))
+
+
+def answer_tokens(plan: Plan) -> Mapping[int, int]:
+    """Tokens that an answer may have at most -> how many items may have so many; empty where choices are scored."""
+    return plan.answer_tokens or _counted(plan.items)
 
 
 def _key(
@@ -289,10 +304,8 @@ def _kept(table: Table, part: EvalSplit) -> Table:
     """The rows of a table that belong to the part, with its fields."""
     if part.keep is None and not part.fields:
         return table
-    kept = [index for index, row in enumerate(table.rows) if part.keep is None or part.keep(row)]
-    rows = [{**table.rows[index], **part.fields} for index in kept]
-    places = [table.places[index] for index in kept] if table.places else [f"row {index + 1}" for index in kept]
-    return Table(rows, table.origin, table.revision, places)
+    kept = array("q", (index for index, row in enumerate(table.rows) if part.keep is None or part.keep(row)))
+    return Table(Selected(table.rows, kept, part.fields), table.origin, table.revision, SelectedPlaces(table, kept))
 
 
 def _culprit(benchmark: Benchmark, shots: Sequence[Row], pool: Table) -> str | None:
@@ -301,7 +314,7 @@ def _culprit(benchmark: Benchmark, shots: Sequence[Row], pool: Table) -> str | N
         try:
             benchmark.shot(row)
         except CORRUPT:
-            return pool.place(pool.rows.index(row))
+            return pool.place(next(index for index, other in enumerate(pool.rows) if other == row))
     return None
 
 

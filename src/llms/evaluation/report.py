@@ -1,14 +1,15 @@
 """From outcomes to a Report: every number with its n and interval, failures counted apart and never in a mean."""
 
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
 from ..statistics import choose, macro
-from ..values import Billed, Failed, Outcome, Score, Scored, Spent
+from ..values import Billed, Failed, Outcome, Score, Spent
 from .plan import Plan, RunKey
 
 NORMALIZED = "normalized"
@@ -132,13 +133,80 @@ def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
     return {metric: asdict(score) for metric, score in scores.items()}
 
 
+@dataclass(slots=True)
+class _Marks:
+    """What a report needs of a scored outcome; its prompt and answers are not held."""
+
+    item: str
+    subset: str
+    cluster: str
+    scores: Mapping[str, float]
+    pooled: Mapping[str, tuple[float, ...]]
+    groups: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted while outcomes pass by."""
+
+    marks: list[_Marks] = field(default_factory=list)
+    statuses: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[str, str]] = field(default_factory=list)  # item and reason
+    cut: int = 0
+    cut_tokens: int = 0
+    thought: int = 0
+    thinking_tokens: int = 0
+
+    def add(self, outcome: Outcome, groups: Iterable[Callable[[str], str]]) -> None:
+        if isinstance(outcome, Failed):
+            self.statuses[outcome.kind] += 1
+            self.failures.append((outcome.item, outcome.reason))
+            return
+        self.statuses[outcome.status] += 1
+        self.cut += outcome.cut > 0
+        self.cut_tokens += outcome.cut
+        self.thought += outcome.thinking_tokens > 0
+        self.thinking_tokens += outcome.thinking_tokens
+        values = tuple(sys.intern(value(outcome.item)) for value in groups)
+        subset = sys.intern(outcome.subset)
+        self.marks.append(_Marks(outcome.item, subset, outcome.cluster, outcome.scores, outcome.pooled, values))
+
+
 def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: str = "") -> Report:
     """The Report of a plan's outcomes, in whatever order they come, one per item."""
-    every = sorted(outcomes, key=lambda outcome: outcome.item)
-    scored = [outcome for outcome in every if isinstance(outcome, Scored)]
-    parts: dict[str, list[Scored]] = {}
-    for outcome in scored:
-        parts.setdefault(outcome.subset, []).append(outcome)
+    tally = _Tally()
+    for outcome in outcomes:
+        tally.add(outcome, plan.groups.values())
+    scored = sorted(tally.marks, key=lambda marks: marks.item)
+    scores, subsets = _scores(plan, scored)
+    return Report(
+        key=plan.key,
+        headline=plan.headline,
+        average=plan.average,
+        chance=plan.chance,
+        n=len(scored),
+        failed=len(tally.failures),
+        available=plan.available,
+        partial=len(scored) < plan.available or not plan.complete,
+        counts={status: tally.statuses[status] for status in STATUSES},
+        scores=scores,
+        subsets=subsets,
+        usage=usage,
+        cut=tally.cut,
+        cut_tokens=tally.cut_tokens,
+        thought=tally.thought,
+        thinking_tokens=tally.thinking_tokens,
+        groups={column: _grouped(scored, number) for number, column in enumerate(plan.groups)},
+        graded_from=graded_from,
+        failures=_most_frequent(reason for _, reason in sorted(tally.failures)),
+    )
+
+
+def _scores(plan: Plan, scored: Sequence[_Marks]) -> tuple[dict[str, Score], dict[str, dict[str, Score]]]:
+    """Scores of all items, averaged as the plan says, and of each subset where there are several."""
+    parts: dict[str, list[_Marks]] = {}
+    for marks in scored:
+        parts.setdefault(marks.subset, []).append(marks)
     subsets = {name: _means(part) for name, part in sorted(parts.items())} if len(parts) > 1 else {}
     if plan.average == "macro" and subsets:
         metrics = next(iter(subsets.values()))
@@ -149,57 +217,38 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: s
         each = (subsets or {scored[0].subset: scores}) if plan.chances else {}
         above = [_above_chance(means, plan.normalized, plan.chances[name]) for name, means in each.items()]
         scores[NORMALIZED] = macro(above) if above else _above_chance(scores, plan.normalized, plan.chance)
-    found: Counter[str] = Counter(outcome.kind if isinstance(outcome, Failed) else outcome.status for outcome in every)
-    return Report(
-        key=plan.key,
-        headline=plan.headline,
-        average=plan.average,
-        chance=plan.chance,
-        n=len(scored),
-        failed=len(every) - len(scored),
-        available=plan.available,
-        partial=len(scored) < plan.available or not plan.complete,
-        counts={status: found[status] for status in STATUSES},
-        scores=scores,
-        subsets=subsets,
-        usage=usage,
-        cut=sum(outcome.cut > 0 for outcome in scored),
-        cut_tokens=sum(outcome.cut for outcome in scored),
-        thought=sum(outcome.thinking_tokens > 0 for outcome in scored),
-        thinking_tokens=sum(outcome.thinking_tokens for outcome in scored),
-        groups={column: _grouped(scored, values) for column, values in plan.groups.items()},
-        graded_from=graded_from,
-        failures=failure_reasons(every),
-    )
+    return scores, subsets
 
 
-def _grouped(outcomes: Sequence[Scored], values: Mapping[str, str]) -> dict[str, dict[str, Score]]:
-    """value -> metric -> score; values in alphabetical order."""
-    groups: dict[str, list[Scored]] = {}
-    for outcome in outcomes:
-        groups.setdefault(values[outcome.item], []).append(outcome)
+def _grouped(scored: Sequence[_Marks], number: int) -> dict[str, dict[str, Score]]:
+    """value -> metric -> score, of the column with this number; values in alphabetical order."""
+    groups: dict[str, list[_Marks]] = {}
+    for marks in scored:
+        groups.setdefault(marks.groups[number], []).append(marks)
     return {value: _means(group) for value, group in sorted(groups.items())}
 
 
 def failure_reasons(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """The most frequent reasons of failed items and their counts; those that differ in numbers only count as the first."""
+    return _most_frequent(outcome.reason for outcome in outcomes if isinstance(outcome, Failed))
+
+
+def _most_frequent(reasons: Iterable[str]) -> dict[str, int]:
     kinds: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        if isinstance(outcome, Failed):
-            kinds.setdefault(re.sub(r"\d+", "0", outcome.reason), []).append(outcome.reason)
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"\d+", "0", reason), []).append(reason)
     most = sorted(kinds.values(), key=len, reverse=True)[:MOST_REASONS]
     return {alike[0]: len(alike) for alike in most}
 
 
-def _means(outcomes: Sequence[Scored]) -> dict[str, Score]:
+def _means(scored: Sequence[_Marks]) -> dict[str, Score]:
     """Each metric over the items that have it."""
-    metrics = dict.fromkeys(metric for outcome in outcomes for metric in outcome.scores)
     means = {}
-    for metric in metrics:
-        having = [outcome for outcome in outcomes if metric in outcome.scores]
-        means[metric] = choose([outcome.scores[metric] for outcome in having], [outcome.cluster for outcome in having])
-    for metric in dict.fromkeys(metric for outcome in outcomes for metric in outcome.pooled):
-        values = [(value, outcome.cluster) for outcome in outcomes for value in outcome.pooled.get(metric, ())]
+    for metric in dict.fromkeys(metric for marks in scored for metric in marks.scores):
+        having = [marks for marks in scored if metric in marks.scores]
+        means[metric] = choose([marks.scores[metric] for marks in having], [marks.cluster for marks in having])
+    for metric in dict.fromkeys(metric for marks in scored for metric in marks.pooled):
+        values = [(value, marks.cluster) for marks in scored for value in marks.pooled.get(metric, ())]
         means[metric] = choose([value for value, _ in values], [cluster for _, cluster in values])
     return means
 

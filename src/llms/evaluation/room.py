@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from ..benchmarks.benchmark import Benchmark
 from ..models.system import System
 from ..values import GenerationPrompt, Prompt
-from .plan import Plan
+from .plan import Plan, answer_tokens
 
 MOST_COUNTED = 1000  # prompts; more are not tokenized twice
 
@@ -19,16 +19,17 @@ def no_room(plan: Plan, system: System) -> int:
     able = system.capabilities
     if not able.renders:
         return 0
-    strict = plan.key.window == "strict" and not plan.key.chat_template and len(plan.items) <= MOST_COUNTED
-    return sum(_too_long(plan, item.prompt, able.context_window, system, strict) for item in plan.items)
+    window = able.context_window
+    if plan.key.window == "strict" and not plan.key.chat_template and len(plan.items) <= MOST_COUNTED:
+        return sum(_too_long(plan, item.prompt, window, system) for item in plan.items)
+    return sum(items for tokens, items in answer_tokens(plan).items() if window - tokens - plan.key.thinking < 1)
 
 
-def _too_long(plan: Plan, prompt: Prompt, window: int, system: System, strict: bool) -> bool:
+def _too_long(plan: Plan, prompt: Prompt, window: int, system: System) -> bool:
     if isinstance(prompt, GenerationPrompt):
-        room = window - prompt.max_tokens - plan.key.thinking
-        return room < 1 or (strict and system.count_tokens(prompt.context) > room)
+        return system.count_tokens(prompt.context) > window - prompt.max_tokens - plan.key.thinking
     longest = max((context + continuation for context, continuation in prompt.pairs), key=len)
-    return strict and system.count_tokens(longest) > window + 1  # the last token is scored and not read
+    return system.count_tokens(longest) > window + 1  # the last token is scored and not read
 
 
 def with_room(
@@ -49,7 +50,7 @@ def without_room(plan: Plan, system: System) -> str:
     count, window = no_room(plan, system), system.capabilities.context_window
     if not count:
         return ""
-    answers = [item.prompt.max_tokens for item in plan.items if isinstance(item.prompt, GenerationPrompt)]
+    answers = answer_tokens(plan)
     wanted = f"answers of up to {max(answers) + plan.key.thinking} tokens" if answers else "whole prompts"
     which = (
         f"none of {len(plan.items)} items fits"

@@ -31,7 +31,8 @@ from ..values import (
     Prompt,
     Scored,
 )
-from .plan import Item, Plan
+from .items import Item
+from .plan import Plan
 from .room import no_room, without_room
 
 BLOCK = 512  # items whose prompts are tokenized and handed to the system together

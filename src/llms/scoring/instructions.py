@@ -12,13 +12,14 @@ from functools import cache
 from typing import Any
 
 from ..errors import MissingExtra, UnknownName
+from ..values import JsonObject
 
 Splitter = Callable[[str], list[str]]
 
 
 def follows(
     kind: str,
-    arguments: Mapping[str, Any],
+    arguments: JsonObject,
     response: str,
     sentences: Splitter | None = None,
     tokens: Splitter | None = None,
@@ -32,12 +33,12 @@ def follows(
         raise UnknownName("instruction", kind, _CHECKS)
     if not response.strip():
         return False
-    given = {name: value for name, value in arguments.items() if value}
+    options: dict[str, Any] = {name: value for name, value in arguments.items() if value}  # each check names its own
     if kind == "length_constraints:number_sentences":
-        return _number_of_sentences(response, sentences or punkt()[0], **given)
+        return _number_of_sentences(response, sentences or punkt()[0], **options)
     if kind == "change_case:capital_word_frequency":
-        return _capital_words(response, tokens or punkt()[1], **given)
-    return bool(_CHECKS[kind](response, **given))
+        return _capital_words(response, tokens or punkt()[1], **options)
+    return bool(_CHECKS[kind](response, **options))
 
 
 def variants(response: str) -> list[str]:
@@ -94,7 +95,7 @@ def _language_is(text: str, language: str) -> bool:
         raise MissingExtra("langdetect", "telling a text's language", "eval") from error
     DetectorFactory.seed = 0
     try:
-        return detect(text) == language
+        return str(detect(text)) == language
     except LangDetectException:
         return True
 
@@ -165,8 +166,8 @@ def _constrained(text: str) -> bool:
 
 
 def _highlights(text: str, num_highlights: int) -> bool:
-    single = sum(bool(found.strip("*").strip()) for found in re.findall(r"\*[^\n\*]*\*", text))
-    double = sum(bool(found[2:-2].strip()) for found in re.findall(r"\*\*[^\n\*]*\*\*", text))
+    single = sum(bool(marked.strip("*").strip()) for marked in re.findall(r"\*[^\n\*]*\*", text))
+    double = sum(bool(marked[2:-2].strip()) for marked in re.findall(r"\*\*[^\n\*]*\*\*", text))
     return single + double >= num_highlights
 
 
@@ -186,7 +187,7 @@ def _json(text: str) -> bool:
 
 
 def _title(text: str) -> bool:
-    return any(found.lstrip("<").rstrip(">").strip() for found in re.findall(r"<<[^\n]+>>", text))
+    return any(title.lstrip("<").rstrip(">").strip() for title in re.findall(r"<<[^\n]+>>", text))
 
 
 def _two_responses(text: str) -> bool:

@@ -16,17 +16,19 @@ def chosen_letter(reply: str, letters: str) -> str | None:
     text = reply.strip()
     if whole := re.fullmatch(rf"[(\[*_`\"'\s]*({any_letter})[)\]*_`\"'.:\s]*", text):
         return whole.group(1)
-    said = re.findall(rf"(?i:answer(?:\s+choice)?\s*(?:is|are|:|=)+)[\s:]*{_WRAP}({any_letter})(?![A-Za-z0-9'’])", text)
-    if said:
-        return said[-1]
-    boxes = re.findall(rf"\\boxed\{{\s*(?:\\text\{{)?\(?({any_letter})\)?\s*\}}", text)
+    stated: list[str] = re.findall(
+        rf"(?i:answer(?:\s+choice)?\s*(?:is|are|:|=)+)[\s:]*{_WRAP}({any_letter})(?![A-Za-z0-9'’])", text
+    )
+    if stated:
+        return stated[-1]
+    boxes: list[str] = re.findall(rf"\\boxed\{{\s*(?:\\text\{{)?\(?({any_letter})\)?\s*\}}", text)
     if boxes:
         return boxes[-1]
     if first := re.match(rf"[*_`\s]*(?:\(({any_letter})\)|({any_letter})[.):](?=\s|\*|$))", text):
         return first.group(1) or first.group(2)
     for line in reversed(text.splitlines()):
-        found = re.finditer(rf"(?<![A-Za-z0-9'’])({any_letter})(?![A-Za-z0-9'’])(\s+(?!or\b|and\b)[a-z])?", line)
-        alone = {hit[1] for hit in found if not (hit[1] in "AI" and hit[2])}  # not the article, not the pronoun
+        hits = re.finditer(rf"(?<![A-Za-z0-9'’])({any_letter})(?![A-Za-z0-9'’])(\s+(?!or\b|and\b)[a-z])?", line)
+        alone = {hit[1] for hit in hits if not (hit[1] in "AI" and hit[2])}  # not the article, not the pronoun
         if alone:
             return alone.pop() if len(alone) == 1 else None
     return None

@@ -10,7 +10,7 @@ def extract(text: str, pattern: str, select: int = 0) -> str | None:
     hits = re.findall(pattern, text)
     if not hits:
         return None
-    hit = hits[select]
+    hit: str | tuple[str, ...] = hits[select]
     if isinstance(hit, tuple):
         hit = next((group for group in hit if group), "")
     return hit.strip()

@@ -6,6 +6,7 @@ lm-evaluation-harness 0.4.13, tasks/leaderboard/math.
 
 import re
 import threading
+from collections.abc import Callable
 from functools import cache
 
 from ..errors import MissingExtra
@@ -36,10 +37,10 @@ def equivalent(text: str, solution: str) -> bool:
 
 def minerva_match(text: str, solution: str) -> bool:
     """The older rule: the text behind `Final Answer: The final answer is`, normalised, equals the boxed answer."""
-    found = re.search(r"Final Answer: The final answer is(.*?). I hope it is correct.", text + MARKER)
-    if not found:
+    stated = re.search(r"Final Answer: The final answer is(.*?). I hope it is correct.", text + MARKER)
+    if not stated:
         return False
-    answer, gold = normalize(found.group(1).strip()), normalize(boxed(solution) or "")
+    answer, gold = normalize(stated.group(1).strip()), normalize(boxed(solution) or "")
     return answer.strip() == gold.strip() or _same_expression(answer, gold)
 
 
@@ -50,13 +51,13 @@ def boxed(text: str) -> str | None:
     start = max(text.rfind("\\boxed"), -1)
     start = text.rfind("\\fbox") if start < 0 else start
     depth = 0
-    for place in range(max(start, 0), len(text) if start >= 0 else 0):
-        if text[place] == "{":
+    for index in range(max(start, 0), len(text) if start >= 0 else 0):
+        if text[index] == "{":
             depth += 1
-        elif text[place] == "}":
+        elif text[index] == "}":
             depth -= 1
             if depth == 0:
-                return text[text.index("{", start) + 1 : place]
+                return text[text.index("{", start) + 1 : index]
     return None
 
 
@@ -82,7 +83,7 @@ def _same_expression(a: str, b: str) -> bool:
 
 
 @cache
-def _math_verify():
+def _math_verify() -> tuple[Callable[..., list[object]], Callable[..., bool], type]:
     import logging
 
     try:

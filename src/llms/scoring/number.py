@@ -69,15 +69,15 @@ class Number:
 def numbers(text: str) -> list[Number]:
     """The numbers of a text in order; those that hang on a letter (`H2O`) only if there are no others."""
     text = _spelled(text)
-    found = [match for match in _NUMBER.finditer(text) if not _raised(text, match)]
-    free = [match for match in found if not _hangs(text, match)]
-    return _fractions(text, free or found)
+    matches = [match for match in _NUMBER.finditer(text) if not _raised(text, match)]
+    free = [match for match in matches if not _hangs(text, match)]
+    return _fractions(text, free or matches)
 
 
 def number(text: str) -> Decimal | None:
     """The value of the last number in a text."""
-    found = numbers(text)
-    return found[-1].value if found else None
+    values = numbers(text)
+    return values[-1].value if values else None
 
 
 def _spelled(text: str) -> str:
@@ -87,50 +87,50 @@ def _spelled(text: str) -> str:
     return canonical(_LATEX_BLANK.sub(" ", _LATEX_FRACTION.sub(r"\1/\2", text)))
 
 
-def _raised(text: str, match: re.Match) -> bool:
+def _raised(text: str, match: re.Match[str]) -> bool:
     """Whether it is the exponent or index of what stands before: the 2 of `m^2`."""
     before = text[: match.start()].rstrip("{")
     return before.endswith(("^", "_"))
 
 
-def _hangs(text: str, match: re.Match) -> bool:
-    place = match.start("body")
-    return place > 0 and text[place - 1].isalpha() and text[place - 1].isascii()
+def _hangs(text: str, match: re.Match[str]) -> bool:
+    start = match.start("body")
+    return start > 0 and text[start - 1].isalpha() and text[start - 1].isascii()
 
 
-def _fractions(text: str, found: list[re.Match]) -> list[Number]:
+def _fractions(text: str, matches: list[re.Match[str]]) -> list[Number]:
     """`1/2` and `1 1/2` as one number; of `1/2/2026` each part is its own."""
     result: list[Number] = []
-    place = 0
-    while place < len(found):
-        chain = [found[place]]
-        between = [text[a.end() : b.start()] for a, b in pairwise(found[place:])]
-        chain += [found[place + 1 + i] for i, _ in enumerate(takewhile(_SLASH.fullmatch, between))]
+    first = 0
+    while first < len(matches):
+        chain = [matches[first]]
+        between = [text[a.end() : b.start()] for a, b in pairwise(matches[first:])]
+        chain += [matches[first + 1 + i] for i, _ in enumerate(takewhile(_SLASH.fullmatch, between))]
         parts = [_value(match) for match in chain]
         if len(parts) == 2 and parts[1].value:
             written = f"{parts[0].written}/{parts[1].written}"
             with localcontext(prec=DIGITS):
                 fraction = parts[0].value / parts[1].value
-                if _mixed(text, found, place, result) and 0 < fraction < 1:
+                if _mixed(text, matches, first, result) and 0 < fraction < 1:
                     whole = result.pop()
                     fraction, written = whole.value + fraction.copy_sign(whole.value), f"{whole.written} {written}"
             result.append(Number(fraction, parts[1].percent, written))
         else:
             result += parts
-        place += len(chain)
+        first += len(chain)
     return result
 
 
-def _mixed(text: str, found: list[re.Match], place: int, before: list[Number]) -> bool:
-    """Whether a whole number stands a blank before the fraction that begins at `place`."""
+def _mixed(text: str, matches: list[re.Match[str]], first: int, before: list[Number]) -> bool:
+    """Whether a whole number stands a blank before the fraction that begins at `first`."""
     return (
-        place > 0
-        and text[found[place - 1].end() : found[place].start()] == " "
+        first > 0
+        and text[matches[first - 1].end() : matches[first].start()] == " "
         and before[-1].written.lstrip("+-").isdigit()
     )
 
 
-def _value(match: re.Match) -> Number:
+def _value(match: re.Match[str]) -> Number:
     body, exponent = match["body"], match["exponent"] or match["ten"] or "0"
     plain, other = _decimal(body)
     negative = "-" in (match["sign"], match["inner"])

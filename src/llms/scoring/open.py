@@ -41,12 +41,12 @@ def contains(reply: str, answer: str) -> bool:
     """The answer stands in the reply, whatever the case; as a word, number, fraction or power of its own, where its
     script has words."""
     wanted, text = folded(answer), folded(reply)
-    found = re.finditer(f"{_before(wanted)}{re.escape(wanted)}{_behind(wanted)}", text)
-    return any(not unicodedata.category(text[match.end() :][:1] or " ").startswith("M") for match in found)
+    matches = re.finditer(f"{_before(wanted)}{re.escape(wanted)}{_behind(wanted)}", text)
+    return any(not unicodedata.category(text[match.end() :][:1] or " ").startswith("M") for match in matches)
 
 
 def _before(wanted: str) -> str:
-    """What must not stand before: more of the word, of the number, of the operator."""
+    """A pattern of what must not stand before: more of the word, of the number, of the operator."""
     if re.match(r"[-+]?\.?\d", wanted):
         signless = "" if wanted[0] in "-+" else r"(?<![^\w)]-)(?<!\A-)"
         return rf"(?<!{_LETTER})(?<!\d[.,/])(?<!\d\^){signless}"
@@ -88,7 +88,8 @@ _WORD = re.compile(r" [a-z]")  # behind an article or a word of a sentence
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a judge said. `right` is None where its reply settles nothing: that is the judge's failure, not the system's."""
+    """A judge's reply and its verdict. `right` is None where its reply settles nothing: the judge's failure, not
+    the system's."""
 
     right: bool | None
     reply: str
@@ -96,9 +97,9 @@ class Judgement:
 
 def judged(judge: Judge, rubric: str, question: str, reference: str, answer: str) -> Judgement:
     """Ask the judge; its thinking is not read for a verdict."""
-    said = judge(JUDGE_PROMPT.format(question=question, reference=reference, answer=answer, rubric=rubric))
-    letter = _verdict(split_thinking(said)[1])
-    return Judgement(None if letter is None else letter == "A", said)
+    reply = judge(JUDGE_PROMPT.format(question=question, reference=reference, answer=answer, rubric=rubric))
+    letter = _verdict(split_thinking(reply)[1])
+    return Judgement(None if letter is None else letter == "A", reply)
 
 
 def _verdict(reply: str) -> str | None:
@@ -109,8 +110,8 @@ def _verdict(reply: str) -> str | None:
         return whole[1].upper()
     marks = [mark for mark in _MARK.finditer(text) if mark[1] in ("A", "B", "b") or not _WORD.match(mark[2])]
     if marks:
-        said = {"yes": "A", "no": "B"}.get(marks[-1][1].lower(), marks[-1][1].upper())
-        return None if _SEVERAL.match(marks[-1][2]) else said
+        letter = {"yes": "A", "no": "B"}.get(marks[-1][1].lower(), marks[-1][1].upper())
+        return None if _SEVERAL.match(marks[-1][2]) else letter
     letters = set(re.findall(r"(?<![\w'’])([AB])(?![\w'’])(?! [a-z])", text))
     doubtful = re.search(r"\?|\b[Nn](?:ot|either)\b", text.splitlines()[-1] if text else "")
     chosen = chosen_letter(text, "AB")

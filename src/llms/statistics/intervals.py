@@ -45,7 +45,7 @@ def choose(scores: Sequence[float], clusters: Sequence[Hashable] | None = None) 
 
 
 def caution(clusters: int | None) -> str:
-    """What a reader must know of an interval from so many clusters; empty where there is nothing to say."""
+    """A warning that a reader needs of an interval from so many clusters; empty where there is nothing to say."""
     if clusters is None or clusters >= FEW_CLUSTERS:
         return ""
     if clusters == 1:

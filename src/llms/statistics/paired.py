@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite, sqrt
+from types import ModuleType
 from typing import Literal
 
 from ..errors import MissingExtra
@@ -194,15 +195,16 @@ def _seed(values: Sequence[float]) -> int:
     return int.from_bytes(hashlib.sha256(repr(sorted(values)).encode()).digest()[:8])
 
 
-def _scipy():
+def _scipy() -> ModuleType:
     try:
         from scipy import stats
     except ImportError as error:
         raise MissingExtra("scipy", "comparing systems", "eval") from error
-    return stats
+    module: ModuleType = stats
+    return module
 
 
-def _numpy():
+def _numpy() -> ModuleType:
     import numpy
 
     return numpy

@@ -32,7 +32,7 @@ def needed(
 
 
 def variance(differences: Sequence[float]) -> float:
-    """What stands for `omega2` with the noise of answers in it, from a pilot's differences of scores.
+    """The value in the place of `omega2` with the noise of answers in it, from a pilot's differences of scores.
 
     At least what three differing questions would show: that none was seen to differ does not mean that none does.
     Raises ValueError for fewer than two.

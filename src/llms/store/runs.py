@@ -33,6 +33,21 @@ FREE, NOTHING = Decimal(0), Billed()
 
 
 @dataclass(frozen=True, slots=True)
+class Bill:
+    """What an attempt has taken so far: seconds, US dollars (None: unknown), and what was billed over the network."""
+
+    seconds: float
+    cost: Decimal | None = FREE
+    billed: Billed = NOTHING
+
+    @property
+    def columns(self) -> tuple[str | None, str | None]:
+        """Cost and billed tokens as they are stored."""
+        cost = None if self.cost is None else str(self.cost)
+        return cost, json.dumps(astuple(self.billed)) if self.billed.requests else None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRun:
     """A run as listed. `outcomes` are stored; `report` covers those of the last attempt that ended (None: none did).
     `graded_from` is the run whose answers were graded again here.
@@ -102,12 +117,10 @@ class Runs(Database):
         position: int,
         prompt: Prompt,
         outcome: Outcome,
-        seconds: float,
-        cost: Decimal | None = FREE,
-        billed: Billed = NOTHING,
+        bill: Bill,
         asked: bool = True,
     ) -> None:
-        """Store one outcome, durable on return, and the attempt's running totals of seconds, cost and billed tokens.
+        """Store one outcome, durable on return, and what the attempt has taken so far.
 
         `position` is the item's place among those asked; samples come in the order of subsets that it tells. Tokens of
         answers that were not asked for in this attempt are not counted.
@@ -138,22 +151,15 @@ class Runs(Database):
             )
             db.execute(
                 "UPDATE attempts SET seconds = ?, tokens = tokens + ?, cost = ?, billed = ? WHERE id = ?",
-                (seconds, tokens, *_bill(cost, billed), attempt),
+                (bill.seconds, tokens, *bill.columns, attempt),
             )
 
-    def end(
-        self,
-        attempt: int,
-        seconds: float,
-        peak_memory_bytes: int,
-        cost: Decimal | None = FREE,
-        billed: Billed = NOTHING,
-    ) -> None:
+    def end(self, attempt: int, bill: Bill, peak_memory_bytes: int) -> None:
         """Close an attempt. One that is never closed keeps the totals of its last outcome."""
         with self.transaction() as db:
             db.execute(
                 "UPDATE attempts SET ended = ?, seconds = ?, peak_memory_bytes = ?, cost = ?, billed = ? WHERE id = ?",
-                (_now(), seconds, peak_memory_bytes, *_bill(cost, billed), attempt),
+                (_now(), bill.seconds, peak_memory_bytes, *bill.columns, attempt),
             )
 
     def usage(self, run: str) -> Spent:
@@ -255,10 +261,6 @@ class Runs(Database):
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _bill(cost: Decimal | None, billed: Billed) -> tuple[str | None, str | None]:
-    return None if cost is None else str(cost), json.dumps(astuple(billed)) if billed.requests else None
 
 
 def _float(cost: str | None) -> float | None:

@@ -8,11 +8,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..lazy import lazy
+from ..values import Json, JsonObject
 from .views import TokenView, cut, entry
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
 
 FILE = "tokenizer.json"
 # Classes, without the Fast at their end, that take the file as it is
@@ -32,7 +36,7 @@ class JsonTokenizer:
         self.path, self.start_text = path, start_text
 
     @lazy
-    def backend(self) -> Any:
+    def backend(self) -> "Backend":
         from tokenizers import Tokenizer
 
         try:
@@ -43,21 +47,22 @@ class JsonTokenizer:
         backend.no_padding()
         return backend
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, object]:
         return {"path": self.path, "start_text": self.start_text}
 
     @lazy
     def start(self) -> int:
-        start = self.backend.token_to_id(self.start_text) if self.start_text else None
+        start: int | None = self.backend.token_to_id(self.start_text) if self.start_text else None
         if start is None:
             raise ModelError(f"the tokenizer {self.path} has neither BOS nor EOS; an empty context needs one")
         return start
 
     def encode(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
-        return [found.ids for found in self.backend.encode_batch_fast(list(texts), add_special_tokens=special)]
+        return [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts), add_special_tokens=special)]
 
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
-        return self.backend.decode(list(ids), skip_special_tokens=not special)
+        text: str = self.backend.decode(list(ids), skip_special_tokens=not special)
+        return text
 
     def with_special(self, ids: Sequence[int]) -> str:
         return self.decode(ids, special=True)
@@ -88,7 +93,7 @@ def spread(offsets: Sequence[tuple[int, int]]) -> list[int]:
     return starts
 
 
-def open_tokenizer(folder: Path, model_type: str, config: Mapping[str, Any]) -> JsonTokenizer | None:
+def open_tokenizer(folder: Path, model_type: str, config: JsonObject) -> JsonTokenizer | None:
     """The tokenizer of a checkpoint folder whose tokenizer_config.json is `config`; None where its file may not say all."""
     path = folder / FILE
     if not path.is_file() or model_type not in TYPES:
@@ -97,7 +102,7 @@ def open_tokenizer(folder: Path, model_type: str, config: Mapping[str, Any]) -> 
     return tokenizer if _says_all(tokenizer.backend, folder, config) else None
 
 
-def _says_all(backend: Any, folder: Path, config: Mapping[str, Any]) -> bool:
+def _says_all(backend: "Backend", folder: Path, config: JsonObject) -> bool:
     kind = str(config.get("tokenizer_class")).removesuffix("Fast")
     if kind not in PLAIN and REBUILT.get(kind) != steps_digest(backend):
         return False
@@ -111,33 +116,36 @@ def _says_all(backend: Any, folder: Path, config: Mapping[str, Any]) -> bool:
     return ("added_tokens_decoder" in config or not older) and _knows(backend, config)
 
 
-def _knows(backend: Any, config: Mapping[str, Any]) -> bool:
+def _knows(backend: "Backend", config: JsonObject) -> bool:
     """Whether the file holds every special and added token that the configuration speaks of, with the same flags."""
     flags = ("content", "special", "normalized", "lstrip", "rstrip", "single_word")
     added = backend.get_added_tokens_decoder()
     held = {index: tuple(getattr(token, flag) for flag in flags) for index, token in added.items()}
     stated = config.get("added_tokens_decoder") or {}
-    if any(held.get(int(index)) != tuple(token.get(flag, False) for flag in flags) for index, token in stated.items()):
-        return False
+    for index, token in stated.items() if isinstance(stated, Mapping) else ():
+        if not isinstance(token, Mapping) or held.get(int(index)) != tuple(token.get(flag, False) for flag in flags):
+            return False
     named = [config.get(name) for name in NAMED]
     for extra in (config.get("additional_special_tokens"), config.get("extra_special_tokens")):
-        named += extra.values() if isinstance(extra, Mapping) else extra or []
+        named += extra.values() if isinstance(extra, Mapping) else extra if isinstance(extra, list) else []
     special = {content for content, is_special, normalized, *_ in held.values() if is_special and not normalized}
     return {_content(token) for token in named if token} <= special
 
 
-def _content(token: Any) -> str:
+def _content(token: Json) -> str:
     """The text of a special token, which configurations write plainly or as an object."""
-    return token["content"] if isinstance(token, Mapping) else token or ""
+    content = token.get("content") if isinstance(token, Mapping) else token
+    return content if isinstance(content, str) else ""
 
 
-def steps_digest(backend: Any) -> str:
+def steps_digest(backend: "Backend") -> str:
     """A digest of what is done to a text before the vocabulary is asked; how offsets are trimmed is left out."""
 
-    def state(step: Any) -> Any:
-        return None if step is None else json.loads(step.__getstate__())
+    def state(step: object) -> Json:
+        state: Json = None if step is None else json.loads(step.__getstate__())  # type: ignore[arg-type]  # JSON text here
+        return state
 
-    def bare(part: Any) -> Any:
+    def bare(part: Json) -> Json:
         if isinstance(part, dict):
             return {key: bare(value) for key, value in part.items() if key != "trim_offsets"}
         return [bare(each) for each in part] if isinstance(part, list) else part

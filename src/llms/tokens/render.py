@@ -5,10 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import ModelError
-from ..values import Message
+from ..values import Json, Message
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def render(
@@ -16,7 +19,7 @@ def render(
     messages: Sequence[Message],
     tokens: Mapping[str, str],
     reply: bool = True,
-    tools: Sequence[Mapping[str, Any]] = (),
+    tools: Sequence[Mapping[str, object]] = (),
 ) -> str:
     """The prompt text; `tokens` are the special tokens by name (`bos_token` …), `reply` opens the model's turn.
 
@@ -27,9 +30,10 @@ def render(
 
     offered = [{"type": "function", "function": dict(tool)} for tool in tools] or None
     try:
-        return _compile(template).render(
+        text: str = _compile(template).render(
             messages=[_plain(message) for message in messages], tools=offered, add_generation_prompt=reply, **tokens
         )
+        return text
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         raise ModelError(f"the chat template refuses these messages: {error}") from error
 
@@ -39,9 +43,9 @@ def knows_tools(template: str) -> bool:
     return bool(re.search(r"\btools\b", template))
 
 
-def _plain(message: Message) -> dict[str, Any]:
+def _plain(message: Message) -> dict[str, Json]:
     """As templates expect it: arguments of tool calls are objects, not text, where they can be read."""
-    plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    plain: dict[str, Json] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         plain["tool_calls"] = [
             {"type": "function", "id": c.id, "function": {"name": c.name, "arguments": _object(c.arguments)}}
@@ -52,22 +56,29 @@ def _plain(message: Message) -> dict[str, Any]:
     return plain
 
 
-def _object(arguments: str) -> Any:
+def _object(arguments: str) -> Json:
     try:
-        return json.loads(arguments)
+        value: Json = json.loads(arguments)
+        return value
     except ValueError:
         return arguments
 
 
 @lru_cache(maxsize=16)
-def _compile(template: str):
+def _compile(template: str) -> "Template":
     from jinja2.exceptions import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    def refuse(message: str):
+    def refuse(message: str) -> NoReturn:
         raise TemplateError(message)
 
-    def to_json(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    def to_json(
+        value: object,
+        ensure_ascii: bool = False,
+        indent: int | str | None = None,
+        separators: tuple[str, str] | None = None,
+        sort_keys: bool = False,
+    ) -> str:
         return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
     environment = ImmutableSandboxedEnvironment(

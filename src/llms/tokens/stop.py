@@ -24,5 +24,5 @@ class StopText:
 
 def cut_at_stop(text: str, strings: Sequence[str]) -> str:
     """`text` before the first occurrence of any of `strings`."""
-    ends = [place for string in strings if string and (place := text.find(string)) >= 0]
+    ends = [index for string in strings if string and (index := text.find(string)) >= 0]
     return text[: min(ends)] if ends else text

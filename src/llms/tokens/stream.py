@@ -46,7 +46,7 @@ class StopFilter:
         if self.stopped or not text:
             return ""
         held = self._held + text
-        ends = [place for string in self._strings if (place := held.find(string)) >= 0]
+        ends = [index for string in self._strings if (index := held.find(string)) >= 0]
         if ends:
             self.stopped, self._held = True, ""
             return held[: min(ends)]
@@ -87,9 +87,9 @@ class Thinking:
                 return "", self._leave()
             self._begun, self._close, self._held = True, tag[1], bare[len(tag[0]) :]
         assert self._close is not None
-        place = self._held.find(self._close)
-        if place >= 0:
-            reasoning, self._held = self._held[:place], self._held[place + len(self._close) :].lstrip("\n")
+        end = self._held.find(self._close)
+        if end >= 0:
+            reasoning, self._held = self._held[:end], self._held[end + len(self._close) :].lstrip("\n")
             self._blank = not self._held
             return reasoning, self._leave()
         keep = beginning(self._held, self._close)

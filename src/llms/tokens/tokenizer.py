@@ -1,4 +1,4 @@
-"""What llms needs of a tokenizer; a local model wraps its own behind this."""
+"""The tokenizer that llms needs, as a protocol; a local model wraps its own behind this."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,12 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text)
 
 
-def cut(tokenizer: Any, text: str, special: bool = True) -> list[TokenView]:
+def cut(tokenizer: "Tokenizer", text: str, special: bool = True) -> list[TokenView]:
     """The tokens of `text` under a `tokenizers.Tokenizer`, in order, each with its part of the text."""
-    found = tokenizer.encode(text, add_special_tokens=special)
-    ids, names, fixed = found.ids, found.tokens, found.special_tokens_mask  # each is copied when it is asked for
-    place = _places(text)
-    spans = [(place(start), place(end)) for start, end in _with_marks(text, found.offsets)]
+    encoding = tokenizer.encode(text, add_special_tokens=special)
+    ids, names, fixed = encoding.ids, encoding.tokens, encoding.special_tokens_mask  # each is copied when it is read
+    byte_of = _byte_offsets(text)
+    spans = [(byte_of(start), byte_of(end)) for start, end in _with_marks(text, encoding.offsets)]
     added = {i for i, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     raw, byte_level = text.encode(), _byte_level(tokenizer)
     pieces: list[TokenView] = []
@@ -104,7 +107,7 @@ def cut(tokenizer: Any, text: str, special: bool = True) -> list[TokenView]:
     return pieces
 
 
-def entry(tokenizer: Any, token: int) -> TokenView:
+def entry(tokenizer: "Tokenizer", token: int) -> TokenView:
     """The vocabulary's entry of a token id, as if it were a text of its own. Ids beyond the vocabulary have no text."""
     name = tokenizer.id_to_token(token)
     if name is None:
@@ -132,8 +135,8 @@ def _with_marks(text: str, offsets: Sequence[tuple[int, int]]) -> Iterator[tuple
         yield start, end
 
 
-def _places(text: str) -> Callable[[int], int]:
-    """From the number of a character to the place of its first byte."""
+def _byte_offsets(text: str) -> Callable[[int], int]:
+    """From the index of a character to the offset of its first byte in UTF-8."""
     if text.isascii():
         return lambda index: index
     table = array("Q", accumulate((len(character.encode()) for character in text), initial=0))
@@ -149,7 +152,7 @@ def _overlap(spans: Sequence[tuple[int, int]], first: int) -> int:
     return last
 
 
-def _byte_level(tokenizer: Any) -> bool:
+def _byte_level(tokenizer: "Tokenizer") -> bool:
     return "ByteLevel" in repr(tokenizer.decoder)
 
 
@@ -169,4 +172,4 @@ def _byte_alphabet() -> dict[str, int]:
     the characters from U+0100 on, in order (Radford et al. 2019)."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+    return {chr(byte): byte for byte in printable} | {chr(256 + index): byte for index, byte in enumerate(others)}

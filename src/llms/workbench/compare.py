@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import Unpack
+from typing import Unpack, cast
 
 from .. import settings
 from ..benchmarks.benchmark import Benchmark
 from ..data import Source
 from ..errors import NotComparable, UnknownName, UsageError
 from ..evaluation.config import EvalConfig, EvalSettings
+from ..evaluation.items import Picked
 from ..evaluation.plan import Plan
 from ..evaluation.report import Report, failure_reasons
 from ..evaluation.run import check
@@ -318,11 +319,12 @@ def _decide(
     sandbox = Sandbox(config.sandbox) if benchmark.kind == "code" else None
     for model, made in zip((first, second), plans, strict=True):
         check(made, benchmark, model)
-    order = list(range(len(plans[0].items)))
+    clusters = [item.cluster for item in plans[0].items]
+    order = list(range(len(clusters)))
     random.Random(f"{plans[0].key.run} {plans[1].key.run}").shuffle(order)
     members: dict[str, list[int]] = {}  # whole clusters, in random order
     for place in order:
-        members.setdefault(plans[0].items[place].cluster, []).append(place)
+        members.setdefault(clusters[place], []).append(place)
     sequence, metric, done, waiting = ConfidenceSequence(), plans[0].headline, 0, deque(members)
     known: list[dict[str, Outcome]] = [{}, {}]
     used: list[str] = []
@@ -333,7 +335,7 @@ def _decide(
             batch.append(waiting.popleft())
         places = [place for cluster in batch for place in members[cluster]]
         for side, (model, made) in enumerate(zip((first, second), plans, strict=True)):
-            chosen = replace(made, items=tuple(made.items[place] for place in places))
+            chosen = replace(made, items=Picked(made.items, places), answer_tokens={})
             for event in evaluate_plan(store, model, benchmark, chosen, config, sandbox):
                 if isinstance(event, Progress) and event.note and event.note not in notes:
                     notes.add(event.note)
@@ -367,7 +369,7 @@ def _decided(
 ) -> Comparison:  # fmt: skip
     a, b = (store.find(plan.key.run) for plan in plans)
     made = _comparison(a, b, known[0], known[1], margin)
-    verdict: Verdict = sequence.decision(margin) or "no detectable difference"
+    verdict = cast(Verdict, sequence.decision(margin) or "no detectable difference")
     if made.paired is None:
         return made
     made = replace(made, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")

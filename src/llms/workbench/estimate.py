@@ -16,11 +16,14 @@ from ..models.system import Capabilities, Model
 from ..store.runs import Runs
 from ..values import Identity
 from .cost import about
-from .evaluate import choose, make_plan, not_run, suited
+from .evaluate import choose, make_plan, not_run, suited, to_ask
 from .own_data import understood
 from .system import load
 
 NOT_CONVERTED = "smollm2 is not converted yet, which its first run does: tokens are estimated, and what was measured is not looked up"
+
+SAMPLED = 1000  # items whose tokens are counted
+_SAMPLED = "{}: tokens are estimated from {:,} of {:,} items, spread over all"
 
 
 class _Unconverted(Model):
@@ -39,7 +42,8 @@ class _Unconverted(Model):
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run will take: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
-    (None: unknown). `how` the system will answer; `problem` is why it cannot be asked; `notes` say what was understood."""
+    (None: unknown). `how` the system will answer; `problem` is why it cannot be asked; `notes` say what was understood.
+    `counted` items were looked at for the tokens of all."""
 
     plan: Plan
     items: int
@@ -50,6 +54,7 @@ class Estimate:
     how: str = ""
     problem: str | None = None
     notes: tuple[str, ...] = ()
+    counted: int = 0
 
 
 def estimate(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -> Iterator[Estimate]:
@@ -59,18 +64,29 @@ def estimate(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -
         for name in dict.fromkeys(systems):
             with _opened(name) as model:
                 for benchmark in suited(model, benchmarks, names):
-                    made = make_plan(model, benchmark, source, config)
+                    questions = make_plan(model, benchmark, source, config)
                     new = config.fresh or isinstance(model, _Unconverted)
-                    known = {} if new else store.known(made.key.run)
-                    todo = [item for item in made.items if not known.get(item.name, False)]
-                    expected, speed = about(model, made, todo), _speed(store, made)
+                    known = {} if new else store.known(questions.key.run)
+                    todo = to_ask(questions.items, known, retry_failed=True)
+                    expected, speed = about(model, questions, todo, SAMPLED), _speed(store, questions)
                     seconds = expected.tokens / speed if speed else None
                     cost = None if expected.cost is None else float(expected.cost)
-                    how, problem = _how(benchmark, config), _problem(model, benchmark, made)
-                    notes = tuple(understood(source, benchmark, made))
+                    how, problem = _how(benchmark, config), _problem(model, benchmark, questions)
+                    notes = tuple(understood(source, benchmark, questions))
                     notes += (NOT_CONVERTED,) if isinstance(model, _Unconverted) else ()
+                    if expected.counted < len(todo):
+                        notes += (_SAMPLED.format(benchmark.name, expected.counted, len(todo)),)
                     yield Estimate(
-                        made, len(todo), expected.tokens, seconds, speed is not None, cost, how, problem, notes
+                        questions,
+                        len(todo),
+                        expected.tokens,
+                        seconds,
+                        speed is not None,
+                        cost,
+                        how,
+                        problem,
+                        notes,
+                        expected.counted,
                     )
 
 
@@ -93,26 +109,26 @@ def _how(benchmark: Benchmark, config: EvalConfig) -> str:
     return "a letter in a reply" if benchmark.name.endswith(SUFFIX) else "text"
 
 
-def _problem(model: Model, benchmark: Benchmark, made: Plan) -> str | None:
+def _problem(model: Model, benchmark: Benchmark, questions: Plan) -> str | None:
     if reason := not_run(benchmark):
         return reason
     try:
-        check(made, benchmark, model)
+        check(questions, benchmark, model)
     except UsageError as error:
         return str(error)
     return None
 
 
-def _speed(store: Runs, made: Plan) -> float | None:
+def _speed(store: Runs, questions: Plan) -> float | None:
     """Tokens per second of an earlier run of the same weights and dtype, the same benchmark if there is one."""
     same = [
         run.report
         for run in store.all()
         if run.report
-        and made.key.system.weights
-        and run.key.system.weights == made.key.system.weights
-        and run.key.system.dtype == made.key.system.dtype
+        and questions.key.system.weights
+        and run.key.system.weights == questions.key.system.weights
+        and run.key.system.dtype == questions.key.system.dtype
         and run.report.usage.tokens_per_second
     ]
-    same.sort(key=lambda found: found.key.benchmark != made.key.benchmark)
+    same.sort(key=lambda found: found.key.benchmark != questions.key.benchmark)
     return same[0].usage.tokens_per_second if same else None

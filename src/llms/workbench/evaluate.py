@@ -1,10 +1,12 @@
 """The verb `eval`: systems on benchmarks, stored as they go, resumed where they stopped."""
 
 import time
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -18,7 +20,8 @@ from ..data import Source, open_source
 from ..data.own import is_file
 from ..errors import BudgetExceeded, UnknownName, UsageError
 from ..evaluation.config import EvalConfig, EvalSettings
-from ..evaluation.plan import Item, Plan, plan
+from ..evaluation.items import Item, Picked, names_of, positions_of
+from ..evaluation.plan import Plan, plan
 from ..evaluation.report import Report, report
 from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run
@@ -26,9 +29,10 @@ from ..lazy import lazy
 from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..sandbox import Sandbox
-from ..store.runs import Runs
+from ..store.runs import Bill, Runs
 from ..values import ChoicePrompt, Outcome, Prompt, Score, Scored
 from .cost import about
+from .html_report import page
 from .own_data import choose_own, groups_of, refuse_own_options, understood
 from .system import load
 
@@ -111,7 +115,7 @@ def make_plan(model: Model, benchmark: Benchmark, source: Source, config: EvalCo
 def evaluate_all(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -> Iterator[Progress | Report]:
     """Every system on every benchmark: progress after each item, the Report after each benchmark.
 
-    All plans are made, and so all names, keys and data checked, before the first model is loaded.
+    All plans are questions, and so all names, keys and data checked, before the first model is loaded.
     """
     with ExitStack() as opened:
         yield from _evaluate_all(systems, names, config, opened)
@@ -139,17 +143,17 @@ def _evaluate_all(
         for place, model in enumerate(models):
             plans[place], notes = with_room(plans[place], model)
             yield from (Progress("", "", 0, 0, note=note) for note in notes)
-    for benchmark, made in (each for mine in plans for each in mine):
-        for note in understood(source, benchmark, made):
+    for benchmark, questions in (each for mine in plans for each in mine):
+        for note in understood(source, benchmark, questions):
             yield Progress("", benchmark.name, 0, 0, note=note)
     with Runs(settings.database()) as store:
         for model, mine in zip(models, plans, strict=True):
-            for benchmark, made in mine:
-                check(made, benchmark, model)
+            for benchmark, questions in mine:
+                check(questions, benchmark, model)
             model.workers = config.workers or settings.workers() or model.most_workers()
             try:
-                for benchmark, made in mine:
-                    yield from evaluate_plan(store, model, benchmark, made, config, sandbox)
+                for benchmark, questions in mine:
+                    yield from evaluate_plan(store, model, benchmark, questions, config, sandbox)
             finally:
                 model.close()
 
@@ -163,53 +167,56 @@ def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str | 
 
 
 def evaluate_plan(
-    store: Runs, model: Model, benchmark: Benchmark, made: Plan, config: EvalConfig, sandbox: Sandbox | None = None
+    store: Runs, model: Model, benchmark: Benchmark, questions: Plan, config: EvalConfig, sandbox: Sandbox | None = None
 ) -> Iterator[Progress | Report]:
     """Ask what is not stored yet, store each outcome; progress after each, the Report of all that is stored at the end."""
-    key = made.key
+    key, ledger = questions.key, model.ledger
     attempt = store.begin(key, config.fresh)
     graded_from = store.graded_from(key.run)
-    known = store.known(key.run)
-    todo = [
-        item
-        for item in made.items
-        if not known.get(item.name, False) and (config.retry_failed or item.name not in known)
-    ]
-    total = len(made.items)
-    resumed = done = total - len(todo)
-    ledger, stopped = model.ledger, None
-    before = ledger.tally
-    for note in (*made.notes, *_few_rows(made), without_room(made, model), *_price(model, made, todo)):
-        yield Progress(key.system.name, key.benchmark, done, total, resumed, note or None)
-    yield Progress(key.system.name, key.benchmark, done, total, resumed)
-    places = {item.name: place for place, item in enumerate(made.items)}
-    seconds = 0.0
+    todo = to_ask(questions.items, store.known(key.run), config.retry_failed)
+    total = len(questions.items)
+    progress = partial(Progress, key.system.name, key.benchmark, total=total, resumed=total - len(todo))
+    before, stopped = ledger.tally, None
+    notes = (*questions.notes, *_few_rows(questions), without_room(questions, model), *_price(model, questions, todo))
+    for note in (*notes, None):
+        yield progress(total - len(todo), note=note or None)
     if todo:
         model.prepare()
-        said = model.note
-        if said:
-            yield Progress(key.system.name, key.benchmark, done, total, resumed, said)
-        started = time.perf_counter()
+        if said := model.note:
+            yield progress(total - len(todo), note=said)
+        position_of = positions_of(questions.items)
+        seconds, started = 0.0, time.perf_counter()
         try:
-            for item, prompt, outcome in run(made, benchmark, model, todo, sandbox):
+            for done, (item, prompt, outcome) in enumerate(run(questions, benchmark, model, todo, sandbox), 1):
                 seconds, used = time.perf_counter() - started, ledger.tally - before
-                if made.withheld:
+                if questions.withheld:
                     prompt, outcome = withhold(item, prompt, outcome)
-                place = places[item.name]
-                store.add(key.run, attempt, place, prompt, outcome, seconds, used.total, used.billed)
-                done += 1
-                yield Progress(key.system.name, key.benchmark, done, total, resumed)
+                store.add(key.run, attempt, position_of(item), prompt, outcome, Bill(seconds, used.total, used.billed))
+                yield progress(total - len(todo) + done)
         except BudgetExceeded as error:
             stopped = error
         used = ledger.tally - before
-        store.end(attempt, seconds, model.peak_memory_bytes, used.total, used.billed)
+        store.end(attempt, Bill(seconds, used.total, used.billed), model.peak_memory_bytes)
         if model.note != said:
-            yield Progress(key.system.name, key.benchmark, done, total, resumed, model.note)
-    summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), graded_from)
+            yield progress(total, note=model.note)
+    outcomes = (outcome for _, outcome in store.outcomes(key.run))
+    summary = report(questions, outcomes, store.usage(key.run), graded_from)
     store.save_report(summary)
     yield summary
     if stopped:
         raise stopped
+
+
+def to_ask(items: Sequence[Item], known: Mapping[str, bool], retry_failed: bool) -> Picked:
+    """The items that are to be asked: `known` says of those that are stored whether they have a score."""
+    if not known:
+        return Picked(items, range(len(items)))
+    wanted = (
+        position
+        for position, name in enumerate(names_of(items))
+        if name not in known or (retry_failed and not known[name])
+    )
+    return Picked(items, array("q", wanted))
 
 
 def not_run(benchmark: Benchmark, config: EvalConfig | None = None) -> str | None:
@@ -234,19 +241,21 @@ def withhold(item: Item, prompt: Prompt, outcome: Outcome) -> tuple[Prompt, Outc
     return shown, outcome
 
 
-def _few_rows(made: Plan) -> list[str]:
-    limit = made.config.limit
-    if limit and limit > made.available:
-        return [f"{made.key.benchmark}: --limit {limit}, but the data ({made.key.data}) holds {made.available} items"]
+def _few_rows(questions: Plan) -> list[str]:
+    limit = questions.config.limit
+    if limit and limit > questions.available:
+        return [
+            f"{questions.key.benchmark}: --limit {limit}, but the data ({questions.key.data}) holds {questions.available} items"
+        ]
     return []
 
 
-def _price(model: Model, made: Plan, todo: Sequence[Item]) -> list[str]:
+def _price(model: Model, questions: Plan, todo: Sequence[Item]) -> list[str]:
     """What is about to be spent, said before it is."""
     if model.name.local or not todo:
         return []
-    expected = about(model, made, todo)
-    return [] if expected.cost == 0 else [expected.words(made.key.benchmark)]
+    expected = about(model, questions, todo)
+    return [] if expected.cost == 0 else [expected.words(questions.key.benchmark)]
 
 
 class Evaluation:
@@ -268,8 +277,6 @@ class Evaluation:
 
     def save(self, path: str | Path) -> None:
         """Write the reports as one HTML page."""
-        from .html_report import page
-
         Path(path).write_text(page(list(self.reports.values())), encoding="utf-8")
 
     def __repr__(self) -> str:

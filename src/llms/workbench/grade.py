@@ -16,13 +16,14 @@ from ..benchmarks.twin import SUFFIX, twin
 from ..data import Source, open_source
 from ..data.own import OwnTable, read
 from ..errors import BudgetExceeded, UsageError
-from ..evaluation.plan import Item, Plan, plan
+from ..evaluation.items import Item
+from ..evaluation.plan import Plan, plan
 from ..evaluation.replay import Replay
 from ..evaluation.report import Report, report
 from ..evaluation.run import run as evaluated
 from ..models.spending import SpendingLedger
 from ..sandbox import Sandbox
-from ..store.runs import Runs, StoredRun
+from ..store.runs import Bill, Runs, StoredRun
 from ..values import Example, Failed, GenerationPrompt, Outcome, Prompt
 from .evaluate import Progress, withhold
 from .own_data import groups_of, scorer_of
@@ -70,7 +71,7 @@ def _grade(store: Runs, run: StoredRun, how: Regrade, opened: ExitStack) -> Iter
     graded_from, seconds, stopped, started = store.graded_from(key.run), 0.0, None, time.perf_counter()
     for prompt, outcome in stored.values():
         if key != run.key and not outcome.answers and outcome.item in places:  # never answered: a failure here too
-            store.add(key.run, attempt, places[outcome.item], prompt, outcome, 0.0)
+            store.add(key.run, attempt, places[outcome.item], prompt, outcome, Bill(0.0))
     replay = Replay(key.system, (stored[item.name][1].answers for item in todo))
     box = Sandbox(key.sandbox == "isolated") if benchmark.kind == "code" else None
     try:
@@ -79,11 +80,12 @@ def _grade(store: Runs, run: StoredRun, how: Regrade, opened: ExitStack) -> Iter
             if made.withheld:
                 _, outcome = withhold(item, prompt, outcome)
             place = places[item.name]
-            store.add(key.run, attempt, place, prompt, outcome, seconds, used.total, used.billed, asked=False)
+            bill = Bill(seconds, used.total, used.billed)
+            store.add(key.run, attempt, place, prompt, outcome, bill, asked=False)
             yield Progress(key.system.name, key.benchmark, done, len(todo))
     except BudgetExceeded as error:
         stopped = error
-    store.end(attempt, seconds, 0, ledger.tally.total, ledger.tally.billed)
+    store.end(attempt, Bill(seconds, ledger.tally.total, ledger.tally.billed), 0)
     summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), graded_from)
     store.save_report(summary)
     yield summary

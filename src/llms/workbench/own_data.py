@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from ..benchmarks.benchmark import Benchmark
 from ..benchmarks.own import Asking, OpenScorer, ambiguous, declare, of_version
-from ..data import Source
+from ..data import Row, Source
 from ..data.own import OwnTable, read
 from ..errors import JudgeFailed, ModelError, UsageError
 from ..evaluation.config import EvalConfig, changed, settings_of
@@ -80,16 +81,15 @@ def scorer_of(
     return OpenScorer("judge", answer, judge, rubric or RUBRIC)
 
 
-def groups_of(source: Source, by: Sequence[str]) -> dict[str, dict[str, str]]:
-    """column -> item -> the item's value there, of one's own file."""
+def groups_of(source: Source, by: Sequence[str]) -> dict[str, Callable[[str], str]]:
+    """column -> the value that an item of one's own file, by its name, has there."""
     if not isinstance(source, OwnTable):
         return {}
-    rows = source.content.rows
-    return {column: {f"{source.name}/{i}": _value(row[column]) for i, row in enumerate(rows)} for column in by}
+    return {column: partial(_value, source.content.rows, column) for column in by}
 
 
-def _value(cell: object) -> str:
-    return str(cell).strip() or "(none)"
+def _value(rows: Sequence[Row], column: str, item: str) -> str:
+    return str(rows[int(item.rpartition("/")[2])][column]).strip() or "(none)"
 
 
 def understood(source: Source, benchmark: Benchmark, made: Plan) -> list[str]:
@@ -97,7 +97,8 @@ def understood(source: Source, benchmark: Benchmark, made: Plan) -> list[str]:
     if not isinstance(source, OwnTable):
         return []
     scorer = "" if source.choices else of_version(made.key.version)[1]
-    row, prompt = made.items[0].example.row, made.items[0].prompt
+    first = made.items[0]
+    row, prompt = first.example.row, first.prompt
     if isinstance(prompt, ChoicePrompt):
         text, ends = prompt.contexts[0], "then each choice is scored"
     else:
@@ -116,8 +117,10 @@ def understood(source: Source, benchmark: Benchmark, made: Plan) -> list[str]:
         f"row 1, sent{' under the chat template' * made.key.chat_template} ({ends}):",
         *(f"  {line}" for line in _cut(text).splitlines()),
     )
-    notices = [*source.notices, *ambiguous(source, scorer)]
-    more = [f"… and {len(notices) - NOTICES} more rows so"] if len(notices) > NOTICES else []
+    numbers, further = ambiguous(source, scorer)
+    notices = [*source.notices, *numbers]
+    unlisted = len(notices) - NOTICES + source.unlisted + further
+    more = [f"… and {unlisted} more rows so"] if unlisted > 0 else []
     return ["\n".join(lines), *notices[:NOTICES], *more]
 
 

@@ -10,7 +10,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ...engine import Engine, single_thread
-from ...engine.int8 import to_int8
 from ...engine.llama import CLASSES, Llama, read_sizes
 from ...engine.proof import prove_llama
 from ...errors import MissingExtra, ModelError
@@ -18,6 +17,7 @@ from ...values import Json, JsonObject
 from .adapter import Adapter
 from .build import Build
 from .checkpoint import first_line, indexed_files, read_json
+from .int8 import to_int8
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig, PreTrainedModel
@@ -145,7 +145,7 @@ def _quantization(build: Build) -> "BitsAndBytesConfig | None":
     )
 
 
-def _round(model: torch.nn.Module, build: Build) -> None:
+def _round(model: "PreTrainedModel | Llama", build: Build) -> None:
     if not to_int8(model):
         raise ModelError(f"{build.folder} has no linear layers that int8 could round; leave quantize= out")
 

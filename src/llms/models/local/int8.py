@@ -4,12 +4,16 @@ Each product widens its weight first, which takes less time than the multiplicat
 rounded but the weights, so that a row's result depends on no other row. Known as W8A16.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from .prepack import computes_bfloat16
+from ...engine.llama import Llama
+from ...engine.prepack import computes_bfloat16
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Int8(nn.Module):
@@ -35,7 +39,7 @@ class Int8(nn.Module):
 
 
 @torch.inference_mode()
-def to_int8(model: Any) -> int:
+def to_int8(model: "PreTrainedModel | Llama") -> int:
     """Replace every linear layer of a transformers `model` but the one that gives logits; how many there were."""
     head, count = model.get_output_embeddings(), 0
     for parent in list(model.modules()):
