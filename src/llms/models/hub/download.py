@@ -19,7 +19,7 @@ STALL_SECONDS = 30
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-class Progress(Protocol):
+class ProgressBar(Protocol):
     """A bar that people see."""
 
     def reset(self) -> None: ...
@@ -77,7 +77,7 @@ def _fetch(url: str, token: str | None, name: str, size: int, blob: Path) -> Non
     part.rename(blob)
 
 
-def _append(url: str, token: str | None, part: Path, bar: Progress) -> None:
+def _append(url: str, token: str | None, part: Path, bar: ProgressBar) -> None:
     """Ask for what is missing and write it behind what is there."""
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
