@@ -295,6 +295,6 @@ def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator | N
     chances /= chances.sum()
     total = chances.cumsum()
     if sampling.top_p < 1:
-        kept = max(1, int(np.count_nonzero(total - chances < sampling.top_p)))
-        tokens, total = tokens[:kept], total[:kept]
+        nucleus = max(1, int(np.count_nonzero(total - chances < sampling.top_p)))
+        tokens, total = tokens[:nucleus], total[:nucleus]
     return int(tokens[np.searchsorted(total, random.random() * total[-1], side="right")])
