@@ -24,6 +24,9 @@ reveal_type(llms.load("smollm2").loglikelihood)
 reveal_type(llms.evaluate("smollm2", ["arc_easy"]).scores)
 llms.lode
 """
+EXPECTED = (
+    "def (name: str", "Report", "Comparison", "Chat", "Team", "def (", "Message", "System", "Completion", "LogLikelihood", "Score",
+)  # fmt: skip
 # Libraries that no public type speaks of; reading them takes a type checker minutes.
 SETTINGS = """
 [mypy]
@@ -54,15 +57,10 @@ def test_every_public_name_has_a_type_without_any(revealed):
     types = [line for line in revealed if "Revealed type" in line]
     assert len(types) == USE.count("reveal_type")
     for line in types:
-        assert not re.search(r"\bAny\b", line), line
-    for line, expected in zip(
-        types,
-        (
-            "def (name: str", "Report", "Comparison", "Chat", "Teams", "def (", "Message",
-            "System", "Completion", "LogLikelihood", "Score",
-        ),
-        strict=True,
-    ):  # fmt: skip
+        assert not re.search(r"\bAny\b", line.replace("*Any, **Any", "...")), (
+            line
+        )  # so a Callable[..., object] is shown
+    for line, expected in zip(types, EXPECTED, strict=True):
         assert expected in line
 
 
