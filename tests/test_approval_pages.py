@@ -14,7 +14,7 @@ import pytest
 from llms import bridge
 from llms.sandbox import probe
 from llms.testing import ScriptedEndpoint
-from llms.tools import mcp
+from llms.tools import mcp, mcp_toolset
 from llms.tools.tool import ASKING, tool
 from llms.workbench.chat.chat import Chat
 from test_browser import TOKEN, ask, browser, page, pytestmark  # noqa: F401 fixtures and marks
@@ -174,7 +174,7 @@ def add(first: int, second: int) -> int:
 def mcp_server(folder: Path):
     notes = mcp.McpServer("notes", sys.executable, (str(Path(__file__).with_name("mcp_server.py")), str(folder)))
     mcp.accept(notes, bridge.run(mcp.look(notes)))
-    return mcp.toolset(notes)
+    return mcp_toolset.toolset(notes)
 
 
 @pytest.mark.parametrize(

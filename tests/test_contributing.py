@@ -117,7 +117,7 @@ def test_a_page_that_is_added_answers_and_stands_in_the_bar(copy):
 def test_recipes_stay_short_and_touch_few_files():
     for section in RECIPES:
         changed = [block.path for block in blocks(section) if block.language == "diff"]
-        assert len(changed) <= 1, section
+        assert len(changed) <= 2, section
 
 
 def test_every_make_target_that_is_named_exists_and_has_its_minutes():

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from llms.cli.mcp import mcp as command
 from llms.errors import UsageError
-from llms.tools import mcp
+from llms.tools import mcp, mcp_toolset
 from scripted import Script, failure, run
 
 SERVER = str(Path(__file__).with_name("mcp_server.py"))
@@ -41,7 +41,7 @@ def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(h
     monkeypatch.setenv("OTHER_KEY", "not for servers")
     server = mcp.configured()["notes"]
     with pytest.raises(UsageError, match="is off: it was never accepted. .* llms mcp accept notes"):
-        mcp.toolset(server)
+        mcp_toolset.toolset(server)
     done = CliRunner().invoke(command, ["accept", "notes", "--yes"])
     assert done.exit_code == 0, done.output
     assert f"notes starts: {sys.executable} {SERVER}" in done.output
@@ -52,7 +52,7 @@ def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(h
 
     adding, failing = ("notes_add", {"first": 2, "second": 3}), ("notes_failing", {"reason": "it broke"})
     script = Script([adding, ("notes_environment", {}), failing, ("notes_failing", {"reason": "again"})])
-    toolset = mcp.toolset(server, allowed=lambda name, kind, arguments: arguments != {"reason": "again"})
+    toolset = mcp_toolset.toolset(server, allowed=lambda name, kind, arguments: arguments != {"reason": "again"})
     waiting, (added, environment, failed) = run(script, toolset)
     assert script.offered[0] == ["notes_add", "notes_environment", "notes_failing"]
     assert added.content.splitlines()[2] == "5"
@@ -63,7 +63,7 @@ def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(h
     assert [call.args for call in waiting.output.approvals] == [{"reason": "again"}]
 
     (tmp_path / "changed").touch()
-    script, toolset = Script([adding]), mcp.toolset(server, allowed=yes)
+    script, toolset = Script([adding]), mcp_toolset.toolset(server, allowed=yes)
     result, parts = run(script, toolset)
     assert script.offered[0] == []
     assert parts[0].outcome == "retried"
@@ -74,7 +74,7 @@ def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(h
 def test_a_server_that_does_not_start_leaves_the_run_without_its_tools(tmp_path):
     server = mcp.McpServer("gone", command=sys.executable, args=("-c", "raise SystemExit(3)"))
     mcp.accept(server, mcp.offered({"add": ("Add.", {})}))
-    toolset = mcp.toolset(server)
+    toolset = mcp_toolset.toolset(server)
     result, _ = run(Script(), toolset)
     assert result.output == "done"
     assert toolset.wrapped.wrapped.objection.startswith("it did not start: ")
@@ -135,7 +135,7 @@ def test_a_wrong_configuration_says_where(tmp_path, entry, message):
 def test_there_are_no_servers_without_a_configuration_and_none_of_odd_names(tmp_path):
     assert mcp.configured() == {}
     configure(tmp_path / "home", a_b={"command": "x"})
-    with pytest.raises(UsageError, match="no name for a server"):
+    with pytest.raises(UsageError, match="not a name for a server"):
         mcp.configured()
     (tmp_path / "home" / "mcp.json").write_text("[]", encoding="utf-8")
     with pytest.raises(UsageError, match="is not"):
@@ -146,7 +146,7 @@ def test_a_reference_to_nothing_is_told(tmp_path):
     server = mcp.McpServer("notes", command="x", env={"KEY": "${NO_SUCH_VARIABLE}"})
     mcp.accept(server, mcp.offered({}))
     with pytest.raises(UsageError, match="NO_SUCH_VARIABLE"):
-        mcp.toolset(server)
+        mcp_toolset.toolset(server)
 
 
 def llms(*arguments, **more):

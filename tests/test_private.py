@@ -241,7 +241,7 @@ def test_what_is_written_to_the_home_is_its_owners_alone(tmp_path):
             store.save(Conversation("c"))
             digest_files(tmp_path, ["weights"])
             mcp.accept(mcp.McpServer("s", "true", (), {}, None, "", {}), mcp.McpOffer({}, {}))
-            mcp._connected(mcp.McpServer("s", "true", (), {}, None, "", {}))
+            mcp.connected(mcp.McpServer("s", "true", (), {}, None, "", {}))
             found = modes(settings.home())
     finally:
         os.umask(before)

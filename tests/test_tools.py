@@ -73,7 +73,7 @@ def test_a_function_that_says_too_little_is_refused_with_an_explanation():
         tool(unhinted)
     with pytest.raises(UsageError, match=r"takes \*values"):
         tool(name="many")(lambda *values: 1)
-    with pytest.raises(UsageError, match="no name for a tool"):
+    with pytest.raises(UsageError, match="not a name for a tool"):
         tool(lambda: 1)
 
     def unschemable(lock: threading.Thread) -> int:

@@ -117,7 +117,7 @@ def test_months_have_their_last_days():
         date_add("2024-01-01", years=9000)
     with pytest.raises(ToolError, match="year 1 to 9999"):
         date_add("2024-01-01", days=10**12)
-    with pytest.raises(ToolError, match="no date"):
+    with pytest.raises(ToolError, match="not a date"):
         date_add("tomorrowish")
 
 
@@ -205,7 +205,7 @@ def test_large_files_and_long_lists_are_bounded(folder):
     assert len(list_files()["files"]) == 500
     assert list_files()["left_out"] == 105
     assert len(search_files("beta")["hits"]) == 100
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="not a directory"):
         find("files:./nowhere")
 
 
@@ -254,7 +254,7 @@ def test_a_query_cannot_take_all_memory(shop):
 
 def test_only_a_database_is_one(tmp_path):
     (tmp_path / "x.db").write_text("no")
-    with pytest.raises(UsageError, match="no SQLite database"):
+    with pytest.raises(UsageError, match="not a SQLite database"):
         find(f"sql:{tmp_path}/x.db")
     with pytest.raises(UsageError, match="cannot be read"):
         find(f"sql:{tmp_path}/missing.db")

@@ -24,5 +24,5 @@ if __name__ == "__main__":
     own = ModuleType("llms.tools.own")
     own.note, own.order = note, order
     sys.modules[own.__name__] = own
-    catalogue.PLACES |= {"note": "own", "order": "own"}
+    catalogue.MODULES |= {"note": "own", "order": "own"}
     main()

@@ -7,7 +7,7 @@ result, a second agent that cites another source, or the user. Readers see the b
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -45,11 +45,10 @@ class Entry:
 
 
 class Board:
-    """Entries in order. One writer at a time; `heard` is told of each new entry, so that a store can keep it."""
+    """Entries in order. One writer at a time."""
 
-    def __init__(self, entries: Iterable[Entry] = (), heard: Callable[[Entry], None] | None = None):
+    def __init__(self, entries: Iterable[Entry] = ()):
         self._entries: list[Entry] = list(entries)
-        self._heard = heard
         self._lock = threading.Lock()
 
     @property
@@ -74,13 +73,11 @@ class Board:
         author: str,
         *,
         sources: Sequence[str] = (),
-        confidence: float = 1.0,
         tainted: bool = False,
-        supersedes: str | None = None,
         task: str | None = None,
     ) -> tuple[Entry, bool]:
-        """(the entry, whether it says something new). What an agent states as a fact is written as a claim, and a
-        claim that a second agent confirms from another source is superseded by a fact.
+        """(the entry, whether it says something new). A fact that an agent states without a source is written as a
+        claim, and a claim that a second agent confirms from another source is superseded by a fact.
 
         Raises UsageError for an unknown kind, an empty text, or sources that are not there.
         """
@@ -90,14 +87,14 @@ class Board:
             raise UsageError("an entry needs text")
         with self._lock:
             known = {entry.id: entry for entry in self._entries}
-            for source in (*sources, *([supersedes] if supersedes else [])):
+            for source in sources:
                 if ":" not in source and source not in known:
                     raise UsageError(f"there is no entry {source!r} on the board")
             tainted = tainted or any(known[source].tainted for source in sources if source in known)
             if kind == "fact" and not _may_state(author, sources):
                 kind = "claim"
-            draft = Entry("", 0, kind, text[:LONGEST], author, tuple(sources), confidence, tainted, supersedes, task)
-            same = [entry for entry in self._entries if entry.digest == draft.digest and entry.supersedes == supersedes]
+            draft = Entry("", 0, kind, text[:LONGEST], author, tuple(sources), tainted=tainted, task=task)
+            same = [entry for entry in self._entries if entry.digest == draft.digest and entry.supersedes is None]
             confirmed = next((e for e in same if kind == "claim" and _confirms(draft, e)), None)
             if confirmed is not None:
                 draft = replace(
@@ -111,8 +108,6 @@ class Board:
             number = len(self._entries) + 1
             entry = replace(draft, id=f"e{number}", sequence=number)
             self._entries.append(entry)
-        if self._heard is not None:
-            self._heard(entry)
         return entry, True
 
     def relevant(self, goal: str, task_ids: Sequence[str], most_characters: int) -> tuple[Entry, ...]:

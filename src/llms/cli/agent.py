@@ -30,34 +30,41 @@ from ..tools.consent import ApprovalRequest, Decision
 from ..values import JsonObject
 from ..workbench import agent as verb
 from ..workbench.team_session import AUTONOMY, TeamSettings
+from .option_groups import DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .output import console, print_json, table
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("goal", required=False)
 @click.argument("files", nargs=-1)
-@click.option("--team", help="A shipped team; --teams lists them. The default is chosen by the files.")
-@click.option("-m", "--model", help="The model of every role, instead of the team's.")
-@click.option("--tests", type=click.Path(exists=True, dir_okay=False), help="Assertions that the team code must pass.")
-@click.option(
-    "--language", type=click.Choice(["cpp", "rs"]), default="cpp", show_default=True, help="What the team port writes."
+@option(MODEL, "--team", help="A shipped team; --teams lists them. The default is chosen by the files.")
+@option(MODEL, "-m", "--model", help="The model of every role, instead of the team's.")
+@option(DATA, "--tests", type=click.Path(exists=True, dir_okay=False), help="Assertions that the team code must pass.")
+@option(
+    DATA,
+    "--language",
+    type=click.Choice(["cpp", "rs"]),
+    default="cpp",
+    show_default=True,
+    help="What the team port writes.",
 )
-@click.option(
+@option(
+    RUN,
     "--autonomy",
     type=click.Choice(AUTONOMY),
     default="ask",
     show_default=True,
     help="When tools that act may run.",
 )
-@click.option("--calls", type=click.IntRange(min=1), help="At most so many model calls.")
-@click.option("--budget", help="At most so much money, in US dollars.")
-@click.option("--seconds", type=click.FloatRange(min=1), help="At most so much time.")
-@click.option("--memory", is_flag=True, help="Tell the team the remembered facts that matter; they are shown first (llms memory).")  # fmt: skip
-@click.option("--resume", metavar="RUN", help="Go on with a run that was cut off.")
-@click.option("--replay", metavar="RUN", help="Show a stored run again (or `last`).")
-@click.option("--runs", is_flag=True, help="List the stored runs.")
-@click.option("--teams", is_flag=True, help="List the teams.")
-@click.option("--json", "as_json", is_flag=True, help="One event a line.")
+@option(RUN, "--calls", type=click.IntRange(min=1), help="At most so many model calls.")
+@option(RUN, "--budget", help="At most so much money, in US dollars.")
+@option(RUN, "--seconds", type=click.FloatRange(min=1), help="At most so much time.")
+@option(DATA, "--memory", is_flag=True, help="Tell the team the remembered facts that matter; they are shown first (llms memory).")  # fmt: skip
+@option(RUN, "--resume", metavar="RUN", help="Go on with a run that was cut off.")
+@option(OUTPUT, "--replay", metavar="RUN", help="Show a stored run again (or `last`).")
+@option(OUTPUT, "--runs", is_flag=True, help="List the stored runs.")
+@option(OUTPUT, "--teams", is_flag=True, help="List the teams.")
+@option(OUTPUT, "--json", "as_json", is_flag=True, help="One event a line.")
 def agent(
     goal: str | None,
     files: tuple[str, ...],

@@ -59,7 +59,7 @@ def _grading(db: sqlite3.Connection) -> None:
 
 def _only_numbers(db: sqlite3.Connection) -> None:
     """Outcomes that older versions stored with NaN or infinity count as failed, and their runs have no result until they
-    are continued. SQLite's json_valid is strict: NaN is no JSON."""
+    are continued. SQLite's json_valid is strict: NaN is not JSON."""
     broken = "json_valid(outcome) = 0"
     db.execute(f"UPDATE runs SET report = NULL WHERE run IN (SELECT run FROM outcomes WHERE {broken})")
     db.execute(f"UPDATE outcomes SET status = 'infra' WHERE {broken}")

@@ -171,7 +171,7 @@ def _match(terms: Iterable[str], prefix: bool) -> str:
 
 
 def _day(text: str) -> str | None:
-    """The first day of a year, month or day, ISO 8601; None for what is no date."""
+    """The first day of a year, month or day, ISO 8601; None for what is not a date."""
     match = _DATE.match(text)
     if match is None:
         return None

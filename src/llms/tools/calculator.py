@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from . import arithmetic
 from .arithmetic import CalculatorError, Value
@@ -67,7 +67,7 @@ def calculate(expression: str) -> Calculation | CalculationError:
 
 
 @tool(kind="pure")
-def calculator(expression: str) -> dict[str, Any]:
+def calculator(expression: str) -> dict[str, object]:
     """Evaluate an arithmetic expression exactly.
 
     Knows + - * / // % ^, parentheses, percent ("15% of 80"), pi, e, sqrt, exp, ln, log(x, base), sin (radians), sind
@@ -76,9 +76,9 @@ def calculator(expression: str) -> dict[str, Any]:
     Args:
         expression: What to compute, for example "(3 + 4)^2 / 7".
     """
-    found = calculate(expression)
-    result = {key: value for key, value in asdict(found).items() if value not in ("", None)}
-    return {"error": result} if isinstance(found, CalculationError) else result
+    outcome = calculate(expression)
+    fields = {key: value for key, value in asdict(outcome).items() if value not in ("", None)}
+    return {"error": fields} if isinstance(outcome, CalculationError) else fields
 
 
 def _evaluate(node: ast.expr) -> Value:

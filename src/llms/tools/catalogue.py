@@ -8,10 +8,10 @@ images.py, speech.py, mcp.py.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UnknownName, UsageError
-from .tool import Tool, tool
+from .tool import Deps, Tool, tool
 
 if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .guard import Allowed, ToolLimits
     from .results import Keep
 
-PLACES = {
+MODULES = {
     "calculator": "calculator",
     "convert": "units",
     "clock": "clock",
@@ -35,13 +35,14 @@ class _Catalogue(Mapping[str, Tool]):
     """Imports a tool when it is looked up."""
 
     def __getitem__(self, name: str) -> Tool:
-        return getattr(import_module(f".{PLACES[name]}", __package__), name)
+        entry: Tool = getattr(import_module(f".{MODULES[name]}", __package__), name)
+        return entry
 
     def __iter__(self) -> Iterator[str]:
-        return iter(PLACES)
+        return iter(MODULES)
 
     def __len__(self) -> int:
-        return len(PLACES)
+        return len(MODULES)
 
 
 TOOLS: Mapping[str, Tool] = _Catalogue()
@@ -51,7 +52,8 @@ def find(name: str) -> Sequence[Tool]:
     """The tools of a name: one, or those over what follows its colon. Raises UnknownName or UsageError."""
     family, colon, over = name.partition(":")
     if colon and family in OVER:
-        return import_module(f".{OVER[family]}", __package__).over(over)
+        tools: list[Tool] = import_module(f".{OVER[family]}", __package__).over(over)
+        return tools
     if family in OVER:
         raise UsageError(f"{name} works on something: name it as in {name}:./name")
     if name not in TOOLS:
@@ -60,17 +62,20 @@ def find(name: str) -> Sequence[Tool]:
 
 
 def toolset(
-    tools: Iterable[str | Tool | Callable[..., Any]],
+    tools: Iterable[str | Tool | Callable[..., object]],
     limits: "ToolLimits | None" = None,
     allowed: "Allowed | None" = None,
     secrets: Mapping[str, str] | None = None,
     keep: "Keep | None" = None,
-) -> "AbstractToolset[Any]":
-    """A toolset for a pydantic-ai agent, of tools, names of tools and typed functions; see guard.Guard for the rest.
+) -> "AbstractToolset[Deps]":
+    """A toolset for a pydantic-ai agent, of tools, names of tools and typed functions; see guard.GuardedToolset for the rest.
 
     The agent must be made with retries=guard.RETRIES and be able to end with DeferredToolRequests.
     """
-    from .guard import ToolLimits, nothing
+    from .guard import (  # here: they load pydantic-ai, half a second that a list of names does not need
+        ToolLimits,
+        nothing,
+    )
     from .toolset import build
 
     every: list[Tool] = []

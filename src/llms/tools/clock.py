@@ -7,7 +7,6 @@ when the clocks change in between, 24 hours later it may not be.
 import calendar
 import operator
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from .tool import ToolError, tool
@@ -20,20 +19,20 @@ def _now() -> datetime:
 
 
 @tool(kind="pure")
-def clock(time_zone: str = "") -> dict[str, Any]:
+def clock(time_zone: str = "") -> dict[str, object]:
     """Tell the current date, time and weekday.
 
     Args:
         time_zone: Name of the zone, for example "Europe/Berlin" or "UTC"; the user's own if left out.
     """
-    return _told(_now().astimezone(_zone(time_zone)).replace(microsecond=0))
+    return _fields(_now().astimezone(_zone(time_zone)).replace(microsecond=0))
 
 
 @tool(kind="pure")
 def date_add(
     start: str, years: int = 0, months: int = 0, weeks: int = 0, days: int = 0, hours: int = 0, minutes: int = 0,
     time_zone: str = "",
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, object]:  # fmt: skip
     """Add calendar units to a date or time, or take them away if they are negative.
 
     Args:
@@ -59,14 +58,14 @@ def date_add(
             moved = (moved.astimezone(UTC) + timedelta(hours=hours, minutes=minutes)).astimezone(moved.tzinfo)
     except (OverflowError, ValueError) as error:
         raise ToolError("out_of_range", "dates go from year 1 to 9999") from error
-    told = _told(moved)
+    answer = _fields(moved)
     if moment.day > last and (years or months):
-        told["note"] = f"the month has {last} days"
-    return told
+        answer["note"] = f"the month has {last} days"
+    return answer
 
 
 @tool(kind="pure")
-def date_between(start: str, end: str, time_zone: str = "") -> dict[str, Any]:
+def date_between(start: str, end: str, time_zone: str = "") -> dict[str, object]:
     """Tell how long it is from one date or time to another: days, weeks, months and years, working days.
 
     Args:
@@ -75,22 +74,22 @@ def date_between(start: str, end: str, time_zone: str = "") -> dict[str, Any]:
         time_zone: The zone of a time that names none.
     """
     first, second = _read(start, time_zone), _read(end, time_zone)
-    told: dict[str, Any] = {}
+    answer: dict[str, object] = {}
     if isinstance(first, datetime) or isinstance(second, datetime):
         ends = (_as_time(moment, time_zone).astimezone(UTC) for moment in (second, first))
-        told["seconds"] = int(operator.sub(*ends).total_seconds())
+        answer["seconds"] = int(operator.sub(*ends).total_seconds())
     one, two = _as_date(first), _as_date(second)
     days = (two - one).days
     early, late = min(one, two), max(one, two)
     years, months, rest = _calendar_difference(early, late)
     sign = "-" if days < 0 else ""
-    told |= {
+    answer |= {
         "days": days,
         "weeks": f"{sign}{abs(days) // 7} weeks and {abs(days) % 7} days",
         "calendar": f"{sign}{years} years, {months} months and {rest} days",
         "working_days": (1 if days >= 0 else -1) * _working_days(early, late),
     }
-    return told
+    return answer
 
 
 def _zone(name: str) -> tzinfo | None:
@@ -102,7 +101,7 @@ def _zone(name: str) -> tzinfo | None:
         wanted = name.strip().replace(" ", "_").lower()
         near = sorted(zone for zone in available_timezones() if wanted and wanted in zone.lower())[:5]
         hint = f"near it: {', '.join(near)}" if near else 'write a zone as in "Europe/Berlin"'
-        raise ToolError("unknown_time_zone", f"{name!r:.60} is no time zone", hint) from None
+        raise ToolError("unknown_time_zone", f"{name!r:.60} is not a time zone", hint) from None
 
 
 def _read(text: str, time_zone: str) -> date:
@@ -119,15 +118,15 @@ def _read(text: str, time_zone: str) -> date:
         return _as_time(datetime.fromisoformat(text.strip()), time_zone)
     except (ValueError, OverflowError):
         hint = 'write it as 2026-03-01 or 2026-03-01T18:30, or "today"'
-        raise ToolError("unreadable_date", f"{text!r:.60} is no date that can be read", hint) from None
+        raise ToolError("unreadable_date", f"{text!r:.60} is not a date that can be read", hint) from None
 
 
 def _as_time(moment: date, time_zone: str) -> datetime:
-    made = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
-    if made.tzinfo is not None:
-        return made
+    time = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
+    if time.tzinfo is not None:
+        return time
     zone = _zone(time_zone)
-    return made.replace(tzinfo=zone) if zone else made.astimezone()
+    return time.replace(tzinfo=zone) if zone else time.astimezone()
 
 
 def _as_date(moment: date) -> date:
@@ -147,8 +146,8 @@ def _working_days(early: date, late: date) -> int:
     return weeks * 5 + sum((early.weekday() + day) % 7 < 5 for day in range(rest))
 
 
-def _told(moment: date) -> dict[str, Any]:
-    told = {"date": _as_date(moment).isoformat(), "weekday": WEEKDAYS[moment.weekday()]}
+def _fields(moment: date) -> dict[str, object]:
+    fields: dict[str, object] = {"date": _as_date(moment).isoformat(), "weekday": WEEKDAYS[moment.weekday()]}
     if isinstance(moment, datetime):
-        told |= {"time": f"{moment:%H:%M:%S}", "utc_offset": moment.isoformat()[-6:], "time_zone": str(moment.tzinfo)}
-    return told
+        fields |= {"time": f"{moment:%H:%M:%S}", "utc_offset": moment.isoformat()[-6:], "time_zone": str(moment.tzinfo)}
+    return fields

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from ..errors import UsageError
 from ..settings import of_database
@@ -25,7 +24,7 @@ def over(folder: str) -> list[Tool]:
     """Tools over the files of `folder`."""
     path = Path(folder).expanduser()
     if not path.is_dir():
-        raise UsageError(f"files:{folder} is no folder; name one that exists, as in files:./notes")
+        raise UsageError(f"files:{folder} is not a directory; name one that exists, as in files:./notes")
     return Files(str(path.resolve())).tools()
 
 
@@ -39,17 +38,17 @@ class Files:
             for function in (self.list_files, self.read_file, self.search_files)
         ]
 
-    def list_files(self, pattern: str = "*") -> dict[str, Any]:
+    def list_files(self, pattern: str = "*") -> dict[str, object]:
         """List the files of the user's folder with their sizes in bytes, folders below it included.
 
         Args:
             pattern: Which files, for example "*.md" or "reports/*".
         """
         names = [(name, size) for name, size in self._walk() if fnmatch(name, pattern)]
-        told: dict[str, Any] = {"files": dict(names[:MOST_LISTED])}
+        answer: dict[str, object] = {"files": dict(names[:MOST_LISTED])}
         if len(names) > MOST_LISTED:
-            told["left_out"] = len(names) - MOST_LISTED
-        return told
+            answer["left_out"] = len(names) - MOST_LISTED
+        return answer
 
     def read_file(self, name: str, first_line: int = 1, lines: int = 2_000) -> str:
         """Read a text file of the user's folder.
@@ -66,7 +65,7 @@ class Files:
             raise ToolError("bad_range", f"{name} has {len(text)} lines", f"begin with a line up to {len(text)}")
         return "".join(text[first_line - 1 : first_line - 1 + lines])
 
-    def search_files(self, text: str, pattern: str = "*") -> dict[str, Any]:
+    def search_files(self, text: str, pattern: str = "*") -> dict[str, object]:
         """Search the text files of the user's folder for a text, whatever its case.
 
         Args:
@@ -85,8 +84,8 @@ class Files:
                 lines = self._text(name, MOST_SEARCHED_BYTES).splitlines()
             except ToolError:
                 continue
-            found = [(number, line) for number, line in enumerate(lines, 1) if text.casefold() in line.casefold()]
-            hits += [f"{name}:{number}: {line.strip()[:LONGEST_LINE]}" for number, line in found]
+            matching = [(number, line) for number, line in enumerate(lines, 1) if text.casefold() in line.casefold()]
+            hits += [f"{name}:{number}: {line.strip()[:LONGEST_LINE]}" for number, line in matching]
         return {"hits": hits[:MOST_HITS], "files_searched": searched, "more": len(hits) >= MOST_HITS}
 
     def _walk(self) -> Iterator[tuple[str, int]]:
@@ -94,9 +93,9 @@ class Files:
         for folder, folders, names, descriptor in os.fwalk(self.root, follow_symlinks=False):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
-                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                if stat.S_ISREG(found.st_mode) and not name.startswith(".") and not of_database(found):
-                    yield os.path.relpath(os.path.join(folder, name), self.root), found.st_size
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode) and not name.startswith(".") and not of_database(status):
+                    yield os.path.relpath(os.path.join(folder, name), self.root), status.st_size
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[int]:
@@ -114,7 +113,7 @@ class Files:
                 flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
                 opened.append(os.open(step, flags, dir_fd=opened[-1]))
             if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
-                raise ToolError("no_file", f"{name!r:.80} is no file", "name a file as list_files does")
+                raise ToolError("no_file", f"{name!r:.80} is not a file", "name a file as list_files does")
             yield opened[-1]
         except OSError as error:
             raise ToolError(
@@ -130,8 +129,8 @@ class Files:
         if len(data) > most:
             raise ToolError("too_large", f"{name} is larger than {most:,} bytes", "search it instead")
         if b"\0" in data[:8192]:
-            raise ToolError("binary", f"{name} is no text")
+            raise ToolError("binary", f"{name} is not text")
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise ToolError("binary", f"{name} is no text in UTF-8") from None
+            raise ToolError("binary", f"{name} is not UTF-8 text") from None

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_ai import RunContext
@@ -25,16 +25,19 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.tools import DeferredToolRequests, ToolApproved, ToolDenied
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
+from pydantic_ai.toolsets.abstract import SchemaValidatorProt
+from pydantic_core import SchemaValidator
 
 from .. import settings
 from ..models.api.endpoints import NAMED
 from .arguments import canonical, read
 from .consent import ApprovalRequest, Decision
 from .results import Keep, error, result
-from .tool import ASKING, Kind, ToolError
+from .tool import ASKING, Deps, Kind, ToolError
 from .untrusted import secrets_in
 
 RETRIES = {"tools": 100}  # for Agent(retries=…): its default ends a run at the second call of an unknown tool
+Partial: TypeAlias = bool | Literal["off", "on", "trailing-strings"]  # pydantic's: whether input may break off
 log = logging.getLogger(__name__)
 
 
@@ -56,10 +59,10 @@ class Rule:
     foreign: bool = False
 
 
-Allowed = Callable[[str, Kind, dict[str, Any]], bool]
+Allowed = Callable[[str, Kind, Mapping[str, object]], bool]
 
 
-def nothing(name: str, kind: Kind, arguments: dict[str, Any]) -> bool:
+def nothing(name: str, kind: Kind, arguments: Mapping[str, object]) -> bool:
     """No standing consent."""
     return False
 
@@ -71,7 +74,7 @@ def known_keys() -> dict[str, str]:
 
 
 @dataclass
-class GuardedToolset(WrapperToolset[Any]):
+class GuardedToolset(WrapperToolset[Deps]):
     """`wrapped` under the rules. `rule` tells what a tool is; `allowed` whether a standing consent covers a call;
     `secrets` are values, by name, that no argument may carry out (None: the keys that are set); `keep` stores what is
     too long or no text."""
@@ -81,12 +84,12 @@ class GuardedToolset(WrapperToolset[Any]):
     allowed: Allowed = nothing
     secrets: Mapping[str, str] | None = None
     keep: Keep | None = None
-    gate: asyncio.Semaphore | None = None
+    slots: asyncio.Semaphore | None = None  # one set for each run, so that two runs do not wait for one another
 
-    async def for_run(self, ctx: RunContext[Any]) -> AbstractToolset[Any]:
-        return replace(self, wrapped=await self.wrapped.for_run(ctx), gate=asyncio.Semaphore(self.limits.parallel))
+    async def for_run(self, ctx: RunContext[Deps]) -> AbstractToolset[Deps]:
+        return replace(self, wrapped=await self.wrapped.for_run(ctx), slots=asyncio.Semaphore(self.limits.parallel))
 
-    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+    async def get_tools(self, ctx: RunContext[Deps]) -> dict[str, ToolsetTool[Deps]]:
         turn = CallHistory(ctx.messages)
         return {
             name: replace(tool, args_validator=Arguments(tool.args_validator))
@@ -95,8 +98,10 @@ class GuardedToolset(WrapperToolset[Any]):
         }
 
     async def call_tool(
-        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+        self, name: str, tool_args: dict[str, object], ctx: RunContext[Deps], tool: ToolsetTool[Deps]
     ) -> ToolReturn:
+        # The order is the rule: a call that was made twice costs nobody a question; what carries a secret out is refused
+        # before anybody could agree to it; a repeated call is asked for even where a standing consent would cover it.
         rule = self.rule(name)
         earlier = CallHistory(ctx.messages).identical(name, ctx.tool_call_id) if not ctx.tool_call_approved else []
         if len(earlier) >= 2:
@@ -107,16 +112,16 @@ class GuardedToolset(WrapperToolset[Any]):
             if not ctx.tool_call_approved and (earlier or not self.allowed(name, rule.kind, tool_args)):
                 raise ApprovalRequired({"kind": rule.kind})
         value = await self._run(name, tool_args, ctx, tool, rule)
-        given = value if isinstance(value, ToolReturn) else ToolReturn(value)
-        made = result(given.return_value, name, rule.kind, self.limits.characters, self.keep)
-        return made if rule.foreign else replace(made, content=given.content)
+        whole = value if isinstance(value, ToolReturn) else ToolReturn(value)
+        safe = result(whole.return_value, name, rule.kind, self.limits.characters, self.keep)
+        return safe if rule.foreign else replace(safe, content=whole.content)
 
     async def _run(
-        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any], rule: Rule
-    ) -> Any:
+        self, name: str, tool_args: dict[str, object], ctx: RunContext[Deps], tool: ToolsetTool[Deps], rule: Rule
+    ) -> object:
         seconds = rule.seconds or self.limits.seconds
         try:
-            async with self.gate or asyncio.Semaphore():
+            async with self.slots or asyncio.Semaphore():
                 async with asyncio.timeout(seconds) as scope:
                     return await self.wrapped.call_tool(name, tool_args, ctx, tool)
         except (ApprovalRequired, CallDeferred):
@@ -156,7 +161,7 @@ def approval_result(decision: Decision) -> ToolApproved | ToolDenied:
 
 
 class CallHistory:
-    """What happened since the person spoke last."""
+    """The tool calls and results since the person spoke last."""
 
     def __init__(self, messages: Sequence[ModelMessage]):
         start = 0
@@ -194,10 +199,10 @@ def _failure(part: ToolReturnPart) -> str | None:
     if part.outcome != "failed" or not isinstance(part.content, str):
         return None
     try:
-        found = json.loads(part.content)
+        failure = json.loads(part.content)
     except ValueError:
         return None
-    return found.get("type") if isinstance(found, dict) else None
+    return failure.get("type") if isinstance(failure, dict) else None
 
 
 def _repeated(earlier: list[ToolReturnPart | None]) -> ToolReturn:
@@ -214,20 +219,22 @@ def _repeated(earlier: list[ToolReturnPart | None]) -> ToolReturn:
 class Arguments:
     """A validator that mends what a model wrote once, and says in a few words what is wrong with the rest."""
 
-    def __init__(self, schema: Any):
+    def __init__(self, schema: SchemaValidator | SchemaValidatorProt):
         self._schema = schema
 
-    def validate_json(self, input: str | bytes | bytearray, *, allow_partial: Any = False, **kwargs: Any) -> Any:
+    def validate_json(
+        self, input: str | bytes | bytearray, *, allow_partial: Partial = False, **options: Any
+    ) -> object:
         text = input if isinstance(input, str) else bytes(input).decode("utf-8", "replace")
-        found = read(text)
-        if found is None:
+        arguments = read(text)
+        if arguments is None:
             raise ToolFailed(error("bad_arguments", "the arguments are not one JSON object", 'write {"name": value}'))
-        return self.validate_python(found, allow_partial=allow_partial, **kwargs)
+        return self.validate_python(arguments, allow_partial=allow_partial, **options)
 
-    def validate_python(self, input: Any, *, allow_partial: Any = False, **kwargs: Any) -> Any:
+    def validate_python(self, input: object, *, allow_partial: Partial = False, **options: Any) -> object:
         try:
-            return self._schema.validate_python(input, allow_partial=allow_partial, **kwargs)
+            return self._schema.validate_python(input, allow_partial=allow_partial, **options)
         except ValidationError as wrong:
             each = wrong.errors(include_url=False, include_context=False, include_input=False)
-            told = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in each[:5])
-            raise ToolFailed(error("bad_arguments", told, "correct the arguments and call again")) from None
+            text = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in each[:5])
+            raise ToolFailed(error("bad_arguments", text, "correct the arguments and call again")) from None

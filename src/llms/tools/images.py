@@ -21,29 +21,29 @@ def endpoint(client: Any, model: str) -> Draw:
     """Draw with `model` over `client`, an AsyncOpenAI."""
 
     async def draw(prompt: str, size: str) -> File:
-        given = {"model": model, "prompt": prompt, "n": 1, **({"size": size} if size else {})}
+        options = {"model": model, "prompt": prompt, "n": 1, **({"size": size} if size else {})}
         try:  # some models answer with an address unless they are asked, others refuse to be asked
-            answer = await client.images.generate(**given, response_format="b64_json")
+            answer = await client.images.generate(**options, response_format="b64_json")
         except Exception as error:
             if getattr(error, "status_code", None) != 400 or "response_format" not in str(error):
                 raise
-            answer = await client.images.generate(**given)
+            answer = await client.images.generate(**options)
         encoded = answer.data[0].b64_json if answer.data else None
         if not encoded:
             raise ToolError("no_picture", f"{model} answered without a picture")
         try:
             return picture(base64.b64decode(encoded, validate=True))
         except binascii.Error:
-            raise ToolError("no_picture", f"{model} answered with something that is no picture") from None
+            raise ToolError("no_picture", f"{model} answered with something that is not a picture") from None
 
     return draw
 
 
 def picture(data: bytes) -> File:
-    """`data` as a file of its type. Raises ToolError if it is no picture of a known type."""
+    """`data` as a file of its type. Raises ToolError if it is not a picture of a known type."""
     kind = next((kind for magic, kind in MAGIC.items() if data.startswith(magic)), None)
     if kind is None or (kind == "webp" and data[8:12] != b"WEBP") or len(data) > MOST_BYTES:
-        raise ToolError("no_picture", f"{len(data)} bytes came that are no PNG, JPEG, WebP or GIF of a usual size")
+        raise ToolError("no_picture", f"{len(data)} bytes came that are not a PNG, JPEG, WebP or GIF of a usual size")
     return File(f"picture.{kind}", f"image/{kind}", data)
 
 
@@ -57,7 +57,7 @@ def generate_image(draw: Draw) -> Tool:
             prompt: What the picture shows, in detail.
             size: Width and height, for example "1024x1024"; leave it out for the usual one.
         """
-        made = await draw(prompt, size)
-        return ToolOutput("The picture is drawn and the user sees it.", (made,))
+        file = await draw(prompt, size)
+        return ToolOutput("The picture is drawn and the user sees it.", (file,))
 
     return Tool("generate_image", generate_image, "network", SECONDS)

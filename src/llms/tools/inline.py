@@ -14,17 +14,18 @@ ASKED = re.compile(rf"<<([^<>=\n]{{1,{LONGEST}}})=$")
 
 
 def insertion(text: str) -> str:
-    """What belongs behind `text`: the value and `>>` where it ends in `<<expression=`, else "".
+    """The text that belongs behind `text`: the value and `>>` where it ends in `<<expression=`, else "".
 
     Nothing too where the expression has no value: then the model goes on by itself.
     """
     asked = ASKED.search(text[-(LONGEST + len(OPEN) + 1) :])
     if asked is None:
         return ""
-    found = calculate(asked[1])
-    return f"{written(found)}{CLOSE}" if isinstance(found, Calculation) else ""
+    outcome = calculate(asked[1])
+    return f"{written(outcome)}{CLOSE}" if isinstance(outcome, Calculation) else ""
 
 
-def written(found: Calculation) -> str:
+def written(calculation: Calculation) -> str:
     """The value as a solution writes it: whole if it is exact and short, else of 12 digits."""
-    return found.value if found.exact and len(found.value) <= 20 else found.display
+    exact = calculation.exact and len(calculation.value) <= 20
+    return calculation.value if exact else calculation.display

@@ -13,18 +13,18 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from .. import settings
 from ..errors import UsageError
+from ..values import Json, JsonObject
+from .tool import Deps
 from .untrusted import clean
 
 if TYPE_CHECKING:
-    from pydantic_ai.toolsets import AbstractToolset
-
-    from .guard import Allowed, ToolLimits
-    from .results import Keep
+    from pydantic_ai.mcp import MCPToolset
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 REFERENCE = re.compile(r"\$\{(\w+)\}")
@@ -48,11 +48,11 @@ class McpServer:
 
     @property
     def start(self) -> str:
-        """What is run or called, as it is shown before the first time. Values of secrets are not in it."""
+        """The command or address, as it is shown before the first time. Values of secrets are not in it."""
         if self.url:
             return f"{self.url} with {', '.join(self.headers) or 'no'} headers"
-        given = f" with {', '.join(sorted(self.env))}" if self.env else ""
-        return " ".join([self.command, *self.args]) + (f" in {self.cwd}" if self.cwd else "") + given
+        variables = f" with {', '.join(sorted(self.env))}" if self.env else ""
+        return " ".join([self.command, *self.args]) + (f" in {self.cwd}" if self.cwd else "") + variables
 
     @property
     def pin(self) -> str:
@@ -63,7 +63,7 @@ class McpServer:
 
 @dataclass(frozen=True)
 class McpOffer:
-    """What a server offers: of each tool the hash of its name, description and schema, and the description itself."""
+    """The tools of a server: of each the hash of its name, description and schema, and the description itself."""
 
     tools: Mapping[str, str]
     descriptions: Mapping[str, str]
@@ -71,6 +71,14 @@ class McpOffer:
     @property
     def pin(self) -> str:
         return _hash(sorted(self.tools.items()))
+
+
+class AcceptedServer(TypedDict):
+    """An entry of mcp-accepted.json: the pin of the start, and the accepted offer."""
+
+    start: str
+    tools: dict[str, str]
+    descriptions: dict[str, str]
 
 
 def configured(path: Path | None = None) -> dict[str, McpServer]:
@@ -85,9 +93,9 @@ def configured(path: Path | None = None) -> dict[str, McpServer]:
     return {name: _server(name, entry, path) for name, entry in entries}
 
 
-def _server(name: str, entry: Any, path: Path) -> McpServer:
+def _server(name: str, entry: object, path: Path) -> McpServer:
     if not NAME.fullmatch(name):
-        raise UsageError(f"{path}: {name!r} is no name for a server: small letters, figures and -, at most 20")
+        raise UsageError(f"{path}: {name!r} is not a name for a server: small letters, figures and -, at most 20")
     if not isinstance(entry, dict) or not entry.keys() <= KEYS or bool(entry.get("command")) == bool(entry.get("url")):
         raise UsageError(f"{path}: {name} needs either command or url, and knows {', '.join(sorted(KEYS))}")
     args: list[str] = entry.get("args") or []
@@ -104,10 +112,10 @@ def _server(name: str, entry: Any, path: Path) -> McpServer:
 def _filled(values: Mapping[str, str]) -> dict[str, str]:
     """`values` with ${NAME} replaced."""
 
-    def value(found: re.Match[str]) -> str:
-        known = settings.get(found[1])
+    def value(reference: re.Match[str]) -> str:
+        known = settings.get(reference[1])
         if known is None:
-            raise UsageError(f"mcp.json refers to ${{{found[1]}}}, which is not set in the environment")
+            raise UsageError(f"mcp.json refers to ${{{reference[1]}}}, which is not set in the environment")
         return known
 
     return {key: REFERENCE.sub(value, text) for key, text in values.items()}
@@ -117,13 +125,13 @@ def _accepted_file() -> Path:
     return settings.home() / "mcp-accepted.json"
 
 
-def accepted() -> dict[str, dict[str, Any]]:
-    """What was accepted, by server: `start`, `tools` and `descriptions`."""
+def accepted() -> dict[str, AcceptedServer]:
+    """The accepted servers, by name."""
     try:
-        found = json.loads(_accepted_file().read_text(encoding="utf-8"))
+        entries = json.loads(_accepted_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return entries if isinstance(entries, dict) else {}
 
 
 def accept(server: McpServer, offer: McpOffer) -> None:
@@ -156,13 +164,13 @@ def difference(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return "; ".join(f"{word}: {', '.join(names)}" for word, names in words.items() if names)
 
 
-def offered(tools: Mapping[str, tuple[str, Any]]) -> McpOffer:
+def offered(tools: Mapping[str, tuple[str, Mapping[str, object]]]) -> McpOffer:
     """The offer of tools given by name as (description, schema)."""
     pins = {name: _hash([name, description, schema]) for name, (description, schema) in tools.items()}
     return McpOffer(pins, {name: shortened(description) for name, (description, _) in tools.items()})
 
 
-def _hash(value: Any) -> str:
+def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
@@ -170,56 +178,38 @@ def shortened(text: str) -> str:
     return clean(text or "").text[:LONGEST_DESCRIPTION]
 
 
-def cleaned(schema: Any) -> Any:
+def cleaned(schema: JsonObject) -> dict[str, Json]:
     """A schema whose words a person can see, none of them longer than a description may be."""
-    if isinstance(schema, dict):
-        return {clean(key).text: cleaned(value) for key, value in schema.items()}
-    if isinstance(schema, list):
-        return [cleaned(value) for value in schema]
-    return shortened(schema) if isinstance(schema, str) else schema
+    return {clean(key).text: _cleaned(value) for key, value in schema.items()}
+
+
+def _cleaned(value: Json) -> Json:
+    if isinstance(value, str):
+        return shortened(value)
+    if isinstance(value, Mapping):
+        return cleaned(value)
+    return [_cleaned(one) for one in value] if isinstance(value, list) else value
 
 
 async def look(server: McpServer) -> McpOffer:
     """Start `server`, ask what it offers, and end it."""
-    made = _connected(server)
-    async with made:
-        tools = await made.list_tools()
+    async with connected(server) as running:
+        tools = await running.list_tools()
     return offered({tool.name: (tool.description or "", tool.input_schema) for tool in tools})
 
 
-def toolset(
-    server: McpServer,
-    limits: "ToolLimits | None" = None,
-    allowed: "Allowed | None" = None,
-    secrets: Mapping[str, str] | None = None,
-    keep: "Keep | None" = None,
-) -> "AbstractToolset[Any]":
-    """The tools of `server`, named after it, each call asked for. Raises UsageError if it was not accepted as it is."""
-    from .guard import GuardedToolset, Rule, ToolLimits, nothing
-    from .pinned import PinnedToolset
-
-    if why := objection(server):
-        raise UsageError(
-            f"the MCP server {server.name} is off: {why}. See what it starts and offers: llms mcp accept {server.name}"
-        )
-    pinned = PinnedToolset(_connected(server), server)
-    rule = Rule("external", foreign=True)
-    return GuardedToolset(
-        pinned.prefixed(server.name), lambda name: rule, limits or ToolLimits(), allowed or nothing, secrets, keep
-    )
-
-
-def _connected(server: McpServer) -> Any:
+def connected(server: McpServer) -> "MCPToolset[Deps]":
+    """The server's own toolset, under no rules. It is started, or called, when it is entered."""
     from fastmcp.client.transports import StdioTransport
     from pydantic_ai.mcp import MCPToolset
 
-    options: dict[str, Any] = {"id": server.name, "tool_error_behavior": "failed", "init_timeout": START_SECONDS}
+    connect = partial(MCPToolset[Deps], id=server.name, tool_error_behavior="failed", init_timeout=START_SECONDS)
     if server.url:
-        return MCPToolset(server.url, headers=_filled(server.headers) or None, **options)
+        return connect(server.url, headers=_filled(server.headers) or None)
     log = settings.private(settings.home() / f"mcp-{server.name}.log")
     if log.stat().st_size > MOST_LOG_BYTES:
         os.truncate(log, 0)
     transport = StdioTransport(
         server.command, list(server.args), env=_filled(server.env), cwd=server.cwd, keep_alive=False, log_file=log
     )
-    return MCPToolset(transport, **options)
+    return connect(transport)

@@ -51,26 +51,26 @@ class _Reader:
 
     def step(self) -> None:
         """Take the text up to the next tag, and the tag."""
-        found = TAG.search(self.source, self.position)
-        start = found.start() if found else len(self.source)
+        tag = TAG.search(self.source, self.position)
+        start = tag.start() if tag else len(self.source)
         if start > self.position:
             self.out.append(re.sub(r"\s+", " ", html.unescape(self.source[self.position : start])))
         self.position = start
-        if found is None:
+        if tag is None:
             return
-        if found[0] == "<!--":
+        if tag[0] == "<!--":
             self._past("-->", start + 4)
-        elif found[1] is None:
+        elif tag[1] is None:
             self._past(">", start + 2)
         else:
-            end = self.source.find(">", found.end(), found.end() + LONGEST_TAG)
-            end = end if end >= 0 else min(found.end() + LONGEST_TAG, len(self.source))
+            end = self.source.find(">", tag.end(), tag.end() + LONGEST_TAG)
+            end = end if end >= 0 else min(tag.end() + LONGEST_TAG, len(self.source))
             self.position = end + 1
-            self._tag(found[1].lower(), self.source[found.end() : end])
+            self._tag(tag[1].lower(), self.source[tag.end() : end])
 
     def _past(self, mark: str, start: int) -> None:
-        found = self.source.find(mark, start)
-        self.position = found + len(mark) if found >= 0 else len(self.source)
+        end = self.source.find(mark, start)
+        self.position = end + len(mark) if end >= 0 else len(self.source)
 
     def _tag(self, name: str, inside: str) -> None:
         if name in SKIPPED or name == "title":
@@ -99,8 +99,8 @@ class _Reader:
         self.opened += 1
         if self.opened > MOST_LINKS:
             return
-        found = HREF.search(f" {inside}")
-        target = html.unescape(next((group for group in found.groups() if group is not None), "")) if found else ""
+        href = HREF.search(f" {inside}")
+        target = html.unescape(next((group for group in href.groups() if group is not None), "")) if href else ""
         try:
             absolute = urljoin(self.address, target.strip())
         except ValueError:

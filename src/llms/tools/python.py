@@ -9,7 +9,7 @@ A machine that cannot isolate offers neither, unless the user asks for the secon
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ..sandbox import Ran, Sandbox, SandboxLimits, SandboxUnavailable, probe
 from .results import clip
@@ -26,7 +26,7 @@ TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What came of a program. `signal` is the number that ended it, `left_out` counts files beyond the bounds."""
+    """The end and the output of a program. `signal` is the number that ended it, `left_out` counts files beyond the bounds."""
 
     status: Status
     exit_code: int
@@ -67,17 +67,17 @@ def _run(code: str, isolate: bool) -> ToolOutput:
         done = execute(code, isolate)
     except SandboxUnavailable as error:
         raise ToolError("unavailable", str(error), "answer without running code") from error
-    told: dict[str, Any] = {
+    fields: dict[str, str | int] = {
         "status": done.status,
         "stdout": clip(done.stdout, LONGEST_STREAM),
         "stderr": clip(done.stderr, LONGEST_STREAM),
         "exit_code": done.exit_code,
         "files_left_out": done.left_out,
     }
-    told = {key: value for key, value in told.items() if value not in ("", 0)}
+    answer = {key: value for key, value in fields.items() if value not in ("", 0)}
     if done.status == "ok" and not done.stdout and not done.files:
-        told["hint"] = "nothing was printed; use print() to see a value"
-    return ToolOutput(told, done.files)
+        answer["hint"] = "nothing was printed; use print() to see a value"
+    return ToolOutput(answer, done.files)
 
 
 @tool(kind="code", seconds=40.0)
@@ -107,5 +107,5 @@ def unisolated() -> Tool:
 
 
 def level() -> Literal[0, 2]:
-    """What this machine can promise: 2, isolated; 0, nothing, so that the tool is not offered."""
+    """The isolation that this machine can promise: 2, isolated; 0, nothing, so that the tool is not offered."""
     return 0 if probe() else 2

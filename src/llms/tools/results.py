@@ -1,9 +1,9 @@
-"""What a tool gave, as a model may read it: of the right size, cleaned and fenced if others wrote it; errors in a few words."""
+"""The result of a tool as a model may read it: of the right size, cleaned and fenced if others wrote it; errors in a few words."""
 
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
 from pydantic_ai.messages import BinaryContent, ToolReturn
 from pydantic_core import to_jsonable_python
@@ -17,15 +17,24 @@ LONGEST_MESSAGE = 500  # characters of an error
 FENCE = 200  # and what a fence takes of a result
 
 
-def result(value: Any, source: str, kind: Kind, most: int, keep: Keep | None) -> ToolReturn:
+class KeptFile(TypedDict):
+    """A file of a result; `kept` is the name by which it can be found again, "" if it cannot."""
+
+    name: str
+    media_type: str
+    bytes: int
+    kept: str
+
+
+def result(value: object, source: str, kind: Kind, most: int, keep: Keep | None) -> ToolReturn:
     """The return of a tool. Its metadata, which no model sees, tells `label`, `source`, `removed`, `cut` and `files`.
 
     `most` characters go to the model, head and tail; the whole and all files are given to `keep`, which answers with
     the name by which they can be found again.
     """
-    made = _apart(value)
-    content = to_jsonable_python(made.value, fallback=str, inf_nan_mode="strings")
-    files = [_kept(file, keep) for file in made.files]
+    output = _apart(value)
+    content = to_jsonable_python(output.value, fallback=str, inf_nan_mode="strings")
+    files = [_kept(file, keep) for file in output.files]
     if files:
         content = {"result": content, "files": [{"name": file["name"], "kept": file["kept"]} for file in files]}
     trusted = kind == "pure"
@@ -42,11 +51,11 @@ def result(value: Any, source: str, kind: Kind, most: int, keep: Keep | None) ->
     if not trusted:
         content = fence(content, source)
     label = "trusted" if trusted else "untrusted"
-    told = {"label": label, "source": source, "removed": cleaned.removed, "cut": cut, "files": files}
-    return ToolReturn(content, metadata=told)
+    metadata = {"label": label, "source": source, "removed": cleaned.removed, "cut": cut, "files": files}
+    return ToolReturn(content, metadata=metadata)
 
 
-def _apart(value: Any) -> ToolOutput:
+def _apart(value: object) -> ToolOutput:
     """Pictures and sounds that a tool gave as pydantic-ai's values, beside the rest."""
     if isinstance(value, ToolOutput):
         return value
@@ -58,9 +67,13 @@ def _apart(value: Any) -> ToolOutput:
     return ToolOutput([part for part in parts if not isinstance(part, BinaryContent)], files)
 
 
-def _kept(file: File, keep: Keep | None) -> dict[str, Any]:
-    kept = keep(file) if keep else ""
-    return {"name": file.name, "media_type": file.media_type, "bytes": len(file.data), "kept": kept}
+def _kept(file: File, keep: Keep | None) -> KeptFile:
+    return {
+        "name": file.name,
+        "media_type": file.media_type,
+        "bytes": len(file.data),
+        "kept": keep(file) if keep else "",
+    }
 
 
 def clip(text: str, most: int, hint: str = "") -> str:
@@ -75,7 +88,7 @@ def clip(text: str, most: int, hint: str = "") -> str:
 
 
 def error(kind: str, message: str, hint: str = "") -> str:
-    """What a model reads of a failure: no trace, no place of this machine, one line."""
+    """A failure as a model reads it: no trace, no path of this machine, one line."""
     short = clip(" ".join(PATH.sub(r"\1", clean(message).text).split()), LONGEST_MESSAGE)
-    told = {"type": kind, "message": short, "hint": hint}
-    return json.dumps({key: text for key, text in told.items() if text}, ensure_ascii=False)
+    fields = {"type": kind, "message": short, "hint": hint}
+    return json.dumps({key: text for key, text in fields.items() if text}, ensure_ascii=False)

@@ -34,21 +34,21 @@ def endpoint(client: Any, model: str, voice: str = "alloy", format: str = "mp3")
 
 
 def listener(client: Any, model: str, language: str = "") -> Listen:
-    """What is said in a recording, by `model` over `client`. `language` is a code such as "de"; "" lets the model tell."""
+    """The words of a recording, by `model` over `client`. `language` is a code such as "de"; "" lets the model tell."""
 
     async def listen(recording: File) -> str:
         ending = recording.name.rpartition(".")[2].lower()
         if ending not in HEARD:
-            raise ToolError("no_sound", f"{recording.name} is no recording", f"known: {', '.join(sorted(HEARD))}")
+            raise ToolError("no_sound", f"{recording.name} is not a recording", f"known: {', '.join(sorted(HEARD))}")
         if not recording.data or len(recording.data) > MOST_BYTES:
             size = f"{len(recording.data):,} bytes"
             raise ToolError(
                 "too_large", f"{recording.name} has {size}; one to {MOST_BYTES:,} are taken", "send it in parts"
             )
-        given = {"language": language} if language else {}
+        options = {"language": language} if language else {}
         file = (recording.name, recording.data, recording.media_type)
-        answer = await client.audio.transcriptions.create(model=model, file=file, **given)
-        return answer.text
+        answer = await client.audio.transcriptions.create(model=model, file=file, **options)
+        return str(answer.text)
 
     return listen
 

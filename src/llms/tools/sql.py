@@ -10,13 +10,13 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from ..errors import UsageError
 from ..settings import refuse_database
 from .tool import Tool, ToolError
 
+Value = str | int | float | bytes | None  # of one cell
 SECONDS = 5.0
 MOST_ROWS, LONGEST_VALUE, LONGEST_QUERY = 200, 1_000, 20_000
 MEMORY_BYTES = 300 << 20  # that the process may grow by: a sort of long values would take all there is
@@ -34,14 +34,14 @@ def over(file: str) -> list[Tool]:
     path = Path(file).expanduser()
     refuse_database(path)
     try:
-        with path.open("rb") as opened:
-            known = opened.read(16) == b"SQLite format 3\0"
+        with path.open("rb") as start:
+            known = start.read(16) == b"SQLite format 3\0"
     except OSError as error:
         raise UsageError(
             f"sql:{file} cannot be read: {error.strerror}; name a SQLite file, as in sql:./shop.db"
         ) from None
     if not known:
-        raise UsageError(f"sql:{file} is no SQLite database")
+        raise UsageError(f"sql:{file} is not a SQLite database")
     return ReadOnlyFile(str(path.resolve())).tools()
 
 
@@ -54,20 +54,21 @@ class ReadOnlyFile:
 
     def sql_tables(self) -> list[str]:
         """Show the tables and views of the user's database as the statements that made them."""
-        rows = self._ask("SELECT sql FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'")[
-            "rows"
-        ]
-        return [str(row[0]) for row in rows]
+        query = "SELECT sql FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'"
+        return [str(row[0]) for row in self._ask(query)[1][:MOST_ROWS]]
 
-    def sql_query(self, query: str) -> dict[str, Any]:
+    def sql_query(self, query: str) -> dict[str, object]:
         """Run one SELECT on the user's SQLite database; at most 200 rows come back.
 
         Args:
             query: One SQLite SELECT statement. Nothing can be changed.
         """
-        return self._ask(query)
+        columns, rows = self._ask(query)
+        answer: dict[str, object] = {"columns": columns, "rows": rows[:MOST_ROWS]}
+        return {**answer, "more": True} if len(rows) > MOST_ROWS else answer
 
-    def _ask(self, query: str) -> dict[str, Any]:
+    def _ask(self, query: str) -> tuple[list[str], list[list[Value]]]:
+        """Columns and rows, of which there is one more than MOST_ROWS where more were left out."""
         deadline, most = time.monotonic() + SECONDS, _resident_bytes() + MEMORY_BYTES
         try:
             with closing(self._connect()) as connection:
@@ -76,9 +77,8 @@ class ReadOnlyFile:
                 rows = cursor.fetchmany(MOST_ROWS + 1)
                 columns = [column[0] for column in cursor.description or ()]
         except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-            raise _told(error) from error
-        told = {"columns": columns, "rows": [[_value(value) for value in row] for row in rows[:MOST_ROWS]]}
-        return {**told, "more": True} if len(rows) > MOST_ROWS else told
+            raise _tool_error(error) from error
+        return columns, [[_value(value) for value in row] for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
         refuse_database(Path(self.path))
@@ -108,7 +108,7 @@ def _authorise(action: int, first: str | None, second: str | None, database: str
     return sqlite3.SQLITE_DENY
 
 
-def _told(error: Exception) -> ToolError:
+def _tool_error(error: Exception) -> ToolError:
     text = str(error)
     if text == "interrupted":
         return ToolError(
@@ -119,7 +119,7 @@ def _told(error: Exception) -> ToolError:
     return ToolError("sql", text, "sql_tables shows what there is")
 
 
-def _value(value: Any) -> Any:
+def _value(value: Value) -> Value:
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, str) and len(value) > LONGEST_VALUE:

@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, overload
+from typing import Literal, TypeAlias, overload
 
 from ..errors import LlmsError, UsageError
 
@@ -42,7 +42,7 @@ class File:
 class ToolOutput:
     """A result with files."""
 
-    value: Any
+    value: object
     files: tuple[File, ...] = ()
 
 
@@ -55,13 +55,15 @@ class Tool:
     """
 
     name: str
-    function: Callable[..., Any]
+    function: Callable[..., object]
     kind: Kind
     seconds: float | None = None
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise UsageError(f"{self.name!r} is no name for a tool: letters, figures, _ and -, beginning with a letter")
+            raise UsageError(
+                f"{self.name!r} is not a name for a tool: letters, figures, _ and -, beginning with a letter"
+            )
         for parameter in inspect.signature(self.function).parameters.values():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 raise UsageError(f"the tool {self.name} takes *{parameter.name}; a model needs named parameters")
@@ -71,7 +73,7 @@ class Tool:
                     f"pass. Write for example {parameter.name}: str"
                 )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> object:
         return self.function(*args, **kwargs)
 
     @property
@@ -85,23 +87,23 @@ class Tool:
 
 
 @overload
-def tool(function: Callable[..., Any], /) -> Tool: ...
+def tool(function: Callable[..., object], /) -> Tool: ...
 
 
 @overload
 def tool(
     *, kind: Kind = "external", name: str | None = None, seconds: float | None = None
-) -> Callable[[Callable[..., Any]], Tool]: ...
+) -> Callable[[Callable[..., object]], Tool]: ...
 
 
-def tool(function: Callable[..., Any] | None = None, /, *, kind: Kind = "external", name: str | None = None,
-         seconds: float | None = None) -> Any:  # fmt: skip
+def tool(function: Callable[..., object] | None = None, /, *, kind: Kind = "external", name: str | None = None,
+         seconds: float | None = None) -> Tool | Callable[[Callable[..., object]], Tool]:  # fmt: skip
     """Make a tool of a function. Unless `kind` says that it is harmless, a person is asked before each call.
 
     Raises UsageError if a parameter has no type hint.
     """
 
-    def make(function: Callable[..., Any]) -> Tool:
+    def make(function: Callable[..., object]) -> Tool:
         return Tool(name or str(getattr(function, "__name__", "tool")), function, kind, seconds)
 
     return make(function) if function is not None else make

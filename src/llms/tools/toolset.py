@@ -5,8 +5,7 @@ import contextlib
 import contextvars
 import functools
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pydantic.errors import PydanticUserError
 from pydantic_ai import Tool as AgentTool
@@ -16,7 +15,7 @@ from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 from ..errors import UsageError
 from .guard import Allowed, GuardedToolset, Rule, ToolLimits, nothing
 from .results import Keep
-from .tool import Tool
+from .tool import Deps, Tool
 
 
 def build(
@@ -25,19 +24,19 @@ def build(
     allowed: Allowed = nothing,
     secrets: Mapping[str, str] | None = None,
     keep: Keep | None = None,
-) -> AbstractToolset[Any]:
+) -> AbstractToolset[Deps]:
     """`tools` under the rules of guard.py. Raises UsageError for two of one name and for hints that give no schema."""
     by_name: dict[str, Tool] = {}
     for tool in tools:
         if tool.name in by_name:
             raise UsageError(f"two tools are called {tool.name}; give one of them another name: tool(name=…)")
         by_name[tool.name] = tool
-    functions: FunctionToolset[Any] = FunctionToolset([_agent_tool(tool) for tool in tools])
+    functions: FunctionToolset[Deps] = FunctionToolset([_agent_tool(tool) for tool in tools])
     rules = {tool.name: Rule(tool.kind, tool.seconds) for tool in tools}
     return GuardedToolset(functions, rules.__getitem__, limits, allowed, secrets, keep)
 
 
-def _agent_tool(tool: Tool) -> AgentTool[Any]:
+def _agent_tool(tool: Tool) -> AgentTool[Deps]:
     function = tool.function if tool.cancellable else _in_thread(tool.function)
     try:
         return AgentTool(function, name=tool.name, takes_ctx=False, docstring_format="google")
@@ -45,29 +44,31 @@ def _agent_tool(tool: Tool) -> AgentTool[Any]:
         raise UsageError(f"the hints of the tool {tool.name} give no schema: {error}") from error
 
 
-def _in_thread(function: Callable[..., Any]) -> Callable[..., Any]:
-    """As a coroutine function. When the wait for it ends, the thread is left behind; it does not keep the program alive."""
+def _in_thread(function: Callable[..., object]) -> Callable[..., Awaitable[object]]:
+    """`function` as a coroutine function. When the wait for it ends, the thread is left behind; it does not keep the
+    program alive."""
 
     @functools.wraps(function)
-    async def called(*args: Any, **kwargs: Any) -> Any:
+    async def called(*args: object, **kwargs: object) -> object:
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
+        done: asyncio.Future[object] = loop.create_future()
         context = contextvars.copy_context()
 
-        def settle(set_: Callable[[Any], None], value: Any) -> None:
+        def settle(outcome: Callable[[], None]) -> None:
             if not done.done():
-                set_(value)
+                outcome()
 
         def work() -> None:
-            outcome: tuple[Callable[[Any], None], Any]
             try:
-                outcome = done.set_result, context.run(function, *args, **kwargs)
+                outcome = functools.partial(done.set_result, context.run(function, *args, **kwargs))
             except BaseException as failure:
-                outcome = done.set_exception, _carried(failure)
+                outcome = functools.partial(done.set_exception, _carried(failure))
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, *outcome)
+                loop.call_soon_threadsafe(settle, outcome)
 
-        threading.Thread(target=work, name=f"llms-tool-{function.__name__}", daemon=True).start()
+        threading.Thread(
+            target=work, name=f"llms-tool-{getattr(function, '__name__', 'function')}", daemon=True
+        ).start()
         return await done
 
     return called

@@ -9,7 +9,7 @@ import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote, unquote
 
 Label = Literal["trusted", "untrusted"]
@@ -46,10 +46,10 @@ def clean(text: str) -> Cleaned:
     text = text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text  # lone surrogates
     removed = 0
 
-    def judge(found: re.Match[str]) -> str:
+    def judge(match: re.Match[str]) -> str:
         nonlocal removed
-        if _belongs(found[0], text[found.start() - 1 : found.start()], text[found.end() : found.end() + 1]):
-            return found[0]
+        if _belongs(match[0], text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]):
+            return match[0]
         removed += 1
         return ""
 
@@ -83,18 +83,18 @@ def _without(marker: str, text: str) -> str:
     return text
 
 
-def secrets_in(value: Any, known: Mapping[str, str]) -> list[str]:
+def secrets_in(value: object, known: Mapping[str, str]) -> list[str]:
     """Names of the `known` secrets whose value occurs in `value`: as it is, percent-encoded, in hex or in base64."""
     text = "\n".join(_strings(value))
     texts = (text, unquote(text), "".join(text.split()))
     return [
         name
         for name, secret in known.items()
-        if len(secret) >= SHORTEST_SECRET and any(form in found for form in _forms(secret) for found in texts)
+        if len(secret) >= SHORTEST_SECRET and any(form in encoded for form in _forms(secret) for encoded in texts)
     ]
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from (str(key), *_strings(inner))

@@ -11,10 +11,14 @@ import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from .page import read
 from .tool import ToolError, tool
+
+if TYPE_CHECKING:
+    import httpx2
 
 MOST_BYTES, SECONDS, MOST_REDIRECTS = 5_000_000, 10.0, 3
 TYPES = re.compile(r"text/(html|plain|markdown|csv|xml)|application/(xhtml\+xml|json|xml|[\w.-]+\+(json|xml))")
@@ -53,9 +57,9 @@ def public(address: str) -> bool:
 
 
 async def system_resolve(host: str, port: int) -> list[str]:
-    """What the system's resolver answers; it also reads numbers such as 2130706433 and 0x7f.1 as addresses."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    """The answer of the system's resolver; it also reads numbers such as 2130706433 and 0x7f.1 as addresses."""
+    entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Fetcher:
         raise ToolError("redirects", f"the page redirects more than {MOST_REDIRECTS} times")
 
     async def _hop(self, address: str) -> Fetched | str:
-        """What is at `address`, or where it sends on to."""
+        """The page at `address`, or the address that it redirects to."""
         import httpx2
 
         parts, host, port = _parts(address)
@@ -121,15 +125,15 @@ class Fetcher:
     async def _checked(self, host: str, port: int) -> list[str]:
         """The addresses of `host`. Refused as a whole if one of them is not public."""
         try:
-            found = await self.resolve(host, port)
+            addresses = await self.resolve(host, port)
         except (OSError, UnicodeError):
             raise ToolError("network", f"the name {host} has no address", "check the spelling") from None
-        for address in found:
+        for address in addresses:
             if not public(address) and not (self.loopback and ipaddress.ip_address(address).is_loopback):
                 raise ToolError(
                     "refused", f"{host} is an address inside this machine or network; only public pages are fetched"
                 )
-        return found
+        return addresses
 
 
 def _parts(address: str) -> tuple[SplitResult, str, int]:
@@ -142,7 +146,7 @@ def _parts(address: str) -> tuple[SplitResult, str, int]:
         )
     except (ValueError, UnicodeError):
         raise ToolError(
-            "bad_address", f"{address!r:.80} is no address", "write it as https://example.org/page"
+            "bad_address", f"{address!r:.80} is not an address", "write it as https://example.org/page"
         ) from None
     if parts.scheme not in ("http", "https") or not host:
         raise ToolError("bad_address", f"{address!r:.80} is not fetched: only http and https are", "write https://…")
@@ -154,9 +158,9 @@ def _parts(address: str) -> tuple[SplitResult, str, int]:
     return parts, host, port
 
 
-async def _answer(response, address: str) -> Fetched | str:
+async def _answer(response: "httpx2.Response", address: str) -> Fetched | str:
     if response.status_code in (301, 302, 303, 307, 308) and response.headers.get("location"):
-        return urljoin(address, response.headers["location"])
+        return urljoin(address, str(response.headers["location"]))
     if response.status_code >= 400:
         raise ToolError("http_status", f"the server answered {response.status_code} {response.reason_phrase}")
     media_type, _, parameters = response.headers.get("content-type", "text/plain").lower().partition(";")
@@ -186,11 +190,11 @@ def _decoded(body: bytes, parameters: str) -> str:
 
 async def page(address: str, fetcher: Fetcher) -> str:
     """Title, address and text of a page."""
-    found = await fetcher.fetch(address)
-    if "html" not in found.media_type:
-        return f"{found.address}\n\n{found.text}"
-    read_page = await asyncio.to_thread(read, found.text, found.address)
-    return f"{read_page.title}\n{found.address}\n\n{read_page.text}".lstrip()
+    fetched = await fetcher.fetch(address)
+    if "html" not in fetched.media_type:
+        return f"{fetched.address}\n\n{fetched.text}"
+    readable = await asyncio.to_thread(read, fetched.text, fetched.address)
+    return f"{readable.title}\n{fetched.address}\n\n{readable.text}".lstrip()
 
 
 @tool(kind="network", seconds=15.0)

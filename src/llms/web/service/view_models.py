@@ -14,7 +14,7 @@ from ...chat.conversation.tree import Conversation, Node
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
 from ...store.model_calls import StoredCall
-from ...tools.catalogue import PLACES, TOOLS
+from ...tools.catalogue import MODULES, TOOLS
 from ...tools.tool import ASKING
 
 NEW = "New chat"
@@ -324,4 +324,4 @@ def spent(calls: Iterable[StoredCall]) -> str:
 
 def tools() -> list[ShippedToolResponse]:
     """The shipped tools that need nothing but their name."""
-    return [ShippedToolResponse(name, TOOLS[name].description, TOOLS[name].kind in ASKING) for name in PLACES]
+    return [ShippedToolResponse(name, TOOLS[name].description, TOOLS[name].kind in ASKING) for name in MODULES]
