@@ -56,15 +56,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 VAGUE = ("found", "made", "given", "told", "said", "kept", "place")  # names that do not say what is in them
 # How many of each the whole package may have. They only go down: lower one when you have made it true.
 CEILINGS = {
-    "Any": 144,
-    "parameters without a type": 4,
+    "Any": 60,
+    "parameters without a type": 3,
     "functions of more than 60 lines": 0,
     "signatures of more than 8 parameters": 0,
-    "own names imported inside functions": 31,
-    "modules in rings": 7,
+    "own names imported inside functions": 26,
+    "modules in rings": 5,
     "class names of two meanings": 0,
-    "docstrings that begin with What": 105,
-    "vague variables": 226,
+    "docstrings that begin with What": 92,
+    "vague variables": 184,
     "unexplained type: ignore": 5,
 }
 LONGER = {"benchmarks/fresh/mathematics.py": 420}  # one generator of items after another, each short
