@@ -56,7 +56,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 VAGUE = ("found", "made", "given", "told", "said", "kept", "place")  # names that do not say what is in them
 # How many of each the whole package may have. They only go down: lower one when you have made it true.
 CEILINGS = {
-    "Any": 60,
+    "Any": 57,
     "parameters without a type": 3,
     "functions of more than 60 lines": 0,
     "signatures of more than 8 parameters": 0,
