@@ -19,7 +19,8 @@ from llms.sandbox import probe
 from llms.store.runs import Runs
 from llms.testing import ScriptedModel
 from llms.values import LogLikelihood, Scored, Spent
-from llms.workbench.runs import samples, write_report
+from llms.workbench.html_report import write_report
+from llms.workbench.runs import samples
 from test_store import key
 
 

@@ -20,7 +20,7 @@ from llms.sandbox import probe
 from llms.store.runs import Runs
 from llms.testing import ScriptedModel
 from llms.workbench.grade import Regrade, grade
-from llms.workbench.runs import write_report
+from llms.workbench.html_report import write_report
 
 ROWS = "question,answers,region\nCapital of Peru?,Lima|the city of Lima,south\n2+2?,4,none\n"
 

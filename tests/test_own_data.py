@@ -228,7 +228,7 @@ def test_scores_are_grouped_by_a_column_of_metadata_and_the_run_stays_the_same(t
 
 
 def report_page(run: str, folder) -> str:
-    from llms.workbench.runs import write_report
+    from llms.workbench.html_report import write_report
 
     return write_report(run, folder / "page.html").read_text()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..workbench.runs import write_report
+from ..workbench.html_report import write_report
 
 
 @click.command()

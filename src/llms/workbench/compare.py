@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import Unpack
+from typing import Unpack, cast
 
 from .. import settings
 from ..benchmarks.benchmark import Benchmark
@@ -369,7 +369,7 @@ def _decided(
 ) -> Comparison:  # fmt: skip
     a, b = (store.find(plan.key.run) for plan in plans)
     made = _comparison(a, b, known[0], known[1], margin)
-    verdict: Verdict = sequence.decision(margin) or "no detectable difference"
+    verdict = cast(Verdict, sequence.decision(margin) or "no detectable difference")
     if made.paired is None:
         return made
     made = replace(made, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")

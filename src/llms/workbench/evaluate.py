@@ -32,6 +32,7 @@ from ..sandbox import Sandbox
 from ..store.runs import Bill, Runs
 from ..values import ChoicePrompt, Outcome, Prompt, Score, Scored
 from .cost import about
+from .html_report import page
 from .own_data import choose_own, groups_of, refuse_own_options, understood
 from .system import load
 
@@ -276,8 +277,6 @@ class Evaluation:
 
     def save(self, path: str | Path) -> None:
         """Write the reports as one HTML page."""
-        from .html_report import page
-
         Path(path).write_text(page(list(self.reports.values())), encoding="utf-8")
 
     def __repr__(self) -> str:

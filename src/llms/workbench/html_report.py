@@ -6,9 +6,12 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
+from .. import settings
+from ..errors import UsageError
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
 from ..statistics import caution
+from ..store.runs import Runs
 from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
 from .runs import marks
 
@@ -36,6 +39,17 @@ def run_page(report: Report, outcomes: Iterable[tuple[Prompt, Outcome]]) -> str:
     """The page of one run: scores, the whole prompt of its first item, and its items with filters."""
     items = [_shown(report, prompt, outcome) for prompt, outcome in islice(outcomes, MOST_ITEMS)]
     return page([report], items)
+
+
+def write_report(name: str, path: Path | None) -> Path:
+    """Write the page of a run; where it was written."""
+    with Runs(settings.database()) as store:
+        run = store.find(name)
+        if run.report is None:
+            raise UsageError(f"run {run.run} has no result yet; finish it with the llms eval command that began it")
+        target = path or Path(f"{run.run}.html")
+        target.write_text(run_page(run.report, store.outcomes(run.run)), encoding="utf-8")
+    return target
 
 
 def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:

@@ -8,6 +8,7 @@ from ..arena.leaderboard import Leaderboard, leaderboard
 from ..errors import UnknownName
 from ..evaluation.report import Report
 from ..store.runs import Runs
+from .html_report import page
 
 ORDER = ("arc_easy", "arc_challenge", "hellaswag", "mmlu", "truthfulqa_mc1", "truthfulqa_mc2", "winogrande", "gsm8k")
 
@@ -30,8 +31,6 @@ def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> Leaderboard
 
 def write_page(board: Leaderboard, path: Path) -> None:
     """The leaderboard as one HTML file."""
-    from .html_report import page
-
     path.write_text(page([report for column in board.columns for report in column.reports]), encoding="utf-8")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from .. import settings
@@ -159,19 +158,6 @@ def diff(a: str, b: str) -> Difference:
 
 def _text(prompt: Prompt) -> str:
     return "\n".join(c + k for c, k in prompt.pairs) if isinstance(prompt, ChoicePrompt) else prompt.context
-
-
-def write_report(name: str, path: Path | None) -> Path:
-    """Write the page of a run; where it was written."""
-    from .html_report import run_page
-
-    with Runs(settings.database()) as store:
-        run = store.find(name)
-        if run.report is None:
-            raise UsageError(f"run {run.run} has no result yet; finish it with the llms eval command that began it")
-        target = path or Path(f"{run.run}.html")
-        target.write_text(run_page(run.report, store.outcomes(run.run)), encoding="utf-8")
-    return target
 
 
 METRICS = {
