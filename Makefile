@@ -15,6 +15,7 @@
 # Minutes on two free cores. .ci/run may take 75: it runs test-all, check, eval and notebooks after the set-up.
 PYTHON ?= python3
 TORCH_INDEX ?=
+COUNT ?= 200
 DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
@@ -67,7 +68,7 @@ layout: $(READY)
 check: lint types layout
 
 mutants: $(READY)
-	.venv/bin/python tests/mutants.py --count 200 --seed 0
+	.venv/bin/python tests/mutants.py --count $(COUNT) --seed 0
 
 notebooks: $(READY)
 	.venv/bin/python -m jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb

@@ -266,7 +266,7 @@ def test_files_are_what_they_are(tmp_path, server):
     )
     for name, content, reason in [
         ("c.png", b"text", "is called image/png, but it is something else"),
-        ("d.txt", b"\xff\xfe\x00", "neither text in UTF-8"),
+        ("d.txt", b"\xff\xfe\x00", "neither UTF-8 text"),
         ("e.txt", b"a\0b", "NUL"),
         ("f.jpg", PNG, "is called image/jpeg, but it is image/png"),
         ("g.bin", bytes(MOST_BYTES + 1), "at most 21 MB"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llms.scoring.instructions import follows
+from llms.scoring.letter import chosen_letter
 from llms.scoring.mathematics import boxed, equivalent, minerva_match, normalize
 from llms.scoring.number import Number, numbers
 from llms.scoring.open import SCORERS, VERSIONS, numeric
@@ -123,6 +124,25 @@ def test_boxes_are_read_to_their_own_brace():
     assert boxed("") is None
 
 
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("The answer is B.\nA and C are wrong.", "B"),
+        ("Answer: C, not A", "C"),
+        ("The answer is (D).\nAnswer: **B**\nA and C are wrong.", "B"),
+        ("Is it A?\n\\boxed{C}\nB and D are wrong.", "C"),
+        ("\\boxed{A} or rather \\boxed{\\text{D}}\nB and C are wrong.", "D"),
+        ("A. It is red.\nB and C are not.", "A"),
+        ("(C) it is.\nA and B are not.", "C"),
+        ("Between A and B:\nI would say B\nand nothing else.", "B"),
+        ("**D**", "D"),
+        ("I am sure.", None),
+    ],
+)
+def test_the_first_rule_that_finds_a_letter_decides(reply, letter):
+    assert chosen_letter(reply, "ABCD") == letter
+
+
 # instructions, at the edges that the reference's rules have
 
 
@@ -146,6 +166,7 @@ def test_boxes_are_read_to_their_own_brace():
         ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 3, "nth_paragraph": 2, "first_word": "b"}, "a\n\nb", False),
         ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "b"}, "a\n\n \n\nb", False),
         ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": "say"}, "'\"say, it", True),
+        ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": "xylo"}, "'\"Xylo", True),
         ("detectable_content:number_placeholders", {"num_placeholders": 3}, "[a] [b]", False),
         ("detectable_content:postscript", {"postscript_marker": "P.S."}, "x\np. s. y", True),
         ("detectable_content:postscript", {"postscript_marker": "P.S."}, "x\nPS y", False),

@@ -13,6 +13,7 @@ import llms
 from llms.agents.budget import Exhausted, StepBudget, TeamLimits, Used
 from llms.bridge import run
 from llms.errors import BudgetExceeded
+from llms.models.api.meter import Meter, RequestEstimate
 from llms.models.spending import SpendingLedger, Tally
 from llms.values import Billed, Usage
 
@@ -211,3 +212,17 @@ def test_a_page_that_refuses_is_not_billed_as_an_answer(monkeypatch):
             assert model.ledger.tally == Tally(Billed(requests=1), Decimal(0), 0)
             assert model.ledger.reserved == 0
         server.shutdown()
+
+
+def test_a_stream_that_begins_with_an_error_is_free_and_one_that_breaks_off_is_not():
+    error, word = (
+        b'data: {"error": {"message": "no luck"}}\n\n',
+        b'data: {"choices": [{"delta": {"content": "abcd"}}]}\n\n',
+    )
+    refused, broken = (Meter(RequestEstimate(True, Usage(30, 1000))) for _ in range(2))
+    refused.feed(error)
+    broken.feed(word + error)
+    assert refused.usage == Usage()
+    assert broken.usage == Usage(30, 2)  # four bytes
+    assert refused.ended
+    assert broken.ended

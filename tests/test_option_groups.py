@@ -7,14 +7,13 @@ from llms.cli.main import COMMANDS, Lazy
 from llms.cli.option_groups import ORDER, GroupedCommand, GroupedOption
 
 MANY = 8
-PENDING = {"eval", "compare", "agent"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_with_many_options_shows_them_in_groups(name):
     command = Lazy().get_command(click.Context(click.Command("llms")), name)
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
-    if len(options) <= MANY or name in PENDING:
+    if len(options) <= MANY:
         return
     assert isinstance(command, GroupedCommand)
     assert all(isinstance(option, GroupedOption) for option in options)

@@ -164,7 +164,10 @@ def test_a_summary_must_be_of_these_messages_word_by_word():
 
     def covered(count: int, digest: str | None = None, **changes) -> tuple[str, ...]:
         summary = Summary("s", ids[:count], path[count - 1].digest if digest is None else digest, "Short.")
-        return fit(path, window(2000), tokens, policy, summary=replace(summary, **changes)).report.nodes("covered")
+        fitted = fit(path, window(2000), tokens, policy, summary=replace(summary, **changes))
+        nodes, first = fitted.report.nodes("covered"), index(fitted.payload.messages[0])[0].text
+        assert first.startswith("Summary of earlier") == bool(nodes)
+        return nodes
 
     assert covered(4) == ids[:4]
     assert covered(8) == ids[:8]

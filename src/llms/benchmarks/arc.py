@@ -20,7 +20,7 @@ def text(row: Row) -> str:
 
 
 def gold(row: Row) -> int:
-    return row["choices"]["label"].index(row["answerKey"])
+    return int(row["choices"]["label"].index(row["answerKey"]))
 
 
 def ask(row: Row) -> Choices:

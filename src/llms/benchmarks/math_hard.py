@@ -48,7 +48,7 @@ def grade(row: Row, answers: Answers) -> Grade:
 
 
 def hardest(row: Row) -> bool:
-    return row.get("level", "Level 5") == "Level 5"
+    return bool(row.get("level", "Level 5") == "Level 5")
 
 
 MATH_HARD = Benchmark(

@@ -73,7 +73,7 @@ def description(category: str, shots: Sequence[Row]) -> str:
 
 
 def _is_of(category: str, row: Row) -> bool:
-    return row["category"] == category
+    return bool(row["category"] == category)
 
 
 def of(category: str) -> Callable[[Row], bool]:

@@ -21,7 +21,8 @@ def beginnings(row: Row) -> tuple[str, str]:
 
 
 def end(row: Row) -> str:
-    return row["sentence"][row["sentence"].index("_") + 1 :].strip()
+    sentence: str = row["sentence"]
+    return sentence[sentence.index("_") + 1 :].strip()
 
 
 def gold(row: Row) -> int:

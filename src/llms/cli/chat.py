@@ -65,21 +65,18 @@ def ask(
     """
     text = arguments.question(words, template, parameters)
     wanted = arguments.schema(schema) if schema else None
-    from .terminal_chat import (  # pydantic-ai: a second or more, for nothing if the above fails
-        ask_once,
-        explain_request,
-    )
+    from . import terminal_chat  # pydantic-ai: a second or more, for nothing if the above fails
 
     if explain:
-        explain_request(text, flags)
+        terminal_chat.explain_request(text, flags)
     else:
-        sys.exit(ask_once(text, flags, wanted, as_json))
+        sys.exit(terminal_chat.ask_once(text, flags, wanted, as_json))
 
 
 @click.command(cls=GroupedCommand)
 @_chat_options
 def chat(**flags: Unpack[ChatFlags]) -> None:
     """Talk to a model. Enter sends; a line that ends in \\ goes on; /help lists the commands; Ctrl-C stops an answer."""
-    from .terminal_chat import TerminalChat  # pydantic-ai: a second or more, which --help need not wait for
+    from . import terminal_chat  # pydantic-ai: a second or more, which --help need not wait for
 
-    TerminalChat(flags).run()
+    terminal_chat.TerminalChat(flags).run()

@@ -10,13 +10,14 @@ from ..workbench.compare import Comparison, compare_all
 from ..workbench.evaluate import Progress
 from .eval_options import config_of, eval_options
 from .evaluate import names, show_progress
+from .option_groups import DATA, GRADING, OUTPUT, RUN, GroupedCommand, option
 from .output import console, interval, percent, print_json, table
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("a")
 @click.argument("b")
-@click.option("-b", "--benchmark", "benchmarks", multiple=True, callback=names, help="Benchmarks, comma-separated.")
+@option(DATA, "-b", "--benchmark", "benchmarks", multiple=True, callback=names, help="Benchmarks, comma-separated.")
 @eval_options(
     "view",
     "limit",
@@ -29,21 +30,22 @@ from .output import console, interval, percent, print_json, table
     data={"help": "sample (default), hub, a folder of benchmarks, or a file of your own."},
     chat_template={"help": "As llms eval has it."},
     samples={"help": "Answers per question, at a temperature."},
-    temperature={"help": ""},
+    temperature={"help": "0 is greedy."},
 )
-@click.option(
+@option(
+    GRADING,
     "--margin",
     type=click.FloatRange(0, 100, min_open=True),
     default=1.0,
     show_default=True,
     help="Differences of less than so many points count as none.",
 )
-@click.option("--until-decided", is_flag=True, help="Ask in random order and stop as soon as it is clear.")
-@click.option(
-    "--fail-if", type=click.Choice(["worse", "not better"]), help="Exit with 1 if A is that anywhere; for CI."
+@option(RUN, "--until-decided", is_flag=True, help="Ask in random order and stop as soon as it is clear.")
+@option(
+    OUTPUT, "--fail-if", type=click.Choice(["worse", "not better"]), help="Exit with 1 if A is that anywhere; for CI."
 )
 @eval_options("workers", "sandbox", sandbox={"help": "Run generated programs without isolation."})
-@click.option("--json", "as_json", is_flag=True, help="One object a line, one per benchmark.")
+@option(OUTPUT, "--json", "as_json", is_flag=True, help="One object a line, one per benchmark.")
 def compare(
     a: str,
     b: str,

@@ -8,8 +8,17 @@ import click
 
 from ..evaluation.config import SETTING, EvalConfig, Setting, SettingParts
 from . import arguments
+from .option_groups import ANSWER, DATA, GRADING, MODEL, RUN, option
 
 Command = Callable[..., None]
+_GROUPED = {
+    MODEL: ("chat_template", "system_prompt", "thinking", "window"),
+    DATA: ("view", "limit", "shots", "draw", "data", "prompt", "by"),
+    ANSWER: ("samples", "temperature", "top_p", "seed", "stop", "max_tokens"),
+    GRADING: ("scorer", "judge", "rubric", "sandbox"),
+    RUN: ("fresh", "retry_failed", "workers", "budget"),
+}
+GROUP = {name: group for group, names in _GROUPED.items() for name in names}
 
 
 def eval_options(
@@ -49,7 +58,7 @@ def _option(name: str, setting: Setting, kind: object, default: object) -> Calla
         more |= {"multiple": True}
     else:
         more |= {"type": _type(setting, kind), "default": default, "show_default": setting.shows_default}
-    return click.option(setting.option, name, **more)
+    return option(GROUP[name], setting.option, name, **more)
 
 
 def _type(setting: Setting, kind: object) -> click.ParamType[Any]:

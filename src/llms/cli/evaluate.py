@@ -14,6 +14,7 @@ from ..workbench.evaluate import evaluate_all
 from ..workbench.leaderboard import build
 from .eval_options import config_of, eval_options
 from .leaderboard import failed, show
+from .option_groups import DATA, OUTPUT, GroupedCommand, option
 from .output import console, dollars, interval, notes_shown, percent, print_json, table
 
 NUMBERS = ("score", "95 % interval", "n")
@@ -26,9 +27,10 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     return found
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("systems", nargs=-1, required=True)
-@click.option(
+@option(
+    DATA,
     "-b",
     "--benchmark",
     "benchmarks",
@@ -37,8 +39,8 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     help="Benchmarks, comma-separated; all is the default.",
 )
 @eval_options()
-@click.option("--dry-run", is_flag=True, help="Say items, tokens, expected time and cost; load nothing.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
+@option(OUTPUT, "--dry-run", is_flag=True, help="Say items, tokens, expected time and cost; load nothing.")
+@option(OUTPUT, "--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
 def evaluate(systems: tuple[str, ...], benchmarks: list[str], dry_run: bool, as_json: bool, **settings: object) -> None:
     """Evaluate SYSTEMS on benchmarks, store every outcome, show the scores.
 

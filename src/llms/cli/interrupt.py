@@ -1,4 +1,4 @@
-"""What Ctrl-C does while a command runs: as Python has it, but not in the middle of an import.
+"""Ctrl-C while a command runs: as Python has it, but not in the middle of an import.
 
 There it is lost in a library's bare `except`, and the command goes on; or it aborts the process, in torch's C++.
 """

@@ -53,7 +53,7 @@ notes_shown: set[str] = set()  # of models, when these were loaded
 
 
 def show_loading(event: Loading) -> None:
-    """What is converted or loaded, on standard error: a spinner while it lasts on a terminal, else a line each."""
+    """Tell on standard error that a model is converted or loaded: a spinner while it lasts on a terminal, else a line each."""
     err, which = console(stderr=True), (event.stage, event.model)
     text = f"{event.stage} {event.model}{' (once)' if event.stage == 'converting' else ''} …"
     if event.seconds is None and err.is_terminal:

@@ -133,7 +133,12 @@ class EvalConfig:
     temperature: float = field(
         default=0.0, metadata=setting("0 is greedy.", "--temperature", identifies=True, least=0.0)
     )
-    top_p: float = field(default=1.0, metadata=setting("", "--top-p", identifies=True, above=0.0, most=1.0))
+    top_p: float = field(
+        default=1.0,
+        metadata=setting(
+            "Sample from the likeliest tokens of this mass.", "--top-p", identifies=True, above=0.0, most=1.0
+        ),
+    )
     seed: int = field(default=0, metadata=setting("Of sampling.", "--seed", identifies=True))
     system_prompt: str = field(
         default="",

@@ -158,7 +158,7 @@ class _ChatRow:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What a row adds to its answer."""
+    """An addition to the answer of a row."""
 
     text: str
     reasoning: str

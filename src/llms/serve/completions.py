@@ -81,7 +81,7 @@ def _read(served: ServedModel, asked: CompletionRequest, prompt: str | tuple[int
 
 
 async def _trace(served: ServedModel, asked: CompletionRequest, prompt: EchoedPrompt) -> list[Traced]:
-    """What each token of the prompt but the first got, and, behind them, what would come next; if it is asked for."""
+    """Scores of every token of the prompt but the first, and of what would come next; empty if they are not asked for."""
     if not asked.echo or asked.logprobs is None:
         return []
     return await served.trace((*prompt.ids, 0) if _one_greedy(asked) else prompt.ids, max(1, asked.logprobs))

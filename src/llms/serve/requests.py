@@ -1,4 +1,4 @@
-"""What may be asked over HTTP. A field that the server does not honour is refused by name, never ignored.
+"""Bodies of requests. A field that the server does not honour is refused by name, never ignored.
 
 Fields that only tell OpenAI about the caller are taken, and so are others at the value that changes nothing.
 """
@@ -195,7 +195,7 @@ class Schema(Strict):
     strict: bool | None = None
 
 
-class Form(Strict):
+class ResponseFormat(Strict):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: Annotated[Schema | None, Field(validate_default=True)] = None
 
@@ -220,7 +220,7 @@ class StreamOptions(Strict):
 
 
 class Sampled(RequestBody):
-    """What chat and plain completions have in common. `top_k` is an addition to OpenAI's fields."""
+    """The fields of both chat and plain completions. `top_k` is an addition to OpenAI's fields."""
 
     model: str
     n: Annotated[int, Field(ge=1, le=128)] | None = 1
@@ -252,7 +252,7 @@ class ChatRequest(Sampled):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = False
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    response_format: Form | None = None
+    response_format: ResponseFormat | None = None
     tools: Annotated[list[ToolParam], BeforeValidator(_or_none_at_all), Field(max_length=128)] = []
     tool_choice: Annotated[str | None, BeforeValidator(_chosen)] = None
     parallel_tool_calls: bool | None = True

@@ -96,9 +96,8 @@ class Runs(Database):
                 "ON CONFLICT (run) DO UPDATE SET updated = excluded.updated",
                 (key.run, json.dumps(key.to_dict()), now, now, graded_from),
             )
-            return db.execute(
-                "INSERT INTO attempts (run, started) VALUES (?, ?) RETURNING id", (key.run, now)
-            ).fetchone()[0]
+            started = "INSERT INTO attempts (run, started) VALUES (?, ?) RETURNING id"
+            return int(db.execute(started, (key.run, now)).fetchone()[0])
 
     def graded_from(self, run: str) -> str:
         """The run whose answers were graded again as `run`; empty for one that was asked."""

@@ -1,4 +1,4 @@
-"""What all routes share: the page around a template, the service behind it, the form of a request's body."""
+"""Shared by all routes: the page around a template, the service behind it, the form of a request's body."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,1 +1,10 @@
-"""Joins models, benchmarks and store for the command line, Python and notebooks. One file per verb, no rules of its own."""
+"""Joins models, benchmarks, tools and store for the command line, Python and the pages. One file per verb, no rules of its own.
+
+system     any system by its name: `llms.load`
+chat/      agent   memory           conversations, teams, what both remember
+evaluate   compare   grade   perplexity   estimate    measuring
+leaderboard   runs   html_report    what was measured
+models     probe   tokens   stateless   serve   doctor
+
+team_session, team_system and checks belong to agent; cost, options and own_data to evaluate; machine to doctor.
+"""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from .. import sandbox, settings
 from ..benchmarks.languages import RUNNERS, missing
@@ -25,6 +25,9 @@ from ..models.local import embedded
 from ..store.health import KNOWN, examine
 from . import machine
 from .models import served
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 DISTRIBUTION = "llm-engineering"
 EXTRAS = ("local", "eval", "web", "train", "image", "notebooks")
@@ -80,12 +83,12 @@ def _packages() -> Iterator[Check]:
         own = [need for need in wanted if (need.marker.evaluate({"extra": extra}) if need.marker else not extra)]
         if not own:
             continue
-        found = {need.name: _version(need.name) for need in own}
-        wrong = [f"{n.name} {found[n.name]} (needs {n.specifier})" for n in own if _unfit(n, found[n.name])]
-        absent = [name for name, version in found.items() if version is None]
+        versions = {need.name: _version(need.name) for need in own}
+        wrong = [f"{n.name} {versions[n.name]} (needs {n.specifier})" for n in own if _unfit(n, versions[n.name])]
+        absent = [name for name, version in versions.items() if version is None]
         target = f"'{DISTRIBUTION}[{extra}]'" if extra else DISTRIBUTION
         state: State = "broken" if wrong or (absent and not extra) else "off" if absent else "ok"
-        there = ", ".join(f"{name} {version}" for name, version in found.items() if version)
+        there = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
         problem = "; ".join([*wrong, *([f"not installed: {', '.join(absent)}"] if absent else [])])
         repair = f"pip install {target}" if problem else ""
         yield Check(
@@ -100,7 +103,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _unfit(need: Any, version: str | None) -> bool:
+def _unfit(need: "Requirement", version: str | None) -> bool:
     return version is not None and not need.specifier.contains(version, prereleases=True)
 
 
@@ -126,7 +129,7 @@ def _imports() -> Check:
 
 
 def _import_error(module: str) -> str | None:
-    """What importing `module` raises, tried in a process of its own."""
+    """The error that importing `module` raises, tried in a process of its own."""
     code = f"import {module}"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
@@ -154,10 +157,10 @@ def _hardware() -> Iterator[Check]:
 
 
 def _gpu() -> Check:
-    found = machine.gpus()
-    if not found:
+    gpus = machine.gpus()
+    if not gpus:
         return Check("gpu", "off", "none; models run on the processor")
-    detail = ", ".join(f"{gpu.name} ({gpu.bytes / 1e9:.0f} GB)" for gpu in found)
+    detail = ", ".join(f"{gpu.name} ({gpu.bytes / 1e9:.0f} GB)" for gpu in gpus)
     torch = _version("torch")
     if torch and torch.endswith("+cpu"):
         repair = f"pip install --force-reinstall torch=={torch.split('+')[0]}"
@@ -172,14 +175,14 @@ def _folders() -> Iterator[Check]:
 
 
 def _disk(name: str, folder: Path, repair: str, needed: bool) -> Check:
-    place = folder
-    while not place.exists():
-        place = place.parent
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
     try:
-        tempfile.TemporaryFile(dir=place).close()
+        tempfile.TemporaryFile(dir=existing).close()
     except OSError as error:
         return Check(name, "broken", f"{folder} cannot be written: {error.strerror}", repair, needed)
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(existing).free
     short = free < LEAST_DISK_BYTES
     detail = f"{folder}, {free / 1e9:.1f} GB free" + ("" if folder.exists() else "; made on first use")
     return Check(
@@ -222,7 +225,7 @@ def _llama() -> Check:
 
 
 def _torn(path: Path) -> str | None:
-    """What is wrong with the length of a safetensors file, by its header."""
+    """A problem with the length of a safetensors file, by its header."""
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
@@ -240,15 +243,15 @@ def _torn(path: Path) -> str | None:
 def _keys() -> Iterator[Check]:
     """Which endpoints can be used; of a key no more is shown than its first characters."""
     unset: list[str] = []
-    for found in (endpoint(name, "") for name in NAMED):
-        key = settings.key(found.keys)
+    for end in (endpoint(name, "") for name in NAMED):
+        key = settings.key(end.keys)
         if not key:
-            unset += found.keys[:1]
+            unset += end.keys[:1]
         elif problem := _wrong_with(key):
-            repair = f"write {found.keys[0]} anew into the environment or .env; {found.page} has it"
-            yield Check(f"key {found.name}", "broken", f"{settings.shown(key)} {problem}", repair)
+            repair = f"write {end.keys[0]} anew into the environment or .env; {end.page} has it"
+            yield Check(f"key {end.name}", "broken", f"{settings.shown(key)} {problem}", repair)
         else:
-            yield Check(f"key {found.name}", "ok", settings.shown(key))
+            yield Check(f"key {end.name}", "ok", settings.shown(key))
     if unset:
         yield Check("keys", "off", f"not set: {', '.join(unset)}", f"echo '{unset[0]}=…' >> .env")
 
@@ -297,8 +300,8 @@ def _online() -> Iterator[Check]:
         )
     else:
         yield Check("hub", "broken", f"{address} does not answer", "check the connection, HTTPS_PROXY and HF_ENDPOINT")
-    found = served(endpoint("ollama", ""))
-    if found is None:
+    models = served(endpoint("ollama", ""))
+    if models is None:
         yield Check("ollama", "off", "not running on this machine", "ollama serve")
     else:
-        yield Check("ollama", "ok", f"{len(found)} models: {', '.join(name for name, _ in found)}")
+        yield Check("ollama", "ok", f"{len(models)} models: {', '.join(name for name, _ in models)}")

@@ -1,4 +1,4 @@
-"""What the machine has, found without loading torch: processor features, memory, GPUs."""
+"""Processor, memory and GPUs of this machine, found without loading torch."""
 
 import ctypes
 import os
@@ -58,14 +58,14 @@ def gpus() -> list[Gpu]:
     count = ctypes.c_int()
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return []
-    found = []
+    devices = []
     for index in range(count.value):
         device, name, size = ctypes.c_int(), ctypes.create_string_buffer(128), ctypes.c_size_t()
         driver.cuDeviceGet(ctypes.byref(device), index)
         driver.cuDeviceGetName(name, len(name), device)
         driver.cuDeviceTotalMem_v2(ctypes.byref(size), device)
-        found.append(Gpu(name.value.decode(errors="replace"), size.value))
-    return found
+        devices.append(Gpu(name.value.decode(errors="replace"), size.value))
+    return devices
 
 
 def _cpuinfo(key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The verb `models`: what can be named, what lies on the disk, what a model is before it is fetched; pulling, removing."""
+"""The verb `models`: those at hand, those on the disk, one before it is fetched; pulling, removing."""
 
 import http.client
 import json
@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from .. import settings
@@ -44,7 +43,7 @@ class Disk:
 
 
 def listing() -> list[ModelListing]:
-    """What is at hand. Servers on this machine are asked; nothing else is connected to."""
+    """The models at hand. Servers on this machine are asked; nothing else is connected to."""
     return [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
 
 
@@ -55,7 +54,7 @@ def disk() -> Disk:
 
 
 def show(text: str) -> ModelInfo:
-    """What a model is; of one on the hub only its description is fetched."""
+    """A description of a model; of one on the hub only its description is fetched."""
     name = parse(text)
     if name.provider not in ("smollm2", "hf"):
         raise UsageError(f"{text}: show describes hf: models and smollm2")
@@ -63,17 +62,17 @@ def show(text: str) -> ModelInfo:
 
 
 def pull_offer(text: str) -> ModelInfo:
-    """What `pull` would fetch. Raises ModelError if it must not be loaded, or if the disk is too small."""
+    """The model that `pull` would fetch. Raises ModelError if it must not be loaded, or if the disk is too small."""
     name = _hub_name(text)
-    found = about_hub(name)
-    check_offer(found)
+    offer = about_hub(name)
+    check_offer(offer)
     free = hub.free_bytes(hub.cache_folder())
-    if found.bytes + SPARE_BYTES > free:
+    if offer.bytes + SPARE_BYTES > free:
         raise ModelError(
-            f"{text} takes {found.bytes / 1e9:.1f} GB; {hub.cache_folder()} has {free / 1e9:.1f} GB free. "
+            f"{text} takes {offer.bytes / 1e9:.1f} GB; {hub.cache_folder()} has {free / 1e9:.1f} GB free. "
             "Make room with llms models rm, or set HF_HOME to a folder on a larger disk"
         )
-    return found
+    return offer
 
 
 def pull(text: str) -> Path:
@@ -86,13 +85,13 @@ def removable(text: str) -> list[tuple[Path, int]]:
     """The folders that `remove` would delete, and their bytes."""
     name = parse(text)
     if name.provider == "smollm2":
-        made = sorted(settings.models().glob("smollm2-*")) if settings.models().is_dir() else []
-        found = [(folder, _size(folder)) for folder in made]
+        converted = sorted(settings.models().glob("smollm2-*")) if settings.models().is_dir() else []
+        folders = [(folder, _size(folder)) for folder in converted]
     else:
-        found = [(model.path, model.bytes) for model in hub.cached() if model.model == _hub_name(text).model]
-    if not found:
+        folders = [(model.path, model.bytes) for model in hub.cached() if model.model == _hub_name(text).model]
+    if not folders:
         raise ModelError(f"nothing of {text} is on this disk; llms models lists what is")
-    return found
+    return folders
 
 
 def remove(text: str) -> int:
@@ -134,29 +133,29 @@ def _cached() -> Iterator[ModelListing]:
             yield ModelListing(f"gguf:{path}", "local", "cached", size, str(path))
 
 
-def _endpoint(found: Endpoint) -> Iterator[ModelListing]:
+def _endpoint(end: Endpoint) -> Iterator[ModelListing]:
     """An endpoint, by its key; one without a key by whether it runs on this machine, with the models that it has."""
-    name = f"{found.name}:"
-    if found.page:
-        key = settings.key(found.keys)
-        detail = f"{settings.shown(key)}" if key else f"set {' or '.join(found.keys)}; get one at {found.page}"
+    name = f"{end.name}:"
+    if end.page:
+        key = settings.key(end.keys)
+        detail = f"{settings.shown(key)}" if key else f"set {' or '.join(end.keys)}; get one at {end.page}"
         yield ModelListing(name, "endpoint", "key" if key else "no key", 0, detail)
         return
-    here = served(found)
-    yield ModelListing(name, "endpoint", "not running" if here is None else "running", 0, found.base_url)
+    here = served(end)
+    yield ModelListing(name, "endpoint", "not running" if here is None else "running", 0, end.base_url)
     for model, size in here or ():
-        yield ModelListing(f"{name}{model}", "local", "served", size, found.base_url)
+        yield ModelListing(f"{name}{model}", "local", "served", size, end.base_url)
 
 
-def served(found: Endpoint) -> list[tuple[str, int]] | None:
+def served(end: Endpoint) -> list[tuple[str, int]] | None:
     """(name, bytes) of what Ollama on this machine holds; None if it does not answer, or is not on this machine."""
-    address = urlsplit(found.base_url)
+    address = urlsplit(end.base_url)
     if address.scheme != "http" or address.hostname not in settings.LOOPBACK:
         return None
     connection = http.client.HTTPConnection(address.hostname or "", address.port or 80, timeout=REACH_SECONDS)
     try:
         connection.request("GET", "/api/tags")
-        answer: Any = json.loads(connection.getresponse().read(1 << 20))
+        answer = json.loads(connection.getresponse().read(1 << 20))
         return [(str(model["name"]), int(model.get("size", 0))) for model in answer["models"]]
     except OSError:
         return None

@@ -1,13 +1,13 @@
-"""The verb `models show`: what is known of a model, and for endpoints, on request, what is found out by asking."""
+"""The verb `models show`: facts about a model, and for endpoints, on request, those that only asking tells."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
 
 from .. import settings
 from ..errors import UsageError
 from ..models.api.model import ApiModel
+from ..models.api.probe import most, run_probe
 from ..models.load import load
 from ..models.system import Model
 from ..store.endpoints import Endpoints
@@ -31,39 +31,37 @@ class ModelDetails:
     probed: str | None = None
     facts: Mapping[str, tuple[str, str]] | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The documented object that `--json` prints."""
         facts = {check: {"value": value, "detail": detail} for check, (value, detail) in (self.facts or {}).items()}
         return {**asdict(self), "facts": facts if self.probed else None}
 
 
 def show(name: str) -> ModelDetails:
-    """What is known of a model without a connection, and the last probe of its endpoint."""
+    """A model as it is known without a connection, with the last probe of its endpoint."""
     with load(name) as model:
         prices = [model.price(Usage(1_000_000, 0)), model.price(Usage(0, 1_000_000))]
         price_in, price_out = [None if price is None else float(price) for price in prices]
         if not isinstance(model, ApiModel):
             return ModelDetails(name, model.identity.weights, "", model.context_window, price_in, price_out)
         with Endpoints(settings.database()) as store:
-            found = store.find(name)
+            probed = store.find(name)
         window = model.price_row.window
-        if found and found.facts["window"][0].isdigit():
-            window = int(found.facts["window"][0])
+        if probed and probed.facts["window"][0].isdigit():
+            window = int(probed.facts["window"][0])
         end = model.endpoint
         key = settings.key(end.keys)
-        said = (
+        key_words = (
             f"{settings.shown(key)} is sent" if key else f"set {' or '.join(end.keys)}; {end.page}" if end.page else ""
         )
         return ModelDetails(
-            name, end.base_url, said, window, price_in, price_out,
-            found.probed if found else None, found.facts if found else None,
+            name, end.base_url, key_words, window, price_in, price_out,
+            probed.probed if probed else None, probed.facts if probed else None,
         )  # fmt: skip
 
 
 def expected_cost(name: str) -> Decimal | None:
-    """What a probe costs at most, in US dollars; None if the price is unknown. Raises UsageError for a local model."""
-    from ..models.api.probe import most
-
+    """The most that a probe costs, in US dollars; None if the price is unknown. Raises UsageError for a local model."""
     model = load(name)
     if not isinstance(model, ApiModel):
         raise UsageError(f"{name} is a local model; --probe is for endpoints")
@@ -72,9 +70,7 @@ def expected_cost(name: str) -> Decimal | None:
 
 
 def probe(name: str) -> ModelDetails:
-    """Ask the endpoint, keep what was found, and show it. Raises ModelError if it does not answer."""
-    from ..models.api.probe import run_probe
-
+    """Ask the endpoint, store the answers, and show them. Raises ModelError if it does not answer."""
     with load(name) as model:
         if not isinstance(model, ApiModel):
             raise UsageError(f"{name} is a local model; --probe is for endpoints")
@@ -85,11 +81,11 @@ def probe(name: str) -> ModelDetails:
 
 
 def recall(model: Model) -> Model:
-    """`model`, told what the last probe found its server to take and to refuse."""
+    """`model`, with what its server took and refused in the last probe."""
     if isinstance(model, ApiModel) and settings.database().is_file():
         with Endpoints(settings.database()) as store:
-            found = store.find(model.name.text)
-        if found and {"limit", "refused"} <= found.facts.keys():
-            refused = found.facts["refused"][0]
-            model.dialect.learn(found.facts["limit"][0], () if refused == "none" else refused.split(", "))
+            probed = store.find(model.name.text)
+        if probed and {"limit", "refused"} <= probed.facts.keys():
+            refused = probed.facts["refused"][0]
+            model.dialect.learn(probed.facts["limit"][0], () if refused == "none" else refused.split(", "))
     return model

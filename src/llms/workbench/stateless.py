@@ -47,12 +47,15 @@ def lesson(model: str | Model, name: str = "Ada", max_tokens: int = 48) -> Itera
     """
     own = isinstance(model, str)
     model = load(model) if isinstance(model, str) else model
-    told, question = Message("user", f"My name is {name}. Please remember it."), Message("user", "What is my name?")
+    statement, question = (
+        Message("user", f"My name is {name}. Please remember it."),
+        Message("user", "What is my name?"),
+    )
     try:
-        first = _ask(model, "A", "the user says a name", (told,), name, max_tokens)
+        first = _ask(model, "A", "the user says a name", (statement,), name, max_tokens)
         yield first
         yield _ask(model, "B", "a new request asks for it", (question,), name, max_tokens)
-        history = (told, Message("assistant", first.answer), question)
+        history = (statement, Message("assistant", first.answer), question)
         yield _ask(model, "C", "the same, with the first exchange sent along", history, name, max_tokens)
     finally:
         if own:
@@ -66,11 +69,11 @@ def growth(per_exchange: int = 200, window: int = 2048, turns: tuple[int, ...] =
     once that is full.
     """
     question = per_exchange // 2
-    found = []
+    rows = []
     for count in turns:
         sizes = [before * per_exchange + question for before in range(count)]
-        found.append(Growth(count, sum(sizes), sum(min(size, window) for size in sizes)))
-    return found
+        rows.append(Growth(count, sum(sizes), sum(min(size, window) for size in sizes)))
+    return rows
 
 
 def _ask(

@@ -38,7 +38,7 @@ class Tokenization:
 
 @dataclass(frozen=True, slots=True)
 class NextTokens:
-    """What may come after `text`, the most likely first; `rest` is the probability of all other tokens together."""
+    """Tokens that may come after `text`, the most likely first; `rest` is the probability of all other tokens together."""
 
     text: str
     tokens: tuple[NextToken, ...]
@@ -74,9 +74,10 @@ def follow(
     with load(model_name) as model:
         ids = [piece.id for piece in model.tokenize(text)]
         for _ in range(steps):
-            found = model.next_tokens(ids, top)
-            step = NextTokens(text, tuple(found), max(0.0, 1 - sum(math.exp(token.logprob) for token in found)))
-            taken = found[pick(step)]
+            candidates = model.next_tokens(ids, top)
+            rest = max(0.0, 1 - sum(math.exp(token.logprob) for token in candidates))
+            step = NextTokens(text, tuple(candidates), rest)
+            taken = candidates[pick(step)]
             yield step, taken
             if taken.end:
                 return

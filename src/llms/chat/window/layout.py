@@ -5,7 +5,6 @@ Pure, and repairing what is valid already changes nothing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pydantic_ai.messages import (
     FileUrl,
@@ -20,7 +19,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from ..conversation.messages import calls, contents, index, results, visible, with_parts
+from ..conversation.messages import Part, calls, contents, index, results, visible, with_parts
 from ..conversation.tree import FINAL, Node
 from .graphemes import cut_after, cut_before
 from .sizes import estimate_text
@@ -109,7 +108,7 @@ def _without_links(node: Node) -> Node:
     """An imported message must not make anything fetch an address that it names."""
     if not node.imported or not any(isinstance(part, UserPromptPart) for part in node.message.parts):
         return node
-    parts: list[Any] = []
+    parts: list[Part] = []
     for part in node.message.parts:
         if isinstance(part, UserPromptPart) and any(isinstance(item, FileUrl) for item in contents(part)):
             part = replace(part, content=[f"[{i.url}]" if isinstance(i, FileUrl) else i for i in contents(part)])
@@ -165,16 +164,16 @@ def _paired(nodes: Sequence[Node], repaired: list[tuple[str, str]]) -> Iterator[
     yield from close()
 
 
-def _first_of_each(message: ModelResponse) -> list:
+def _first_of_each(message: ModelResponse) -> list[Part]:
     seen: set[str] = set()
-    kept = []
+    parts: list[Part] = []
     for part in message.parts:
         if isinstance(part, ToolCallPart):
             if part.tool_call_id in seen:
                 continue
             seen.add(part.tool_call_id)
-        kept.append(part)
-    return kept
+        parts.append(part)
+    return parts
 
 
 def _tidied(exchanges: Sequence[Sequence[PromptItem]]) -> Iterator[Exchange]:
@@ -199,7 +198,7 @@ def _tidied(exchanges: Sequence[Sequence[PromptItem]]) -> Iterator[Exchange]:
 
 
 def _shortened(message: ModelMessage) -> ModelMessage:
-    parts: list[Any] = []
+    parts: list[Part] = []
     for part in message.parts:
         if isinstance(part, UserPromptPart):
             texts = [clamp(c if isinstance(c, str) else c.content, 1200, "read in parts")
@@ -220,15 +219,14 @@ def clamp(text: str, limit: int, hint: str) -> str:
 
 def with_text(message: ModelMessage, text: str, before: bool = False) -> ModelMessage:
     """A user's message with one more text at its end, or at its beginning."""
-    parts: list[Any] = list(message.parts)
-    places = [at for at, part in enumerate(parts) if isinstance(part, UserPromptPart)]
-    place = places[0 if before else -1]
-    content = parts[place].content
-    if isinstance(content, str):
-        content = f"{text}\n\n{content}" if before else f"{content}\n\n{text}"
+    parts: list[Part] = list(message.parts)
+    prompts = [(at, part) for at, part in enumerate(parts) if isinstance(part, UserPromptPart)]
+    at, prompt = prompts[0 if before else -1]
+    if isinstance(prompt.content, str):
+        joined = f"{text}\n\n{prompt.content}" if before else f"{prompt.content}\n\n{text}"
+        parts[at] = replace(prompt, content=joined)
     else:
-        content = [text, *content] if before else [*content, text]
-    parts[place] = replace(parts[place], content=content)
+        parts[at] = replace(prompt, content=[text, *prompt.content] if before else [*prompt.content, text])
     return with_parts(message, parts)
 
 
@@ -253,8 +251,8 @@ def _speaks(message: ModelMessage) -> bool:
     return isinstance(message, ModelRequest) and not results(message)
 
 
-def _joined(parts: Sequence) -> list:
-    done: list = []
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    done: list[Part] = []
     for part in parts:
         last = done[-1] if done else None
         if isinstance(part, TextPart) and isinstance(last, TextPart):

@@ -178,7 +178,7 @@ class _Splitter:
                 break
         return low
 
-    def _last(self, pattern: re.Pattern | None, start: int, end: int, after: int) -> int | None:
+    def _last(self, pattern: re.Pattern[str] | None, start: int, end: int, after: int) -> int | None:
         """The last boundary in (after, end] that cuts nothing whole."""
         if pattern is None:
             places = [place for place in self.found.turns if after < place <= end]

@@ -1,1 +1,14 @@
-"""What the pages ask for: conversations and their runs, teams, lessons, over one store and models that are loaded once."""
+"""The pages' service: typed answers over one store and models that are loaded once; knows neither HTTP nor HTML.
+
+service         ChatService: all parts together
+conversations   listed, shown, searched, changed
+turns           answers, which go on whoever reads them
+approvals       decisions about tool calls that wait
+attachments     files that wait for their message; file_kinds examines them
+import_export   conversations as files
+lessons         tokens, the next token, statelessness
+teams           runs of agents
+view_models     conversations and messages as they go over the wire
+model_pool      models by name, loaded once
+reach           models and files that a request may name
+"""

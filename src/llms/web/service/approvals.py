@@ -1,4 +1,4 @@
-"""What people decide about tool calls that wait for them."""
+"""Decisions of people about tool calls that wait for them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the lessons ask of models: how they cut a text, what they would say next, what they remember."""
+"""Questions of the lessons to models: how they cut a text, what they would say next, what they remember."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What may be named over HTTP: nothing that runs a checkpoint's own code, no file outside the folders of the start.
+"""Names that are taken over HTTP: nothing that runs a checkpoint's own code, no file outside the folders of the start.
 
 Whoever starts a program names folders and dangers on its command line; a request can only choose among them.
 """
@@ -65,9 +65,9 @@ class Reach:
         """`file`, if it is one of the folders or lies in one, links followed. Raises UsageError."""
         path = Path(file).expanduser().resolve()
         if not any(path.is_relative_to(folder) for folder in self.folders):
-            said = ", ".join(str(folder) for folder in self.folders) or "no folder"
+            folders = ", ".join(str(folder) for folder in self.folders) or "no folder"
             raise UsageError(
-                f"{file} is out of reach: this program was started with {said}. "
+                f"{file} is out of reach: this program was started with {folders}. "
                 f"Start it with --folder {path if path.is_dir() else path.parent} to let tools read there"
             )
         return file

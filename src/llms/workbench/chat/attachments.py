@@ -30,20 +30,20 @@ Attachment = str | Path | tuple[str, bytes] | UserContent
 
 
 def attach(files: Sequence[Attachment]) -> list[UserContent]:
-    """What a message carries of paths, (name, bytes) pairs, or pydantic-ai's own contents.
+    """Contents of a message, from paths, (name, bytes) pairs, or pydantic-ai's own contents.
 
     Raises DataError for a file that is missing, too large, or not what its name says.
     """
-    found: list[UserContent] = []
+    contents: list[UserContent] = []
     for file in files:
         if isinstance(file, str | Path):
-            found.append(_content(Path(file).name, _read(Path(file))))
+            contents.append(_content(Path(file).name, _read(Path(file))))
         elif isinstance(file, tuple):
             _checked_size(file[0], len(file[1]))
-            found.append(_content(Path(file[0]).name, file[1]))
+            contents.append(_content(Path(file[0]).name, file[1]))
         else:
-            found.append(file)
-    return found
+            contents.append(file)
+    return contents
 
 
 def _read(path: Path) -> bytes:
@@ -61,19 +61,19 @@ def _checked_size(name: str, size: int) -> None:
 
 
 def _content(name: str, content: bytes) -> UserContent:
-    kind, said = _kind(content), _NAMED.get(name.rpartition(".")[2].casefold())
-    if said is not None and kind != said:
+    kind, named = _kind(content), _NAMED.get(name.rpartition(".")[2].casefold())
+    if named is not None and kind != named:
         raise DataError(
-            f"{name} is called {said}, but it is {kind or 'something else'}; attach it under its right name"
+            f"{name} is called {named}, but it is {kind or 'something else'}; attach it under its right name"
         )
     if kind is not None:
         return BinaryContent(data=content, media_type=kind, vendor_metadata={"name": name})
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{name} is neither text in UTF-8 nor a picture, a sound or a PDF; convert it first") from error
+        raise DataError(f"{name} is neither UTF-8 text nor a picture, a sound or a PDF; convert it first") from error
     if "\0" in text:
-        raise DataError(f"{name} is no text: it has NUL characters; convert it first")
+        raise DataError(f"{name} is not text: it has NUL characters; convert it first")
     return document(name, text)
 
 

@@ -210,7 +210,7 @@ class Chat:
         return self.turn
 
     def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> FitResult:
-        """What sending `text` would send, and what it would leave out; nothing is sent or stored."""
+        """The request that sending `text` would make, and what it would leave out; nothing is sent or stored."""
         talk = self.conversation.so_far()
         if text is not None:
             talk = talk.append(user(text, attach(attachments)), "user")
@@ -232,11 +232,11 @@ class Chat:
             return recalled(memory, query, scopes, window_for(self.model, "exact", self.config.max_tokens).budget)
 
     def spent(self) -> dict[str, Spending]:
-        """What this conversation took so far, by purpose."""
+        """Tokens, calls and cost of this conversation so far, by purpose."""
         return spent(self.store, self.id)
 
     def next_cost(self, fit_result: FitResult) -> tuple[Decimal | None, Decimal | None]:
-        """What sending `fit_result` costs in US dollars: at most, and likely, if it is answered as the others were on average.
+        """The cost of sending `fit_result` in US dollars: at most, and likely, if it is answered as the others were on average.
 
         None where the price is not known.
         """
