@@ -29,6 +29,7 @@ from llms.evaluation.config import EvalConfig
 from llms.evaluation.plan import plan
 from llms.models.local import embedded
 from llms.models.local.build import Build
+from llms.models.local.construct import construct
 from llms.models.local.tokenizer import CheckpointTokenizer
 from llms.tokens.pair import Pair, encode_pairs
 from llms.values import Identity
@@ -103,7 +104,7 @@ def packed(build: Build, engine: Engine, workloads, rounds: int) -> None:
 
 
 def dtype(folder: Path, engine: Engine, workloads, rounds: int) -> None:
-    half = Build(str(folder), "bfloat16", "cpu", False, False)()
+    half = construct(Build(str(folder), "bfloat16", "cpu", False, False))
     for workload, asked in workloads.items():
         sides = {
             "float32": lambda asked=asked: list(Scorer(engine.network).score(asked)),
@@ -128,7 +129,7 @@ def main() -> None:
         "arc-drawn-5": requests(folder, "arc_challenge", 5, "harness", 10),
     }
     build = Build(str(folder), "float32", "cpu", False, False)
-    engine = build()
+    engine = construct(build)
     if "chunk" in options.only:
         chunk(engine, workloads, options.rounds)
     if "masked" in options.only:

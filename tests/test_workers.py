@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -10,10 +11,11 @@ from llms.engine import DecodeRequest, ScoreRequest
 from llms.engine.workers import Workers
 from llms.errors import ModelError, WorkerDied
 from llms.models.local.build import Build
+from llms.models.local.construct import construct
 
 
-def build(folder: str) -> Build:
-    return Build(folder, "float32", "cpu", False, False)
+def build(folder: str) -> partial:
+    return partial(construct, Build(folder, "float32", "cpu", False, False))
 
 
 def requests(count: int = 60) -> list[ScoreRequest]:

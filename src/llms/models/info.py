@@ -112,7 +112,7 @@ def licence(folder: Path) -> str | None:
 
 
 class _Source(TypedDict):
-    """What is known from where a model lies, rather than from its configuration."""
+    """Facts that come from where a model lies rather than from its configuration."""
 
     place: Literal["here", "hub"]
     path: str

@@ -1,4 +1,4 @@
-"""What takes time before a model answers is said when it begins: weights that are converted, loaded, proved.
+"""Long steps before a model answers are said when they begin: weights that are converted, loaded, proved.
 
 Who does it says so by `loading`; who shows it to a person listens. Nobody listens unless told to: a library is silent.
 """

@@ -1,4 +1,4 @@
-"""What requests cost, and a cap on it: reserved before each request, settled after it."""
+"""The cost of requests, and a cap on it: reserved before each request, settled after it."""
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -12,7 +12,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was used up. `cost` in US dollars covers what has a price; `unpriced` counts the answers that have none."""
+    """Tokens and money used up. `cost` in US dollars covers what has a price; `unpriced` counts the answers that have none."""
 
     billed: Billed = field(default_factory=Billed)
     cost: Decimal = ZERO

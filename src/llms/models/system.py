@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .trace import ForwardPass, TokenTrace, Want
 
 T = TypeVar("T")
-LOGPROB: Collection[Want] = ("logprob",)
+LOGPROB: tuple[Want, ...] = ("logprob",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a look inside a model shows, as arrays: token by token over a whole text, or layer by layer."""
+"""Values of a look inside a model, as arrays: token by token over a whole text, or layer by layer."""
 
 from __future__ import annotations
 

@@ -1,1 +1,5 @@
-"""Jobs with models of their own kind, from a checkpoint folder or the hub: speech to text, text to speech."""
+"""Jobs with models of their own kind, from a checkpoint folder or the hub.
+
+classification   texts to labels, as a TaskModel
+speech, sound    speech to text, text to speech; recordings as arrays
+"""

@@ -96,7 +96,8 @@ class TextClassifier:
         logits: torch.Tensor = self._network(input_ids=ids, attention_mask=mask).logits.float()
         independent = config.problem_type == "multi_label_classification" or config.num_labels == 1
         chances = logits.sigmoid() if independent else logits.softmax(-1)
-        names = [str((config.id2label or {}).get(number, number)) for number in range(logits.shape[-1])]
+        labels = {int(number): label for number, label in (config.id2label or {}).items()}
+        names = [labels.get(number, str(number)) for number in range(logits.shape[-1])]
         return [
             tuple(sorted(map(LabelScore, names, row.tolist()), key=lambda one: -one.score))
             if bool(row.isfinite().all())

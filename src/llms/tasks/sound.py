@@ -1,16 +1,26 @@
 """Sound as arrays: read from a file's bytes, brought to a sampling rate, written as WAV."""
 
+from __future__ import annotations
+
 import io
 from math import gcd
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import DataError, MissingExtra
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Samples: TypeAlias = npt.NDArray[np.float32]
 
 LONGEST_SECONDS = 4 * 3600
 
 
-def read(data: bytes, rate: int) -> Any:
-    """float32 samples (n,), one channel, `rate` per second. Raises DataError if `data` is no sound that can be read."""
+def read(data: bytes, rate: int) -> Samples:
+    """float32 samples (n,), one channel, `rate` per second. Raises DataError if `data` is not a sound that can be read."""
     soundfile = _soundfile()
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
@@ -22,7 +32,7 @@ def read(data: bytes, rate: int) -> Any:
     return resample(samples.mean(1), own, rate)
 
 
-def resample(samples: Any, own: int, rate: int) -> Any:
+def resample(samples: Samples, own: int, rate: int) -> Samples:
     """Samples at `own` per second, brought to `rate` by a polyphase filter."""
     if own == rate:
         return samples
@@ -31,17 +41,18 @@ def resample(samples: Any, own: int, rate: int) -> Any:
     except ImportError as error:
         raise MissingExtra("scipy", "another sampling rate", "local") from error
     shared = gcd(own, rate)
-    return resample_poly(samples, rate // shared, own // shared).astype("float32")
+    resampled: Samples = resample_poly(samples, rate // shared, own // shared).astype("float32")
+    return resampled
 
 
-def write(samples: Any, rate: int) -> bytes:
+def write(samples: Samples, rate: int) -> bytes:
     """A WAV file of 16-bit samples."""
     out = io.BytesIO()
     _soundfile().write(out, samples, rate, format="WAV", subtype="PCM_16")
     return out.getvalue()
 
 
-def _soundfile() -> Any:
+def _soundfile() -> ModuleType:
     try:
         import soundfile
     except ImportError as error:

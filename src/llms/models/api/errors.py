@@ -36,7 +36,7 @@ class Unreachable(EndpointError):
 
 
 class BadAnswer(EndpointError):
-    """What came cannot be read, or says itself that it broke off."""
+    """An answer that cannot be read, or says itself that it broke off."""
 
 
 def failure(error: EndpointError, endpoint: Endpoint, model: str) -> Failure:

@@ -90,7 +90,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _limits(headers: Mapping[str, str]) -> list[tuple[int, float]]:
     """(requests left, seconds until more), and (0, seconds) where no tokens are left."""
-    found = []
+    limits = []
     for kind in ("requests", "tokens"):
         for left_name, reset_name in (
             (f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}"),
@@ -98,8 +98,8 @@ def _limits(headers: Mapping[str, str]) -> list[tuple[int, float]]:
         ):
             left = _number(headers.get(left_name))
             if left is not None and (kind == "requests" or left <= 0):
-                found.append((int(left), _until(headers.get(reset_name))))
-    return found
+                limits.append((int(left), _until(headers.get(reset_name))))
+    return limits
 
 
 def _until(reset: str | None) -> float:

@@ -15,7 +15,7 @@ LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
-    """What a request asks for: `most` is an upper bound of what it uses up, None where requests of its kind are free."""
+    """How much a request asks for: `most` is an upper bound of what it uses up, None where requests of its kind are free."""
 
     stream: bool = False
     most: Usage | None = None

@@ -76,7 +76,7 @@ class ApiModel(Model):
 
     @property
     def dialect(self) -> Dialect:
-        """What the server takes, as far as it has said."""
+        """The words that the server takes, as far as it has said."""
         return dialect(self.endpoint.base_url, self.name.model, self.endpoint.max_tokens)
 
     @property

@@ -143,7 +143,7 @@ class _Scrubbing(logging.Filter):
 
 
 def _forms(key: str) -> list[str]:
-    """What a server may make of `key`, in small letters: comparing base64 like that finds it as well."""
+    """The forms that a server may give `key`, in small letters: comparing base64 like that finds it as well."""
     content = key.encode()
     forms = {key, quote(key, safe=""), json.dumps(key)[1:-1], key.replace("/", "\\/"), html.escape(key), content.hex()}
     for before in range(3):  # base64 depends on how many bytes stand before; characters at the edges on which

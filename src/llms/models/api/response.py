@@ -133,7 +133,7 @@ class NoEcho(ModelError):
 
 
 class NoNumber(NoEcho):
-    """What it gives as log-probability of this text is null, NaN, a string or positive."""
+    """Its log-probability of this text is null, NaN, a string or positive."""
 
 
 def likelihood(data: Json, context: str, continuation: str, seconds: float) -> LogLikelihood:

@@ -31,7 +31,7 @@ class EndpointSession:
 
     @lazy
     def handshake(self) -> Handshake:
-        """What the server says of itself, asked once. Raises ModelError if it does not answer."""
+        """The server's account of itself, asked once. Raises ModelError if it does not answer."""
         return run(shake_hands(self.client))
 
     def ollama_window(self) -> int:

@@ -29,7 +29,7 @@ TOO_MANY = (429, 503, 529)
 
 @dataclass(slots=True)
 class HttpExchange:
-    """What became of one request, for the task that has set EXCHANGE to it. Seconds are the last try's."""
+    """The record of one request, for the task that has set EXCHANGE to it. Seconds are the last try's."""
 
     sent: bool = False
     tries: int = 0

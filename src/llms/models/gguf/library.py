@@ -166,7 +166,7 @@ def missing() -> Exception | None:
 
 
 def _flags() -> set[str]:
-    """What an x86-64 processor can do, in Linux's words; elsewhere every wheel's processor can do what it needs."""
+    """The abilities of an x86-64 processor, in Linux's words; elsewhere every wheel's processor can do what it needs."""
     if platform.machine() != "x86_64":
         return set(FLAGS)
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:

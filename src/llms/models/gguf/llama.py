@@ -96,7 +96,8 @@ class Vocabulary:
 
     @property
     def start(self) -> int:
-        beginning, end = self._lib.llama_vocab_bos(self.pointer), self._lib.llama_vocab_eos(self.pointer)
+        beginning: int = self._lib.llama_vocab_bos(self.pointer)
+        end: int = self._lib.llama_vocab_eos(self.pointer)
         if beginning < 0 and end < 0:
             raise ModelError("the GGUF file's tokenizer has neither BOS nor EOS; an empty context needs one")
         return end if beginning < 0 else beginning
@@ -187,7 +188,7 @@ class Weights:
     def _adapter(self, path: Path) -> int:
         """A llama_adapter_lora pointer; llama.cpp frees it with the model."""
         complaints.clear()
-        pointer = library().llama_adapter_lora_init(self.model, str(path).encode())
+        pointer: int | None = library().llama_adapter_lora_init(self.model, str(path).encode())
         if not pointer:
             reason = next((line for line in complaints if line), "no reason was given")
             raise ModelError(
@@ -264,7 +265,8 @@ class Context:
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Log-probabilities in nats, float32, of logits (V,)."""
     shifted = logits - logits.max()
-    return shifted - np.log(np.exp(shifted).sum())
+    logprobs: np.ndarray = shifted - np.log(np.exp(shifted).sum())
+    return logprobs
 
 
 def likelihood(logits: np.ndarray, token: int, top: int | None) -> tuple[float | None, tuple[tuple[int, float], ...]]:
@@ -293,6 +295,6 @@ def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator | N
     chances /= chances.sum()
     total = chances.cumsum()
     if sampling.top_p < 1:
-        kept = max(1, int(np.count_nonzero(total - chances < sampling.top_p)))
-        tokens, total = tokens[:kept], total[:kept]
+        nucleus = max(1, int(np.count_nonzero(total - chances < sampling.top_p)))
+        tokens, total = tokens[:nucleus], total[:nucleus]
     return int(tokens[np.searchsorted(total, random.random() * total[-1], side="right")])

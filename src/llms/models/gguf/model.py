@@ -210,15 +210,15 @@ class GgufModel(TokenizingModel):
             yield Delta(failure=Failure("infra", reason))
             return
         prompt = self.read(request)
-        kept = prompt.ids[request.max_tokens - self.context_window :]
+        context = prompt.ids[request.max_tokens - self.context_window :]
         ends = self.ends | {self.tokenizer.start}
-        reply = Reply(request, replace(prompt, ids=kept), self.tokenizer, ends, self.constraint(request))
+        reply = Reply(request, replace(prompt, ids=context), self.tokenizer, ends, self.constraint(request))
         for event in self.events(reply.decode, cancel):
             if delta := reply.push(event, chance(event, self.tokenizer.with_special)):
                 yield delta
             if reply.ended:
                 break
-        yield replace(reply.last(), cut=len(prompt.ids) - len(kept))
+        yield replace(reply.last(), cut=len(prompt.ids) - len(context))
 
     @property
     def _not_numbers(self) -> str:

@@ -9,17 +9,22 @@ import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ...errors import HubUnreachable
-
-if TYPE_CHECKING:
-    from huggingface_hub.utils import tqdm
 
 LARGE_BYTES = 10_000_000  # smaller files are left to the hub's client
 TRIES = 5  # in a row that bring nothing
 STALL_SECONDS = 30
 SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class ProgressBar(Protocol):
+    """A bar that people see."""
+
+    def reset(self) -> None: ...
+
+    def update(self, n: float) -> object: ...
 
 
 def fetch_large(model: str, commit: str, files: Iterable[tuple[str, int]], endpoint: str, token: str | None) -> None:
@@ -72,7 +77,7 @@ def _fetch(url: str, token: str | None, name: str, size: int, blob: Path) -> Non
     part.rename(blob)
 
 
-def _append(url: str, token: str | None, part: Path, bar: "tqdm[object]") -> None:
+def _append(url: str, token: str | None, part: Path, bar: ProgressBar) -> None:
     """Ask for what is missing and write it behind what is there."""
     from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 

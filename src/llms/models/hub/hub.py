@@ -31,7 +31,7 @@ TOKENIZER = (
 
 @dataclass(frozen=True, slots=True)
 class HubSnapshot:
-    """What the hub has of a model at one commit: `files` with their sizes, `parameters` by data type."""
+    """A model on the hub at one commit: `files` with their sizes, `parameters` by data type."""
 
     commit: str
     files: dict[str, int]
@@ -108,7 +108,7 @@ def pull(model: str, revision: str | None, wanted: Sequence[str]) -> Path:
 
 
 def ask(model: str, revision: str | None, folder: Path) -> HubSnapshot:
-    """What the hub says of a model; the files that describe it are put into `folder`."""
+    """The hub's description of a model; the files that describe it are put into `folder`."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.utils import disable_progress_bars
 

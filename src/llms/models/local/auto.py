@@ -39,7 +39,9 @@ def load_auto(
     if missing:
         raise ModelError(f"{folder} lacks the tensors {', '.join(missing[:3])}; the checkpoint is incomplete")
     network.eval()
-    return network.to(torch.device(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")))
+    device = options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu")
+    torch.nn.Module.to(network, torch.device(device))
+    return network
 
 
 def _loader(auto: Auto) -> "Loader":

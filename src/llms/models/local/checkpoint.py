@@ -174,5 +174,5 @@ def whole_number(value: Json, default: int) -> int:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says first; its type if it says nothing."""
+    """The first line of a library's error; its type if it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -69,7 +69,9 @@ def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedMo
         )
     if build.quantize == "int8":
         _round(model, build)
-    return model if getattr(model, "hf_quantizer", None) is not None else model.to(torch.device(build.device))
+    if getattr(model, "hf_quantizer", None) is None:  # a quantized one is in its place
+        torch.nn.Module.to(model, torch.device(build.device))
+    return model
 
 
 def _llama(build: Build, config: JsonObject) -> Llama | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -173,9 +174,8 @@ class LocalModel(TokenizingModel):
             files += sorted(self.adapter.folder.glob("*.safetensors"))
         return why_not_numbers(self.name.text, self.dtype, files)
 
-    @property
-    def build(self) -> Build:
-        """Raises what `check` raises."""
+    def build(self, single: bool = False) -> Build:
+        """How its engine is made. Raises what `check` raises."""
         self.check()
         return Build(
             str(self.checkpoint.folder),
@@ -185,15 +185,25 @@ class LocalModel(TokenizingModel):
             "pickle" in self.checkpoint.allow,
             self.name.options.get("quantize", ""),
             str(self.adapter.folder) if self.adapter is not None else "",
+            single,
         )
+
+    def _constructor(self, single: bool = False) -> Callable[[], engines.Engine]:
+        """Makes the engine, in this process or in a worker. Raises what `check` raises, and MissingExtra."""
+        build = self.build(single)
+        try:
+            from .construct import construct  # torch, two seconds
+        except ImportError as error:
+            raise MissingExtra(error.name or "torch", "a local model", "local") from error
+        return partial(construct, build)
 
     @property
     def engine(self) -> engines.Engine | engines.Workers:
         if self._engine is None:
-            build = self.build
+            construct = self._constructor()
             with loading("loading", self.name.text, lambda: self.note):
                 many = self.workers > 1 and self.device == "cpu"
-                self._engine = engines.Workers(build, self.workers) if many else build()
+                self._engine = engines.Workers(construct, self.workers) if many else construct()
         return self._engine
 
     @property
@@ -205,9 +215,9 @@ class LocalModel(TokenizingModel):
                 if not isinstance(engine, engines.Engine):
                     if engine is not None:
                         engine.close()
-                    build = replace(self.build, single=self.single)
+                    construct = self._constructor(self.single)
                     with loading("loading", self.name.text, lambda: self.note):
-                        self._engine = engine = build()
+                        self._engine = engine = construct()
                 self._engine_loop = engines.EngineLoop(engine)
             return self._engine_loop
 
@@ -343,8 +353,16 @@ class LocalModel(TokenizingModel):
         with self._lock:
             if self._reference is None:
                 with loading("loading", self.name.text):
-                    self._reference = self.build.reference()
+                    self._reference = self._load_reference()
             return self._reference.forward(ids)
+
+    def _load_reference(self) -> Reference:
+        build = self.build()
+        try:
+            from .reference import reference  # torch and transformers, four seconds
+        except ImportError as error:
+            raise MissingExtra(error.name or "torch", "a local model", "local") from error
+        return reference(build)
 
     @lazy
     def grammars(self) -> Grammars:

@@ -82,7 +82,7 @@ class Reply:
         return self._finish is not None
 
     def push(self, event: Event, chance: TokenChance | None = None) -> Delta | None:
-        """What `event` adds; None if nothing may be shown yet."""
+        """The addition of `event`; None if nothing may be shown yet."""
         assert event.finish != "nan"  # is raised before it comes here
         end = event.token in self._ends
         self._tokens += 1
@@ -132,7 +132,7 @@ class ReplyReader:
         return self._stop.stopped
 
     def push(self, text: str, chance: TokenChance | None = None) -> Delta | None:
-        """What one token's `text` adds; None if nothing may be shown yet."""
+        """The addition of one token's `text`; None if nothing may be shown yet."""
         if chance is not None:
             self._chances.append(chance)
         reasoning, answer = self._split(text)
@@ -141,7 +141,7 @@ class ReplyReader:
         return self._delta(shown, reasoning, calls)
 
     def flush(self) -> Delta:
-        """What was held back, once the text has ended."""
+        """The rest, which was held back until the text ended."""
         reasoning, answer = self._thinking.flush() if self._thinking else ("", "")
         first, calls = self._calls.push(self._stop.push(answer) + self._stop.flush())
         last, more = self._calls.flush()

@@ -97,7 +97,7 @@ class ToolCallReader:
         return self._show(shown), tuple(calls)
 
     def flush(self) -> tuple[str, tuple[ToolCall, ...]]:
-        """What is left when the text ends: an unclosed or bare call, or text."""
+        """The rest when the text ends: an unclosed or bare call, or text."""
         held, self._held = self._held, ""
         bare = held
         for mark in (OPEN, *_TO_THE_END):

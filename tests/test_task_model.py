@@ -1,0 +1,107 @@
+"""A special model answers its one task, input by input, as transformers does."""
+
+import pytest
+import torch
+
+import tiny
+from llms.errors import ModelError, UsageError
+from llms.models.task_model import TaskModel, TaskOutput
+from llms.tasks.classification import TextClassifier, open_classifier
+from llms.values import Failure
+
+WINDOW = 40
+TEXTS = ["good", "a longer text that is neither", "x" * 90, "", "bad, bad", "good"]
+
+
+def save_classifier(folder, problem=None):
+    from transformers import BertConfig, BertForSequenceClassification
+
+    tokenizer = tiny.byte_tokenizer()
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(2)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=WINDOW,
+        pad_token_id=tokenizer.pad_token_id,
+        id2label={0: "negative", 1: "neutral", 2: "positive"},
+        label2id={"negative": 0, "neutral": 1, "positive": 2},
+        problem_type=problem,
+    )
+    model = BertForSequenceClassification(config)
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(0, 0.3)
+    model.save_pretrained(folder)
+    return folder
+
+
+@torch.inference_mode()
+def alone(folder, text, independent=False):
+    """{label: probability} of one text by transformers itself, cut to the window."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokens = AutoTokenizer.from_pretrained(folder)(text, truncation=True, max_length=WINDOW, return_tensors="pt")
+    logits = model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]).logits[0]
+    chances = logits.sigmoid() if independent else logits.softmax(-1)
+    return dict(zip(model.config.id2label.values(), chances.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("problem", [None, "multi_label_classification"])
+def test_a_classifier_is_exact_to_transformers(tmp_path, problem):
+    folder = save_classifier(tmp_path, problem)
+    model: TaskModel[str] = open_classifier(f"hf:{folder}?device=cpu")
+    results = list(model.answer(TEXTS))
+    assert sorted(index for index, _ in results) == list(range(len(TEXTS)))
+    lengths = [len(TEXTS[index][:WINDOW]) for index, _ in results]
+    assert lengths == sorted(lengths, reverse=True)  # in order of completion: the longest first
+    for index, result in results:
+        if not TEXTS[index]:
+            assert result == Failure("infra", f"input {index} holds no token")
+            continue
+        assert isinstance(result, TaskOutput)
+        expected = alone(folder, TEXTS[index], problem is not None)
+        assert {one.label: one.score for one in result.scores} == pytest.approx(expected, abs=1e-5)
+        assert result.text == max(expected, key=expected.get)
+        assert [one.score for one in result.scores] == sorted((one.score for one in result.scores), reverse=True)
+        assert result.truncated == (len(TEXTS[index]) > WINDOW)
+        assert result.tokens == min(len(TEXTS[index]), WINDOW)
+    model.close()
+
+
+def test_a_batch_holds_no_more_than_its_tokens(tmp_path, monkeypatch):
+    from llms.tasks import classification
+
+    monkeypatch.setattr(classification, "BATCH_TOKENS", 2 * WINDOW)
+    sizes = []
+    compute = TextClassifier._scores
+
+    def watched(self, rows):
+        sizes.append(len(rows) * len(rows[0]))
+        return compute(self, rows)
+
+    monkeypatch.setattr(TextClassifier, "_scores", watched)
+    model = open_classifier(f"hf:{save_classifier(tmp_path)}?device=cpu")
+    assert len(list(model.answer(["a" * size for size in range(1, 30)]))) == 29
+    assert len(sizes) > 3
+    assert max(sizes) <= 2 * WINDOW
+
+
+def test_a_classifier_is_known_by_its_weights_and_task(tmp_path):
+    model = open_classifier(f"hf:{save_classifier(tmp_path)}")
+    assert model.task == "text-classification"
+    assert model.identity.weights == model.checkpoint.weights_digest
+    assert model.identity.tokenizer
+
+
+def test_what_is_no_classifier_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="openai:gpt-5 is not a classifier"):
+        open_classifier("openai:gpt-5")
+    model = open_classifier(f"hf:{tiny.save_embedding(tmp_path)}?device=cpu")
+    with pytest.raises(ModelError, match="lacks the tensors"):
+        list(model.answer(["word"]))
