@@ -31,7 +31,7 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def console(stderr: bool = False) -> Console:
-    """Plain text of whatever width is needed when the output is no terminal."""
+    """Plain text of whatever width is needed when the output is not a terminal."""
     return _errors() if stderr else _console()
 
 

@@ -37,7 +37,7 @@ class DoneResponse:
 
 
 def service_of(request: Request) -> ChatService:
-    """The one that the application was made over."""
+    """The service that the application was built on."""
     service = request.app.state.service
     assert isinstance(service, ChatService)
     return service

@@ -53,5 +53,5 @@ class Secret:
             return HTMLResponse(LOCKED, 401)
         return JSONResponse({"error": "open the address that llms web printed; this request has no token"}, 401)
 
-    def _is(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._value.encode())
+    def _is(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self._value.encode())

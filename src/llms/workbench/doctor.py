@@ -108,7 +108,7 @@ def _unfit(need: "Requirement", version: str | None) -> bool:
 
 
 def _torchvision() -> Iterator[Check]:
-    """One that does not fit torch makes transformers fail to load any model, with a message that names another cause."""
+    """Check torchvision: one that does not fit torch makes transformers fail to load any model, naming another cause."""
     version = _version("torchvision")
     if version is None:
         return

@@ -16,7 +16,7 @@ def open_models(names: Sequence[str], embeddings: Sequence[str]) -> tuple[list[L
     for name in names:
         model = load(name)
         if not isinstance(model, LocalModel):
-            raise UsageError(f"{name} is no checkpoint; llms serve takes smollm2, hf:./folder or hf:owner/name")
+            raise UsageError(f"{name} is not a checkpoint; llms serve takes smollm2, hf:./folder or hf:owner/name")
         model.prepare()
         models.append(model)
     for each in vectors:

@@ -68,7 +68,7 @@ def role_of(message: ModelMessage) -> Role:
 
 
 def user(text: str, attachments: Sequence[UserContent] = ()) -> ModelRequest:
-    """What a person says; attachments come after the text."""
+    """A person's message; attachments come after the text."""
     text = clean(text)
     return ModelRequest(parts=[UserPromptPart([text, *attachments] if attachments else text)])
 
@@ -231,7 +231,7 @@ def result_text(part: ToolReturnPart | NativeToolReturnPart) -> str:
 
 
 def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[MessagePart]:
-    """What came with a result: pictures and sounds in it, and what a tool left to be kept (see its metadata)."""
+    """Files that came with a result: its pictures and sounds, and those a tool stored (see its metadata)."""
     items = part.model_response_str_and_user_content(wrap_if_error=False)[1]
     files = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
     for file in part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ():

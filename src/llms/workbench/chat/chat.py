@@ -214,10 +214,10 @@ class Chat:
         talk = self.conversation.so_far()
         if text is not None:
             talk = talk.append(user(text, attach(attachments)), "user")
-        setup, past = self.setup(remembered=self.recalled(text)), self._past()
+        setup, history = self.setup(remembered=self.recalled(text)), self._past()
         request = FitRequest(
-            talk.path(), setup.window, setup.count, setup.policy, past.cut,
-            pinned=setup.pinned, summary=past.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+            talk.path(), setup.window, setup.count, setup.policy, history.cut,
+            pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
         return fit(request)
 
