@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from llms.testing import ScriptedEndpoint
+from test_layout import KEPT_AWAY
 
 MODELS = {"torch", "transformers", "datasets", "accelerate", "xllamacpp", "safetensors"}
 NUMBERS = {"numpy", "scipy", "pyarrow", "tokenizers", "huggingface_hub", "jinja2"}
@@ -68,6 +69,14 @@ def test_a_question_to_an_endpoint_loads_no_local_model_and_no_server(tmp_path, 
         loaded = modules_of_command("ask", "-m", f"{server.url}#m", "how many?")
     assert "pydantic_ai" in loaded
     assert not loaded & (MODELS | SERVERS | {"scipy", "pyarrow", "tokenizers", "huggingface_hub"})
+
+
+@pytest.mark.parametrize(("file", "library"), sorted({(file, library) for (file, _), library in KEPT_AWAY.items()}))
+def test_what_is_imported_inside_a_function_keeps_a_library_away(file, library):
+    inside = {name for (home, name), kept_away in KEPT_AWAY.items() if (home, kept_away) == (file, library)}
+    names = [name if name != "llms.engine" else "llms.engine.scorer" for name in sorted(inside)]  # it is lazy itself
+    assert library not in modules_after(f"import {file}")
+    assert all(library in modules_after(f"import {name}") for name in names)
 
 
 def test_the_lazy_names_exist():

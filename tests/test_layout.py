@@ -56,18 +56,36 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 VAGUE = ("found", "made", "given", "told", "said", "kept", "place")  # names that do not say what is in them
 # How many of each the whole package may have. They only go down: lower one when you have made it true.
 CEILINGS = {
-    "Any": 57,
-    "parameters without a type": 3,
+    "Any": 40,
+    "parameters without a type": 0,
     "functions of more than 60 lines": 0,
     "signatures of more than 8 parameters": 0,
-    "own names imported inside functions": 26,
-    "modules in rings": 5,
+    "own names imported inside functions": 20,
+    "modules in rings": 0,
     "class names of two meanings": 0,
     "docstrings that begin with What": 92,
     "vague variables": 184,
-    "unexplained type: ignore": 5,
+    "unexplained type: ignore": 0,
 }
-LONGER = {"benchmarks/fresh/mathematics.py": 420}  # one generator of items after another, each short
+# Own modules that are imported inside functions, and the library that this keeps away from whoever imports the file.
+KEPT_AWAY = {
+    ("llms.__main__", "llms.cli.main"): "click",  # an interrupt must be caught before it loads
+    ("llms.cli.chat", "llms.cli.terminal_chat"): "pydantic_ai",
+    ("llms.cli.main", "llms.cli.output"): "rich",
+    ("llms.cli.serve", "llms.serve.start"): "fastapi",
+    ("llms.cli.web", "llms.web.server"): "fastapi",
+    ("llms.models.api.model", "llms.models.api.chat_model"): "pydantic_ai",
+    ("llms.models.api.model", "llms.models.api.session"): "httpx2",
+    ("llms.models.load", "llms.models.gguf.model"): "numpy",
+    ("llms.models.local.embedding", "llms.models.local.auto"): "torch",
+    ("llms.models.local.model", "llms.models.local.construct"): "torch",
+    ("llms.models.local.model", "llms.models.local.reference"): "torch",
+    ("llms.models.local.tokenizing_model", "llms.models.local.chat_model"): "pydantic_ai",
+    ("llms.tools.catalogue", "llms.tools.guard"): "pydantic_ai",
+    ("llms.tools.catalogue", "llms.tools.toolset"): "pydantic_ai",
+    ("llms.workbench.perplexity", "llms.engine"): "torch",
+    ("llms.workbench.system", "llms.workbench.team_system"): "pydantic_ai",
+}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -215,6 +233,11 @@ def test_the_package_keeps_its_numbers(what):
     assert len(where) <= CEILINGS[what], f"{len(where)} {what}: {files}; at {where[:40]}"
 
 
+def test_an_import_inside_a_function_is_listed_with_what_it_keeps_away():
+    inside = {(dotted(path), name) for path in FILES for name in imported_inside(path)}
+    assert inside == set(KEPT_AWAY)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_imports_only_what_stands_above_it(path):
     own = top(path)
@@ -258,8 +281,7 @@ def test_no_file_has_a_name_that_says_nothing():
 
 def test_files_are_of_a_size_to_be_read():
     for path in FILES:
-        most = LONGER.get(str(path.relative_to(PACKAGE)), 400)
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= most, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
 
 
 def test_every_module_says_what_it_is():

@@ -1,7 +1,8 @@
-"""From a name to a model. A kind is imported when one of it is named: a GGUF file's brings numpy, a checkpoint's more."""
+"""From a name to a model."""
 
 from ..errors import UsageError
 from .api.model import open_api
+from .local.model import open_checkpoint
 from .name import Name, parse
 from .system import Model
 
@@ -18,7 +19,7 @@ def load(text: str, workers: int = 1, chat: bool = False) -> Model:
     if not name.local:
         return open_api(name)
     if name.provider == "gguf":
-        from .gguf.model import open_gguf
+        from .gguf.model import open_gguf  # numpy, a tenth of a second
 
         return open_gguf(name, workers, chat)
     return _checkpoint(name, workers, chat)
@@ -31,6 +32,4 @@ def load_tokenizer(text: str) -> Model:
 
 
 def _checkpoint(name: Name, workers: int = 1, chat: bool = False, weights: bool = True) -> Model:
-    from .local.model import open_checkpoint
-
     return open_checkpoint(name, workers, chat, weights)

@@ -20,7 +20,7 @@ def measure(system: str, path: Path, window: int | None = None) -> Perplexity:
         raise DataError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
     if not text.strip():
         raise DataError(f"{path} holds no text; expected at least one word")
-    from ..engine import ScoreRequest
+    from ..engine import ScoreRequest  # torch, two seconds
 
     with load(system) as model:
         if not isinstance(model, LocalModel):
