@@ -101,7 +101,7 @@ class Workers:
         source = enumerate(requests)
         first = sorted(islice(source, AHEAD), key=lambda entry: -len(entry[1].tokens))
         for number, worker in enumerate(self._workers):
-            share = first[number :: len(self._workers)]
+            share: list[_Numbered] = [*first[number :: len(self._workers)]]
             worker.shards = deque([share] if share else [])
         yield from self._run("complete", source)
 
