@@ -43,7 +43,7 @@ def samples(
             if item is not None and outcome.item != item:
                 continue
             scored = isinstance(outcome, Scored)
-            right = scored and headline is not None and outcome.scores.get(headline, 0.0) >= 1
+            right = isinstance(outcome, Scored) and headline is not None and outcome.scores.get(headline, 0.0) >= 1
             if (wrong and (not scored or right)) or (failed and scored):
                 continue
             seen = True

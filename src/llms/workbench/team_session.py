@@ -19,6 +19,7 @@ from ..sandbox import Sandbox
 from ..store.table import identifier, read_table
 from ..tools.catalogue import toolset
 from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
+from ..tools.tool import Deps
 from .checks import PassesTests, RunsAlone, SaysTheSame
 from .probe import recall
 
@@ -87,7 +88,7 @@ class TeamSession:
             return Decision(True)
         return await self._approve(request)
 
-    def _toolset(self, role: Role) -> AbstractToolset[object] | None:
+    def _toolset(self, role: Role) -> AbstractToolset[Deps] | None:
         names = [name for tool in role.tools for name in self._resolved(tool)]
         return toolset(names) if names else None
 

@@ -262,8 +262,8 @@ class LocalModel(TokenizingModel):
         for index, pair in enumerate(encoded):
             if isinstance(pair, ContextOverflow):
                 yield index, Failure("infra", str(pair))
-        for place, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
-            index, pair = good[place]
+        for position, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
+            index, pair = good[position]
             context = len(pair.ids) - pair.scored
             if not isfinite(score.logprob):
                 yield index, Failure("infra", self.why_not_numbers)
@@ -286,8 +286,8 @@ class LocalModel(TokenizingModel):
             prepared.append(
                 (index, DecodeRequest(index, context, request.max_tokens, sampling, stop), max(0, len(ids) - room))
             )
-        for place, generated in self.engine.complete([decode for _, decode, _ in prepared]):
-            index, decode, cut = prepared[place]
+        for position, generated in self.engine.complete([decode for _, decode, _ in prepared]):
+            index, decode, cut = prepared[position]
             if generated.finish == "nan":
                 yield index, Failure("infra", self.why_not_numbers)
                 continue
