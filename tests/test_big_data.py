@@ -144,7 +144,7 @@ def test_a_wrong_row_far_inside_is_named_as_a_near_one_is(tmp_path):
     for old, new, message in (
         ("\nn15000,", '\nn15000,"', "line 15002: .* close every quotation mark"),
         ("\nn15000,", "\nn15000,,", r"line 15002: the row and the header have different numbers of fields \(5 and 4"),
-        ("\nn15000,", "\nn14,", "row 15001: id 'n14' stands in row 15 already"),
+        ("\nn15000,", "\nn14,", "row 15001: id 'n14' appears in row 15 already"),
         ("\nn15000,", "\n ,", "row 15001: column 'id' is empty"),
     ):
         path.write_text(text.replace(old, new))

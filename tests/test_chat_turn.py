@@ -757,5 +757,5 @@ def test_a_message_that_is_not_the_users_cannot_be_answered():
     from llms.chat.turn.turn import Turn
 
     talk = Talk()
-    with pytest.raises(UsageError, match="no message of the user"):
+    with pytest.raises(UsageError, match="no user message"):
         Turn([], talk.setup(answers("x")), StoredJournal(talk.store, "r", talk.id, "m"), talk.id)

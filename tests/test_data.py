@@ -124,7 +124,7 @@ OWN = "question,choices,answer\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (OWN + "q,a|b,c\n", "row 1: answer 'c' is none of the choices"),
+        (OWN + "q,a|b,c\n", "row 1: answer 'c' is not one of the choices"),
         (OWN + "q,a|b,a\nq,only,only\n", "row 2: column 'choices' is 'only'; expected at least two"),
         (OWN + "q,a|b\n", "line 2: the row and the header have different numbers of fields"),
         ("question,choice,answer\nq,a|b,a\n", "unknown column 'choice'; did you mean choices"),

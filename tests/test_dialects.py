@@ -318,7 +318,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("body", "said"), SHAPES)
 def test_an_error_has_the_servers_words_whatever_its_shape(bare, body, said):
-    assert status_error(418, body.encode(), NAMED["ollama"], "Teapot").said == said
+    assert status_error(418, body.encode(), NAMED["ollama"], "Teapot").detail == said
     bare.answer = 418, "application/json", body
     if body:
         with open_api(parse(f"{bare.url}#m"), QUICK) as model:

@@ -56,17 +56,18 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 VAGUE = ("found", "made", "given", "told", "said", "kept", "place")  # names that do not say what is in them
 # How many of each the whole package may have. They only go down: lower one when you have made it true.
 CEILINGS = {
-    "Any": 709,
-    "parameters without a type": 160,
-    "functions of more than 60 lines": 4,
-    "signatures of more than 8 parameters": 11,
-    "own names imported inside functions": 152,
-    "modules in rings": 15,
+    "Any": 57,
+    "parameters without a type": 3,
+    "functions of more than 60 lines": 0,
+    "signatures of more than 8 parameters": 0,
+    "own names imported inside functions": 26,
+    "modules in rings": 5,
     "class names of two meanings": 0,
-    "docstrings that begin with What": 211,
-    "vague variables": 535,
-    "unexplained type: ignore": 21,
+    "docstrings that begin with What": 92,
+    "vague variables": 184,
+    "unexplained type: ignore": 5,
 }
+LONGER = {"benchmarks/fresh/mathematics.py": 420}  # one generator of items after another, each short
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -257,7 +258,8 @@ def test_no_file_has_a_name_that_says_nothing():
 
 def test_files_are_of_a_size_to_be_read():
     for path in FILES:
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 420, path
+        most = LONGER.get(str(path.relative_to(PACKAGE)), 400)
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= most, path
 
 
 def test_every_module_says_what_it_is():
@@ -273,6 +275,13 @@ def test_the_map_in_the_readme_names_every_package():
             assert f"{path.name}/" in readme, path.name
         elif path.suffix == ".py" and not path.name.startswith("__"):
             assert path.name in readme, path.name
+
+
+def test_the_map_in_the_readme_names_nothing_that_is_not_there():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (tree_lines,) = re.findall(r"    src/llms/\n((?:      \S.*\n)+)", readme)
+    named = {name.rstrip(",") for line in tree_lines.splitlines() for name in line[6:21].split()}
+    assert {name for name in named if not (PACKAGE / name.rstrip("/")).exists()} == set()
 
 
 def test_exceptions_are_all_in_the_tree_that_errors_draws():

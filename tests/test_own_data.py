@@ -96,8 +96,8 @@ def test_choices_that_are_read_otherwise_than_once_are_scored_anew_and_others_ar
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("question,answer,answer\nq,a,b\n", "column 'answer' stands 2 times in the header"),
-        ("question,answer,Answer\nq,a,b\n", "line 2: column 'answer' stands twice"),
+        ("question,answer,answer\nq,a,b\n", "column 'answer' appears 2 times in the header"),
+        ("question,answer,Answer\nq,a,b\n", "line 2: column 'answer' appears twice"),
         ("question,answer\nq,a\n  ,b\n", "row 2: column 'question' is empty"),
         ("question,answer\nq,a\nq,\n", "row 2: column 'answer' is empty"),
         ("question,answers\nq,a|\n", "row 1: column 'answers' is empty"),
@@ -130,7 +130,7 @@ def test_what_is_wrong_is_named_by_row_and_column(tmp_path, content, message):
     [
         ('{"question": "q", "answer": true}\n', "row 1: column 'answer' is True; expected a text or a number"),
         ('{"question": "q", "answer": NaN}\n', "row 1: column 'answer' is nan"),
-        ('{"question": "q", "answer": "a", "answer": "b"}\n', "line 1: not JSON .column 'answer' stands 2 times"),
+        ('{"question": "q", "answer": "a", "answer": "b"}\n', "line 1: not JSON .column 'answer' appears 2 times"),
         ('{"question": 5, "answer": "a"}\n', "row 1: column 'question' is 5; expected a text"),
         ('{"question": "q", "choices": ["a", true], "answer": "a"}\n', "column 'choices' is True"),
         (
@@ -172,7 +172,7 @@ def test_a_file_that_is_no_table_of_text_is_refused_as_such(tmp_path):
     path = tmp_path / "own.xlsx"
     path.write_bytes(b"PK\3\4")
     with pytest.raises(
-        DataError, match=r"own.xlsx is none of .csv, .tsv, .json, .jsonl or .parquet; save or export it"
+        DataError, match=r"own.xlsx is not one of .csv, .tsv, .json, .jsonl or .parquet; save or export it"
     ):
         llms.evaluate(ScriptedModel(), [], data=str(path))
 
@@ -184,7 +184,7 @@ def test_a_field_may_be_longer_than_a_csv_reader_takes_as_it_comes(tmp_path):
 @pytest.mark.parametrize(
     ("scorer", "answer", "message"),
     [
-        ("regex", "a(", "no regular expression"),
+        ("regex", "a(", "not a regular expression"),
         ("regex", ".*", "matches every reply"),
         ("regex", "x|", "matches every reply"),
         ("numeric", "many", "holds no number; --scorer numeric compares one"),
@@ -262,7 +262,7 @@ def test_a_prompt_stop_and_token_limit_of_ones_own_are_sent_and_part_of_the_run(
         ("{qestion}", r"asks for \{qestion\}"),
         ("{question!r}", r"asks for \{question!r\}"),
         ("{}", "asks for"),
-        ("{question", "is no template"),
+        ("{question", "is not a template"),
         ("What?", "has no field"),
     ],
 )

@@ -117,7 +117,7 @@ def test_masks_are_additive_and_made_once():
     assert whole.mask(layout.Span(0, 3), like) is None
 
 
-def test_a_step_hides_the_places_that_a_row_has_not_filled():
+def test_a_step_hides_keys_that_a_row_does_not_have():
     step = DecodeStep(Slots(3, 8), torch.tensor([0, 2, 1]))
     hidden = float("-inf")
     like = torch.zeros(1)
@@ -125,7 +125,7 @@ def test_a_step_hides_the_places_that_a_row_has_not_filled():
     assert mask.shape == (3, 1, 1, 3)
     assert mask[:, 0, 0].tolist() == [[0, hidden, hidden], [0, 0, 0], [0, 0, hidden]]
     assert step.mask(like) is mask
-    assert (step.places, step.longest, step.rows.tolist()) == ([0, 2, 1], 3, [0, 1, 2])
+    assert (step.lengths, step.longest, step.rows.tolist()) == ([0, 2, 1], 3, [0, 1, 2])
     assert DecodeStep(Slots(2, 8), torch.tensor([4, 4])).mask(like) is None
 
 

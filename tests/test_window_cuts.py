@@ -273,7 +273,7 @@ def test_what_cannot_be_sent_is_left_out_with_its_reason():
     path[4] = replace(path[4], state="generating")
     layout = lay_out(path)
     assert dict(layout.left_out) == {
-        path[0].id: "it stands before the first message of the user",
+        path[0].id: "it comes before the first user message",
         path[2].id: "it has no text",
         path[3].id: "it failed without any text",
         path[4].id: "its state is generating",

@@ -34,7 +34,7 @@ class ToolCall:
     id: str
     name: str
     arguments: str
-    extra: Mapping[str, Any] | None = None
+    extra: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Media:
     data: bytes = b""
     url: str = ""
     name: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     parts: tuple[str | Media, ...] = ()
-    extra: Mapping[str, Any] | None = None
+    extra: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,10 @@ def shot_cot(row: Row) -> str:
 def grade_cot(row: Row, answers: Answers) -> Grade:
     """The words behind "the answer is", without the last character, which is the period."""
     text = reply(answers).text
-    found = extract(text, r"(?<=the answer is )(.*)(?=.)")
-    score = float(exact_match(found or "[invalid]", row["target"]))
-    status: Status = "ok" if found else "truncated" if reply(answers).finish == "length" else "unparsed"
-    return Grade({"exact_match": score}, row["target"], found, status)
+    extracted = extract(text, r"(?<=the answer is )(.*)(?=.)")
+    score = float(exact_match(extracted or "[invalid]", row["target"]))
+    status: Status = "ok" if extracted else "truncated" if reply(answers).finish == "length" else "unparsed"
+    return Grade({"exact_match": score}, row["target"], extracted, status)
 
 
 BBH = Benchmark(

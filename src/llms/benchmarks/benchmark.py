@@ -1,6 +1,6 @@
-"""What a benchmark is: a declaration of where its rows are, what is asked, and how an answer is graded.
+"""A benchmark declares where its rows are, what is asked, and how an answer is graded.
 
-A benchmark knows no model. It turns an Example and its few-shot examples into a Prompt, and the answers to
+It knows no model. It turns an Example and its few-shot examples into a Prompt, and the answers to
 that prompt into a Grade. Changing anything that reaches a prompt changes `version`; anything that makes another score of
 the same answer changes `scorer`. Either begins new runs: a run is never continued under another.
 """

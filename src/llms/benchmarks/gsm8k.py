@@ -42,13 +42,13 @@ def grade(row: Row, answers: Answers) -> Grade:
         "exact_match_flexible": _matches(flexible, row["answer"]),
         "acc": float(strict is not None and strict.replace(",", "") == reference.replace(",", "")),
     }
-    found = strict or flexible
-    status: Status = "ok" if found else "truncated" if answer.finish == "length" else "unparsed"
-    return Grade(scores, target=reference, extracted=found, status=status)
+    extracted = strict or flexible
+    status: Status = "ok" if extracted else "truncated" if answer.finish == "length" else "unparsed"
+    return Grade(scores, target=reference, extracted=extracted, status=status)
 
 
-def _matches(found: str | None, reference: str) -> float:
-    return float(exact_match(found or "[invalid]", reference, ignore=IGNORED, ignore_case=True))
+def _matches(extracted: str | None, reference: str) -> float:
+    return float(exact_match(extracted or "[invalid]", reference, ignore=IGNORED, ignore_case=True))
 
 
 GSM8K = Benchmark(

@@ -96,7 +96,7 @@ RUNNERS: Mapping[str, Runner] = {
 
 
 def missing(language: str) -> str | None:
-    """What keeps programs in `language` from running here, and how to get it; None if nothing is seen to. Runs nothing."""
+    """A message naming the commands `language` lacks here and how to install them; None if it has all. Runs nothing."""
     runner = RUNNERS[language]
     absent = [need for need in runner.needs if not _there(need)]
     return f"{language} needs {', '.join(absent)}; install {runner.package}" if absent else None

@@ -43,8 +43,8 @@ def grade(row: Row, answers: Answers) -> Grade:
         "exact_match": float(equivalent(answer.text, row["solution"])),
         "exact_match_original": float(minerva_match(answer.text, row["solution"])),
     }
-    found = boxed(answer.text) or answer.text.strip().split("\n")[-1] or None
-    return Grade(scores, boxed(row["solution"]) or "", found, "truncated" if answer.finish == "length" else "ok")
+    extracted = boxed(answer.text) or answer.text.strip().split("\n")[-1] or None
+    return Grade(scores, boxed(row["solution"]) or "", extracted, "truncated" if answer.finish == "length" else "ok")
 
 
 def hardest(row: Row) -> bool:

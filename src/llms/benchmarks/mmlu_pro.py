@@ -59,10 +59,10 @@ def shot_cot(row: Row) -> str:
 
 
 def grade_cot(row: Row, answers: Answers) -> Grade:
-    found = extract(reply(answers).text, r"answer is \(?([ABCDEFGHIJ])\)?")
-    right = exact_match(found or "[invalid]", row["answer"], ignore_case=True, ignore_punctuation=True)
-    status: Status = "ok" if found else "truncated" if reply(answers).finish == "length" else "unparsed"
-    return Grade({"exact_match": float(right)}, row["answer"], found, status)
+    extracted = extract(reply(answers).text, r"answer is \(?([ABCDEFGHIJ])\)?")
+    right = exact_match(extracted or "[invalid]", row["answer"], ignore_case=True, ignore_punctuation=True)
+    status: Status = "ok" if extracted else "truncated" if reply(answers).finish == "length" else "unparsed"
+    return Grade({"exact_match": float(right)}, row["answer"], extracted, status)
 
 
 def description(category: str, shots: Sequence[Row]) -> str:

@@ -54,9 +54,9 @@ class Asking:
 
     @property
     def identity(self) -> str:
-        given = {"prompt": self.prompt, "stop": self.stop, "max_tokens": self.max_tokens}
-        given = {name: value for name, value in given.items() if value is not None}
-        return _ASKED + json.dumps(given, ensure_ascii=False) if given else ""
+        fields = {"prompt": self.prompt, "stop": self.stop, "max_tokens": self.max_tokens}
+        fields = {name: value for name, value in fields.items() if value is not None}
+        return _ASKED + json.dumps(fields, ensure_ascii=False) if fields else ""
 
     def text(self, row: Row) -> str:
         """The template filled with a row; empty where there is none."""
@@ -69,7 +69,9 @@ class Asking:
         try:
             fields = [part[1:] for part in Formatter().parse(self.prompt or "") if part[1] is not None]
         except ValueError as error:
-            raise UsageError(f"the prompt {self.prompt!r} is no template: {error}; write {{{{ for a brace") from error
+            raise UsageError(
+                f"the prompt {self.prompt!r} is not a template: {error}; write {{{{ for a brace"
+            ) from error
         for name, spec, conversion in fields:
             if name not in columns or spec or conversion:
                 shown = f"{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}"
@@ -137,12 +139,12 @@ class _Asked(TypedDict, total=False):
 
 def of_version(version: str) -> tuple[Asking, str]:
     """How rows were asked, and the identity of the scorer, as the version of a benchmark says."""
-    given: _Asked = {}
+    fields: _Asked = {}
     end = 1
     if version.startswith(_ASKED, 1):
-        given, end = json.JSONDecoder().raw_decode(version, 1 + len(_ASKED))
-    stop = given.get("stop")
-    asking = Asking(given.get("prompt"), None if stop is None else tuple(stop), given.get("max_tokens"))
+        fields, end = json.JSONDecoder().raw_decode(version, 1 + len(_ASKED))
+    stop = fields.get("stop")
+    asking = Asking(fields.get("prompt"), None if stop is None else tuple(stop), fields.get("max_tokens"))
     return asking, version[end + 2 :]
 
 
@@ -155,35 +157,35 @@ def listed(accepted: Sequence[str]) -> str:
 def accepted_in(target: str) -> tuple[str, ...]:
     """The accepted answers that `listed` made a text of."""
     try:
-        found = json.loads(target) if target.startswith("[") else None
+        parsed = json.loads(target) if target.startswith("[") else None
     except ValueError:
-        found = None
-    if isinstance(found, list) and all(isinstance(answer, str) for answer in found):
-        return tuple(found)
+        parsed = None
+    if isinstance(parsed, list) and all(isinstance(answer, str) for answer in parsed):
+        return tuple(parsed)
     return tuple(target.split(BETWEEN))
 
 
-def check_answers(answers: Sequence[str], scorer: str, place: str) -> None:
+def check_answers(answers: Sequence[str], scorer: str, location: str) -> None:
     """Raise DataError for an accepted answer that `scorer` cannot compare with anything, or finds in everything."""
     for answer in answers:
         if not canonical(answer):
-            raise DataError(f"{place}: column 'answer' is {answer!r}, of which nothing is seen; expected a text")
+            raise DataError(f"{location}: column 'answer' is {answer!r}, of which nothing is seen; expected a text")
         if scorer == "regex":
-            _check_pattern(answer, place)
-        elif scorer == "numeric" and len(found := numbers(answer)) != 1:
-            what = f"{len(found)} numbers ({', '.join(n.written for n in found)})" if found else "no number"
+            _check_pattern(answer, location)
+        elif scorer == "numeric" and len(values := numbers(answer)) != 1:
+            what = f"{len(values)} numbers ({', '.join(n.written for n in values)})" if values else "no number"
             raise DataError(
-                f"{place}: answer {answer!r} holds {what}; --scorer numeric compares one. Use exact or contains"
+                f"{location}: answer {answer!r} holds {what}; --scorer numeric compares one. Use exact or contains"
             )
 
 
-def _check_pattern(answer: str, place: str) -> None:
+def _check_pattern(answer: str, location: str) -> None:
     try:
         pattern = re.compile(answer)
     except re.error as error:
-        raise DataError(f"{place}: answer {answer!r} is no regular expression: {error}") from error
+        raise DataError(f"{location}: answer {answer!r} is not a regular expression: {error}") from error
     if pattern.search("") and pattern.search(_ANYTHING):
-        raise DataError(f"{place}: answer {answer!r} matches every reply; expected a pattern that some replies lack")
+        raise DataError(f"{location}: answer {answer!r} matches every reply; expected a pattern that some replies lack")
 
 
 def ambiguous(table: OwnTable, scorer: str) -> tuple[list[str], int]:
@@ -191,11 +193,11 @@ def ambiguous(table: OwnTable, scorer: str) -> tuple[list[str], int]:
     if table.choices or scorer != "numeric":
         return [], 0
     notices = (
-        f"{table.content.origin}, row {number}: answer {answer!r} is read as {found[0].value:f}, not as {found[0].other:f}: before "
+        f"{table.content.origin}, row {number}: answer {answer!r} is read as {readings[0].value:f}, not as {readings[0].other:f}: before "
         f"three digits a comma sets thousands apart, a point is a decimal point"
         for number, row in enumerate(table.content.rows, 1)
         for answer in row["answers"]
-        if (found := numbers(answer)) and found[0].other is not None
+        if (readings := numbers(answer)) and readings[0].other is not None
     )
     return list(islice(notices, MOST_NOTICES)), sum(1 for _ in notices)
 
@@ -236,19 +238,19 @@ def _grade_choices(row: Row, answers: Answers) -> Grade:
 
 def _grader(scorer: OpenScorer) -> Callable[[Row, Answers], Grade]:
     def grade(row: Row, answers: Answers) -> Grade:
-        text, accepted, said = reply(answers).text.strip(), row["answers"], ""
+        text, accepted, explanation = reply(answers).text.strip(), row["answers"], ""
         if not text:
             right = False
         elif scorer.name == "judge":
             try:
-                right, said = _judged(scorer, row, text)
+                right, explanation = _judged(scorer, row, text)
             except JudgeFailed as error:
                 error.target = listed(accepted)
                 raise
         else:
             right = any(SCORERS[scorer.name](text, answer) for answer in accepted)
         status: Status = "ok" if text else "unparsed"
-        return Grade({scorer.metric: float(right)}, listed(accepted), text or None, status, judge=said)
+        return Grade({scorer.metric: float(right)}, listed(accepted), text or None, status, judge=explanation)
 
     return grade
 
@@ -258,8 +260,8 @@ def _judged(scorer: OpenScorer, row: Row, text: str) -> tuple[bool, str]:
     assert scorer.judge
     verdict = judged(scorer.judge, scorer.rubric, row["question"], " or ".join(row["answers"]), text)
     if verdict.right is None:
-        said = (
+        reason = (
             f"its reply names neither A nor B: {verdict.reply!r:.200}" if verdict.reply.strip() else "it said nothing"
         )
-        raise JudgeFailed(f"the judge {scorer.judge_name} gave no verdict: {said}; llms grade asks the judge again")
+        raise JudgeFailed(f"the judge {scorer.judge_name} gave no verdict: {reason}; llms grade asks the judge again")
     return verdict.right, verdict.reply

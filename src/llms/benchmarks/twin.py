@@ -39,7 +39,7 @@ def twin(benchmark: Benchmark) -> Benchmark:
 
 
 def _question(benchmark: Benchmark, row: Row) -> str:
-    """What is asked, without the cue to answer, then the choices with letters."""
+    """The question without the cue to answer, then the choices with letters."""
     asked = benchmark.ask(row)
     assert isinstance(asked, Choices)
     if len(set(asked.contexts)) > 1:  # WinoGrande: what differs is the beginning

@@ -12,15 +12,15 @@ _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+
 
 def terms(text: str) -> list[str]:
     """Words in lower case; in scripts without spaces, pairs of characters."""
-    found = []
+    result = []
     for word in _WORD.findall(text.casefold()):
-        place = 0
+        end = 0
         for run in _UNSPACED.finditer(word):
-            found += [word[place : run.start()]] if run.start() > place else []
-            found += [run[0][at : at + 2] for at in range(max(1, len(run[0]) - 1))]
-            place = run.end()
-        found += [word[place:]] if place < len(word) else []
-    return found
+            result += [word[end : run.start()]] if run.start() > end else []
+            result += [run[0][at : at + 2] for at in range(max(1, len(run[0]) - 1))]
+            end = run.end()
+        result += [word[end:]] if end < len(word) else []
+    return result
 
 
 def scores(query: str, texts: Sequence[str]) -> list[float]:

@@ -66,32 +66,31 @@ def compare(
     detectable difference, equivalent, or not comparable. Runs that were asked differently are refused.
     """
     config = config_of(settings)
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
 
     def events() -> Iterator[Progress]:
         for event in compare_all(a, b, benchmarks, config, margin / 100, until_decided):
             if isinstance(event, Progress):
                 yield event
             else:
-                found.extend(event)
+                comparisons.extend(event)
 
     show_progress(events())
     if as_json:
-        print_json(comparison.to_json() for comparison in found)
+        print_json(comparison.to_json() for comparison in comparisons)
     else:
-        _show(found)
+        _show(comparisons)
     bad = {"worse": ("worse",), "not better": ("worse", "no detectable difference", "equivalent", "not comparable")}
-    if fail_if and any(comparison.verdict in bad[fail_if] for comparison in found):
+    if fail_if and any(comparison.verdict in bad[fail_if] for comparison in comparisons):
         sys.exit(1)
-    if any(comparison.paired is None for comparison in found):
+    if any(comparison.paired is None for comparison in comparisons):
         sys.exit(1)
 
 
-def _show(found: list[Comparison]) -> None:
+def _show(comparisons: list[Comparison]) -> None:
     out = console()
-    out.print(
-        Text("A  ", style="bold") + Text(found[0].system_a) + Text("\nB  ", style="bold") + Text(found[0].system_b)
-    )
+    first = comparisons[0]
+    out.print(Text("A  ", style="bold") + Text(first.system_a) + Text("\nB  ", style="bold") + Text(first.system_b))
     rows = table(
         "benchmark",
         "A",
@@ -103,10 +102,10 @@ def _show(found: list[Comparison]) -> None:
         "A is",
         right=("A", "B", "A - B", "95 % interval", "p", "n"),
     )
-    for c in found:
+    for c in comparisons:
         rows.add_row(f"{c.benchmark} [dim]{c.metric}[/dim]", *_cells(c), Text(c.verdict, style="bold"))
     out.print(rows)
-    for c in found:
+    for c in comparisons:
         for line in _notes(c):
             out.print(Text(line, style="dim"))
 
@@ -120,7 +119,7 @@ def _cells(c: Comparison) -> list[str]:
 
 
 def _notes(c: Comparison) -> list[str]:
-    notes = [f"{c.benchmark}: {said}" for said in (c.reason, c.note) if said]
+    notes = [f"{c.benchmark}: {text}" for text in (c.reason, c.note) if text]
     if c.left_out:
         notes.append(f"{c.benchmark}: {c.left_out} items failed on one side and were left out of both")
     if c.paired is not None:

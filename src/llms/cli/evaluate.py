@@ -21,10 +21,10 @@ NUMBERS = ("score", "95 % interval", "n")
 
 
 def names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    found = [name for value in values for name in value.replace(",", " ").split()]
-    if values and not found:  # an unset variable of a shell must not mean everything
+    benchmarks = [name for value in values for name in value.replace(",", " ").split()]
+    if values and not benchmarks:  # an unset variable of a shell must not mean everything
         raise click.BadParameter("it names no benchmark; leave it out for all of them")
-    return found
+    return benchmarks
 
 
 @click.command(cls=GroupedCommand)
@@ -82,7 +82,7 @@ def evaluate(systems: tuple[str, ...], benchmarks: list[str], dry_run: bool, as_
 def show_progress(events: Iterable[Step | Report]) -> list[Report]:
     """Run everything under a progress bar on standard error; the reports that came."""
     reports: list[Report] = []
-    said: set[str] = set()
+    printed: set[str] = set()
     err = console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -99,8 +99,8 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
                 reports.append(event)
                 bar = None
                 continue
-            if event.note and event.note not in said | notes_shown:
-                said.add(event.note)
+            if event.note and event.note not in printed | notes_shown:
+                printed.add(event.note)
                 err.print(Text(event.note, style="dim"), soft_wrap=True)
             if not event.total:
                 continue

@@ -63,8 +63,8 @@ def show(board: Leaderboard) -> None:
         numbers = [("score", 7), ("95 % interval", 13), ("n", 5), ("tok/s", 6), ("seconds", 7), ("memory", 7)]
         for name, cells in numbers + ([("cost", 8)] if paid else []):
             rows.add_column(name, justify="right", no_wrap=True, min_width=cells)
-        for place, report in enumerate(column.reports):
-            leads = place == 0 and len(column.reports) > 1
+        for rank, report in enumerate(column.reports):
+            leads = rank == 0 and len(column.reports) > 1
             cost = [dollars(report.usage.cost)] if paid else []
             rows.add_row("  " + report.key.system.name, *_cells(report), *cost, style="bold" if leads else "")
         out.print(rows)
@@ -80,7 +80,7 @@ def show(board: Leaderboard) -> None:
 def _cells(report: Report) -> list[str]:
     score, usage = report.scores[report.shown], report.usage
     return [
-        percent(score.value) + ("*" if report.partial else "") + ("!" if _said_of(report) else ""),
+        percent(score.value) + ("*" if report.partial else "") + ("!" if _warnings_of(report) else ""),
         interval(score.low, score.high),
         str(report.n),
         f"{usage.tokens_per_second:.0f}",
@@ -93,23 +93,23 @@ def _notes(reports: list[Report]) -> Iterator[str]:
     if any(report.partial for report in reports):
         yield "* part of the data only"
     for report in reports:
-        if what := _said_of(report):
-            yield f"! {report.key.system.name} on {report.key.benchmark}: {'; '.join(what)}"
+        if warnings := _warnings_of(report):
+            yield f"! {report.key.system.name} on {report.key.benchmark}: {'; '.join(warnings)}"
     if any(report.key.data == "sample" for report in reports):
         yield "sample: items of this project's own in the benchmark's shape; for the benchmark itself use --data hub"
 
 
-def _said_of(report: Report) -> list[str]:
-    """What a reader must know of a score."""
-    said = [failed(report)] if report.failed else []
+def _warnings_of(report: Report) -> list[str]:
+    """Warnings that a reader of the score needs: failures, unreadable answers, cut prompts, few clusters."""
+    warnings = [failed(report)] if report.failed else []
     if report.unreadable:
         share = 100 * report.unreadable / report.n
-        said.append(f"in {report.unreadable} answers ({share:.0f} %) nothing could be read, which counts as wrong")
+        warnings.append(f"in {report.unreadable} answers ({share:.0f} %) nothing could be read, which counts as wrong")
     if report.cut:
-        said.append(f"{report.cut} prompts were cut by {report.cut_tokens} tokens on the left")
+        warnings.append(f"{report.cut} prompts were cut by {report.cut_tokens} tokens on the left")
     if (score := report.score) and (careful := caution(score.clusters)):
-        said.append(careful)
-    return said
+        warnings.append(careful)
+    return warnings
 
 
 def failed(report: Report) -> str:

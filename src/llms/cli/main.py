@@ -99,8 +99,8 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        kept = KEPT.get(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
-        sys.exit(_say(f"interrupted; {kept}" if kept else "interrupted", 130))
+        note = KEPT.get(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
+        sys.exit(_say(f"interrupted; {note}" if note else "interrupted", 130))
     except click.ClickException as error:
         hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
         sys.exit(_say(error.format_message() + hint, error.exit_code))

@@ -85,22 +85,27 @@ def export(name: str, form: str, output: Path | None) -> None:
 @click.argument("b")
 def diff(a: str, b: str) -> None:
     """Show what differs between two runs of one benchmark: how they were asked, and which items changed."""
-    found = verbs.diff(a, b)
-    for name, (left, right) in found.fields.items():
+    difference = verbs.diff(a, b)
+    for name, (left, right) in difference.fields.items():
         click.echo(f"{name}: {left!r} -> {right!r}")
-    up = sum(after > before for _, before, after in found.changed)
-    click.echo(f"{found.same} items the same, {up} better, {len(found.changed) - up} worse in {found.b.run}")
-    if found.only_a or found.only_b:
-        click.echo(f"{found.only_a} items only in {found.a.run}, {found.only_b} only in {found.b.run}")
-    for item, before, after in found.changed[:50]:
+    up = sum(after > before for _, before, after in difference.changed)
+    click.echo(
+        f"{difference.same} items the same, {up} better, {len(difference.changed) - up} worse in {difference.b.run}"
+    )
+    if difference.only_a or difference.only_b:
+        click.echo(
+            f"{difference.only_a} items only in {difference.a.run}, {difference.only_b} only in {difference.b.run}"
+        )
+    for item, before, after in difference.changed[:50]:
         click.echo(f"  {item}  {before:.3g} -> {after:.3g}")
-    if len(found.changed) > 50:
-        click.echo(f"  and {len(found.changed) - 50} more")
-    if found.prompt:
-        item, left, right = found.prompt
-        place = next(
+    if len(difference.changed) > 50:
+        click.echo(f"  and {len(difference.changed) - 50} more")
+    if difference.prompt:
+        item, left, right = difference.prompt
+        position = next(
             (i for i, (x, y) in enumerate(zip(left, right, strict=False)) if x != y), min(len(left), len(right))
         )
-        start = max(0, place - 40)
-        click.echo(f"the prompts differ, first at {item}, character {place}:")
-        click.echo(f"  {found.a.run}: …{left[start : place + 40]!r}\n  {found.b.run}: …{right[start : place + 40]!r}")
+        start = max(0, position - 40)
+        click.echo(f"the prompts differ, first at {item}, character {position}:")
+        for side, prompt in ((difference.a, left), (difference.b, right)):
+            click.echo(f"  {side.run}: …{prompt[start : position + 40]!r}")

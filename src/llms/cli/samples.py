@@ -39,13 +39,13 @@ def samples(
 
     Each choice stands with its log-probability; > marks what the model picked, = the right answer.
     """
-    found = islice(verbs.samples(run, wrong, failed, item, reveal), limit)
+    rows = islice(verbs.samples(run, wrong, failed, item, reveal), limit)
     if as_json:
-        print_json(verbs.sample_json(prompt, outcome) for _, prompt, outcome in found)
+        print_json(verbs.sample_json(prompt, outcome) for _, prompt, outcome in rows)
         return
     out = console()
     count = 0
-    for _, prompt, outcome in found:
+    for _, prompt, outcome in rows:
         _show(out, prompt, outcome, full)
         count += 1
     if not count:
@@ -67,10 +67,10 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
         if shared:
             out.print(_plain(prompt.contexts[0]))
         marks = verbs.marks(prompt, outcome) if isinstance(outcome, Scored) else []
-        for place, (context, continuation) in enumerate(zip(prompt.contexts, prompt.continuations, strict=True)):
+        for index, (context, continuation) in enumerate(zip(prompt.contexts, prompt.continuations, strict=True)):
             text = continuation if shared else context + continuation
             if isinstance(outcome, Scored):
-                _show_choice(out, text, outcome.choices[place].logprob, *marks[place])
+                _show_choice(out, text, outcome.choices[index].logprob, *marks[index])
             else:
                 out.print(_plain(f"     {text}"))
     else:
@@ -78,8 +78,8 @@ def _show(out: Console, prompt: Prompt, outcome: Outcome, full: bool) -> None:
         for answer in outcome.answers:
             if isinstance(answer, Completion):
                 out.print(_plain(answer.text, "cyan"))
-    for said in outcome.judge if isinstance(outcome, Scored) else ():
-        out.print(_plain(f"the judge: {said.strip()}", "magenta"))
+    for reply in outcome.judge if isinstance(outcome, Scored) else ():
+        out.print(_plain(f"the judge: {reply.strip()}", "magenta"))
     if isinstance(outcome, Scored):
         out.print(Text(f"extracted {outcome.extracted!r}, target {outcome.target!r}", style="dim"))
     else:

@@ -78,10 +78,10 @@ def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bo
 def explain_request(text: str, flags: ChatFlags) -> None:
     """Print what would be sent, and what of the conversation would not be."""
     with open_chat(flags) as chat:
-        fitted = chat.explain(text, flags["files"])
-    report = fitted.report
+        fit_result = chat.explain(text, flags["files"])
+    report = fit_result.report
     click.echo(f"{report.count} of {report.budget} tokens ({report.grade}); nothing is sent")
-    for message in fitted.payload.messages:
+    for message in fit_result.payload.messages:
         for part in index(message):
             click.echo(f"\n[{part.kind}]\n{part.text}")
     for fate in report.fates:
@@ -98,7 +98,7 @@ def _is_json(text: str) -> bool:
 
 
 class TerminalChat:
-    """Reads lines until it is told to end. `files` go along with the next message."""
+    """Reads lines until the user ends it. `files` go along with the next message."""
 
     def __init__(self, flags: ChatFlags):
         self.flags, self.files, self.out = flags, list(flags["files"]), console()

@@ -42,20 +42,22 @@ class Table:
         return f"{self.origin}, {self.places[index] if self.places else f'row {index + 1}'}"
 
 
-def check_row(row: object, columns: Mapping[str, type | tuple[type, ...]], place: str, withheld: bool = False) -> Row:
-    """`row`, or a DataError that names the place, the column, what was found and what was expected."""
+def check_row(
+    row: object, columns: Mapping[str, type | tuple[type, ...]], location: str, withheld: bool = False
+) -> Row:
+    """`row`, or a DataError that names its location, the column, what was found and what was expected."""
     if not isinstance(row, Mapping):
-        raise DataError(f"{place}: a row must be a JSON object; found {type(row).__name__}")
+        raise DataError(f"{location}: a row must be a JSON object; found {type(row).__name__}")
     for column, kinds in columns.items():
         kinds = kinds if isinstance(kinds, tuple) else (kinds,)
         expected = " or ".join(kind.__name__ for kind in kinds)
         if column not in row:
             raise DataError(
-                f"{place}: no column {column!r}; found {', '.join(sorted(row)) or 'none'}; expected {column} ({expected})"
+                f"{location}: no column {column!r}; found {', '.join(sorted(row)) or 'none'}; expected {column} ({expected})"
             )
         value = row[column]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             kind = type(value).__name__
             shown = f"a {kind}" if withheld else f"{value!r:.60} ({kind})"
-            raise DataError(f"{place}: column {column!r} is {shown}; expected {expected}")
+            raise DataError(f"{location}: column {column!r} is {shown}; expected {expected}")
     return row

@@ -65,48 +65,48 @@ class Delimited:
 
     def _one_by_one(self, lines: list[str], line: int, first: bool) -> RowBlock:
         rows: list[dict[str, str]] = []
-        places: list[int] = []
+        numbers: list[int] = []
         header = [] if first else self.header
         reader = self._reader(lines)
         start = line
         try:
             for fields in reader:
-                place, start = start, line + reader.line_num
+                number, start = start, line + reader.line_num
                 if not any(field.strip() for field in fields):
                     continue
                 if not header:
                     header = self.header = _header(fields, self.path)
                     continue
-                rows.append(self._row(header, fields, f"{self.path}, line {place}"))
-                places.append(place)
+                rows.append(self._row(header, fields, f"{self.path}, line {number}"))
+                numbers.append(number)
         except csv.Error as error:
             raise DataError(
                 f"{self.path}, line {start}: {error}; close every quotation mark, and double those inside a field"
             ) from error
-        return RowBlock(rows, places, reader.line_num)
+        return RowBlock(rows, numbers, reader.line_num)
 
-    def _row(self, header: list[str], fields: list[str], place: str) -> dict[str, str]:
+    def _row(self, header: list[str], fields: list[str], location: str) -> dict[str, str]:
         while len(fields) > len(header) and not fields[-1].strip():
             fields.pop()
         if len(fields) != len(header):
             name = DELIMITERS.get(self.delimiter, self.delimiter)
             raise DataError(
-                f"{place}: the row and the header have different numbers of fields ({len(fields)} and "
+                f"{location}: the row and the header have different numbers of fields ({len(fields)} and "
                 f"{len(header)}: {self.delimiter.join(header):.60}); quote fields that hold a {name}"
             )
-        return _cells(header, fields, place)
+        return _cells(header, fields, location)
 
 
-def _cells(header: list[str], fields: list[str], place: str) -> dict[str, str]:
+def _cells(header: list[str], fields: list[str], location: str) -> dict[str, str]:
     """The row by columns; one without a name must be empty."""
     for number, (name, field) in enumerate(zip(header, fields, strict=True), 1):
         if not name and field.strip():
-            raise DataError(f"{place}: column {number} holds {field!r:.60} and has no name; give it one")
+            raise DataError(f"{location}: column {number} holds {field!r:.60} and has no name; give it one")
     return {name: field for name, field in zip(header, fields, strict=True) if name}
 
 
 def _delimiter(text: str, default: str) -> str:
-    """What splits the first two lines that are not blank into equally many fields, else the first one into most;
+    """The character that splits the first two nonblank lines into equally many fields, else the first one into most;
     `default` if none does better."""
     lines = list(islice((line for line in io.StringIO(text, newline=None) if line.strip()), 2))
 
@@ -125,6 +125,6 @@ def _header(fields: list[str], path: Path) -> list[str]:
     for name, times in Counter(names).items():
         if times > 1 and name:
             raise DataError(
-                f"{path}: column {name!r} stands {times} times in the header; give each column a name of its own"
+                f"{path}: column {name!r} appears {times} times in the header; give each column a name of its own"
             )
     return names

@@ -53,8 +53,8 @@ def read_table(
 
     def checked(first: int, block: RowBlock) -> None:
         if columns or (form.startswith("JSON") and not all(isinstance(row, dict) for row in block.rows)):
-            for place, row in zip(block.places, block.rows, strict=True):
-                check_row(row, columns, f"{path}, {unit} {place}", withheld)
+            for number, row in zip(block.places, block.rows, strict=True):
+                check_row(row, columns, f"{path}, {unit} {number}", withheld)
         if check:
             check(first, block)
 
@@ -85,7 +85,7 @@ def _digest(path: Path) -> str:
 
 
 def _parser(file: TextFile, pairs: Pairs | None) -> tuple[Parser, str]:
-    """What parses the file, and in words what it turned out to be."""
+    """The file's parser, and a description of its format."""
     form, zipped = format_of(file.path.name), ", gzip" * file.path.name.lower().endswith(".gz")
     if form in ("csv", "tsv"):
         delimited = Delimited(file, "\t" if form == "tsv" else ",")

@@ -91,8 +91,8 @@ class OwnRows(Sequence[Row]):
         return list(self) == other
 
     def _made(self, row: Row, index: int) -> Row:
-        place = f"{self._path}, row {index + 1}"
-        return make_row(named(row, place), self._columns, place, Readings())
+        location = f"{self._path}, row {index + 1}"
+        return make_row(named(row, location), self._columns, location, Readings())
 
 
 class _Checks:
@@ -165,12 +165,12 @@ class _Checks:
         """The answers, each row looked at by itself; of choices none."""
         answers: list[str] = []
         for index, row in enumerate(rows, first + 1):
-            made = make_row(row, self.columns, f"{self.path}, row {index}", self.readings)
-            if "choices" in made:
-                self.chance += 1 / len(made["choices"])
+            parsed = make_row(row, self.columns, f"{self.path}, row {index}", self.readings)
+            if "choices" in parsed:
+                self.chance += 1 / len(parsed["choices"])
             else:
-                answers.append(made["answer"])
-                self.plain = self.plain and all(map(_SEEN, made["answers"]))
+                answers.append(parsed["answer"])
+                self.plain = self.plain and all(map(_SEEN, parsed["answers"]))
         return answers
 
     def _see_letters(self, answers: Iterable[str], first: int) -> None:
@@ -258,5 +258,5 @@ def _refuse_repeated(rows: Sequence[Row], hashes: set[int], path: Path) -> None:
         name = named(row, f"{path}, row {number}")["id"]
         if hash(str(name)) in hashes and seen.setdefault(str(name), number) != number:
             raise DataError(
-                f"{path}, row {number}: id {name!r} stands in row {seen[str(name)]} already; each must be unique"
+                f"{path}, row {number}: id {name!r} appears in row {seen[str(name)]} already; each must be unique"
             )

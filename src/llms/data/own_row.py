@@ -33,11 +33,11 @@ class Readings:
 
 def whole_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """A JSON object; one that names a column twice is refused rather than halved."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
         name, times = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ValueError(f"column {name!r} stands {times} times in one object")
-    return made
+        raise ValueError(f"column {name!r} appears {times} times in one object")
+    return result
 
 
 def known_name(name: str) -> str:
@@ -46,7 +46,7 @@ def known_name(name: str) -> str:
     return name.casefold() if name.casefold() in KNOWN else name
 
 
-def named(row: Row, place: str) -> Row:
+def named(row: Row, location: str) -> Row:
     """The row, known columns under their own names whatever their case and outer blanks."""
     if all(name in KNOWN or (name == name.strip() and name.casefold() not in KNOWN) for name in row):
         return row
@@ -54,7 +54,7 @@ def named(row: Row, place: str) -> Row:
     for name, value in row.items():
         name = known_name(name)
         if name in renamed:
-            raise DataError(f"{place}: column {name!r} stands twice; give each column a name of its own")
+            raise DataError(f"{location}: column {name!r} appears twice; give each column a name of its own")
         renamed[name] = value
     return renamed
 
@@ -86,40 +86,40 @@ def _distance(a: str, b: str) -> int:
     return row[-1]
 
 
-def make_row(row: Row, columns: Sequence[str], place: str, readings: Readings) -> Row:
+def make_row(row: Row, columns: Sequence[str], location: str, readings: Readings) -> Row:
     for name in columns:
-        _check_text(str(row.get(name)), name, place)
+        _check_text(str(row.get(name)), name, location)
     further = {name: "" if row.get(name) is None else row[name] for name in columns if name not in KNOWN}
     question = row["question"]
     if not isinstance(question, str) or not _visible(question):
-        raise DataError(f"{place}: column 'question' is {_seen(question)}; expected a text")
+        raise DataError(f"{location}: column 'question' is {_seen(question)}; expected a text")
     if "answers" in columns:
-        answers = tuple(dict.fromkeys(_listed(row["answers"], "answers", place, 1)))
+        answers = tuple(dict.fromkeys(_listed(row["answers"], "answers", location, 1)))
         return {**further, "question": question, "answer": answers[0], "answers": answers}
-    answer = _scalar(row["answer"], "answer", place)
+    answer = _scalar(row["answer"], "answer", location)
     if "choices" not in columns:
         if "|" in answer:
             readings.note(
-                f"{place}: answer {answer!r:.60} is read as one text; several accepted ones go into a column answers"
+                f"{location}: answer {answer!r:.60} is read as one text; several accepted ones go into a column answers"
             )
         return {**further, "question": question, "answer": answer, "answers": (answer,)}
-    options = _listed(row["choices"], "choices", place, 2)
+    options = _listed(row["choices"], "choices", location, 2)
     for option, times in Counter(options).items():
         if times > 1:
-            raise DataError(f"{place}: column 'choices' holds {option!r} {times} times; each choice must differ")
-    index = _index(answer, isinstance(row["answer"], int), options, place, readings)
+            raise DataError(f"{location}: column 'choices' holds {option!r} {times} times; each choice must differ")
+    index = _index(answer, isinstance(row["answer"], int), options, location, readings)
     return {**further, "question": question, "choices": options, "answer": index}
 
 
-def _check_text(text: str, column: str, place: str) -> None:
+def _check_text(text: str, column: str, location: str) -> None:
     """Raise DataError for what no model, store or screen can take as text."""
     if "\0" in text:
-        raise DataError(f"{place}: column {column!r} holds a NUL character; save the file as plain UTF-8 text")
+        raise DataError(f"{location}: column {column!r} holds a NUL character; save the file as plain UTF-8 text")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{place}: column {column!r} holds half a character (\\u{ord(text[error.start]):04x} without its other half); "
+            f"{location}: column {column!r} holds half a character (\\u{ord(text[error.start]):04x} without its other half); "
             "write the whole one, or leave it out"
         ) from error
 
@@ -128,7 +128,7 @@ def _visible(text: str) -> bool:
     return any(not char.isspace() and unicodedata.category(char) != "Cf" for char in text)
 
 
-def _scalar(value: object, column: str, place: str) -> str:
+def _scalar(value: object, column: str, location: str) -> str:
     """A text as it stands, or a number as its text."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
     text = str(value) if number else value
@@ -136,11 +136,11 @@ def _scalar(value: object, column: str, place: str) -> str:
         several = (
             "; several accepted ones go into a column answers" if isinstance(value, list) and column == "answer" else ""
         )
-        raise DataError(f"{place}: column {column!r} is {_seen(value)}; expected a text or a number{several}")
+        raise DataError(f"{location}: column {column!r} is {_seen(value)}; expected a text or a number{several}")
     return text
 
 
-def _listed(value: object, column: str, place: str, least: int) -> list[str]:
+def _listed(value: object, column: str, location: str, least: int) -> list[str]:
     """A list of texts, from a list, a JSON list, or a text with | between."""
     if isinstance(value, str):
         try:
@@ -150,10 +150,10 @@ def _listed(value: object, column: str, place: str, least: int) -> list[str]:
         value = parsed if isinstance(parsed, list) else value.split("|")
     elif not isinstance(value, list):
         value = [value]
-    parts = [_scalar(part, column, place).strip() for part in value]
+    parts = [_scalar(part, column, location).strip() for part in value]
     if len(parts) < least:
         raise DataError(
-            f"{place}: column {column!r} is {_seen('|'.join(parts))}; expected at least {'two texts' if least == 2 else 'one text'} "
+            f"{location}: column {column!r} is {_seen('|'.join(parts))}; expected at least {'two texts' if least == 2 else 'one text'} "
             "(in CSV separated by |)"
         )
     return parts
@@ -163,7 +163,7 @@ def _seen(value: object) -> str:
     return "empty" if value is None or not _visible(str(value)) else f"{value!r:.60}"
 
 
-def _index(answer: str, is_index: bool, options: list[str], place: str, readings: Readings) -> int:
+def _index(answer: str, is_index: bool, options: list[str], location: str, readings: Readings) -> int:
     """Which choice is meant; a text that is one of them comes before a letter or an index."""
     answer = answer.strip()
     alike = [i for i, option in enumerate(options) if _folded(option) == _folded(answer)]
@@ -177,14 +177,14 @@ def _index(answer: str, is_index: bool, options: list[str], place: str, readings
     if by_text is None:
         if other < 0:
             raise DataError(
-                f"{place}: answer {answer!r} is none of the choices, nor the letter or (from 0) the index of one; "
+                f"{location}: answer {answer!r} is not one of the choices, nor the letter or (from 0) the index of one; "
                 f"they are {_seen(' | '.join(options))}"
             )
         return other
     if other not in (-1, by_text):
         readings.reread = readings.reread or is_index or answer not in options
         readings.note(
-            f"{place}: answer {answer!r} is read as the choice {options[by_text]!r}, not as the {sort} of {options[other]!r}: "
+            f"{location}: answer {answer!r} is read as the choice {options[by_text]!r}, not as the {sort} of {options[other]!r}: "
             "a choice's text comes first"
         )
     return by_text

@@ -37,7 +37,7 @@ def open_source(spec: str | None) -> Source:
     root = Path(spec).expanduser()
     forms = ".csv, .tsv, .json, .jsonl or .parquet"
     if root.is_file():
-        raise DataError(f"the data file {spec} is none of {forms}; save or export it as one of them")
+        raise DataError(f"the data file {spec} is not one of {forms}; save or export it as one of them")
     if not root.is_dir():
         raise DataError(
             f"the data folder {spec} does not exist; expected a folder, a file ({forms}), 'sample', 'hub' or 'fresh'"

@@ -9,10 +9,11 @@ import hashlib
 import os
 import weakref
 import zlib
+from io import BufferedReader
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from threading import Lock
-from typing import IO, BinaryIO
+from typing import IO
 
 from ..errors import DataError
 
@@ -31,7 +32,7 @@ class TextFile:
     """The text of `path` from byte `start` to `size`, as UTF-8; `revision` is the digest of the file as it lies there.
 
     `encoding` is the name of what it was written in, `nul` tells whether a NUL character stands in it. Raises DataError
-    for what is no text, naming the line, with the place in it unless the text is `withheld`.
+    for bytes that are not text, naming the line, with the position in it unless the text is `withheld`.
     """
 
     def __init__(self, path: Path, withheld: bool = False):
@@ -100,7 +101,7 @@ class TextFile:
         return False
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     try:
         return path.open("rb")
     except OSError as error:
@@ -140,7 +141,7 @@ def _has_nul(source: IO[bytes]) -> bool:
 
 
 def _checked(source: IO[bytes], start: int, codec: str, name: str, path: Path, withheld: bool) -> bool:
-    """Whether there is a byte 0 in it. Raises DataError where it is no text in `codec`."""
+    """Whether there is a byte 0 in it. Raises DataError where it is not text in `codec`."""
     decoder = codecs.getincrementaldecoder(codec)()
     zeros, size, wrong = 0, start, None
     source.seek(start)

@@ -40,7 +40,7 @@ class Tracer:
         self._stored = 0
 
     def trace(self, tokens: Sequence[int], top: int = 1) -> list[Traced]:
-        """What each token but the first got, len(tokens) - 1 entries."""
+        """The log-probabilities of each token but the first, len(tokens) - 1 entries."""
         return [traced for part in self.parts(tokens, top) for traced in part]
 
     def parts(self, tokens: Sequence[int], top: int = 1) -> Iterator[list[Traced]]:

@@ -246,11 +246,11 @@ def settings_of(config: type[EvalConfig] | EvalConfig) -> Mapping[str, Setting]:
 
 
 def changed(config: EvalConfig) -> dict[str, Json]:
-    """The settings that are not as usual, by name."""
+    """The settings that differ from the default, by name."""
     return {e.name: getattr(config, e.name) for e in fields(config) if getattr(config, e.name) != e.default}
 
 
 def identifying(config: EvalConfig) -> dict[str, Json]:
-    """What of the configuration identifies a run, by name, where it is not as usual."""
+    """The settings that identify a run, by name, where they differ from the default."""
     known = settings_of(config)
     return {name: value for name, value in changed(config).items() if known[name].identifies}

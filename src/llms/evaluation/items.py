@@ -1,4 +1,4 @@
-"""What is asked, one thing at a time: a sequence of items that are made of their rows when they are asked for."""
+"""The items of a run as a sequence: each is made of its row when it is asked for."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
-LARGEST = 709.0  # nats; the exponential of more is no double
+LARGEST = 709.0  # nats; the exponential of more is not a finite double
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,9 @@ def about_hub(name: Name) -> ModelInfo:
     with tempfile.TemporaryDirectory(prefix="llms-") as folder:
         offer = hub.ask(name.model, name.revision, Path(folder))
         if not (Path(folder) / "config.json").is_file():
-            raise ModelError(f"hf:{name.model} has no config.json, so it is no model that llms can load{_gguf(offer)}")
+            raise ModelError(
+                f"hf:{name.model} has no config.json, so it is not a model that llms can load{_gguf(offer)}"
+            )
         return _about(
             name,
             Checkpoint(Path(folder), name.allow),
@@ -87,11 +89,11 @@ def about(name: Name) -> ModelInfo:
     return about_hub(name) if here is None else about_here(name, Checkpoint(here, name.allow))
 
 
-def check_offer(found: ModelInfo) -> None:
+def check_offer(info: ModelInfo) -> None:
     """Raise UnsafeCheckpoint if a model on the hub has nothing but pickled weights, to which the user has not consented."""
-    if found.pickled:
+    if info.pickled:
         raise UnsafeCheckpoint(
-            f"{found.path} has only pickled weights: loading them can run any code of their author. "
+            f"{info.path} has only pickled weights: loading them can run any code of their author. "
             "If you trust it, add the option allow=pickle"
         )
 

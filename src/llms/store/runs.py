@@ -34,7 +34,7 @@ FREE, NOTHING = Decimal(0), Billed()
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What an attempt has taken so far: seconds, US dollars (None: unknown), and what was billed over the network."""
+    """The cost of an attempt so far: seconds, US dollars (None: unknown), and tokens billed over the network."""
 
     seconds: float
     cost: Decimal | None = FREE
@@ -101,8 +101,8 @@ class Runs(Database):
 
     def graded_from(self, run: str) -> str:
         """The run whose answers were graded again as `run`; empty for one that was asked."""
-        found = [name for (name,) in self.read("SELECT graded_from FROM runs WHERE run = ?", (run,))]
-        return (found[0] if found else None) or ""
+        sources = [name for (name,) in self.read("SELECT graded_from FROM runs WHERE run = ?", (run,))]
+        return (sources[0] if sources else None) or ""
 
     def known(self, run: str) -> dict[str, bool]:
         """Item name -> whether it is Scored, for every stored outcome of a run."""
@@ -199,13 +199,15 @@ class Runs(Database):
             raise UsageError(
                 f"there is no run {name!r}: nothing is stored in {self.path}. Start with: llms eval smollm2 -b all"
             )
-        found = names[:1] if name == "last" else [run for run in names if name and run.startswith(name)]
-        if not found:
+        matches = names[:1] if name == "last" else [run for run in names if name and run.startswith(name)]
+        if not matches:
             raise UnknownName("run", name, [*names[:10], "last"])
-        if len(found) > 1 and name not in found:
-            more = ", …" if len(found) > 5 else ""
-            raise UsageError(f"{len(found)} runs begin with {name!r}: {', '.join(found[:5])}{more}; give more digits")
-        return self._list("WHERE run = ?", name if name in found else found[0])[0]
+        if len(matches) > 1 and name not in matches:
+            more = ", …" if len(matches) > 5 else ""
+            raise UsageError(
+                f"{len(matches)} runs begin with {name!r}: {', '.join(matches[:5])}{more}; give more digits"
+            )
+        return self._list("WHERE run = ?", name if name in matches else matches[0])[0]
 
     def outcomes(self, run: str) -> Iterator[tuple[Prompt, Outcome]]:
         """(prompt, outcome) of every item, subset by subset, in the order of the data."""
@@ -320,8 +322,8 @@ def _dump_outcome(outcome: Outcome) -> str:
     """The fields by name; answers by position, as their dataclass orders them."""
     if isinstance(outcome, Failed):
         *fields, answers, target = astuple(outcome)
-        kept = {_kind(outcome.answers): answers, "target": target} if answers else {}
-        return json.dumps({"failed": fields, **kept}, allow_nan=False)
+        answered = {_kind(outcome.answers): answers, "target": target} if answers else {}
+        return json.dumps({"failed": fields, **answered}, allow_nan=False)
     *fields, answers, pooled, judge = astuple(outcome)
     further = {name: value for name, value in (("pooled", pooled), ("judge", judge)) if value}
     return json.dumps({"scored": fields, _kind(outcome.answers): answers, **further}, allow_nan=False)

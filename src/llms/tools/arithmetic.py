@@ -69,8 +69,8 @@ def double(function: Callable[..., float], *operands: Value) -> Value:
             "overflow", "the result is larger than 1.8e308, the largest number of double precision"
         ) from None
     except ValueError:
-        given = ", ".join(f"{operand.number:.12g}" for operand in operands)
-        raise CalculatorError("domain", f"{function.__name__} is not defined for {given}") from None
+        arguments = ", ".join(f"{operand.number:.12g}" for operand in operands)
+        raise CalculatorError("domain", f"{function.__name__} is not defined for {arguments}") from None
     if not math.isfinite(number):
         raise CalculatorError("overflow", "the result is larger than 1.8e308, the largest number of double precision")
     return Value(number, False)
@@ -145,7 +145,7 @@ def absolute(a: Value) -> Value:
     return negate(a) if a.number < 0 else a
 
 
-def _combine(a: Value, b: Value, method: str, plain: Callable) -> Value:
+def _combine(a: Value, b: Value, method: str, plain: Callable[..., int]) -> Value:
     """A sum, difference or product: `plain` on integers and doubles, `method` of decimals when one is a decimal."""
     exact = a.exact and b.exact
     if isinstance(a.number, float) or isinstance(b.number, float):
@@ -205,11 +205,11 @@ def _floored(a: Value, b: Value, part: int) -> Value:
     if part == 0 and x and x.adjusted() - y.adjusted() >= MOST_DIGITS:
         raise too_large(x.adjusted() - y.adjusted() + 1)
     shift = min(_exponent(x), _exponent(y), 0)
-    found = divmod(_shifted(x, shift), _shifted(y, shift))[part]
+    result = divmod(_shifted(x, shift), _shifted(y, shift))[part]
     if part == 0:
-        return integer(found, exact)
-    kept = decimal("plus", found, exact=exact)
-    return decimal("scaleb", as_decimal(kept), shift, exact=kept.exact)
+        return integer(result, exact)
+    scaled = decimal("plus", result, exact=exact)
+    return decimal("scaleb", as_decimal(scaled), shift, exact=scaled.exact)
 
 
 def _exponent(number: Decimal) -> int:
@@ -222,7 +222,7 @@ def _shifted(number: Decimal, shift: int) -> int:
     """number · 10^-shift, a whole number."""
     sign, figures, exponent = number.as_tuple()
     magnitude = int(Decimal((0, figures, 0))) * 10 ** (int(exponent) - shift)
-    return -magnitude if sign else magnitude
+    return int(-magnitude if sign else magnitude)
 
 
 def power(a: Value, b: Value) -> Value:
@@ -330,7 +330,7 @@ def rounded(a: Value, places: Value | None = None) -> Value:
     if count >= -_exponent(number):
         return a
     figures = Context(prec=MOST_DIGITS + EXPONENT, Emax=2 * EXPONENT, Emin=-2 * EXPONENT)
-    found = number.quantize(Decimal((0, (1,), -count)), ROUND_HALF_UP, figures)
+    result = number.quantize(Decimal((0, (1,), -count)), ROUND_HALF_UP, figures)
     if isinstance(a.number, int):
-        return integer(int(found), a.exact)
-    return Value(float(found), False) if isinstance(a.number, float) else decimal("plus", found, exact=a.exact)
+        return integer(int(result), a.exact)
+    return Value(float(result), False) if isinstance(a.number, float) else decimal("plus", result, exact=a.exact)

@@ -57,7 +57,7 @@ def calculate(expression: str) -> Calculation | CalculationError:
         tree = parse(expression)
         value = _evaluate(tree)
     except CalculatorError as refused:
-        return CalculationError(refused.kind, refused.message, refused.column or 1, refused.hint)  # type: ignore[arg-type]
+        return CalculationError(refused.kind, refused.message, refused.column or 1, refused.hint)  # type: ignore[arg-type]  # raised with these kinds only
     number = value.number if value.number != 0 else type(value.number)(0)  # no negative zero
     kind: Literal["int", "decimal", "float"] = (
         "int" if isinstance(number, int) else "float" if isinstance(number, float) else "decimal"
@@ -85,7 +85,7 @@ def _evaluate(node: ast.expr) -> Value:
     try:
         match node:
             case ast.Constant():
-                return _constant(node.value)  # type: ignore[arg-type]
+                return _constant(node.value)  # type: ignore[arg-type]  # `parse` lets only these constants through
             case ast.Name():
                 return CONSTANTS[node.id]
             case ast.UnaryOp():

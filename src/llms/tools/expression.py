@@ -61,7 +61,7 @@ def parse(text: str) -> ast.expr:
 
 
 def _syntax(source: str, columns: list[int], error: Exception) -> CalculatorError:
-    """What Python's parser minds; a statement is named for what it is."""
+    """The error of Python's parser as a CalculatorError; a statement is named by its kind."""
     offset = getattr(error, "offset", None) or len(columns)  # 0: at the end
     column = columns[min(offset, len(columns)) - 1]
     try:
@@ -300,7 +300,7 @@ class _Checker:
             raise self._not_allowed(node, f"Constant ({type(node.value).__name__})")
         if isinstance(node.value, int):
             return ast.Constant(node.value)
-        return ast.Constant(WrittenNumber(self.source[node.col_offset : node.end_col_offset]))  # type: ignore[arg-type]
+        return ast.Constant(WrittenNumber(self.source[node.col_offset : node.end_col_offset]))  # type: ignore[arg-type]  # its stubs know only Python's own constants
 
     def _unary(self, node: ast.UnaryOp, depth: int) -> ast.expr:
         if not isinstance(node.op, OPERATORS):

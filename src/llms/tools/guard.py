@@ -52,7 +52,7 @@ class ToolLimits:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is known of one tool. `seconds` overrides the limit of all; a `foreign` tool is not the user's own code."""
+    """The kind and limits of one tool. `seconds` overrides the limit of all; a `foreign` tool is not the user's own code."""
 
     kind: Kind
     seconds: float | None = None

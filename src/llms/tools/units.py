@@ -38,13 +38,13 @@ def _of(
     dimension: str, *rows: tuple[str, str, str | int] | tuple[str, str, str | int, str]
 ) -> list[tuple[str, str, Unit]]:
     """Rows of symbol, names, factor (a number or a quotient) and note."""
-    made = []
+    units = []
     for symbol, names, factor, *note in rows:
         number, _, divisor = str(factor).partition("/")
-        made.append(
+        units.append(
             (symbol, names, Unit(dimension, symbol, Fraction(number) / Fraction(divisor or 1), note=(note or [""])[0]))
         )
-    return made
+    return units
 
 
 GALLON = "0.003785411784"
@@ -158,14 +158,14 @@ def find(text: str) -> Unit:
     written = unicodedata.normalize("NFC", text.strip()).replace("μ", "µ").replace("²", "2").replace("³", "3")
     if written.lower() in AMBIGUOUS:
         raise ToolError("ambiguous_unit", f"{text} can be several units", f"write {AMBIGUOUS[written.lower()]}")
-    found = _named(written) or _power(written) or _speed(written)
-    if found is None:
+    unit = _named(written) or _power(written) or _speed(written)
+    if unit is None:
         symbols, names = _units()
         near = get_close_matches(written, [*symbols, *names], n=3, cutoff=0.6)
         raise ToolError(
-            "unknown_unit", f"{text!r:.60} is no unit known here", f"near it: {', '.join(near)}" if near else ""
+            "unknown_unit", f"{text!r:.60} is not a known unit", f"near it: {', '.join(near)}" if near else ""
         )
-    return found
+    return unit
 
 
 def _named(text: str) -> Unit | None:
@@ -235,12 +235,12 @@ def convert(amount: int | float | str, from_unit: str, to_unit: str) -> dict[str
         raise ToolError(refused.kind, refused.message) from None
     value = figures(as_decimal(result)) if result.exact else figures(as_decimal(result), SHOWN_DIGITS)
     notes = [f"{unit.symbol}: {unit.note}" for unit in dict.fromkeys((source, target)) if unit.note]
-    told = {"value": value, "unit": target.symbol, "exact": result.exact, "note": "; ".join(notes)}
-    return {key: each for key, each in told.items() if each != ""}
+    fields = {"value": value, "unit": target.symbol, "exact": result.exact, "note": "; ".join(notes)}
+    return {key: each for key, each in fields.items() if each != ""}
 
 
 def _amount(amount: int | float | str) -> tuple[Fraction, bool]:
-    found = calculate(str(amount))
-    if not isinstance(found, Calculation):
-        raise ToolError("bad_amount", f"{found.message} (column {found.column})", found.hint)
-    return Fraction(found.value), found.exact
+    result = calculate(str(amount))
+    if not isinstance(result, Calculation):
+        raise ToolError("bad_amount", f"{result.message} (column {result.column})", result.hint)
+    return Fraction(result.value), result.exact

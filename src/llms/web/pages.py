@@ -33,11 +33,11 @@ class RunResponse:
 
 @dataclass(frozen=True, slots=True)
 class DoneResponse:
-    """Nothing more to tell."""
+    """The answer to a request that succeeded and returns nothing."""
 
 
 def service_of(request: Request) -> ChatService:
-    """The one that the application was made over."""
+    """The service that the application was built on."""
     service = request.app.state.service
     assert isinstance(service, ChatService)
     return service

@@ -30,7 +30,7 @@ class Secret:
         )  # one a server: ports share cookies
 
     def address(self, base: str) -> str:
-        """Where to begin: the address that carries the secret."""
+        """The first address to open: it carries the secret."""
         return f"{base}/?{urlencode({PARAMETER: self._value})}"
 
     def admits(self, request: Request) -> bool:
@@ -53,5 +53,5 @@ class Secret:
             return HTMLResponse(LOCKED, 401)
         return JSONResponse({"error": "open the address that llms web printed; this request has no token"}, 401)
 
-    def _is(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._value.encode())
+    def _is(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self._value.encode())

@@ -68,7 +68,7 @@ class Comparison:
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
-        """Of the difference: of the sequence, if the systems were compared step by step."""
+        """The interval of the difference: of the sequence, if the systems were compared step by step."""
         if self.sequence or self.paired is None:
             return self.sequence or (None, None)
         return self.paired.low, self.paired.high
@@ -123,11 +123,11 @@ def compare(
     """
     config = replace(config or EvalConfig(), **changes)
     names = [model if isinstance(model, str) else model.name.text for model in (model_a, model_b)]
-    found: list[Comparison] = []
+    comparisons: list[Comparison] = []
     for event in compare_all(names[0], names[1], benchmarks, config, margin, until_decided):
         if isinstance(event, list):
-            found = event
-    return found
+            comparisons = event
+    return comparisons
 
 
 def compare_all(
@@ -140,13 +140,13 @@ def compare_all(
             raise UsageError("two runs are compared as they are; -b and --until-decided are for models")
         yield _adjusted([_compare_runs(*stored, margin)])
     elif until_decided:
-        found: list[Comparison] = []
+        comparisons: list[Comparison] = []
         for step in _sequential(a, b, names, config, margin):
             if isinstance(step, Comparison):
-                found.append(step)
+                comparisons.append(step)
             else:
                 yield step
-        yield found
+        yield comparisons
     else:
         reports: list[Report] = []
         names = _that_both_can(a, b, names, config)
@@ -172,21 +172,19 @@ def _that_both_can(a: str, b: str, names: Sequence[str], config: EvalConfig) -> 
 
 
 def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
-    found = []
+    runs = []
     with Runs(settings.database()) as store:
         for name in (a, b):
             try:
-                found.append(
-                    store.find(name) if len(name) >= 4 and all(c in "0123456789abcdef" for c in name) else None
-                )
+                runs.append(store.find(name) if len(name) >= 4 and all(c in "0123456789abcdef" for c in name) else None)
             except (UnknownName, UsageError):
-                found.append(None)
-    first, second = found
+                runs.append(None)
+    first, second = runs
     return (first, second) if first and second else None
 
 
 def _compare_runs(a: StoredRun, b: StoredRun, margin: float, in_part: bool = False) -> Comparison:
-    """Raises NotComparable if the two were asked different questions, or in a different way. `in_part`: what one was asked
+    """Compare two stored runs. Raises NotComparable if they were asked different questions, or in a different way. `in_part`: what one was asked
     before and the other not is left aside, as both have just been asked the same."""
     unlike = a.key.differences(b.key)
     if unlike:
@@ -218,44 +216,44 @@ def _comparison(
         and metric in x.scores
         and metric in y.scores
     ]
-    made = Comparison(
+    comparison = Comparison(
         a.key.benchmark, metric, a.run, b.run, a.key.system.name, b.key.system.name, None, None, None, None,
         "not comparable", margin, len(of_a) - len(pairs), a.report.available,
     )  # fmt: skip
     if len(pairs) < 2:
-        return replace(made, reason=_too_few(len(pairs), [(a.key.system.name, of_a), (b.key.system.name, of_b)]))
+        return replace(comparison, reason=_too_few(len(pairs), [(a.key.system.name, of_a), (b.key.system.name, of_b)]))
     left, right = [x.scores[metric] for x, _ in pairs], [y.scores[metric] for _, y in pairs]
     paired = compare_scores(left, right, [x.cluster for x, _ in pairs])
-    made = replace(
-        made, score_a=sum(left) / len(left), score_b=sum(right) / len(right), paired=paired, p=paired.p,
+    comparison = replace(
+        comparison, score_a=sum(left) / len(left), score_b=sum(right) / len(right), paired=paired, p=paired.p,
         verdict=paired.verdict(margin),
     )  # fmt: skip
-    return _readable(made, [x for x, _ in pairs], [y for _, y in pairs])
+    return _readable(comparison, [x for x, _ in pairs], [y for _, y in pairs])
 
 
 def _too_few(scored: int, sides: Sequence[tuple[str, dict[str, Outcome]]]) -> str:
-    """That so few items were scored on both sides, and why most failed."""
-    said = f"{scored} items were scored on both sides; at least two are needed"
+    """How many items were scored on both sides, too few to compare, and the most common reason of the failures."""
+    message = f"{scored} items were scored on both sides; at least two are needed"
     for name, outcomes in sides:
         reasons = failure_reasons(outcomes.values())
-        said += "".join(f"; {name}: {count} failed, {reason}" for reason, count in list(reasons.items())[:1])
-    return said
+        message += "".join(f"; {name}: {count} failed, {reason}" for reason, count in list(reasons.items())[:1])
+    return message
 
 
-def _readable(made: Comparison, of_a: list[Scored], of_b: list[Scored]) -> Comparison:
-    """No verdict where too many answers could not be read: the difference may be one of format."""
-    for name, outcomes in ((made.system_a, of_a), (made.system_b, of_b)):
+def _readable(comparison: Comparison, of_a: list[Scored], of_b: list[Scored]) -> Comparison:
+    """The comparison, without its verdict where too many answers could not be read: the difference may be one of format."""
+    for name, outcomes in ((comparison.system_a, of_a), (comparison.system_b, of_b)):
         counts = {status: sum(o.status == status for o in outcomes) for status in ("unparsed", "truncated")}
         rate = status_rate(counts, len(outcomes))
-        if rate > UNREADABLE and made.verdict in ("better", "worse"):
-            what = f"{100 * rate:.0f} % of the answers of {name} could not be read or were cut off (limit 2 %)"
-            return replace(made, verdict="not comparable", reason=what)
-    return made
+        if rate > UNREADABLE and comparison.verdict in ("better", "worse"):
+            reason = f"{100 * rate:.0f} % of the answers of {name} could not be read or were cut off (limit 2 %)"
+            return replace(comparison, verdict="not comparable", reason=reason)
+    return comparison
 
 
-def _adjusted(found: list[Comparison]) -> list[Comparison]:
-    """p-values adjusted for their number, and verdicts by them."""
-    tested = [c for c in found if c.p is not None]
+def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
+    """The comparisons with p-values adjusted for their number, and verdicts by them."""
+    tested = [c for c in comparisons if c.p is not None]
     p_values = dict(zip([c.benchmark for c in tested], holm([c.p or 0.0 for c in tested]), strict=True))
     return [
         replace(
@@ -264,12 +262,12 @@ def _adjusted(found: list[Comparison]) -> list[Comparison]:
         )
         if c.paired and c.benchmark in p_values
         else c
-        for c in found
+        for c in comparisons
     ]  # fmt: skip
 
 
 def _expected(a: str, b: str, names: Sequence[str], config: EvalConfig) -> Iterator[Progress]:
-    """What a comparison that is about to be run will be able to show (80 % power at the 5 % level)."""
+    """The difference that the coming comparison of each benchmark can detect (80 % power at the 5 % level)."""
     source, benchmarks = choose(names, config)
     with load(a) as first, load(b) as second, Runs(settings.database()) as store:
         models = first, second
@@ -288,7 +286,7 @@ def _expected(a: str, b: str, names: Sequence[str], config: EvalConfig) -> Itera
 
 def _asked_before(store: Runs, plans: Sequence[Plan]) -> list[float]:
     """Differences of scores on the items that both systems were asked before."""
-    sides = [{o.item: o for _, o in store.outcomes(made.key.run) if isinstance(o, Scored)} for made in plans]
+    sides = [{o.item: o for _, o in store.outcomes(plan.key.run) if isinstance(o, Scored)} for plan in plans]
     metric = plans[0].headline
     both = [(sides[0][item], sides[1][item]) for item in sides[0] if item in sides[1]]
     return [x.scores[metric] - y.scores[metric] for x, y in both if metric in x.scores and metric in y.scores]
@@ -317,14 +315,14 @@ def _decide(
 ) -> Iterator[Progress | Comparison]:
     plans = [make_plan(model, benchmark, source, config) for model in (first, second)]
     sandbox = Sandbox(config.sandbox) if benchmark.kind == "code" else None
-    for model, made in zip((first, second), plans, strict=True):
-        check(made, benchmark, model)
+    for model, plan in zip((first, second), plans, strict=True):
+        check(plan, benchmark, model)
     clusters = [item.cluster for item in plans[0].items]
     order = list(range(len(clusters)))
     random.Random(f"{plans[0].key.run} {plans[1].key.run}").shuffle(order)
     members: dict[str, list[int]] = {}  # whole clusters, in random order
-    for place in order:
-        members.setdefault(clusters[place], []).append(place)
+    for position in order:
+        members.setdefault(clusters[position], []).append(position)
     sequence, metric, done, waiting = ConfidenceSequence(), plans[0].headline, 0, deque(members)
     known: list[dict[str, Outcome]] = [{}, {}]
     used: list[str] = []
@@ -333,22 +331,22 @@ def _decide(
         batch: list[str] = []
         while waiting and sum(len(members[c]) for c in batch) < max(STEP, done // GROWTH):
             batch.append(waiting.popleft())
-        places = [place for cluster in batch for place in members[cluster]]
-        for side, (model, made) in enumerate(zip((first, second), plans, strict=True)):
-            chosen = replace(made, items=Picked(made.items, places), answer_tokens={})
+        positions = [position for cluster in batch for position in members[cluster]]
+        for side, (model, plan) in enumerate(zip((first, second), plans, strict=True)):
+            chosen = replace(plan, items=Picked(plan.items, positions), answer_tokens={})
             for event in evaluate_plan(store, model, benchmark, chosen, config, sandbox):
                 if isinstance(event, Progress) and event.note and event.note not in notes:
                     notes.add(event.note)
                     yield event
             names = {item.name for item in chosen.items}
-            known[side] |= {o.item: o for _, o in store.outcomes(made.key.run) if o.item in names}
-        done += len(places)
+            known[side] |= {o.item: o for _, o in store.outcomes(plan.key.run) if o.item in names}
+        done += len(positions)
         for cluster in batch:
-            items = [plans[0].items[place].name for place in members[cluster]]
+            items = [plans[0].items[position].name for position in members[cluster]]
             used += items
-            found = _difference(known, items, metric)
-            if found is not None:
-                sequence.add(found)
+            difference = _difference(known, items, metric)
+            if difference is not None:
+                sequence.add(difference)
             if sequence.decision(margin):
                 break
         yield Progress(f"{first.name.text} and {second.name.text}", benchmark.name, done, len(order))
@@ -368,24 +366,26 @@ def _decided(
     available: int,
 ) -> Comparison:  # fmt: skip
     a, b = (store.find(plan.key.run) for plan in plans)
-    made = _comparison(a, b, known[0], known[1], margin)
+    comparison = _comparison(a, b, known[0], known[1], margin)
     verdict = cast(Verdict, sequence.decision(margin) or "no detectable difference")
-    if made.paired is None:
-        return made
-    made = replace(made, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")
+    if comparison.paired is None:
+        return comparison
+    comparison = replace(comparison, verdict=verdict, p=None, sequence=(sequence.low, sequence.high), reason="")
     both = [[o for o in side.values() if isinstance(o, Scored)] for side in known]
-    made = _readable(made, *both)
+    comparison = _readable(comparison, *both)
     share = 100 * (available - used) / available
     saved = f"{used} of {available} items used" + (f", {share:.0f} % saved" if used < available else "")
-    if used == available and made.paired and made.verdict == "no detectable difference":
-        saved += f"; {_would_need(made.paired, margin)}"
-    return replace(made, available=available, reason=f"{made.reason}; {saved}" if made.reason else saved)
+    if used == available and comparison.paired and comparison.verdict == "no detectable difference":
+        saved += f"; {_would_need(comparison.paired, margin)}"
+    return replace(
+        comparison, available=available, reason=f"{comparison.reason}; {saved}" if comparison.reason else saved
+    )
 
 
 def _would_need(paired: Paired, margin: float) -> str:
     """How many items would show what was observed, or the margin if that is more, with 80 % power at the 5 % level."""
     if paired.stderr is None:
-        return "more items cannot be told from one cluster"
+        return "how many items are needed cannot be estimated from one cluster"
     difference = max(abs(paired.difference), margin)
     items = ceil(needed(difference, max(paired.stderr**2 * paired.n, 3 / paired.n)))
     return f"to show a difference of {100 * difference:.1f} points with 80 % power, some {items} items are needed"

@@ -1,4 +1,4 @@
-"""What a run will take before it is begun: tokens, and their price as an upper bound."""
+"""Estimates of a run before it begins: its tokens, and an upper bound of their price."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class CostEstimate:
 
 
 def about(model: Model, questions: Plan, items: Sequence[Item], most: int = LOOKED_AT) -> CostEstimate:
-    """What `items` take, from up to `most` of them spread over all, each answer as long as it may be."""
+    """Estimate the tokens and the price of `items` from up to `most` of them spread over all, each answer as long as it may be."""
     chosen = list(items[:: max(1, len(items) // most)][:most])
     if not chosen:
         return CostEstimate(0, Decimal(0))

@@ -41,7 +41,7 @@ class _Unconverted(Model):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run will take: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
+    """The work and price of a run: items to do, tokens of their prompts and answers (about), seconds, US dollars at most
     (None: unknown). `how` the system will answer; `problem` is why it cannot be asked; `notes` say what was understood.
     `counted` items were looked at for the tokens of all."""
 
@@ -58,7 +58,7 @@ class Estimate:
 
 
 def estimate(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -> Iterator[Estimate]:
-    """What `evaluate_all` would do, before any weights are loaded."""
+    """Estimate what `evaluate_all` would do, before any weights are loaded."""
     source, benchmarks = choose(names, config)
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
@@ -101,7 +101,7 @@ def _opened(text: str) -> Model:
 
 
 def _how(benchmark: Benchmark, config: EvalConfig) -> str:
-    """What the system has to do."""
+    """The kind of answer that the system has to give."""
     if benchmark.kind == "code":
         return f"programs, {'isolated' if config.sandbox else 'not isolated'}"
     if benchmark.kind == "choice":
@@ -130,5 +130,5 @@ def _speed(store: Runs, questions: Plan) -> float | None:
         and run.key.system.dtype == questions.key.system.dtype
         and run.report.usage.tokens_per_second
     ]
-    same.sort(key=lambda found: found.key.benchmark != questions.key.benchmark)
+    same.sort(key=lambda report: report.key.benchmark != questions.key.benchmark)
     return same[0].usage.tokens_per_second if same else None

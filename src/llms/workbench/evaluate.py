@@ -39,7 +39,7 @@ from .system import load
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` items of one system and benchmark; `resumed` were stored before. `note` is said once."""
+    """`done` of `total` items of one system and benchmark; `resumed` were stored before. `note` is printed once."""
 
     system: str
     benchmark: str
@@ -70,8 +70,8 @@ def choose(
         raise UnknownName("view", config.view, {view for b in CATALOGUE.values() for view in b.views})
     if not names or "all" in names:
         return source, [benchmark for benchmark in of_view if _has_rows(benchmark, source, config)]
-    found = [name if isinstance(name, Benchmark) else find(name) for name in names]
-    chosen = list({benchmark.name: benchmark for benchmark in found}.values())
+    named = [name if isinstance(name, Benchmark) else find(name) for name in names]
+    chosen = list({benchmark.name: benchmark for benchmark in named}.values())
     for benchmark in chosen:
         find_view(benchmark, config.view)
     return source, chosen
@@ -94,7 +94,7 @@ def _has_rows(benchmark: Benchmark, source: Source, config: EvalConfig) -> bool:
 def left_out(
     names: Sequence[str | Benchmark], config: EvalConfig, source: Source, chosen: Sequence[Benchmark]
 ) -> list[str]:
-    """What to say where everything was asked for and the data hold less."""
+    """A note on the benchmarks without rows, where all were asked for and the data hold fewer."""
     if (names and "all" not in names) or source.kind == "file":
         return []
     absent = [b.name for b in CATALOGUE.values() if config.view in b.views and b not in chosen]
@@ -159,7 +159,7 @@ def _evaluate_all(
 
 
 def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str | Benchmark]) -> list[Benchmark]:
-    """What is run on `model`: where all benchmarks were asked for, those it cannot score by their generative twins."""
+    """The benchmarks to run on `model`: where all were asked for, generative twins of those it cannot score."""
     choices = any(benchmark.kind == "choice" for benchmark in benchmarks)
     if (names and "all" not in names) or not choices or model.capabilities.loglikelihood:
         return list(benchmarks)
@@ -182,8 +182,8 @@ def evaluate_plan(
         yield progress(total - len(todo), note=note or None)
     if todo:
         model.prepare()
-        if said := model.note:
-            yield progress(total - len(todo), note=said)
+        if note_before := model.note:
+            yield progress(total - len(todo), note=note_before)
         position_of = positions_of(questions.items)
         seconds, started = 0.0, time.perf_counter()
         try:
@@ -197,7 +197,7 @@ def evaluate_plan(
             stopped = error
         used = ledger.tally - before
         store.end(attempt, Bill(seconds, used.total, used.billed), model.peak_memory_bytes)
-        if model.note != said:
+        if model.note != note_before:
             yield progress(total, note=model.note)
     outcomes = (outcome for _, outcome in store.outcomes(key.run))
     summary = report(questions, outcomes, store.usage(key.run), graded_from)
@@ -230,12 +230,12 @@ def not_run(benchmark: Benchmark, config: EvalConfig | None = None) -> str | Non
 
 
 def withhold(item: Item, prompt: Prompt, outcome: Outcome) -> tuple[Prompt, Outcome]:
-    """What is stored of a dataset whose rows must not appear: which item, which letters, how likely; no text of it."""
-    place = f"[withheld: {item.name}; llms samples --reveal shows it from the data]"
+    """The prompt and the outcome without any text of a dataset whose rows must not appear: item, letters, log-probabilities."""
+    placeholder = f"[withheld: {item.name}; llms samples --reveal shows it from the data]"
     if isinstance(prompt, ChoicePrompt):
-        shown: Prompt = ChoicePrompt("", "", (place,) * len(prompt.contexts), prompt.continuations)
+        shown: Prompt = ChoicePrompt("", "", (placeholder,) * len(prompt.contexts), prompt.continuations)
     else:
-        shown = replace(prompt, description="", header="", text=place)
+        shown = replace(prompt, description="", header="", text=placeholder)
     if isinstance(outcome, Scored) and outcome.completions:
         outcome = replace(outcome, answers=tuple(replace(c, text="[withheld]") for c in outcome.completions))
     return shown, outcome
@@ -251,7 +251,7 @@ def _few_rows(questions: Plan) -> list[str]:
 
 
 def _price(model: Model, questions: Plan, todo: Sequence[Item]) -> list[str]:
-    """What is about to be spent, said before it is."""
+    """A note on the tokens and US dollars to be spent, for the user to read beforehand."""
     if model.name.local or not todo:
         return []
     expected = about(model, questions, todo)
@@ -259,7 +259,7 @@ def _price(model: Model, questions: Plan, todo: Sequence[Item]) -> list[str]:
 
 
 class Evaluation:
-    """What `llms.evaluate` returns: reports by benchmark, their scores, and the outcomes of each item."""
+    """The result of `llms.evaluate`: reports by benchmark, their scores, and the outcomes of each item."""
 
     def __init__(self, reports: Mapping[str, Report]):
         self.reports = dict(reports)
@@ -267,13 +267,13 @@ class Evaluation:
     @property
     def scores(self) -> dict[str, dict[str, Score]]:
         """benchmark -> metric -> Score."""
-        return {name: dict(found.scores) for name, found in self.reports.items()}
+        return {name: dict(summary.scores) for name, summary in self.reports.items()}
 
     @lazy
     def outcomes(self) -> dict[str, list[Outcome]]:
         """benchmark -> one Scored or Failed per item, in the order of the data."""
         with Runs(settings.database()) as store:
-            return {name: [o for _, o in store.outcomes(found.key.run)] for name, found in self.reports.items()}
+            return {name: [o for _, o in store.outcomes(summary.key.run)] for name, summary in self.reports.items()}
 
     def save(self, path: str | Path) -> None:
         """Write the reports as one HTML page."""
@@ -281,12 +281,13 @@ class Evaluation:
 
     def __repr__(self) -> str:
         lines = []
-        for name, found in self.reports.items():
-            s = found.score
+        for name, summary in self.reports.items():
+            s = summary.score
             interval = f" [{s.low:.3f}, {s.high:.3f}]" if s and s.low is not None and s.high is not None else ""
             value = f"{s.value:.3f}{interval}" if s else "no score"
             lines.append(
-                f"{name} {found.shown} {value} n={found.n}" + (f" failed={found.failed}" if found.failed else "")
+                f"{name} {summary.shown} {value} n={summary.n}"
+                + (f" failed={summary.failed}" if summary.failed else "")
             )
         return "\n".join(lines)
 

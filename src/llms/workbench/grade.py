@@ -61,46 +61,48 @@ def _grade(store: Runs, run: StoredRun, how: Regrade, opened: ExitStack) -> Iter
     stored: Stored = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(run.run)}
     if not stored:
         raise UsageError(f"run {run.run} has no outcome to grade; finish it with the llms eval command that began it")
-    made, benchmark = (_own if run.key.data == "file" else _public)(run, stored, how, ledger, opened)
-    made, key = replace(made, available=run.report.available if run.report else made.available), made.key
-    if made.withheld and benchmark.kind != "choice":
+    questions, benchmark = (_own if run.key.data == "file" else _public)(run, stored, how, ledger, opened)
+    key = questions.key
+    if run.report:
+        questions = replace(questions, available=run.report.available)
+    if questions.withheld and benchmark.kind != "choice":
         raise UsageError(f"run {run.run} cannot be graded again: the texts of {benchmark.name} are not stored")
-    places = {item.name: place for place, item in enumerate(made.items)}
-    todo = _todo(run, made, stored, {} if key == run.key else store.known(key.run))
+    positions = {item.name: position for position, item in enumerate(questions.items)}
+    todo = _todo(run, questions, stored, {} if key == run.key else store.known(key.run))
     attempt = store.begin(key, graded_from=None if key == run.key else run.run)
     graded_from, seconds, stopped, started = store.graded_from(key.run), 0.0, None, time.perf_counter()
     for prompt, outcome in stored.values():
-        if key != run.key and not outcome.answers and outcome.item in places:  # never answered: a failure here too
-            store.add(key.run, attempt, places[outcome.item], prompt, outcome, Bill(0.0))
+        if key != run.key and not outcome.answers and outcome.item in positions:  # never answered: a failure here too
+            store.add(key.run, attempt, positions[outcome.item], prompt, outcome, Bill(0.0))
     replay = Replay(key.system, (stored[item.name][1].answers for item in todo))
     box = Sandbox(key.sandbox == "isolated") if benchmark.kind == "code" else None
     try:
-        for done, (item, _, outcome) in enumerate(evaluated(made, benchmark, replay, todo, box), 1):
+        for done, (item, _, outcome) in enumerate(evaluated(questions, benchmark, replay, todo, box), 1):
             prompt, seconds, used = stored[item.name][0], time.perf_counter() - started, ledger.tally
-            if made.withheld:
+            if questions.withheld:
                 _, outcome = withhold(item, prompt, outcome)
-            place = places[item.name]
+            position = positions[item.name]
             bill = Bill(seconds, used.total, used.billed)
-            store.add(key.run, attempt, place, prompt, outcome, bill, asked=False)
+            store.add(key.run, attempt, position, prompt, outcome, bill, asked=False)
             yield Progress(key.system.name, key.benchmark, done, len(todo))
     except BudgetExceeded as error:
         stopped = error
     store.end(attempt, Bill(seconds, ledger.tally.total, ledger.tally.billed), 0)
-    summary = report(made, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), graded_from)
+    summary = report(questions, (outcome for _, outcome in store.outcomes(key.run)), store.usage(key.run), graded_from)
     store.save_report(summary)
     yield summary
     if stopped:
         raise stopped
 
 
-def _todo(run: StoredRun, made: Plan, stored: Stored, known: Mapping[str, bool]) -> list[Item]:
+def _todo(run: StoredRun, questions: Plan, stored: Stored, known: Mapping[str, bool]) -> list[Item]:
     """The items with answers that have no such grade yet. Raises UsageError if the run's own scorer left none open."""
-    items = [item for item in made.items if item.name in stored and not known.get(item.name, False)]
+    items = [item for item in questions.items if item.name in stored and not known.get(item.name, False)]
     items = [item for item in items if stored[item.name][1].answers]
-    if made.key == run.key:
+    if questions.key == run.key:
         items = [item for item in items if isinstance(stored[item.name][1], Failed)]
         if not items:
-            scorer = f"{made.key.version}, scorer {made.key.scorer}"
+            scorer = f"{questions.key.version}, scorer {questions.key.scorer}"
             raise UsageError(f"run {run.run} is graded by this scorer already ({scorer}); nothing to do")
     return items
 
@@ -179,12 +181,12 @@ def _public(
 def _planned(run: StoredRun, source: Source, benchmark: Benchmark, how: Regrade) -> Plan:
     """The plan of the run, made again. Raises UsageError if it is not the same but for the scorer."""
     key = run.key
-    made = plan(benchmark, source, key.config, key.system)
-    version = made.key.version if isinstance(source, OwnTable) else key.version
-    if (made.key.data, made.key.revision) != (key.data, key.revision):
+    questions = plan(benchmark, source, key.config, key.system)
+    version = questions.key.version if isinstance(source, OwnTable) else key.version
+    if (questions.key.data, questions.key.revision) != (key.data, key.revision):
         raise UsageError(
             f"run {run.run} was made of other rows than {how.data or source.kind} holds; name its own by --data"
         )
-    if made.key != replace(key, version=version, scorer=made.key.scorer):
+    if questions.key != replace(key, version=version, scorer=questions.key.scorer):
         raise UsageError(f"run {run.run} was asked otherwise than {benchmark.name} asks now; ask again with llms eval")
-    return replace(made, groups=groups_of(source, how.by))
+    return replace(questions, groups=groups_of(source, how.by))

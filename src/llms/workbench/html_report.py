@@ -68,8 +68,8 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
     scores = ", ".join(f"{name} {value:.3g}" for name, value in outcome.scores.items())
     choices: tuple[tuple[str, float, str], ...] = ()
     if isinstance(prompt, ChoicePrompt):
-        found = zip(marks(prompt, outcome), outcome.choices, continuations, strict=True)
-        choices = tuple((">" * picked + "=" * right, answer.logprob, text) for (picked, right), answer, text in found)
+        marked = zip(marks(prompt, outcome), outcome.choices, continuations, strict=True)
+        choices = tuple((">" * picked + "=" * right, answer.logprob, text) for (picked, right), answer, text in marked)
     texts = tuple(split_thinking(completion.text) for completion in outcome.completions)
     extracted = outcome.extracted or ""
     return ReportItem(

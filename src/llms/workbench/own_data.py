@@ -45,7 +45,7 @@ def choose_own(
 
 
 def asking_of(config: EvalConfig) -> Asking:
-    """How rows of one's own file are asked."""
+    """The way in which rows of one's own file are asked."""
     return Asking(config.prompt, None if config.stop is None else tuple(config.stop), config.max_tokens)
 
 
@@ -82,7 +82,7 @@ def scorer_of(
 
 
 def groups_of(source: Source, by: Sequence[str]) -> dict[str, Callable[[str], str]]:
-    """column -> the value that an item of one's own file, by its name, has there."""
+    """For each column a function from an item's name to its value in one's own file."""
     if not isinstance(source, OwnTable):
         return {}
     return {column: partial(_value, source.content.rows, column) for column in by}
@@ -92,17 +92,17 @@ def _value(rows: Sequence[Row], column: str, item: str) -> str:
     return str(rows[int(item.rpartition("/")[2])][column]).strip() or "(none)"
 
 
-def understood(source: Source, benchmark: Benchmark, made: Plan) -> list[str]:
-    """What was made of one's own file: its form, row 1 with what is right, the prompt as sent, how ambiguous cells were read."""
+def understood(source: Source, benchmark: Benchmark, questions: Plan) -> list[str]:
+    """Notes on how one's own file was read: its form, row 1 with its right answer, the prompt as sent, ambiguous cells."""
     if not isinstance(source, OwnTable):
         return []
-    scorer = "" if source.choices else of_version(made.key.version)[1]
-    first = made.items[0]
+    scorer = "" if source.choices else of_version(questions.key.version)[1]
+    first = questions.items[0]
     row, prompt = first.example.row, first.prompt
     if isinstance(prompt, ChoicePrompt):
         text, ends = prompt.contexts[0], "then each choice is scored"
     else:
-        asked = benchmark.chat(row) if made.key.chat_template and benchmark.chat else prompt
+        asked = benchmark.chat(row) if questions.key.chat_template and benchmark.chat else prompt
         text, ends = asked.text, f"then at most {asked.max_tokens} tokens{_until(asked.stop)}"
     if source.choices:
         right = "".join(f"\n  {'=' if i == row['answer'] else ' '} {choice}" for i, choice in enumerate(row["choices"]))
@@ -114,7 +114,7 @@ def understood(source: Source, benchmark: Benchmark, made: Plan) -> list[str]:
         f"{source.content.origin}: {len(source.content.rows)} rows, {source.content.form}{graded}{named}",
         f"row 1, question: {_cut(row['question'])}",
         f"row 1, {'choices, = is right' if source.choices else 'right'}:{_cut(right)}",
-        f"row 1, sent{' under the chat template' * made.key.chat_template} ({ends}):",
+        f"row 1, sent{' under the chat template' * questions.key.chat_template} ({ends}):",
         *(f"  {line}" for line in _cut(text).splitlines()),
     )
     numbers, further = ambiguous(source, scorer)

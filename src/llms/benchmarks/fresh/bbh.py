@@ -202,7 +202,7 @@ def logical_deduction(count: int) -> Callable[[Random], Made]:
                 possible = left
                 clues.append((text, holds))
         for clue in clues[:-1]:  # those that later ones have made needless
-            others = [kept for kept in clues if kept is not clue]
+            others = [other for other in clues if other is not clue]
             left = [p for p in orders if all(agreed(p) for _, agreed in others)]
             if len(left) == 1:
                 clues = others
@@ -215,10 +215,10 @@ def logical_deduction(count: int) -> Callable[[Random], Made]:
             + _options([f"The {thing} is the {place(asked)}" for thing in shown])
         )
         target = f"({chr(65 + shown.index(order[asked]))})"
-        told = (
+        reasoning = (
             f"The {kind} from the {first} to the {last}: {', '.join(order)}. The {place(asked)} is the {order[asked]}."
         )
-        return question, target, f"{told} So the answer is {target}."
+        return question, target, f"{reasoning} So the answer is {target}."
 
     return make
 
@@ -296,11 +296,11 @@ def web_of_lies(r: Random) -> Made:
         text.append(f"{person} says {before} {'tells the truth' if says else 'lies'}.")
         truths.append(says == truths[-1])
     target = "Yes" if truths[-1] else "No"
-    told = ", ".join(
+    reasoning = ", ".join(
         f"{person} {'tells the truth' if true else 'lies'}" for person, true in zip(people, truths, strict=True)
     )
     question = f"Question: {' '.join(text)} Does {people[-1]} tell the truth?"
-    return question, target, f"{told}. So the answer is {target}."
+    return question, target, f"{reasoning}. So the answer is {target}."
 
 
 TASKS: dict[str, tuple[Callable[[Random], Made], str]] = {

@@ -255,8 +255,8 @@ def ages(r: Random, name: str) -> Problem:
 
 def factory(r: Random, name: str) -> Problem:
     machines, hourly, hours, percent = r.randint(3, 9), 50 * r.randint(1, 8), r.randint(6, 12), r.choice((2, 4, 10))
-    made = machines * hourly * hours
-    bad = made * percent // 100
+    total = machines * hourly * hours
+    bad = total * percent // 100
     question = (
         f"In the factory where {name} works, {machines} machines make {hourly} screws an hour each. They run for {hours} hours a day. "
         f"When the screws are checked at the end of the day, {percent} % of them turn out to be faulty and are melted down. How many "
@@ -265,8 +265,8 @@ def factory(r: Random, name: str) -> Problem:
     return question, solution(
         f"In an hour the machines make {step(f'{machines} * {hourly}')} screws.",
         f"In a day they make {step(f'{machines * hourly} * {hours}')} screws.",
-        f"Faulty are {step(f'{made} * {percent} / 100')} screws.",
-        f"Good are {step(f'{made} - {bad}')} screws.",
+        f"Faulty are {step(f'{total} * {percent} / 100')} screws.",
+        f"Good are {step(f'{total} - {bad}')} screws.",
     )
 
 

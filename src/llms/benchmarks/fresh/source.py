@@ -27,10 +27,10 @@ def rows(folder: str, config: str, random: Random) -> Iterator[Row] | None:
     return None if make is None else _different(make(random))
 
 
-def _different(made: Iterator[Row]) -> Iterator[Row]:
+def _different(candidates: Iterator[Row]) -> Iterator[Row]:
     seen: set[str] = set()
     repeated = 0
-    for row in made:
+    for row in candidates:
         question = str(next(iter(row.values())))
         if question not in seen:
             seen.add(question)
@@ -59,8 +59,8 @@ class Fresh:
     def table(self, dataset: Dataset, config: str, split: str) -> Table:
         """Few-shot rows come from a seed of their own, so that they are the same whatever is tested."""
         shots = split in ("train", "fewshot", "dev")
-        made = rows(dataset.folder, config, Random(f"{'shots' if shots else self.seed} {config}"))
-        if made is None:
+        generator = rows(dataset.folder, config, Random(f"{'shots' if shots else self.seed} {config}"))
+        if generator is None:
             raise DataError(f"there is no generator of fresh items for {dataset.folder} ({config})")
-        found = list(islice(made, SHOTS if shots else ITEMS))
-        return Table(found, f"fresh:{self.seed} {dataset.folder}/{config}/{split}", f"fresh {self.seed} 2")
+        items = list(islice(generator, SHOTS if shots else ITEMS))
+        return Table(items, f"fresh:{self.seed} {dataset.folder}/{config}/{split}", f"fresh {self.seed} 2")

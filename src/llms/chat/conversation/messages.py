@@ -68,7 +68,7 @@ def role_of(message: ModelMessage) -> Role:
 
 
 def user(text: str, attachments: Sequence[UserContent] = ()) -> ModelRequest:
-    """What a person says; attachments come after the text."""
+    """A person's message; attachments come after the text."""
     text = clean(text)
     return ModelRequest(parts=[UserPromptPart([text, *attachments] if attachments else text)])
 
@@ -231,7 +231,7 @@ def result_text(part: ToolReturnPart | NativeToolReturnPart) -> str:
 
 
 def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[MessagePart]:
-    """What came with a result: pictures and sounds in it, and what a tool left to be kept (see its metadata)."""
+    """Files that came with a result: its pictures and sounds, and those a tool stored (see its metadata)."""
     items = part.model_response_str_and_user_content(wrap_if_error=False)[1]
     files = [piece for item in items if isinstance(item, BinaryContent) for piece in _content(item)]
     for file in part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ():
@@ -254,7 +254,9 @@ def _content(content: UserContent | MultiModalContent) -> list[MessagePart]:
             )
         case BinaryContent():
             name = (content.vendor_metadata or {}).get("name")
-            more = {"media_type": content.media_type, "bytes": len(content.data)} | ({"name": name} if name else {})
+            more: dict[str, Json] = {"media_type": content.media_type, "bytes": len(content.data)}
+            if name:
+                more["name"] = str(name)
             return [MessagePart(_sense(content.media_type), "", more, hashlib.sha256(content.data).hexdigest())]
         case FileUrl():
             return [MessagePart(_sense(type(content).__name__.removesuffix("Url").lower()), "", {"url": content.url})]

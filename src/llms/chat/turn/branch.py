@@ -30,7 +30,7 @@ class Branch:
         self._begun: dict[str, Node] = {}
         self._question = max((at for at, node in enumerate(path) if node.role == "user"), default=-1)
         if self._question < 0:
-            raise UsageError("there is no message of the user to answer")
+            raise UsageError("there is no user message to answer")
         for node in path:
             consent.read(untrusted(node))
 
@@ -99,7 +99,7 @@ def _with_args(call: ToolCallPart, args: Mapping[str, object]) -> ToolCallPart:
 
 
 def untrusted(node: Node) -> Iterable[str]:
-    """What in a message was written by others: names of attachments and tools, or that it was imported."""
+    """The parts of a message that others wrote: names of attachments and tools, or that it was imported."""
     if node.imported:
         yield "imported conversation"
     for part in index(node.message):

@@ -105,7 +105,7 @@ def fit(request: FitRequest) -> FitResult:
     path, window, policy, summary = request.path, request.window, request.policy, request.summary
     layout = lay_out(path)
     if not layout.exchanges:
-        raise UsageError("there is no message of the user to answer")
+        raise UsageError("there is no user message to answer")
     sizes = request.sizes or MessageSizes(request.count)
     covered: tuple[str, ...] = ()
     if policy.name == "summarise" and summary is not None and covers(summary, path):
@@ -151,7 +151,7 @@ def covers(summary: Summary, path: Sequence[Node]) -> bool:
 
 
 def digest_of(nodes: Sequence[Node]) -> str:
-    """What a summary of these nodes is valid for: the last digest is over all before it."""
+    """The digest a summary of these nodes is valid for: the last node's, which is over all before it."""
     return nodes[-1].digest if nodes else ""
 
 

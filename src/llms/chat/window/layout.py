@@ -80,17 +80,17 @@ def lay_out(path: Sequence[Node]) -> PromptLayout:
     """The path as it may be sent, before anything is dropped for want of room."""
     left_out: list[tuple[str, str]] = []
     repaired: list[tuple[str, str]] = []
-    kept = list(_sendable(path, left_out))
-    system = tuple(text for node in kept if (text := _system_text(node.message)))
+    sendable = list(_sendable(path, left_out))
+    system = tuple(text for node in sendable if (text := _system_text(node.message)))
     exchanges: list[list[PromptItem]] = []
-    users = {node.id for node in kept if node.role == "user"}
-    for item in _paired([_without_links(node) for node in kept if node.role != "system"], repaired):
+    users = {node.id for node in sendable if node.role == "user"}
+    for item in _paired([_without_links(node) for node in sendable if node.role != "system"], repaired):
         if item.node in users and not results(item.message):
             exchanges.append([])
         if exchanges:
             exchanges[-1].append(item)
         else:
-            left_out.append((item.node, "it stands before the first message of the user"))
+            left_out.append((item.node, "it comes before the first user message"))
     return PromptLayout(system, tuple(_tidied(exchanges)), tuple(left_out), tuple(repaired))
 
 
@@ -183,7 +183,7 @@ def _tidied(exchanges: Sequence[Sequence[PromptItem]]) -> Iterator[Exchange]:
             yield Exchange(tuple(items))
             continue
         in_parts = any((item.message.metadata or {}).get(READ_IN_PARTS) for item in items)
-        kept = []
+        tidied = []
         for item in items:
             message = item.message
             if isinstance(message, ModelResponse):
@@ -193,8 +193,8 @@ def _tidied(exchanges: Sequence[Sequence[PromptItem]]) -> Iterator[Exchange]:
                 message = with_parts(message, parts) if len(parts) < len(message.parts) else message
             elif in_parts and item is items[0]:
                 message = _shortened(message)
-            kept.append(replace(item, message=message))
-        yield Exchange(tuple(kept))
+            tidied.append(replace(item, message=message))
+        yield Exchange(tuple(tidied))
 
 
 def _shortened(message: ModelMessage) -> ModelMessage:

@@ -333,12 +333,12 @@ class ChunkAnswer(BaseModel):
 
 
 def _covered(chunk: Chunk, text: str) -> ChunkReading:
-    """The findings of a chunk that quote it. Raises ValueError if the answer is no such JSON."""
+    """The findings of a chunk that quote it. Raises ValueError if the answer is not such JSON."""
     start, end = text.find("{"), text.rfind("}")
     answer = ChunkAnswer.model_validate_json(text[start : end + 1])
     plain = _plain(chunk.text)
-    kept = [Finding(f.statement, f.quote, f.importance) for f in answer.findings if _quotes(f.quote, plain)]
-    return ChunkReading(chunk.path, "used" if kept else "empty", tuple(kept), len(answer.findings) - len(kept))
+    quoted = [Finding(f.statement, f.quote, f.importance) for f in answer.findings if _quotes(f.quote, plain)]
+    return ChunkReading(chunk.path, "used" if quoted else "empty", tuple(quoted), len(answer.findings) - len(quoted))
 
 
 def _quotes(quote: str, plain: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a server has shown of itself: its window, the most it writes at a time, and how its counts differ from ours.
+"""Limits a server has shown: its window, the most it writes at a time, and how its counts differ from ours.
 
 `length` says that an answer was cut, not that a window is full: a server's cap on output is not its window. The window
 shrinks only where the server read less than was sent, or names its limit, and grows again when it reads more.
@@ -69,6 +69,6 @@ class ServedWindow:
 def named_limit(error: str) -> int | None:
     """The window, in tokens, that an error of a server names."""
     for pattern in _LIMITS:
-        if found := pattern.search(error):
-            return int(found[1].replace(",", "")) or None
+        if match := pattern.search(error):
+            return int(match[1].replace(",", "")) or None
     return None

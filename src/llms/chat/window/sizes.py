@@ -20,7 +20,7 @@ _BYTES_PER_SECOND = 32_000  # 16 kHz, 16 bit: what speech comes in
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What one call sends."""
+    """The messages and the tools that one call sends."""
 
     messages: tuple[ModelMessage, ...]
     tools: tuple[ToolDefinition, ...] = ()
@@ -93,7 +93,7 @@ class MessageSizes:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a server's reports say about our counts, per model and endpoint: reported / own, averaged."""
+    """The average of reported / own token counts, per model and endpoint."""
 
     ratio: float = 1.0
     samples: int = 0

@@ -55,7 +55,7 @@ class _Section:
 
 @dataclass
 class _Structure:
-    """What the lines of a text are. Spans are [start, end)."""
+    """The kinds of lines in a text. Spans are [start, end)."""
 
     headings: list[tuple[int, int, str]] = field(default_factory=list)  # start, level, title
     fences: list[tuple[int, int]] = field(default_factory=list)
@@ -77,12 +77,12 @@ class _Splitter:
     measure: Measure
     size: int
     overlap: int
-    found: _Structure
+    structure: _Structure
     ratio: float = 3.0  # characters per token, as last seen
 
     def __post_init__(self) -> None:
         self.limit = max(1, self.size - self.overlap)  # tokens of a core
-        spans = sorted([*self.found.fences, *self.found.rows])
+        spans = sorted([*self.structure.fences, *self.structure.rows])
         self.whole = [span for span in spans if self._fits(*span)]  # never cut
         self.starts = [start for start, _ in self.whole]
 
@@ -97,7 +97,7 @@ class _Splitter:
                     before
                     and before.top == section.top
                     and not chunk.header
-                    and not self._inside(start, self.found.fences)
+                    and not self._inside(start, self.structure.fences)
                 ):
                     chunk = replace(chunk, overlap=self._sentences(before.start, start))
                 if (chunk.overlap or chunk.header) and self.measure(chunk.text) > self.size:
@@ -130,7 +130,7 @@ class _Splitter:
             yield current
 
     def _sections(self) -> Iterator[_Section]:
-        headings = self.found.headings
+        headings = self.structure.headings
         highest = min((level for _, level, _ in headings), default=1)
         places = [start for start, _, _ in headings] + [len(self.text)]
         if places[0] > 0:
@@ -152,26 +152,26 @@ class _Splitter:
         if span and span[0] > start:
             return span[0]
         for pattern in (None, _BLANK, _SENTENCE, _LINE_END, _WORD):
-            place = self._last(pattern, start, reach, min(half, reach - 1))
-            if place:
-                return place
-        place = self._last(_WORD, start, reach, start) or cut_before(self.text, reach)
-        return place if place > start else max(start + 1, cut_after(self.text, start + 1))
+            cut = self._last(pattern, start, reach, min(half, reach - 1))
+            if cut:
+                return cut
+        cut = self._last(_WORD, start, reach, start) or cut_before(self.text, reach)
+        return cut if cut > start else max(start + 1, cut_after(self.text, start + 1))
 
     def _reach(self, start: int, end: int) -> int:
-        """The farthest place up to which a core from `start` may go."""
+        """The farthest position up to which a core from `start` may go."""
         low, high = start, end
         guess = start + max(1, int(self.limit * self.ratio))
         if end - start <= 4 * (guess - start) and self._fits(start, end):
             return end
         while high > low:
-            place = min(max(guess, low + 1), high)
-            tokens = self.measure(self.text[start:place])
+            middle = min(max(guess, low + 1), high)
+            tokens = self.measure(self.text[start:middle])
             if tokens <= self.limit:
-                low = place
+                low = middle
             else:
-                high = place - 1
-            self.ratio = max(0.1, (place - start) / max(1, tokens))
+                high = middle - 1
+            self.ratio = max(0.1, (middle - start) / max(1, tokens))
             near = start + int(self.limit * self.ratio)
             guess = near if low < near < high else (low + high + 1) // 2
             if tokens <= self.limit and high - low <= (low - start) // 64:
@@ -181,29 +181,29 @@ class _Splitter:
     def _last(self, pattern: re.Pattern[str] | None, start: int, end: int, after: int) -> int | None:
         """The last boundary in (after, end] that cuts nothing whole."""
         if pattern is None:
-            places = [place for place in self.found.turns if after < place <= end]
+            cuts = [cut for cut in self.structure.turns if after < cut <= end]
         else:
-            places = [m.end() for m in pattern.finditer(self.text, max(start, after - 2), end) if m.end() > after]
-        for place in reversed(places):
-            if not self._inside(place, self.whole) and cut_before(self.text, place) == place:
-                return place
+            cuts = [m.end() for m in pattern.finditer(self.text, max(start, after - 2), end) if m.end() > after]
+        for cut in reversed(cuts):
+            if not self._inside(cut, self.whole) and cut_before(self.text, cut) == cut:
+                return cut
         return None
 
-    def _inside(self, place: int, spans: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
-        """The span that a cut at `place` would cut."""
+    def _inside(self, cut: int, spans: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+        """The span that a cut at `cut` would cut."""
         starts = self.starts if spans is self.whole else [start for start, _ in spans]
-        at = bisect_right(starts, place) - 1
-        return spans[at] if at >= 0 and spans[at][0] < place < spans[at][1] else None
+        at = bisect_right(starts, cut) - 1
+        return spans[at] if at >= 0 and spans[at][0] < cut < spans[at][1] else None
 
     def _header(self, start: int) -> str:
-        for begin, end, header in self.found.tables:
+        for begin, end, header in self.structure.tables:
             if begin <= start < end and self.measure(header) <= self.size / 4:
                 return header
         return ""
 
     def _sentences(self, begin: int, end: int) -> str:
         """The last whole sentences of text[begin:end] that are together no longer than the overlap."""
-        if self._inside(end, self.found.rows) or not self.overlap:
+        if self._inside(end, self.structure.rows) or not self.overlap:
             return ""
         window = max(begin, end - int(self.overlap * self.ratio * 2) - 1)
         starts = [m.end() for m in _SENTENCE.finditer(self.text, window, end) if m.end() < end]
@@ -215,7 +215,7 @@ class _Splitter:
 
 
 def _scan(text: str) -> _Structure:
-    found = _Structure()
+    structure = _Structure()
     lines = [(m.start(), m.end(), m.group().rstrip("\r\n")) for m in _LINE.finditer(text)]
     fence: tuple[int, str] | None = None
     table: tuple[int, str] | None = None
@@ -224,7 +224,7 @@ def _scan(text: str) -> _Structure:
         mark = _FENCE.match(line)
         if fence:
             if mark and mark[1].startswith(fence[1]) and not line[mark.end() :].strip():
-                found.fences.append((fence[0], end))
+                structure.fences.append((fence[0], end))
                 fence = None
             continue
         if mark:
@@ -235,27 +235,27 @@ def _scan(text: str) -> _Structure:
             table = (lines[number + 1][1], text[start : lines[number + 1][1]])
         if table is not None:
             if "|" in line:
-                found.rows.append((start, end))
+                structure.rows.append((start, end))
                 continue
-            found.tables.append((table[0], start, table[1]))
+            structure.tables.append((table[0], start, table[1]))
             table = None
         before = lines[number - 1][2] if number else ""
         heading = _heading(before, line, following)
         if heading:
-            found.headings.append((start, *heading))
+            structure.headings.append((start, *heading))
         if line.startswith("\f"):
-            found.turns.append(start)
+            structure.turns.append(start)
         speaker = _SPEAKER.match(line)
         if speaker:
             speakers.append((speaker[1], start))
     if fence:
-        found.fences.append((fence[0], len(text)))
+        structure.fences.append((fence[0], len(text)))
     if table:
-        found.tables.append((table[0], len(text), table[1]))
+        structure.tables.append((table[0], len(text), table[1]))
     names = Counter(name for name, _ in speakers)
     if len(speakers) >= 4 and len(names) * 2 <= len(speakers):  # a transcript repeats its speakers
-        found.turns = sorted({*found.turns, *(start for _, start in speakers)})
-    return found
+        structure.turns = sorted({*structure.turns, *(start for _, start in speakers)})
+    return structure
 
 
 def _heading(before: str, line: str, following: str) -> tuple[int, str] | None:

@@ -83,7 +83,7 @@ async def summarise(
 def refused(answer: ReadingAnswer, wanted: Sequence[str], limit: int, measure: Measure) -> str | None:
     """Why a summary is not accepted; None if it is."""
     text = answer.text.strip()
-    kept = sum(anchor in text for anchor in wanted)
+    present = sum(anchor in text for anchor in wanted)
     if answer.finish != "stop":
         return f"the summary did not come to its end (finish reason {answer.finish})"
     if not text:
@@ -92,22 +92,22 @@ def refused(answer: ReadingAnswer, wanted: Sequence[str], limit: int, measure: M
         return "the summary holds the model's reasoning"
     if measure(text) > limit:
         return f"the summary is {measure(text)} tokens; {limit} were allowed"
-    if kept < ANCHOR_SHARE * len(wanted):
-        return f"the summary keeps {kept} of {len(wanted)} names and numbers that must stay"
+    if present < ANCHOR_SHARE * len(wanted):
+        return f"the summary keeps {present} of {len(wanted)} names and numbers that must stay"
     return None
 
 
 def anchors(nodes: Sequence[Node]) -> tuple[str, ...]:
-    """What the user stated verbatim: numbers of three or more digits, quoted strings, identifiers; newest first."""
-    found: dict[str, None] = {}
+    """Verbatim strings from the user's messages: numbers of three or more digits, quoted strings, identifiers; newest first."""
+    unique: dict[str, None] = {}
     for node in reversed(nodes):
         if node.role == "user":
             text = visible(node.message)
-            places = [(m.start(), m[0]) for m in _NUMBER.finditer(text) if sum(c.isdigit() for c in m[0]) >= 3]
-            places += [(m.start(), next(g for g in m.groups() if g)) for m in _QUOTED.finditer(text)]
-            places += [(m.start(), m[0]) for m in _IDENTIFIER.finditer(text)]
-            found |= dict.fromkeys(anchor for _, anchor in sorted(places, reverse=True))
-    return tuple(found)[:ANCHORS]
+            positions = [(m.start(), m[0]) for m in _NUMBER.finditer(text) if sum(c.isdigit() for c in m[0]) >= 3]
+            positions += [(m.start(), next(g for g in m.groups() if g)) for m in _QUOTED.finditer(text)]
+            positions += [(m.start(), m[0]) for m in _IDENTIFIER.finditer(text)]
+            unique |= dict.fromkeys(anchor for _, anchor in sorted(positions, reverse=True))
+    return tuple(unique)[:ANCHORS]
 
 
 def transcript(nodes: Sequence[Node]) -> str:

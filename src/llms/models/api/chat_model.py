@@ -115,7 +115,7 @@ class ApiChatModel(PydanticModel):
             tool_choice=pydantic_messages.choice(settings, parameters),
             parallel_calls=settings.get("parallel_tool_calls") is not False,
         )
-        sampling = {name: settings[name] for name in SAMPLING if settings.get(name) is not None}  # type: ignore[literal-required]
+        sampling = {name: settings[name] for name in SAMPLING if settings.get(name) is not None}  # type: ignore[literal-required]  # SAMPLING holds keys of ModelSettings
         path, fields = body(request, client.name.model, endpoint, sampling)
         if limit is None:
             del fields[endpoint.max_tokens]

@@ -47,7 +47,7 @@ class Dialect:
         other = LIMITS[self.limit == LIMITS[0]]
         if "messages" in request_body and self.limit in request_body and _names(error, self.limit):
             advised = _names(error, other)
-            if advised or (NOT_TAKEN.search(error.text) and not WRONG_VALUE.search(error.said)):
+            if advised or (NOT_TAKEN.search(error.text) and not WRONG_VALUE.search(error.detail)):
                 return Dialect(other, self.refused)
         if not NOT_TAKEN.search(error.text):
             return None

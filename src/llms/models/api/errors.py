@@ -22,16 +22,16 @@ class StatusError(EndpointError):
     """The server refused, or could not: `status` is HTTP's, or what the body says in its place; `text` is the whole body,
     keys hidden."""
 
-    def __init__(self, status: int, said: str, text: str = "", code: str = "", flagged: bool = False):
-        super().__init__(f"{status}: {said}")
-        self.status, self.said, self.text, self.code, self.flagged = status, said, text, code, flagged
+    def __init__(self, status: int, detail: str, text: str = "", code: str = "", flagged: bool = False):
+        super().__init__(f"{status}: {detail}")
+        self.status, self.detail, self.text, self.code, self.flagged = status, detail, text, code, flagged
 
 
 class Unreachable(EndpointError):
     """There was no connection, or it was lost; `slow`: the server took too long."""
 
-    def __init__(self, said: str, slow: bool = False):
-        super().__init__(said)
+    def __init__(self, detail: str, slow: bool = False):
+        super().__init__(detail)
         self.slow = slow
 
 
@@ -54,7 +54,9 @@ def failure(error: EndpointError, endpoint: Endpoint, model: str) -> Failure:
         raise ModelError(f"{endpoint.name} has no {model} ({error})") from error
     if status == 402 or error.code in USED_UP:
         raise ModelError(f"{endpoint.name}: the account is used up ({error})") from error
-    if status == 400 and re.search(r"context|too (long|large|many tokens)|maximum.*tokens", error.said, re.IGNORECASE):
+    if status == 400 and re.search(
+        r"context|too (long|large|many tokens)|maximum.*tokens", error.detail, re.IGNORECASE
+    ):
         return Failure("infra", f"the prompt does not fit the context window ({error})")
     return Failure("infra", f"{endpoint.name}: {error}")
 
@@ -79,8 +81,8 @@ def status_error(status: int, content: bytes, endpoint: Endpoint, reason: str = 
     except (ValueError, RecursionError):
         page = is_page(text)
         title = re.search(r"<title[^>]*>(.*?)</title", text, re.IGNORECASE | re.DOTALL) if page else None
-        said = f"a web page{f': {title[1]}' if title else ''}; is the base URL right?" if page else text
-        return StatusError(status, one_line(said or reason or "no reason given", endpoint), endpoint.scrub(text))
+        detail = f"a web page{f': {title[1]}' if title else ''}; is the base URL right?" if page else text
+        return StatusError(status, one_line(detail or reason or "no reason given", endpoint), endpoint.scrub(text))
     return stated_error(body, endpoint, status, reason)
 
 
@@ -96,8 +98,8 @@ def stated_error(body: Json, endpoint: Endpoint, status: int = 200, reason: str 
         flagged = isinstance(metadata := fields.get("metadata"), Mapping) and "reasons" in metadata
         if status < 400:
             status = next((int(word) for word in stated if word.isdigit() and 400 <= int(word) < 600), status)
-    said = one_line(message(fields) or reason or "no reason given", endpoint)
-    return StatusError(status, said, endpoint.scrub(json.dumps(body, ensure_ascii=False)), code, flagged)
+    detail = one_line(message(fields) or reason or "no reason given", endpoint)
+    return StatusError(status, detail, endpoint.scrub(json.dumps(body, ensure_ascii=False)), code, flagged)
 
 
 def message(error: Json) -> str:

@@ -261,8 +261,10 @@ async def _schema(ask: _Prober) -> ProbeFinding:
     except StatusError as error:
         return ProbeFinding(NO, ask.client.failure_of(error).reason)
     try:
-        given = json.loads(answer.text if answer else "")
-        fits = set(given) == {"colour", "count"} and given["colour"] in ("red", "green") and type(given["count"]) is int
+        values = json.loads(answer.text if answer else "")
+        fits = (
+            set(values) == {"colour", "count"} and values["colour"] in ("red", "green") and type(values["count"]) is int
+        )
     except (ValueError, TypeError):
         fits = False
     return ProbeFinding(YES if fits else NO, "" if fits else "accepted, but not obeyed")

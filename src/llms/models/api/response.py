@@ -153,9 +153,9 @@ def likelihood(data: Json, context: str, continuation: str, seconds: float) -> L
     if not tokens or not len(tokens) == len(values) == len(tops):
         raise NoEcho("it gives no log-probabilities of the prompt's tokens")
     places = _places([str(token) for token in tokens], stated.get("text_offset"), context, continuation)
-    logprobs = [value for place in places if _is_logprob(value := values[place])]
+    logprobs = [value for index in places if _is_logprob(value := values[index])]
     if len(logprobs) < len(places) or not logprobs:
-        wrong = [value for place in places if not _is_logprob(value := values[place])]
+        wrong = [value for index in places if not _is_logprob(value := values[index])]
         detail = f", but {wrong[0]!r}" if wrong else ""
         raise NoNumber(f"it gives no log-probability of {continuation[:40]!r} behind its context{detail}")
     best = [max(filter(_is_logprob, top.values()), default=None) for p in places if isinstance(top := tops[p], Mapping)]
@@ -179,9 +179,9 @@ def _places(tokens: Sequence[str], offsets: Json, context: str, continuation: st
         (len(context), len(context) + len(continuation)),
         (len(context.encode()), len((context + continuation).encode())),
     ):
-        inside = [place for place, offset in enumerate(starts) if begin <= offset < end]
+        inside = [index for index, offset in enumerate(starts) if begin <= offset < end]
         places = range(inside[0], inside[-1] + 1) if inside else range(0)
-        text = "".join(tokens[place] for place in places)
+        text = "".join(tokens[index] for index in places)
         split = any(mark in text for mark in ("\ufffd", "bytes:"))  # tokens that are parts of a character
         if text and (continuation.endswith(text) or (split and starts[places[0]] == begin)):
             return places

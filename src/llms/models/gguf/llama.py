@@ -239,9 +239,9 @@ class Context:
             part = tokens[begin : begin + SLICE]
             self._decode(part, begin, first)
             self.tokens += part
-            for place in range(max(0, first - begin), len(part)):
-                pointer = self._lib.llama_get_logits_ith(self._context, place)
-                yield begin + place, np.ctypeslib.as_array(pointer, (self._weights.vocabulary,))
+            for index in range(max(0, first - begin), len(part)):
+                pointer = self._lib.llama_get_logits_ith(self._context, index)
+                yield begin + index, np.ctypeslib.as_array(pointer, (self._weights.vocabulary,))
 
     def shared(self, tokens: Sequence[int]) -> int:
         """How many of the first `tokens` are stored."""
@@ -251,10 +251,10 @@ class Context:
     def _decode(self, part: Sequence[int], begin: int, first: int) -> None:
         batch = self._batch
         batch.n_tokens = len(part)
-        for place, token in enumerate(part):
-            batch.token[place], batch.pos[place] = token, begin + place
-            batch.n_seq_id[place], batch.seq_id[place][0] = 1, 0
-            batch.logits[place] = begin + place >= first
+        for index, token in enumerate(part):
+            batch.token[index], batch.pos[index] = token, begin + index
+            batch.n_seq_id[index], batch.seq_id[index][0] = 1, 0
+            batch.logits[index] = begin + index >= first
         code = self._lib.llama_decode(self._context, batch)
         if code:
             self._lib.llama_memory_clear(self._memory, True)

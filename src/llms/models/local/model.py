@@ -271,8 +271,8 @@ class LocalModel(TokenizingModel):
         for index, pair in enumerate(encoded):
             if isinstance(pair, ContextOverflow):
                 yield index, Failure("infra", str(pair))
-        for number, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
-            index, pair = good[number]
+        for position, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
+            index, pair = good[position]
             context = len(pair.ids) - pair.scored
             if not isfinite(score.logprob):
                 yield index, Failure("infra", self.why_not_numbers)
