@@ -1,4 +1,4 @@
-"""One team with its models loaded and its tools made out of what the user gave it."""
+"""One team with its models loaded and its tools built over the files of the user."""
 
 import tempfile
 from collections.abc import Callable
@@ -101,7 +101,7 @@ class TeamSession:
         return [tool]
 
     def _folder(self) -> str:
-        """The one folder that was given, or a folder of links to the files."""
+        """The one folder that the user named, or a folder of links to the files."""
         paths = [Path(file).resolve() for file in self.how.files]
         if len(paths) == 1 and paths[0].is_dir():
             return str(paths[0])
