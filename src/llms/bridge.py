@@ -13,7 +13,7 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def start(coroutine: Coroutine[object, None, T]) -> Future[T]:
     return asyncio.run_coroutine_threadsafe(coroutine, _loop())
 
 
-def iterate(stream: AsyncIterator[T]) -> Iterator[T]:
+def iterate(stream: AsyncIterator[T]) -> Generator[T, None, None]:
     """The items of `stream`; closing this generator closes `stream` at once.
 
     An interrupt of the caller, at whatever moment, cancels what `stream` is doing; what that does on being cancelled

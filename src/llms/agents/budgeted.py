@@ -13,6 +13,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import ToolsetTool
 from pydantic_ai.toolsets.wrapper import WrapperToolset
 
+from ..tools.tool import Deps
 from .budget import Purpose, StepBudget
 
 
@@ -40,7 +41,7 @@ class BudgetedModel(WrapperModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
-        run_context: RunContext[object] | None = None,
+        run_context: RunContext[Deps] | None = None,
     ) -> AsyncIterator[StreamedResponse]:
         self._budget.take_call(self._purpose)
         async with super().request_stream(messages, model_settings, model_request_parameters, run_context) as stream:
@@ -62,13 +63,13 @@ def _cost(response: ModelResponse) -> Decimal | None:
 
 
 @dataclass
-class BudgetedTools(WrapperToolset[object]):
+class BudgetedTools(WrapperToolset[Deps]):
     """A toolset, each of whose calls takes a unit of `budget`."""
 
     budget: StepBudget
 
     async def call_tool(
-        self, name: str, tool_args: dict[str, object], ctx: RunContext[object], tool: ToolsetTool[object]
+        self, name: str, tool_args: dict[str, object], ctx: RunContext[Deps], tool: ToolsetTool[Deps]
     ) -> object:
         self.budget.take_tool()
         return await super().call_tool(name, tool_args, ctx, tool)

@@ -13,6 +13,7 @@ from pydantic_ai.toolsets import AbstractToolset
 
 from ..tools.consent import Approve, deny
 from ..tools.guard import approval_requests, approval_result
+from ..tools.tool import Deps
 from .budget import Exhausted, Limit, Purpose, StepBudget
 from .budgeted import BudgetedModel, BudgetedTools
 
@@ -50,7 +51,7 @@ class Worker:
     """A role's means: its model, its tools, and whether the model costs nothing (`free`)."""
 
     model: Model
-    toolset: AbstractToolset[object] | None = None
+    toolset: AbstractToolset[Deps] | None = None
     free: bool = False
     settings: ModelSettings | None = None
     approve: Approve = deny
@@ -69,7 +70,7 @@ async def run_step(
     """The agent's answer to `prompt`. Never raises for what a model, a tool or a budget does; cancellation passes."""
     seconds = budget.left().seconds if purpose != "answer" else max(ANSWER_SECONDS, budget.left().seconds)
     toolset = BudgetedTools(worker.toolset, budget) if worker.toolset is not None and tools else None
-    agent: Agent[object, T | DeferredToolRequests] = Agent(
+    agent: Agent[Deps, T | DeferredToolRequests] = Agent(
         BudgetedModel(worker.model, budget, purpose, worker.free),
         output_type=[output, DeferredToolRequests] if toolset else output,
         instructions=instructions,
@@ -94,7 +95,7 @@ async def run_step(
 
 
 async def _converse(
-    agent: Agent[object, T | DeferredToolRequests],
+    agent: Agent[Deps, T | DeferredToolRequests],
     prompt: str,
     approve: Approve,
     messages: list[ModelMessage],

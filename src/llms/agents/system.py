@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 
 from pydantic_ai.settings import ModelSettings
@@ -56,7 +56,7 @@ class TeamSystem(Model):
     def count_tokens(self, prompt: str | Sequence[Message]) -> int:
         return self._inner[0].count_tokens(prompt)
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         """(index, result), one request after the other: a local model answers one at a time anyway."""
         for index, request in enumerate(requests):
             yield index, self._answer(request)

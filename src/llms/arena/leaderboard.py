@@ -16,7 +16,7 @@ class Column:
 
     @property
     def key(self) -> RunKey:
-        """How the runs were asked: the key of the best one, which differs from the others' in its system only."""
+        """The common settings of the runs: the key of the best one, which differs from the others' in its system only."""
         return self.reports[0].key
 
 

@@ -7,10 +7,10 @@ the same answer changes `scorer`. Either begins new runs: a run is never continu
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from ..data import Dataset, Row
-from ..values import ChoicePrompt, Completion, Example, GenerationPrompt, LogLikelihood, Prompt, Status
+from ..values import ChoicePrompt, Completion, Example, GenerationPrompt, Json, LogLikelihood, Prompt, Status
 
 Answers = tuple[LogLikelihood, ...] | tuple[Completion, ...]
 Draw = Literal["fixed", "harness"]
@@ -31,7 +31,7 @@ class EvalSplit:
     shots_split: str | None = None
     shots_config: str | None = None
     keep: Callable[[Row], bool] | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Json] = field(default_factory=dict)
     chance: float | None = None
 
 

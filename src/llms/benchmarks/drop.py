@@ -30,14 +30,14 @@ def golds(row: Row) -> list[Sequence[str]]:
     return [(span,) for span in dict.fromkeys(row["answers_spans"]["spans"])]
 
 
-def _rows(table: Mapping | Sequence) -> list[Mapping]:
+def _rows(table: Mapping[str, Sequence[object]] | Sequence[Row]) -> list[Row]:
     """Objects of a list, or of a dict of lists, as parquet files hold them."""
     if isinstance(table, Mapping):
         return [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     return list(table)
 
 
-def _spans(answer: Mapping) -> tuple[str, ...]:
+def _spans(answer: Row) -> tuple[str, ...]:
     if answer["number"] != "":
         return (str(answer["number"]),)
     if answer["spans"]:

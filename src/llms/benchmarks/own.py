@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from string import Formatter
-from typing import Any
+from typing import TypedDict
 
 from ..data.dataset import Dataset, Row
 from ..data.own import OwnTable
@@ -129,9 +129,17 @@ def open_benchmark(name: str, revision: str, items: int, scorer: OpenScorer, ask
     )
 
 
+class _Asked(TypedDict, total=False):
+    """What `Asking.identity` writes."""
+
+    prompt: str
+    stop: list[str]
+    max_tokens: int
+
+
 def of_version(version: str) -> tuple[Asking, str]:
     """How rows were asked, and the identity of the scorer, as the version of a benchmark says."""
-    fields: dict[str, Any] = {}
+    fields: _Asked = {}
     end = 1
     if version.startswith(_ASKED, 1):
         fields, end = json.JSONDecoder().raw_decode(version, 1 + len(_ASKED))
@@ -194,7 +202,19 @@ def ambiguous(table: OwnTable, scorer: str) -> tuple[list[str], int]:
     return list(islice(notices, MOST_NOTICES)), sum(1 for _ in notices)
 
 
-def _declared(name: str, revision: str, items: int) -> dict[str, Any]:
+class _Declared(TypedDict):
+    """The parts of a Benchmark that every file of one's own has."""
+
+    name: str
+    title: str
+    licence: str
+    items: int
+    dataset: Dataset
+    parts: tuple[EvalSplit, ...]
+    shot: Callable[[Row], str]
+
+
+def _declared(name: str, revision: str, items: int) -> _Declared:
     return {
         "name": name,
         "title": name,

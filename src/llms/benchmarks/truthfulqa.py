@@ -3,7 +3,7 @@
 Six solved questions are part of the prompt itself (the paper's "QA prompt", as lm-evaluation-harness has it).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..data import Dataset, Row
 from ..scoring.choice import accuracy, best, true_mass
@@ -55,7 +55,7 @@ def grade_mc2(row: Row, answers: Answers) -> Grade:
     return Grade({"mc2": true_mass(got, labels)}, target=right, extracted=options[best(got)])
 
 
-def declare(number: int, chance: float, grade, views: dict[str, View]) -> Benchmark:
+def declare(number: int, chance: float, grade: Callable[[Row, Answers], Grade], views: dict[str, View]) -> Benchmark:
     targets = f"mc{number}_targets"
     return Benchmark(
         name=f"truthfulqa_mc{number}",

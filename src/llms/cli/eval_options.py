@@ -41,7 +41,7 @@ def eval_options(
     return add
 
 
-def config_of(values: Mapping[str, Any], config: type[EvalConfig] = EvalConfig) -> EvalConfig:
+def config_of(values: Mapping[str, object], config: type[EvalConfig] = EvalConfig) -> EvalConfig:
     """The configuration that the values of a command's options say."""
     forms = {each.name: each.metadata[SETTING].form for each in fields(config)}
     read: Any = {name: _read(forms[name], value) for name, value in values.items()}
@@ -49,7 +49,7 @@ def config_of(values: Mapping[str, Any], config: type[EvalConfig] = EvalConfig) 
 
 
 def _option(name: str, setting: Setting, kind: object, default: object) -> Callable[[Command], Command]:
-    more: dict[str, Any] = {"help": setting.help, "metavar": setting.metavar}
+    more: dict[str, object] = {"help": setting.help, "metavar": setting.metavar}
     if setting.form == "flag":
         more |= {"is_flag": True}
     elif setting.form == "off flag":
@@ -61,7 +61,7 @@ def _option(name: str, setting: Setting, kind: object, default: object) -> Calla
     return option(GROUP[name], setting.option, name, **more)
 
 
-def _type(setting: Setting, kind: object) -> click.ParamType[Any]:
+def _type(setting: Setting, kind: object) -> click.ParamType[str] | click.ParamType[int] | click.ParamType[float]:
     kinds = {kind, *get_args(kind)}
     low = setting.above if setting.least is None else setting.least
     if setting.form == "on or off":
@@ -76,14 +76,16 @@ def _type(setting: Setting, kind: object) -> click.ParamType[Any]:
     return click.STRING
 
 
-def _read(form: str, value: Any) -> object:
+def _read(form: str, value: object) -> object:
     """The value of a setting from that of its option; None stays, as it leaves the choice open."""
     if form == "escaped":
+        assert isinstance(value, tuple)
         return tuple(arguments.unescaped(one) for one in value if one) if value else None
     if value is None:
         return None
     if form == "on or off":
         return value == "on"
-    if form == "text or file":
-        return arguments.text_of(value)
-    return arguments.template_of(value) if form == "template" else value
+    if form not in ("text or file", "template"):
+        return value
+    assert isinstance(value, str)
+    return arguments.text_of(value) if form == "text or file" else arguments.template_of(value)

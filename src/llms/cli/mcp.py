@@ -17,7 +17,10 @@ def mcp(context: click.Context, as_json: bool) -> None:
         return
     known, configured = servers.accepted(), servers.configured().values()
     states = {server.name: servers.objection(server) or "accepted" for server in configured}
-    tools = {server.name: sorted(known.get(server.name, {}).get("tools", ())) for server in configured}
+    tools = {
+        server.name: sorted(entry.get("tools", ())) if (entry := known.get(server.name)) else []
+        for server in configured
+    }
     if as_json:
         print_json(
             {"name": server.name, "start": server.start, "state": states[server.name], "tools": tools[server.name]}

@@ -16,7 +16,7 @@ from ..models.loading import Loading
 
 
 def print_json(rows: Iterable[object]) -> None:
-    """One object a line."""
+    """Print one JSON object a line."""
     for row in rows:
         click.echo(json.dumps(row, ensure_ascii=False, allow_nan=False))
 
@@ -31,13 +31,13 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def console(stderr: bool = False) -> Console:
-    """Plain text of whatever width is needed when the output is not a terminal."""
+    """A console; it prints plain text of whatever width is needed when the output is not a terminal."""
     return _errors() if stderr else _console()
 
 
 @cache
 def _errors() -> Console:
-    """One for all, so that a spinner and a bar that are shown at once know of one another."""
+    """The one console on standard error, so that a spinner and a bar that are shown at once know of one another."""
     return _console(stderr=True)
 
 
@@ -89,7 +89,7 @@ def size(count: int) -> str:
 
 
 def dollars(cost: float | None) -> str:
-    """Digits that say something, however small the sum; unknown is not 0."""
+    """US dollars with enough digits for small sums; an unknown sum is not shown as 0."""
     if cost is None:
         return "unknown"
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.{4 if cost >= 0.001 else 8}f}".rstrip("0").rstrip(".")

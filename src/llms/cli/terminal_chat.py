@@ -98,7 +98,7 @@ def _is_json(text: str) -> bool:
 
 
 class TerminalChat:
-    """Reads lines until it is told to end. `files` go along with the next message."""
+    """Reads lines until the user ends it. `files` go along with the next message."""
 
     def __init__(self, flags: ChatFlags):
         self.flags, self.files, self.out = flags, list(flags["files"]), console()

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import DataError
 
-Row = Mapping[str, Any]
+Row = Mapping[str, Any]  # of types that `Dataset.columns` names and `check_row` has seen to
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ class Table:
         return f"{self.origin}, {self.places[index] if self.places else f'row {index + 1}'}"
 
 
-def check_row(row: Any, columns: Mapping[str, type | tuple[type, ...]], location: str, withheld: bool = False) -> Row:
+def check_row(
+    row: object, columns: Mapping[str, type | tuple[type, ...]], location: str, withheld: bool = False
+) -> Row:
     """`row`, or a DataError that names its location, the column, what was found and what was expected."""
     if not isinstance(row, Mapping):
         raise DataError(f"{location}: a row must be a JSON object; found {type(row).__name__}")

@@ -9,10 +9,11 @@ import hashlib
 import os
 import weakref
 import zlib
+from io import BufferedReader
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from threading import Lock
-from typing import IO, BinaryIO
+from typing import IO
 
 from ..errors import DataError
 
@@ -100,7 +101,7 @@ class TextFile:
         return False
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     try:
         return path.open("rb")
     except OSError as error:

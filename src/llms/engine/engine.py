@@ -1,6 +1,6 @@
 """Engine: one loaded model behind `score` and `decoder`, by the fast way where the probe allows it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -22,6 +22,9 @@ from .scorer import Scorer, ScoreRequest, TokenScore
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+AHEAD = 512  # requests that wait for a row, at most; those that begin alike are found among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +62,33 @@ class Engine:
             return FallbackDecoder(self.network, self.end)
         return Decoder(self.network, self.end, remember=remember)
 
-    def complete(self, requests: Sequence[DecodeRequest]) -> Iterator[tuple[int, Generated]]:
-        """All requests through one decoder; (index, what was generated) in order of completion."""
+    def complete(
+        self, requests: Iterable[DecodeRequest], ahead: int = AHEAD
+    ) -> Generator[tuple[int, Generated], None, None]:
+        """(index, what was generated) in order of completion, through one decoder. A request for no tokens gets none.
+
+        Requests are read when so few wait that the next step might leave a row empty, then as many as make `ahead` wait:
+        rows never run dry, and who begins alike is looked for among many at once, not again at every step.
+        """
         decoder = self.decoder()
-        new: list[list[int]] = [[] for _ in requests]
-        spent = [0.0] * len(requests)
-        for index, request in enumerate(requests):
-            decoder.add(replace(request, id=index))
-        while not decoder.idle:
+        source = enumerate(requests)
+        new: dict[int, list[int]] = {}  # of every request in the decoder, whether it waits or is worked on
+        spent: dict[int, float] = {}
+        exhausted = False
+        while True:
+            low = len(new) - len(decoder.active) < decoder.most_rows
+            while low and not exhausted and len(new) - len(decoder.active) < ahead:
+                if (following := next(source, None)) is None:
+                    exhausted = True
+                    break
+                index, request = following
+                if request.max_tokens < 1:
+                    yield index, Generated((), "length", 0.0)
+                    continue
+                new[index], spent[index] = [], 0.0
+                decoder.add(replace(request, id=index))
+            if decoder.idle:
+                return
             started = perf_counter()
             events = decoder.step()
             present = {*decoder.active, *(event.id for event in events)}
@@ -75,7 +97,7 @@ class Engine:
             for event in events:
                 new[event.id].append(event.token)
                 if event.finish:
-                    yield event.id, Generated(tuple(new[event.id]), event.finish, spent[event.id])
+                    yield event.id, Generated(tuple(new.pop(event.id)), event.finish, spent.pop(event.id))
 
     @property
     def peak_bytes(self) -> int:

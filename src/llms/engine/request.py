@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
 
 NOT_NUMBERS = (
     "the model computes values that are not finite numbers (NaN): damaged weights, or a dtype too narrow for them; "
@@ -10,7 +14,8 @@ NOT_NUMBERS = (
 )
 Stop = Callable[[Sequence[int]], bool]
 Finish = Literal["stop", "length", "nan"]
-Logits = TypeVar("Logits")  # torch's tensors here, other arrays elsewhere
+# (V,): torch's here, other arrays where another library computes
+Logits = TypeVar("Logits", "torch.Tensor", "np.ndarray[tuple[int, ...], np.dtype[np.float32]]")
 
 
 class Constrain(Protocol):

@@ -15,27 +15,34 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ..errors import LlmsError, WorkerDied
-from .engine import Engine, Generated
+from .engine import AHEAD, Engine, Generated
 from .memory import peak_bytes, resident_bytes
 from .request import DecodeRequest
 from .scorer import ScoreRequest, TokenScore
 
-SHARD_TOKENS = 8192  # of requests, counted without sharing
+SHARD_TOKENS = 8192  # of requests to score, counted without sharing
+SENT_TOGETHER = 16  # requests to generate that a worker gets whenever it asks for more
+AHEAD_OF_WORKER = 64  # requests to generate that wait in a worker, beside those dealt out first
 Build = Callable[[], Engine]
 Request = ScoreRequest | DecodeRequest
+_Numbered = tuple[int, Request]
 
 
 @dataclass
 class _Worker:
+    """`busy` holds what it has been sent and has not answered, by its number among the `sent`; None while it is idle."""
+
     connection: Connection
-    shards: deque[list[int]] = field(default_factory=deque)
-    busy: list[int] | None = None
+    shards: deque[list[_Numbered]] = field(default_factory=deque)
+    busy: dict[int, _Numbered] | None = None
+    sent: int = 0
     peak_bytes: int = 0
 
 
@@ -57,7 +64,7 @@ class Workers:
         self._workers = [_Worker(Connection(ours.detach())) for ours, _ in pairs]
         self._workers[0].connection.send_bytes(pickle.dumps(build))
         try:
-            self.verdict = self._receive(self._workers[0])
+            _, self.verdict = self._receive(self._workers[0])
         except (EOFError, ConnectionError) as error:
             self.close()
             raise WorkerDied(
@@ -73,55 +80,88 @@ class Workers:
         """The first worker's peak and what each other one held beyond what it shares."""
         return sum(worker.peak_bytes for worker in self._workers)
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[tuple[int, TokenScore]]:
+    @property
+    def closed(self) -> bool:
+        return not self._workers
+
+    def score(self, requests: Sequence[ScoreRequest]) -> Generator[tuple[int, TokenScore], None, None]:
         """(index, score) in order of completion, as Engine.score. A dead worker's requests go to the others."""
         order = sorted(range(len(requests)), key=lambda index: requests[index].tokens)
         shards = _shards(order, [len(requests[index].tokens) for index in order])
-        yield from self._run("score", requests, shards)
-
-    def complete(self, requests: Sequence[DecodeRequest]) -> Iterator[tuple[int, Generated]]:
-        """(index, what was generated) in order of completion; each worker decodes its share in one batch."""
-        order = sorted(range(len(requests)), key=lambda index: -len(requests[index].tokens))
-        shards = [shard for start in range(len(self._workers)) if (shard := order[start :: len(self._workers)])]
-        yield from self._run("complete", requests, shards)
-
-    def _run(self, verb: str, requests: Sequence[Request], shards: list[list[int]]) -> Iterator[tuple[int, Any]]:
         share = -(-len(shards) // len(self._workers)) or 1
         for number, worker in enumerate(self._workers):
-            worker.shards = deque(shards[number * share : (number + 1) * share])
-        left = sum(map(len, shards))
-        while left:
-            for worker in list(self._workers):
-                try:
-                    self._dispatch(worker, verb, requests)
-                except OSError:  # it died while idle
-                    self._bury(worker)
-            ready = wait([worker.connection for worker in self._workers if worker.busy is not None])
-            for worker in [w for w in self._workers if w.connection in ready]:
-                try:
-                    results = self._receive(worker)
-                except (EOFError, OSError):  # OSError: it died in the middle of a message
-                    self._bury(worker)
-                    continue
-                if results is None:
-                    worker.busy = None
-                    continue
-                shard = worker.busy or []
-                for position, result in results:
-                    left -= 1
-                    index, shard[position] = shard[position], -1
-                    yield index, result
+            worker.shards = deque(
+                [(index, requests[index]) for index in shard] for shard in shards[number * share : (number + 1) * share]
+            )
+        yield from self._run("score", iter(()))
 
-    def _dispatch(self, worker: _Worker, verb: str, requests: Sequence[Request]) -> None:
-        if worker.busy is not None:
-            return
-        if not worker.shards:
-            richest = max(self._workers, key=lambda other: len(other.shards))
-            if not richest.shards:
-                return
-            worker.shards.append(richest.shards.pop())
-        worker.busy = worker.shards.popleft()
-        worker.connection.send((verb, [requests[index] for index in worker.busy]))
+    def complete(self, requests: Iterable[DecodeRequest]) -> Generator[tuple[int, Generated], None, None]:
+        """(index, what was generated) in order of completion. The first requests are dealt out, the longest first; then
+        each worker asks for more while it decodes, so that its rows never run dry."""
+        source = enumerate(requests)
+        first = sorted(islice(source, AHEAD), key=lambda entry: -len(entry[1].tokens))
+        for number, worker in enumerate(self._workers):
+            share: list[_Numbered] = [*first[number :: len(self._workers)]]
+            worker.shards = deque([share] if share else [])
+        yield from self._run("complete", source)
+
+    def _run(self, verb: str, source: Iterator[_Numbered]) -> Generator[tuple[int, Any], None, None]:
+        """The results of the workers' shards, and of what is left in `source`. If the reader leaves early, the processes
+        end: nothing else stops what they compute."""
+        done = False
+        try:
+            while True:
+                for worker in list(self._workers):
+                    try:
+                        self._dispatch(worker, verb, source)
+                    except OSError:  # it died while idle
+                        self._bury(worker)
+                busy = [worker for worker in self._workers if worker.busy is not None]
+                if not busy and not any(worker.shards for worker in self._workers):
+                    break
+                ready = wait([worker.connection for worker in busy])
+                for worker in [worker for worker in busy if worker.connection in ready]:
+                    try:
+                        kind, results = self._receive(worker)
+                        if kind == "more":
+                            self._send(worker, verb, self._next_shard(worker, source))
+                    except (EOFError, OSError):  # OSError: it died in the middle of a message
+                        self._bury(worker)
+                        continue
+                    if kind == "end":
+                        worker.busy = None
+                    elif kind == "results":
+                        for position, result in results:
+                            assert worker.busy is not None
+                            index, _ = worker.busy.pop(position)
+                            yield index, result
+            done = True
+        finally:
+            if not done:
+                self.close()
+
+    def _dispatch(self, worker: _Worker, verb: str, source: Iterator[_Numbered]) -> None:
+        """Give an idle worker a shard, if there is one."""
+        if worker.busy is None and (shard := self._next_shard(worker, source)):
+            worker.busy, worker.sent = {}, 0
+            self._send(worker, verb, shard)
+
+    def _next_shard(self, worker: _Worker, source: Iterator[_Numbered]) -> list[_Numbered]:
+        """Its own, or some of what is left in `source`, or the last one of whoever has most."""
+        if worker.shards:
+            return worker.shards.popleft()
+        if shard := list(islice(source, SENT_TOGETHER)):
+            return shard
+        richest = max(self._workers, key=lambda other: len(other.shards))
+        return richest.shards.pop() if richest.shards else []
+
+    def _send(self, worker: _Worker, verb: str, shard: list[_Numbered]) -> None:
+        """Requests for a worker that waits for them; none says that no more will come. They count as its own from here
+        on, even if it turns out to be dead."""
+        assert worker.busy is not None
+        worker.busy.update(enumerate(shard, worker.sent))
+        worker.sent += len(shard)
+        worker.connection.send((verb, [request for _, request in shard]))
 
     def _bury(self, worker: _Worker) -> None:
         """Give what a dead worker had left to the others; without others, the work cannot go on."""
@@ -132,16 +172,17 @@ class Workers:
                 "the process that computes ended on its own, probably killed for want of memory; "
                 "what was scored is kept. Free some memory, or use a smaller model or dtype, and run the same command again"
             )
-        rest = [index for index in worker.busy or [] if index >= 0]
+        rest = list((worker.busy or {}).values())
         self._workers[0].shards.extend([*worker.shards, *([rest] if rest else [])])
 
-    def _receive(self, worker: _Worker) -> Any:
-        """The next value that `worker` sends: the verdict, results, or None at the end of a shard. Raises its errors."""
+    def _receive(self, worker: _Worker) -> tuple[str, Any]:
+        """What `worker` sends next: ("verdict", it), ("results", a list), ("more", None) when it waits for requests, or
+        ("end", None) when it has answered all. Raises its errors."""
         kind, value, worker.peak_bytes = worker.connection.recv()
         if kind == "error":
             self.close()
             raise value
-        return value
+        return kind, value
 
     def close(self) -> None:
         """End the processes; idle ones at once, busy ones by the signal."""
@@ -175,18 +216,26 @@ def _serve(connection: Connection, engine: Engine, inherited: int) -> None:
     def send(kind: str, value: object) -> None:
         connection.send((kind, value, max(0, peak_bytes() - inherited)))
 
+    def arriving(requests: list[DecodeRequest]) -> Iterator[DecodeRequest]:
+        while requests:
+            yield from requests
+            send("more", None)
+            _, requests = connection.recv()
+
     while True:
         try:
             verb, requests = connection.recv()
+            scores = verb == "score"
+            results = engine.score(requests) if scores else engine.complete(arriving(requests), AHEAD_OF_WORKER)
             batch: list[tuple[int, object]] = []
-            for pair in getattr(engine, verb)(requests):
+            for pair in results:
                 batch.append(pair)
-                if len(batch) >= 16 or verb == "complete":
+                if len(batch) >= 16 or not scores:
                     send("results", batch)
                     batch = []
             if batch:
                 send("results", batch)
-            send("results", None)
+            send("end", None)
         except (EOFError, ConnectionError):
             os._exit(0)
         except (LlmsError, RuntimeError, ValueError, MemoryError) as error:

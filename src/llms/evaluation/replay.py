@@ -23,14 +23,14 @@ class Replay(Model):
     def capabilities(self) -> Capabilities:
         return Capabilities(True, True, True, 0, renders=False)
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood]]:
-        for index in range(len(pairs)):
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood]]:
+        for index, _ in enumerate(pairs):
             answer = next(self._left)
             assert isinstance(answer, LogLikelihood)
             yield index, answer
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion]]:
-        for index in range(len(requests)):
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion]]:
+        for index, _ in enumerate(requests):
             answer = next(self._left)
             assert isinstance(answer, Completion)
             self._thought = answer.thinking_tokens

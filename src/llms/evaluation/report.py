@@ -6,15 +6,64 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite
-from typing import Any
+from typing import TypedDict
 
 from ..statistics import choose, macro
-from ..values import Billed, Failed, Outcome, Score, Spent
+from ..values import Billed, Failed, Json, JsonObject, Outcome, Score, Spent
 from .plan import Plan, RunKey
 
 NORMALIZED = "normalized"
 MOST_REASONS = 3  # of failures that a report tells
 STATUSES = ("ok", "unparsed", "truncated", "refused", "infra", "timeout")
+
+
+class StoredScore(TypedDict, total=False):
+    """A Score as it is stored; versions before this one left `clusters` out."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    stderr: float | None
+    n: int
+    method: str
+    clusters: int | None
+
+
+StoredScores = Mapping[str, StoredScore]
+
+
+class StoredSpent(TypedDict, total=False):
+    """A Spent as it is stored."""
+
+    seconds: float
+    tokens: int
+    peak_memory_bytes: int
+    cost: float | None
+    billed: Mapping[str, int] | None
+
+
+class StoredReport(TypedDict, total=False):
+    """A Report as it is stored; what came later than the first version may be missing."""
+
+    key: JsonObject
+    headline: str
+    average: str
+    chance: float
+    n: int
+    failed: int
+    available: int
+    partial: bool
+    counts: Mapping[str, int]
+    scores: StoredScores
+    subsets: Mapping[str, StoredScores]
+    usage: StoredSpent
+    cut: int
+    cut_tokens: int
+    thought: int
+    thinking_tokens: int
+    groups: Mapping[str, Mapping[str, StoredScores]]
+    graded_from: str
+    failures: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +112,7 @@ class Report:
         """Answers that count as wrong because nothing could be read in them, or not before they were cut off."""
         return self.counts["unparsed"] + self.counts["truncated"]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Json]:
         """The documented object that `--json` prints, one per system and benchmark; README and tests hold its shape."""
         key, usage = self.key, self.usage
         return {
@@ -109,27 +158,40 @@ class Report:
             "billed": asdict(usage.billed) if usage.billed else None,
         }
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Everything, as JSON values, for the store."""
         return {**asdict(self), "key": self.key.to_dict()}
 
     @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "Report":
-        billed = fields["usage"].get("billed")
-        made = {
-            "key": RunKey.from_dict(fields["key"]),
-            "scores": _scores_from(fields["scores"]),
-            "subsets": {subset: _scores_from(scores) for subset, scores in fields["subsets"].items()},
-            "groups": {
+    def from_dict(cls, fields: StoredReport) -> "Report":
+        """The report that `to_dict` gave, of this version or one before."""
+        return cls(
+            key=RunKey.from_dict(fields["key"]),
+            headline=fields["headline"],
+            average=fields["average"],
+            chance=fields["chance"],
+            n=fields["n"],
+            failed=fields["failed"],
+            available=fields["available"],
+            partial=fields["partial"],
+            counts=fields["counts"],
+            scores=_scores_from(fields["scores"]),
+            subsets={subset: _scores_from(scores) for subset, scores in fields["subsets"].items()},
+            usage=_spent_from(fields["usage"]),
+            cut=fields.get("cut", 0),
+            cut_tokens=fields.get("cut_tokens", 0),
+            thought=fields.get("thought", 0),
+            thinking_tokens=fields.get("thinking_tokens", 0),
+            groups={
                 column: {value: _scores_from(scores) for value, scores in values.items()}
                 for column, values in fields.get("groups", {}).items()
             },
-            "usage": Spent(**{**fields["usage"], "billed": Billed(**billed) if billed else None}),
-        }
-        return cls(**{**fields, **made})
+            graded_from=fields.get("graded_from", ""),
+            failures=fields.get("failures", {}),
+        )
 
 
-def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Json]]:
     return {metric: asdict(score) for metric, score in scores.items()}
 
 
@@ -272,17 +334,31 @@ def _above_chance(means: Mapping[str, Score], metrics: Sequence[str], chance: fl
     return Score(value, low, high, error, found[0].n, f"{found[0].method}, above chance", found[0].clusters)
 
 
-def _scores_from(fields: Mapping[str, Any]) -> dict[str, Score]:
+def _spent_from(fields: StoredSpent) -> Spent:
+    billed = fields.get("billed")
+    return Spent(
+        fields.get("seconds", 0.0),
+        fields.get("tokens", 0),
+        fields.get("peak_memory_bytes", 0),
+        fields.get("cost", 0.0),
+        Billed(**billed) if billed else None,
+    )
+
+
+def _scores_from(fields: StoredScores) -> dict[str, Score]:
     """Scores as they were stored. Older versions kept infinite bounds where nothing was known, and values that are not
     numbers: those are no scores."""
     scores = {}
-    for metric, values in fields.items():
-        known: dict[str, Any] = {
-            name: None if isinstance(v, float) and not isfinite(v) else v for name, v in values.items()
-        }
-        if known["value"] is None:
+    for metric, stored in fields.items():
+        value = _finite(stored["value"])
+        if value is None:
             continue
-        if None in (known["low"], known["high"], known["stderr"]):
-            known |= {"low": None, "high": None, "stderr": None}
-        scores[metric] = Score(**known)
+        low, high, error = _finite(stored["low"]), _finite(stored["high"]), _finite(stored["stderr"])
+        if low is None or high is None or error is None:
+            low = high = error = None
+        scores[metric] = Score(value, low, high, error, stored["n"], stored["method"], stored.get("clusters"))
     return scores
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and isfinite(number) else None

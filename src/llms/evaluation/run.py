@@ -5,11 +5,14 @@ The caller stores, shows and may stop; a failure of the system becomes a Failed 
 
 import os
 import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count, islice
 from math import isfinite
+from typing import Generic, TypeVar
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
 from ..benchmarks.languages import failure_reason, passes
@@ -35,9 +38,32 @@ from .items import Item
 from .plan import Plan
 from .room import no_room, without_room
 
-BLOCK = 512  # items whose prompts are tokenized and handed to the system together
+SCORED_TOGETHER = 512  # items whose choices a system that gathers gets at once
+PROGRAMS_PER_CORE = 16  # that wait to be run, at most, before more answers are asked for
 PASS_AT = (1, 2, 5, 10, 20, 50, 100)
-Asked = Iterator[tuple[int, Answers | Failure]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """An item and its prompt as it is sent."""
+
+    item: Item
+    prompt: Prompt
+
+
+Asked = Generator[tuple[_Question, Answers | Failure], None, None]
+R = TypeVar("R", Generate, tuple[str, str])
+A = TypeVar("A", LogLikelihood, Completion)
+
+
+@dataclass(slots=True)
+class _Gathering(Generic[A]):
+    """A question of which `wanted` answers are awaited."""
+
+    question: _Question
+    wanted: int
+    answers: dict[int, A] = field(default_factory=dict)
+    failed: bool = False
 
 
 def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
@@ -60,49 +86,65 @@ def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
 
 
 def run(
-    plan: Plan, benchmark: Benchmark, system: System, items: Sequence[Item], sandbox: Sandbox | None = None
-) -> Iterator[tuple[Item, Prompt, Outcome]]:
+    plan: Plan, benchmark: Benchmark, system: System, items: Iterable[Item], sandbox: Sandbox | None = None
+) -> Generator[tuple[Item, Prompt, Outcome], None, None]:
     """(item, the prompt as it was sent, outcome) in order of completion, for `items` of the plan.
 
-    Programs run in `sandbox`, several at once, while the system goes on answering.
+    Items are made as the system reads them, and held until their outcome is yielded: no more of them than the system asks
+    ahead. Programs run in `sandbox`, several at once, while the system goes on answering. Closing this ends the work.
     """
-    for start in range(0, len(items), BLOCK):
-        block = items[start : start + BLOCK]
-        prompts = [_as_sent(plan, benchmark, item, system) for item in block]
-        asked = _ask_choices(prompts, system) if benchmark.kind == "choice" else _ask_open(plan, block, prompts, system)
+    questions = (_Question(item, _as_sent(plan, benchmark, item, system)) for item in items)
+    answered = _ask_choices(questions, system) if benchmark.kind == "choice" else _ask_open(plan, questions, system)
+    with closing(answered):
         if benchmark.program:
             assert sandbox is not None
-            outcomes = _run_programs(plan, benchmark, sandbox, block, prompts, asked)
-        else:
-            outcomes = ((place, _outcome(plan, benchmark, block[place], prompts[place], got)) for place, got in asked)
-        for place, outcome in outcomes:
-            yield block[place], prompts[place], outcome
+            yield from _run_programs(plan, benchmark, sandbox, answered)
+            return
+        for question, answers in answered:
+            outcome = _outcome(plan, benchmark, question.item, question.prompt, answers)
+            yield question.item, question.prompt, outcome
 
 
-def _ask_choices(prompts: list, system: System) -> Asked:
-    """Answers of each prompt once all its choices are known."""
-    owners = [(place, choice) for place, prompt in enumerate(prompts) for choice in range(len(prompt.continuations))]
-    results = system.score([pair for prompt in prompts for pair in prompt.pairs])
-    yield from _gather(owners, results, [len(prompt.continuations) for prompt in prompts])
+def _ask_choices(questions: Iterator[_Question], system: System) -> Asked:
+    """Answers of each item once all its choices are known.
+
+    A system that gathers is asked in blocks: it sorts all pairs of a call into one tree of tokens and computes what they
+    begin with once, which a window that moves by one pair could not. Its work has no rows that could run dry, as decoding
+    has: a block costs what its tokens cost, and its end idles nobody. Others are asked for all, and read what they hold.
+    """
+    if not system.capabilities.gathers:
+        yield from _ask(questions, _pairs, system.score)
+        return
+    while block := list(islice(questions, SCORED_TOGETHER)):
+        yield from _ask(block, _pairs, system.score)
 
 
-def _ask_open(plan: Plan, block: Sequence[Item], prompts: list, system: System) -> Asked:
-    """Completions of each prompt once all its samples are there; seeds differ between samples and between items."""
+def _pairs(question: _Question) -> list[tuple[str, str]]:
+    assert isinstance(question.prompt, ChoicePrompt)
+    return question.prompt.pairs
+
+
+def _ask_open(plan: Plan, questions: Iterable[_Question], system: System) -> Asked:
+    """Completions of each item once all its samples are there; seeds differ between samples and between items."""
     config, key = plan.config, plan.key
-    owners = [(place, sample) for place in range(len(prompts)) for sample in range(config.samples)]
-    requests = [
-        Generate(
-            _asked(plan, prompts[place], system),
-            prompts[place].max_tokens + key.thinking,
-            () if key.thinking else prompts[place].stop,  # while it thinks, a stop string means nothing
+
+    def requests_of(question: _Question) -> list[Generate]:
+        prompt = question.prompt
+        assert isinstance(prompt, GenerationPrompt)
+        asked = Generate(
+            _asked(plan, prompt, system),
+            prompt.max_tokens + key.thinking,
+            () if key.thinking else prompt.stop,  # while it thinks, a stop string means nothing
             config.temperature,
             top_p=config.top_p,
-            seed=zlib.crc32(f"{key.seed} {block[place].name} {sample}".encode()),
         )
-        for place, sample in owners
-    ]
-    results = ((index, _counted(result, system)) for index, result in system.complete(requests))
-    yield from _gather(owners, results, [config.samples] * len(prompts))
+        names = [f"{key.seed} {question.item.name} {sample}" for sample in range(config.samples)]
+        return [replace(asked, seed=zlib.crc32(name.encode())) for name in names]
+
+    def complete(requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        return ((index, _counted(result, system)) for index, result in system.complete(requests))
+
+    return _ask(questions, requests_of, complete)
 
 
 def _counted(result: Completion | Failure, system: System) -> Completion | Failure:
@@ -114,21 +156,38 @@ def _counted(result: Completion | Failure, system: System) -> Completion | Failu
     return replace(result, thinking_tokens=system.count_tokens(thinking))
 
 
-def _gather(owners: list[tuple[int, int]], results: Iterator, counts: list[int]) -> Asked:
-    """Each place's answers, in order, once it has all of them; its first failure instead, at once."""
-    answers: list[dict[int, LogLikelihood | Completion]] = [{} for _ in counts]
-    failed: set[int] = set()
-    for index, result in results:
-        place, number = owners[index]
-        if place in failed:
+def _ask(
+    questions: Iterable[_Question],
+    requests_of: Callable[[_Question], Sequence[R]],
+    ask: Callable[[Iterable[R]], Iterator[tuple[int, A | Failure]]],
+) -> Generator[tuple[_Question, tuple[A, ...] | Failure], None, None]:
+    """Each question's answers, in order, once it has all of them; its first failure instead, at once.
+
+    A question is held while one of its requests is open. Requests are made as the system reads them, so that what it
+    reads ahead bounds what is held here.
+    """
+    open_requests: dict[int, tuple[_Gathering[A], int]] = {}
+
+    def requests() -> Iterator[R]:
+        indexes = count()
+        for question in questions:
+            wanted = requests_of(question)
+            gathering = _Gathering[A](question, len(wanted))
+            for number, request in enumerate(wanted):
+                open_requests[next(indexes)] = gathering, number
+                yield request
+
+    for index, result in ask(requests()):
+        gathering, number = open_requests.pop(index)
+        if gathering.failed:
             continue
         if isinstance(result, Failure):
-            failed.add(place)
-            yield place, result
+            gathering.failed = True
+            yield gathering.question, result
             continue
-        answers[place][number] = result
-        if len(answers[place]) == counts[place]:
-            yield place, tuple(answers[place][i] for i in range(counts[place]))
+        gathering.answers[number] = result
+        if len(gathering.answers) == gathering.wanted:
+            yield gathering.question, tuple(gathering.answers[i] for i in range(gathering.wanted))
 
 
 def _as_sent(plan: Plan, benchmark: Benchmark, item: Item, system: System) -> Prompt:
@@ -227,21 +286,34 @@ def _scored(item: Item, answers: Answers, grades: list[Grade]) -> Outcome:
 
 
 def _run_programs(
-    plan: Plan, benchmark: Benchmark, sandbox: Sandbox, block: Sequence[Item], prompts: list, asked: Asked
-) -> Iterator[tuple[int, Outcome]]:
-    """Outcomes as programs end; they run beside the system, as many as there are cores."""
-    waiting: dict[Future[Outcome], int] = {}
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        for place, answers in asked:
-            if failed := _failed(plan, block[place], answers):
-                yield place, failed
+    plan: Plan, benchmark: Benchmark, sandbox: Sandbox, asked: Asked
+) -> Iterator[tuple[Item, Prompt, Outcome]]:
+    """Outcomes as programs end; they run beside the system, as many as there are cores, and a bounded number waits."""
+    cores = os.cpu_count() or 1
+    waiting: dict[Future[Outcome], _Question] = {}
+
+    def ended(futures: Iterable[Future[Outcome]]) -> Iterator[tuple[Item, Prompt, Outcome]]:
+        for future in list(futures):
+            question = waiting.pop(future)
+            yield question.item, question.prompt, future.result()
+
+    pool = ThreadPoolExecutor(cores)
+    try:
+        for question, answers in asked:
+            if failed := _failed(plan, question.item, answers):
+                yield question.item, question.prompt, failed
                 continue
             assert not isinstance(answers, Failure)
-            waiting[pool.submit(_judge, plan, benchmark, sandbox, block[place], prompts[place], answers)] = place
-            for future in [future for future in waiting if future.done()]:
-                yield waiting.pop(future), future.result()
-        for future in as_completed(waiting):
-            yield waiting[future], future.result()
+            assert isinstance(question.prompt, GenerationPrompt)
+            judged = pool.submit(_judge, plan, benchmark, sandbox, question.item, question.prompt, answers)
+            waiting[judged] = question
+            if len(waiting) > PROGRAMS_PER_CORE * cores:
+                wait(waiting, return_when=FIRST_COMPLETED)
+            yield from ended([future for future in waiting if future.done()])
+        while waiting:
+            yield from ended(wait(waiting, return_when=FIRST_COMPLETED).done)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _judge(

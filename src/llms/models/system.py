@@ -6,7 +6,7 @@ Naming a model must cost next to nothing, so that no heavy library is imported h
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
@@ -46,7 +46,8 @@ class Capabilities:
 
     `raw_text`: it continues text as it is. `renders`: it shows the text that it makes of messages. `tools` and `vision`:
     a prompt may offer tools, or hold images; of an endpoint, whether its model heeds them is found out by a probe.
-    `trace` and `forward`: it may be looked into, token by token, or layer by layer.
+    `trace` and `forward`: it may be looked into, token by token, or layer by layer. `gathers`: `score` computes what the
+    pairs of one call have in common once, and holds them all for that; one call should bring many, and not all there are.
     """
 
     loglikelihood: bool
@@ -59,6 +60,7 @@ class Capabilities:
     vision: bool = False
     trace: bool = False
     forward: bool = False
+    gathers: bool = False
 
 
 class ToolSchema(TypedDict):
@@ -93,7 +95,11 @@ class Generate:
 
 
 class System(Protocol):
-    """`score` and `complete` yield (index, result) in order of completion; a result is a value or a Failure."""
+    """`score` and `complete` yield (index, result) in order of completion; a result is a value or a Failure.
+
+    `complete` reads its requests as it needs them, a bounded number ahead of its answers, in the thread of the caller; so
+    does `score`, except where `capabilities.gathers`. Closing what they return ends the work.
+    """
 
     @property
     def identity(self) -> Identity: ...
@@ -104,9 +110,9 @@ class System(Protocol):
     @property
     def peak_memory_bytes(self) -> int: ...
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]: ...
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]: ...
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]: ...
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]: ...
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]: ...
 
@@ -179,10 +185,10 @@ class Model:
     def most_workers(self) -> int:
         return 1
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         raise NotImplementedError
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         raise NotImplementedError
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:

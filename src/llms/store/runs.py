@@ -5,12 +5,12 @@ Everything that came from outside (texts, targets, answers) is kept as ASCII JSO
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import TypedDict
 
 from ..errors import UnknownName, UsageError
 from ..evaluation.plan import RunKey
@@ -300,7 +300,17 @@ def _load_header(text: str) -> tuple[str, str]:
     return description, header
 
 
-def _load_prompt(header: str, fields: Mapping[str, Any]) -> Prompt:
+class _StoredPrompt(TypedDict, total=False):
+    """What `_dump_prompt` writes: of a choice the first two, else the others."""
+
+    contexts: list[str]
+    continuations: list[str]
+    text: str
+    stop: list[str]
+    max_tokens: int
+
+
+def _load_prompt(header: str, fields: _StoredPrompt) -> Prompt:
     if "continuations" in fields:
         continuations = tuple(fields["continuations"])
         contexts = tuple(fields["contexts"]) * (len(continuations) if len(fields["contexts"]) == 1 else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from importlib import import_module
 from math import gcd
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -54,7 +55,7 @@ def write(samples: Samples, rate: int) -> bytes:
 
 def _soundfile() -> ModuleType:
     try:
-        import soundfile
+        soundfile = import_module("soundfile")
     except ImportError as error:
         raise MissingExtra("soundfile", "sound", "local") from error
     return soundfile

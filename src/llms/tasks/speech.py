@@ -32,7 +32,7 @@ def transcribe(name: str, data: bytes) -> Transcript:
     assert extractor is not None  # every recognizer has one
     rate: int = extractor.sampling_rate
     samples = read(data, rate)
-    whisper = pipeline.type == "seq2seq_whisper"
+    whisper = getattr(pipeline, "type", "") == "seq2seq_whisper"  # which recognizers alone have
     long = len(samples) > 30 * rate
     options = (
         {"return_timestamps": True} if whisper and long else {"chunk_length_s": 30} if long and not whisper else {}

@@ -1,7 +1,7 @@
 """A model without weights, whose answers are a function of the text it is asked."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from threading import Event
 
@@ -69,13 +69,13 @@ class ScriptedModel(Model):
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         assert self.likelihood is not None, "this model was given no likelihood"
-        self.requests += pairs
         for index, pair in enumerate(pairs):
+            self.requests.append(pair)
             yield index, LogLikelihood(self.likelihood(*pair), greedy=False, tokens=1, context_tokens=10)
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         for index, request in enumerate(requests):
             reply = self._answer(request)
             text = reply if isinstance(reply, str) else ""

@@ -145,7 +145,7 @@ def absolute(a: Value) -> Value:
     return negate(a) if a.number < 0 else a
 
 
-def _combine(a: Value, b: Value, method: str, plain: Callable) -> Value:
+def _combine(a: Value, b: Value, method: str, plain: Callable[..., int]) -> Value:
     """A sum, difference or product: `plain` on integers and doubles, `method` of decimals when one is a decimal."""
     exact = a.exact and b.exact
     if isinstance(a.number, float) or isinstance(b.number, float):
@@ -222,7 +222,7 @@ def _shifted(number: Decimal, shift: int) -> int:
     """number · 10^-shift, a whole number."""
     sign, figures, exponent = number.as_tuple()
     magnitude = int(Decimal((0, figures, 0))) * 10 ** (int(exponent) - shift)
-    return -magnitude if sign else magnitude
+    return int(-magnitude if sign else magnitude)
 
 
 def power(a: Value, b: Value) -> Value:

@@ -33,7 +33,7 @@ class RunResponse:
 
 @dataclass(frozen=True, slots=True)
 class DoneResponse:
-    """Nothing more to tell."""
+    """The answer to a request that succeeded and returns nothing."""
 
 
 def service_of(request: Request) -> ChatService:

@@ -30,7 +30,7 @@ class Secret:
         )  # one a server: ports share cookies
 
     def address(self, base: str) -> str:
-        """Where to begin: the address that carries the secret."""
+        """The first address to open: it carries the secret."""
         return f"{base}/?{urlencode({PARAMETER: self._value})}"
 
     def admits(self, request: Request) -> bool:

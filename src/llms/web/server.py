@@ -21,7 +21,7 @@ class Pages:
         self._service = ChatService(model, max_tokens, folders)
 
     def address(self, base: str) -> str:
-        """Where to begin: the address that carries the secret."""
+        """The first address to open: it carries the secret."""
         return self._secret.address(base)
 
     def serve(self, listening: socket.socket) -> None:

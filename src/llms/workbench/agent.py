@@ -114,7 +114,7 @@ async def _open(team: Team, how: TeamSettings, approve: Approve) -> AsyncIterato
 
 
 def _unfinished(id: str) -> StoredTeamRun:
-    """Raises UsageError for a run that has its answer."""
+    """The stored run, to go on with. Raises UsageError if it has its answer already."""
     with TeamRuns(settings.database()) as store:
         stored = store.run(id)
     if stored.state == "finished":
@@ -137,7 +137,7 @@ def _recalled(team: Team, goal: str, run: str) -> list[Fact]:
 def follow(
     goal: str, how: TeamSettings, approve: Callable[[ApprovalRequest], Decision], resume: str | None = None
 ) -> Iterator[tuple[str, TeamEvent]]:
-    """`run` for synchronous callers; `approve` is asked in the caller's place and may wait for a person."""
+    """`run` for synchronous callers; `approve` is called in a thread and may wait for a person."""
 
     async def ask(request: ApprovalRequest) -> Decision:
         return await asyncio.to_thread(approve, request)

@@ -68,7 +68,7 @@ class Comparison:
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
-        """Of the difference: of the sequence, if the systems were compared step by step."""
+        """The interval of the difference: of the sequence, if the systems were compared step by step."""
         if self.sequence or self.paired is None:
             return self.sequence or (None, None)
         return self.paired.low, self.paired.high
@@ -184,7 +184,7 @@ def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
 
 
 def _compare_runs(a: StoredRun, b: StoredRun, margin: float, in_part: bool = False) -> Comparison:
-    """Raises NotComparable if the two were asked different questions, or in a different way. `in_part`: what one was asked
+    """Compare two stored runs. Raises NotComparable if they were asked different questions, or in a different way. `in_part`: what one was asked
     before and the other not is left aside, as both have just been asked the same."""
     unlike = a.key.differences(b.key)
     if unlike:
@@ -241,7 +241,7 @@ def _too_few(scored: int, sides: Sequence[tuple[str, dict[str, Outcome]]]) -> st
 
 
 def _readable(comparison: Comparison, of_a: list[Scored], of_b: list[Scored]) -> Comparison:
-    """No verdict where too many answers could not be read: the difference may be one of format."""
+    """The comparison, without its verdict where too many answers could not be read: the difference may be one of format."""
     for name, outcomes in ((comparison.system_a, of_a), (comparison.system_b, of_b)):
         counts = {status: sum(o.status == status for o in outcomes) for status in ("unparsed", "truncated")}
         rate = status_rate(counts, len(outcomes))
@@ -252,7 +252,7 @@ def _readable(comparison: Comparison, of_a: list[Scored], of_b: list[Scored]) ->
 
 
 def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
-    """p-values adjusted for their number, and verdicts by them."""
+    """The comparisons with p-values adjusted for their number, and verdicts by them."""
     tested = [c for c in comparisons if c.p is not None]
     p_values = dict(zip([c.benchmark for c in tested], holm([c.p or 0.0 for c in tested]), strict=True))
     return [

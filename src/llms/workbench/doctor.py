@@ -49,7 +49,7 @@ class Check:
 
 
 def examine_all(online: bool = False, deep: bool = False) -> Iterator[Check]:
-    """One Check after another."""
+    """Yield one Check after another."""
     yield _python()
     yield from _packages()
     yield from _torchvision()
@@ -241,7 +241,7 @@ def _torn(path: Path) -> str | None:
 
 
 def _keys() -> Iterator[Check]:
-    """Which endpoints can be used; of a key no more is shown than its first characters."""
+    """Check which endpoints can be used; of a key only the first characters are shown."""
     unset: list[str] = []
     for end in (endpoint(name, "") for name in NAMED):
         key = settings.key(end.keys)

@@ -39,7 +39,7 @@ from .system import load
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`done` of `total` items of one system and benchmark; `resumed` were stored before. `note` is said once."""
+    """`done` of `total` items of one system and benchmark; `resumed` were stored before. `note` is printed once."""
 
     system: str
     benchmark: str

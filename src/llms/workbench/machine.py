@@ -21,7 +21,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Its name, as far as the system tells."""
+    """The name of the processor, as far as the system reports it."""
     for key in ("model name", "Model"):
         if value := _cpuinfo(key):
             return value
@@ -29,7 +29,7 @@ def processor() -> str:
 
 
 def bfloat16() -> str | None:
-    """By what the processor computes in bfloat16; None if it does not, or does not say."""
+    """The instructions by which the processor computes in bfloat16; None if it does not, or does not say."""
     flags = set((_cpuinfo("flags") or _cpuinfo("Features") or "").split())
     if sys.platform == "darwin" and platform.machine() == "arm64":
         return "Arm"
@@ -37,7 +37,7 @@ def bfloat16() -> str | None:
 
 
 def memory() -> tuple[int, int] | None:
-    """(total, available) bytes of the host; None where the system does not tell."""
+    """(total, available) bytes of the host; None where the system does not report them."""
     path = Path("/proc/meminfo")
     if path.is_file():
         kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in path.read_text().splitlines() if ":" in line}

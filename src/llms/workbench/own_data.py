@@ -45,7 +45,7 @@ def choose_own(
 
 
 def asking_of(config: EvalConfig) -> Asking:
-    """How rows of one's own file are asked."""
+    """The way in which rows of one's own file are asked."""
     return Asking(config.prompt, None if config.stop is None else tuple(config.stop), config.max_tokens)
 
 
@@ -82,7 +82,7 @@ def scorer_of(
 
 
 def groups_of(source: Source, by: Sequence[str]) -> dict[str, Callable[[str], str]]:
-    """column -> the value that an item of one's own file, by its name, has there."""
+    """For each column a function from an item's name to its value in one's own file."""
     if not isinstance(source, OwnTable):
         return {}
     return {column: partial(_value, source.content.rows, column) for column in by}

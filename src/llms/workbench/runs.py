@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from .. import settings
 from ..benchmarks.catalogue import find
@@ -42,9 +41,8 @@ def samples(
         for prompt, outcome in store.outcomes(run.run):
             if item is not None and outcome.item != item:
                 continue
-            scored = isinstance(outcome, Scored)
-            right = scored and headline is not None and outcome.scores.get(headline, 0.0) >= 1
-            if (wrong and (not scored or right)) or (failed and scored):
+            score = outcome.scores.get(headline or "", 0.0) if isinstance(outcome, Scored) else None
+            if (wrong and (score is None or score >= 1)) or (failed and score is not None):
                 continue
             seen = True
             yield run, revealed.get(outcome.item, prompt), outcome
@@ -63,19 +61,19 @@ def _revealed(run: StoredRun, data: str) -> dict[str, Prompt]:
     return {item.name: item.prompt for item in questions.items}
 
 
-def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Any]:
+def sample_json(prompt: Prompt, outcome: Outcome) -> dict[str, Json]:
     """The documented object of one item."""
     if isinstance(prompt, ChoicePrompt):
         shown: list[dict[str, str]] = [{"context": c, "continuation": k} for c, k in prompt.pairs]
     else:
         shown = [{"context": prompt.context}]
-    row: dict[str, Any] = {"item": outcome.item, "subset": outcome.subset}
+    row: dict[str, Json] = {"item": outcome.item, "subset": outcome.subset}
     if not isinstance(outcome, Scored):
         texts = [answer.text for answer in outcome.answers if isinstance(answer, Completion)]
         kept = {"text": texts[0]} if texts else {}
         return {**row, "status": outcome.kind, "prompt": shown, "reason": outcome.reason, **kept}
     if outcome.completions:
-        answers: dict[str, Any] = {"text": outcome.completions[0].text, "thinking_tokens": outcome.thinking_tokens}
+        answers: dict[str, Json] = {"text": outcome.completions[0].text, "thinking_tokens": outcome.thinking_tokens}
         if len(outcome.completions) > 1:
             answers["texts"] = [completion.text for completion in outcome.completions]
         if outcome.judge:
@@ -168,7 +166,7 @@ METRICS = {
 }
 
 
-def harness_results(name: str) -> dict[str, Any]:
+def harness_results(name: str) -> dict[str, Json]:
     """A run in the results format of lm-evaluation-harness 0.4.13 (`results_*.json`)."""
     with Runs(settings.database()) as store:
         run = store.find(name)
@@ -176,7 +174,7 @@ def harness_results(name: str) -> dict[str, Any]:
         raise UsageError(f"run {run.run} has no result yet; finish it with the llms eval command that began it")
     report, key = run.report, run.key
     groups = {key.benchmark: report.scores, **{f"{key.benchmark}_{s}": scores for s, scores in report.subsets.items()}}
-    results: dict[str, Any] = {}
+    results: dict[str, dict[str, Json]] = {}
     for task, scores in groups.items():
         results[task] = {"alias": task}
         for metric, score in scores.items():

@@ -9,7 +9,7 @@ from ..models.local.model import LocalModel
 
 
 def open_models(names: Sequence[str], embeddings: Sequence[str]) -> tuple[list[LocalModel], list[EmbeddingModel]]:
-    """Both kinds with their weights. Raises what loading raises, UsageError."""
+    """The models and the embedding models, with their weights. Raises UsageError and the errors of loading."""
     if doubled := sorted({name for name in (*names, *embeddings) if [*names, *embeddings].count(name) > 1}):
         raise UsageError(f"{doubled[0]} is named twice")
     models, vectors = [], [open_embedding(name) for name in embeddings]

@@ -1,4 +1,4 @@
-"""One team with its models loaded and its tools made out of what the user gave it."""
+"""One team with its models loaded and its tools built over the files of the user."""
 
 import tempfile
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from ..sandbox import Sandbox
 from ..store.table import identifier, read_table
 from ..tools.catalogue import toolset
 from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
+from ..tools.tool import Deps
 from .checks import PassesTests, RunsAlone, SaysTheSame
 from .probe import recall
 
@@ -87,7 +88,7 @@ class TeamSession:
             return Decision(True)
         return await self._approve(request)
 
-    def _toolset(self, role: Role) -> AbstractToolset[object] | None:
+    def _toolset(self, role: Role) -> AbstractToolset[Deps] | None:
         names = [name for tool in role.tools for name in self._resolved(tool)]
         return toolset(names) if names else None
 
@@ -100,7 +101,7 @@ class TeamSession:
         return [tool]
 
     def _folder(self) -> str:
-        """The one folder that was given, or a folder of links to the files."""
+        """The one folder that the user named, or a folder of links to the files."""
         paths = [Path(file).resolve() for file in self.how.files]
         if len(paths) == 1 and paths[0].is_dir():
             return str(paths[0])

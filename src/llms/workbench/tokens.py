@@ -70,7 +70,8 @@ def _remote(text: str, name: Name) -> Tokenization:
 def follow(
     model_name: str, text: str, steps: int, top: int, pick: Callable[[NextTokens], int]
 ) -> Iterator[tuple[NextTokens, NextToken]]:
-    """`steps` times what may come next and what `pick` took of it, by its place. Ends after a token that ends the text."""
+    """`steps` times the candidates for the next token and the one whose index `pick` returned. Ends after a token that ends
+    the text."""
     with load(model_name) as model:
         ids = [piece.id for piece in model.tokenize(text)]
         for _ in range(steps):

@@ -254,7 +254,9 @@ def _content(content: UserContent | MultiModalContent) -> list[MessagePart]:
             )
         case BinaryContent():
             name = (content.vendor_metadata or {}).get("name")
-            more = {"media_type": content.media_type, "bytes": len(content.data)} | ({"name": name} if name else {})
+            more: dict[str, Json] = {"media_type": content.media_type, "bytes": len(content.data)}
+            if name:
+                more["name"] = str(name)
             return [MessagePart(_sense(content.media_type), "", more, hashlib.sha256(content.data).hexdigest())]
         case FileUrl():
             return [MessagePart(_sense(type(content).__name__.removesuffix("Url").lower()), "", {"url": content.url})]

@@ -6,7 +6,7 @@ No connection is made, and no client of HTTP imported, before the first request:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -105,7 +105,7 @@ class ApiModel(Model):
         if self.endpoint.raw is None:
             _ = session.handshake
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result) in order of completion, through /completions with echo. Raises ModelError where the server
         does not really score the text it is given."""
         if self.endpoint.raw is False or self.session.handshake.no_echo:
@@ -113,23 +113,21 @@ class ApiModel(Model):
             raise ModelError(f"{self.name.text} gives no log-probabilities of a given text: {why}")
         yield from self.session.score(pairs)
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         """(index, result) in order of completion. Raises ModelError where every request would fail alike."""
-        session = self.session
-        for request in requests:
-            self._refuse_raw_text(request)
-        yield from session.complete(requests)
+        yield from self.session.complete(map(self._taken, requests))
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """Cancelling, or closing this generator, closes the connection; what came until then is billed."""
         session = self.session
-        self._refuse_raw_text(request)
-        yield from session.stream(request, cancel or threading.Event())
+        yield from session.stream(self._taken(request), cancel or threading.Event())
 
-    def _refuse_raw_text(self, request: Generate) -> None:
-        """Here, before the event loop waits for an answer: what the server takes may have to be asked first."""
+    def _taken(self, request: Generate) -> Generate:
+        """`request`, unless it is raw text that the server does not take. Here, before the event loop waits for an answer:
+        what the server takes may have to be asked first."""
         if isinstance(request.prompt, str) and not self.capabilities.raw_text:
             raise UsageError(f"{self.name.text} is reached through chat only; give it messages")
+        return request
 
     def close(self) -> None:
         if (session := self.__dict__.pop("session", None)) is not None:

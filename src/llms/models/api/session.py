@@ -1,7 +1,7 @@
 """One model of an endpoint for synchronous callers: what is asked here runs on the bridge's event loop."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from ...bridge import iterate, run
 from ...lazy import lazy
@@ -38,11 +38,11 @@ class EndpointSession:
         """Tokens that Ollama serves; its default where it does not answer."""
         return run(ollama_window(self.client)) or ASSUMED_WINDOW
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
-        yield from iterate(each(self.client, pairs, self.client.score))
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+        return each(self.client, pairs, self.client.score)
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
-        yield from iterate(each(self.client, requests, self.client.complete))
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        return each(self.client, requests, self.client.complete)
 
     def stream(self, request: Generate, cancel: threading.Event) -> Iterator[Delta]:
         yield from iterate(stream(self.client, request, cancel))

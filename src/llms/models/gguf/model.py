@@ -6,9 +6,10 @@ computing rows together on a processor (benchmarks/LOG.md), and much from not re
 
 import resource
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +31,7 @@ from ..system import Capabilities, Generate
 from . import library
 from .llama import Context, Vocabulary, Weights, draw, generator, likelihood, log_softmax
 
+SORTED_TOGETHER = 512  # requests to generate; what neighbours begin with is computed once
 IDLE = 2  # contexts that are kept for requests which begin like an earlier one
 SMALLEST = 4096  # tokens a context has room for, at least, so that a chat's next turns fit
 
@@ -122,9 +124,8 @@ class GgufModel(TokenizingModel):
     @property
     def capabilities(self) -> Capabilities:
         chat = self.template is not None
-        return Capabilities(
-            loglikelihood=True, generate=True, chat=chat, context_window=self.context_window, tools=chat
-        )
+        window = self.context_window
+        return Capabilities(True, True, chat, window, tools=chat, gathers=True)
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -158,8 +159,9 @@ class GgufModel(TokenizingModel):
                 if self._weights is weights:
                     self._idle = [*self._idle[1 - IDLE :], context]
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result), neighbours in the alphabet of tokens one after the other, so that they share most."""
+        pairs = list(pairs)
         encoded = encode_pairs(self.tokenizer, pairs, self.context_window)
         good = [(pair.ids, index, pair) for index, pair in enumerate(encoded) if isinstance(pair, Pair)]
         for index, pair in enumerate(encoded):
@@ -182,27 +184,30 @@ class GgufModel(TokenizingModel):
                     continue
                 yield index, LogLikelihood(logprob, greedy, pair.scored, first + 1, pair.cut, seconds)
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
-        """(index, result), one after the other. A prompt keeps its right-hand end: the window less max_tokens."""
-        prompts = [self.read(request).ids for request in requests]
-        for index, ids in sorted(enumerate(prompts), key=lambda entry: entry[1]):
-            request = requests[index]
-            if reason := self._no_room(request):
-                yield index, Failure("infra", reason)
-                continue
-            context = ids[request.max_tokens - self.context_window :]
-            sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
-            stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
-            started = perf_counter()
-            try:
-                events = list(self.events(DecodeRequest(index, context, request.max_tokens, sampling, stop)))
-            except NotNumbers as error:
-                yield index, Failure("infra", str(error))
-                continue
-            seconds, new = perf_counter() - started, [event.token for event in events]
-            text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
-            assert finish != "nan"  # is raised instead
-            yield index, Completion(text, len(new), finish, len(context), len(ids) - len(context), seconds)
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+        """(index, result), one after the other, neighbours in the alphabet of tokens among those that are read together.
+        A prompt keeps its right-hand end: the window less max_tokens."""
+        numbered = enumerate(requests)
+        while block := list(islice(numbered, SORTED_TOGETHER)):
+            read = [(self.read(request).ids, index, request) for index, request in block]
+            for ids, index, request in sorted(read, key=lambda entry: entry[0]):
+                yield index, self._complete(request, ids)
+
+    def _complete(self, request: Generate, ids: tuple[int, ...]) -> Completion | Failure:
+        if reason := self._no_room(request):
+            return Failure("infra", reason)
+        context = ids[request.max_tokens - self.context_window :]
+        sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
+        stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
+        started = perf_counter()
+        try:
+            events = list(self.events(DecodeRequest(0, context, request.max_tokens, sampling, stop)))
+        except NotNumbers as error:
+            return Failure("infra", str(error))
+        seconds, new = perf_counter() - started, [event.token for event in events]
+        text, finish = cut_at_stop(self.tokenizer.decode(new), request.stop), events[-1].finish or "stop"
+        assert finish != "nan"  # is raised instead
+        return Completion(text, len(new), finish, len(context), len(ids) - len(context), seconds)
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""

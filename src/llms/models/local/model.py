@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from ... import engine as engines  # loads lazily: torch is imported when a name is first used
-from ...engine.request import DecodeRequest, Event, Sampling
+from ...engine.request import DecodeRequest, Event
 from ...errors import ContextOverflow, MissingExtra, ModelError, NotNumbers, UsageError
 from ...lazy import lazy
 from ...tokens.json_tokenizer import JsonTokenizer, open_tokenizer
-from ...tokens.pair import Pair, encode_pairs, encode_texts
-from ...tokens.stop import StopText, cut_at_stop
+from ...tokens.pair import Pair, encode_pairs
+from ...tokens.stop import cut_at_stop
 from ...values import Completion, Delta, Failure, Identity, LogLikelihood
 from ..digest import digest_text
 from ..loading import loading
@@ -24,6 +25,7 @@ from ..name import Name
 from ..system import LOGPROB, Capabilities, Generate
 from ..trace import TokenTrace
 from .adapter import find_adapter
+from .batch import Prepared, decode_requests, no_room
 from .build import Build
 from .checkpoint import Checkpoint, as_object, find, find_tokenizer
 from .constrain import Grammars
@@ -149,6 +151,7 @@ class LocalModel(TokenizingModel):
             tools=chat,
             trace=True,
             forward=True,
+            gathers=True,
         )
 
     @property
@@ -199,6 +202,10 @@ class LocalModel(TokenizingModel):
 
     @property
     def engine(self) -> engines.Engine | engines.Workers:
+        if (
+            isinstance(self._engine, engines.Workers) and self._engine.closed
+        ):  # its reader left in the middle of the work
+            self._engine = None
         if self._engine is None:
             construct = self._constructor()
             with loading("loading", self.name.text, lambda: self.note):
@@ -252,11 +259,13 @@ class LocalModel(TokenizingModel):
         weights = self.checkpoint.weight_bytes * width // stored_width
         return max(1, min(_cores(), (engines.free_bytes_of_host() - weights) // WORKER_BYTES))
 
-    def score(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+    def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result) in order of completion; a pair that cannot be scored is a Failure at once.
 
-        So is a log-probability of -inf: the model rules a token out, and nothing can be compared with that.
+        So is a log-probability of -inf: the model rules a token out, and nothing can be compared with that. All pairs are
+        read first: sorted, they are one tree, in which what several begin with is computed once.
         """
+        pairs = list(pairs)
         encoded = encode_pairs(self.tokenizer, pairs, self.context_window)
         good = [(index, pair) for index, pair in enumerate(encoded) if isinstance(pair, Pair)]
         for index, pair in enumerate(encoded):
@@ -270,38 +279,23 @@ class LocalModel(TokenizingModel):
                 continue
             yield index, LogLikelihood(score.logprob, score.greedy, pair.scored, context, pair.cut, score.seconds)
 
-    def complete(self, requests: Sequence[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
+    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion | Failure]]:
         """(index, result) in order of completion. A prompt keeps its right-hand end: the window less max_tokens."""
-        texts = [r.prompt if isinstance(r.prompt, str) else self.render(r.prompt) for r in requests]
-        prepared: list[tuple[int, DecodeRequest, int]] = []
-        for index, (request, ids) in enumerate(zip(requests, encode_texts(self.tokenizer, texts), strict=True)):
-            room = self.context_window - request.max_tokens
-            if room < 1 or request.max_tokens < 1:
-                reason = f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
-                yield index, Failure("infra", reason)
-                continue
-            context = tuple(ids[-room:]) or (self.tokenizer.start,)
-            sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
-            stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
-            prepared.append(
-                (index, DecodeRequest(index, context, request.max_tokens, sampling, stop), max(0, len(ids) - room))
-            )
-        for position, generated in self.engine.complete([decode for _, decode, _ in prepared]):
-            index, decode, cut = prepared[position]
-            if generated.finish == "nan":
-                yield index, Failure("infra", self.why_not_numbers)
-                continue
-            text = cut_at_stop(self.tokenizer.decode(generated.tokens), requests[index].stop)
-            count, seconds = len(generated.tokens), generated.seconds
-            yield index, Completion(text, count, generated.finish, len(decode.tokens), cut, seconds)
+        held: dict[int, Prepared] = {}
+        with closing(self.engine.complete(decode_requests(self, requests, held))) as results:
+            for index, generated in results:
+                prepared = held.pop(index)
+                if prepared.no_room or generated.finish == "nan":
+                    yield index, Failure("infra", prepared.no_room or self.why_not_numbers)
+                    continue
+                text = cut_at_stop(self.tokenizer.decode(generated.tokens), prepared.stop)
+                count, prompt_tokens = len(generated.tokens), len(prepared.decode.tokens)
+                yield index, Completion(text, count, generated.finish, prompt_tokens, prepared.cut, generated.seconds)
 
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
         prompt, room = self.read(request), self.context_window - request.max_tokens
-        if room < 1 or request.max_tokens < 1:
-            reason = (
-                f"max_tokens is {request.max_tokens}; the context window of {self.name.text} is {self.context_window}"
-            )
+        if reason := no_room(self, request):
             yield Delta(failure=Failure("infra", reason))
             return
         reply = self.reply(request, replace(prompt, ids=prompt.ids[-room:]))

@@ -1,4 +1,4 @@
-"""Kinds of files that may be attached, told by their bytes and not by their names; bounded before anything is unpacked."""
+"""Kinds of files that may be attached, recognized by their bytes and not by their names; bounded before anything is unpacked."""
 
 import struct
 from dataclasses import dataclass

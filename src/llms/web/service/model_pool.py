@@ -65,7 +65,7 @@ class ModelPool:
         return [one.name for one in at_hand if one.name] + [f"{name}:" for name in ENDPOINTS]
 
     def warm_up(self) -> None:
-        """Load the model of new chats, so that the first answer need not wait for it. An error is told when it is asked."""
+        """Load the model of new chats, so that the first answer need not wait for it. An error is reported when it is asked."""
         with contextlib.suppress(LlmsError):
             model = self._models.get(self.default)
             if isinstance(model, LocalModel):

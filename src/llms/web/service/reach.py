@@ -21,7 +21,7 @@ class Reach:
 
     @classmethod
     def of(cls, folders: Iterable[str], model: str) -> "Reach":
-        """Raises UsageError for what is not a directory."""
+        """A reach over these folders. Raises UsageError for one that is not a directory."""
         paths = [Path(folder).expanduser() for folder in folders]
         for path in paths:
             if not path.is_dir():

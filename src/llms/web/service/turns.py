@@ -134,7 +134,7 @@ class TurnService:
     # reading
 
     async def check(self, run: str) -> None:
-        """Raises UnknownName for a run that does not exist."""
+        """Refuse a run that does not exist. Raises UnknownName."""
         await asyncio.to_thread(chat_runs.state_of, self._store, run)
 
     async def events(self, run: str, after: int) -> AsyncIterator[tuple[int, str]]:

@@ -1,7 +1,7 @@
 """The verb `chat`: conversations for callers in Python, in the terminal and behind the pages.
 
 chat          Chat: one conversation, its turns and its branches
-config        what a Chat may be told besides its model
+config        the options of a Chat besides its model
 attachments   files that go with a message
 token_budget  the window of a model, and how its tokens are counted
 """

@@ -206,7 +206,7 @@ class Chat:
             chat_runs.decide(self.store, run.id, id, decision, tainted)
         setup = self.setup()
         journal = chat_runs.resume(self.store, run.id, self._name)
-        self.turn = Turn(self.path, setup, journal, self.id, self._past(), decisions)
+        self.turn = Turn(self.path, setup, journal, self.id, self._history(), decisions)
         return self.turn
 
     def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> FitResult:
@@ -214,7 +214,7 @@ class Chat:
         talk = self.conversation.so_far()
         if text is not None:
             talk = talk.append(user(text, attach(attachments)), "user")
-        setup, history = self.setup(remembered=self.recalled(text)), self._past()
+        setup, history = self.setup(remembered=self.recalled(text)), self._history()
         request = FitRequest(
             talk.path(), setup.window, setup.count, setup.policy, history.cut,
             pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
@@ -266,7 +266,7 @@ class Chat:
     # --- inside
 
     def setup(self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None) -> Setup:
-        """Who answers and under what rules, as things stand; `remembered` saves looking up
+        """The model, window, tools and rules of the next turn; `remembered` saves looking up
         what is `recalled`."""
         facts = [one.fact for one in (self.recalled() if remembered is None else remembered)]
         consent = chat_runs.consent(self.store, self.id, self.config.approve)
@@ -310,10 +310,10 @@ class Chat:
         if remembered:
             with open_memory() as memory:
                 used(memory, remembered, question)
-        self.turn = Turn(path, setup, journal, self.id, self._past(), continues=continues)
+        self.turn = Turn(path, setup, journal, self.id, self._history(), continues=continues)
         return self.turn
 
-    def _past(self) -> TurnHistory:
+    def _history(self) -> TurnHistory:
         path = self.path
         summaries = model_calls.summaries(self.store, self.id)
         known = {node.id for node in path}

@@ -1,4 +1,4 @@
-"""Everything a Chat may be told besides its model and its store: keywords for the caller, one frozen value inside."""
+"""The options of a Chat besides its model and its store: keywords for the caller, one frozen value inside."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ChatTool = str | Tool | Callable[..., object]
 
 
 def policy_named(name: str) -> PolicyName:
-    """Raises UnknownName."""
+    """The policy of that name. Raises UnknownName."""
     for policy in POLICIES:
         if policy == name:
             return policy
@@ -68,7 +68,7 @@ class ChatConfig:
 
     @property
     def sampling(self) -> ModelSettings:
-        """Temperature and seed as pydantic-ai takes them; what was not given is the model's own."""
+        """Temperature and seed as pydantic-ai takes them; a value that is not set is the model's own."""
         settings = ModelSettings()
         if self.temperature is not None:
             settings["temperature"] = self.temperature

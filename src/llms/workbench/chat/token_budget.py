@@ -1,4 +1,4 @@
-"""How many tokens a payload is for a model, and how far that can be trusted; what its chat template takes."""
+"""The number of tokens of a payload for a model, exact or estimated, and the messages that its chat template takes."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from ...values import Message
 
 
 def counter(model: Model, calibration: Calibration = Calibration()) -> tuple[Count, Grade]:
-    """Exact where template and tokenizer are here; otherwise an estimate, corrected by what the server has reported."""
+    """A token counter and its grade: exact where template and tokenizer are here; otherwise an estimate, corrected by what the server has reported."""
     if not isinstance(model, TokenizingModel):
         return (lambda payload: calibration.apply(estimate(payload))), "estimated"
     chat = model.chat_model()
@@ -40,9 +40,9 @@ def window_for(model: Model, grade: Grade, max_tokens: int | None = None, served
     return Window(tokens, reserve_for(tokens, max_tokens), grade, system_role, alternate)
 
 
-def _takes(model: TokenizingModel, messages: Sequence[Message], shown: str) -> bool:
-    """Whether the template renders these messages and leaves nothing out."""
+def _takes(model: TokenizingModel, messages: Sequence[Message], text: str) -> bool:
+    """Whether the template renders these messages with `text`, which stands in one of them."""
     try:
-        return shown in model.render(messages)
+        return text in model.render(messages)
     except LlmsError:
         return False
