@@ -90,13 +90,13 @@ class Grade:
 class Program:
     """A program to test: `language` is a row of the table of runners, `source` what was written, `tests` what decides over it.
 
-    In Python `entry` names the function that the tests call; besides it they see what `given` defines and nothing else.
+    In Python `entry` names the function that the tests call; besides it they see what `setup` defines and nothing else.
     """
 
     language: str
     source: str
     tests: str
-    given: str = ""
+    setup: str = ""
     entry: str = ""
 
 

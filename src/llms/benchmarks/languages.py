@@ -109,7 +109,9 @@ def unusable(language: str, isolate: bool = True) -> str | None:
         return reason
     runner = RUNNERS[language]
     ran = execute(Sandbox(isolate), language, runner.trial)
-    return None if ran.ok else f"a right program in {language} fails here ({said(ran)}); install {runner.package}"
+    if ran.ok:
+        return None
+    return f"a right program in {language} fails here ({failure_reason(ran)}); install {runner.package}"
 
 
 def passes(sandbox: Sandbox, program: Program) -> Ran:
@@ -119,7 +121,7 @@ def passes(sandbox: Sandbox, program: Program) -> Ran:
     the program's process, and a mark that they print behind the last of them tells their end from the program's.
     """
     if program.language == "python":
-        job = tester.job(program.source, program.tests, program.given, program.entry)
+        job = tester.job(program.source, program.tests, program.setup, program.entry)
         limits = RUNNERS["python"].limits
         return sandbox.run(_tester_files(), [tester.COMMAND], limits, path=_python_path(), stdin=job)
     mark = token_hex(16)
@@ -143,8 +145,8 @@ def execute(sandbox: Sandbox, language: str, source: str) -> Ran:
     return replace(ran, end="error") if ran.ok and runner.failure and runner.failure in ran.stderr else ran
 
 
-def said(ran: Ran) -> str:
-    """How a program that failed ended: the limit that was met, or the last line of what it said."""
+def failure_reason(ran: Ran) -> str:
+    """How a program that failed ended: the limit that was met, or the last line of its output."""
     last = (ran.stderr.strip() or ran.stdout.strip()).splitlines()[-1:] or [f"exit status {ran.exit_code}"]
     return ran.end if ran.end != "error" else last[0][:200]
 

@@ -130,7 +130,7 @@ def open_benchmark(name: str, revision: str, items: int, scorer: OpenScorer, ask
 
 
 class _Asked(TypedDict, total=False):
-    """What `Asking.identity` writes."""
+    """The fields that `Asking.identity` writes."""
 
     prompt: str
     stop: list[str]

@@ -18,7 +18,7 @@ _GROUPED = {
     GRADING: ("scorer", "judge", "rubric", "sandbox"),
     RUN: ("fresh", "retry_failed", "workers", "budget"),
 }
-GROUP = {name: group for group, names in _GROUPED.items() for name in names}
+GROUP = {name: group for group, names in _GROUPED.items() for name in names}  # a setting that is nowhere: RUN
 
 
 def eval_options(
@@ -58,7 +58,7 @@ def _option(name: str, setting: Setting, kind: object, default: object) -> Calla
         more |= {"multiple": True}
     else:
         more |= {"type": _type(setting, kind), "default": default, "show_default": setting.shows_default}
-    return option(GROUP[name], setting.option, name, **more)
+    return option(GROUP.get(name, RUN), setting.option, name, **more)
 
 
 def _type(setting: Setting, kind: object) -> click.ParamType[str] | click.ParamType[int] | click.ParamType[float]:

@@ -76,7 +76,7 @@ class OwnRows(Sequence[Row]):
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Row]:
-        return (self._made(row, index) for index, row in enumerate(self._rows))
+        return (self._row(row, index) for index, row in enumerate(self._rows))
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -85,12 +85,12 @@ class OwnRows(Sequence[Row]):
     def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        return self._made(self._rows[index], index)
+        return self._row(self._rows[index], index)
 
     def __eq__(self, other: object) -> bool:
         return list(self) == other
 
-    def _made(self, row: Row, index: int) -> Row:
+    def _row(self, row: Row, index: int) -> Row:
         location = f"{self._path}, row {index + 1}"
         return make_row(named(row, location), self._columns, location, Readings())
 

@@ -45,7 +45,7 @@ class TextFile:
             file.seek(0)
             source: IO[bytes] = file
             if path.name.lower().endswith(".gz"):
-                source = self._rewritten = self._kept(_unzipped(file, path))
+                source = self._rewritten = self._close_with_self(_unzipped(file, path))
             head = source.read(4)
             codec, self.encoding, mark = next(
                 ((codec, name, len(mark)) for mark, codec, name in _MARKS if head.startswith(mark)),
@@ -54,11 +54,11 @@ class TextFile:
             self.start = mark if codec == "utf-8" else 0
             self.nul = _checked(source, self.start, codec, self.encoding, path, withheld)
             if codec != "utf-8":
-                source = self._rewritten = self._kept(_as_utf8(source, codec))
+                source = self._rewritten = self._close_with_self(_as_utf8(source, codec))
                 self.nul = _has_nul(source)
             self.size = source.seek(0, os.SEEK_END)
 
-    def _kept(self, spool: IO[bytes]) -> IO[bytes]:
+    def _close_with_self(self, spool: IO[bytes]) -> IO[bytes]:
         weakref.finalize(self, spool.close)
         return spool
 

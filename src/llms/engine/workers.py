@@ -176,7 +176,7 @@ class Workers:
         self._workers[0].shards.extend([*worker.shards, *([rest] if rest else [])])
 
     def _receive(self, worker: _Worker) -> tuple[str, Any]:
-        """What `worker` sends next: ("verdict", it), ("results", a list), ("more", None) when it waits for requests, or
+        """The next message of `worker`: ("verdict", it), ("results", a list), ("more", None) when it waits for requests, or
         ("end", None) when it has answered all. Raises its errors."""
         kind, value, worker.peak_bytes = worker.connection.recv()
         if kind == "error":

@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Generic, TypeVar
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
-from ..benchmarks.languages import passes, said
+from ..benchmarks.languages import failure_reason, passes
 from ..errors import JudgeFailed, UsageError
 from ..models.system import Generate, System
 from ..sandbox import Sandbox
@@ -326,7 +326,7 @@ def _judge(
         assert isinstance(answer, Completion)
         program = benchmark.program(item.example.row, _answer_of(plan, prompt, answer).text)
         ran = passes(sandbox, program)
-        ends.append((ran.ok, "passed" if ran.ok else said(ran)))
+        ends.append((ran.ok, "passed" if ran.ok else failure_reason(ran)))
     right = sum(good for good, _ in ends)
     chances = {k: pass_at_k(len(ends), right, k) for k in PASS_AT}
     scores = {f"pass@{k}": chance for k, chance in chances.items() if chance is not None}

@@ -301,7 +301,7 @@ def _load_header(text: str) -> tuple[str, str]:
 
 
 class _StoredPrompt(TypedDict, total=False):
-    """What `_dump_prompt` writes: of a choice the first two, else the others."""
+    """The fields that `_dump_prompt` writes: of a choice the first two, else the others."""
 
     contexts: list[str]
     continuations: list[str]

@@ -34,7 +34,7 @@ def result(value: object, source: str, kind: Kind, most: int, keep: Keep | None)
     """
     output = _apart(value)
     content = to_jsonable_python(output.value, fallback=str, inf_nan_mode="strings")
-    files = [_kept(file, keep) for file in output.files]
+    files = [_store_file(file, keep) for file in output.files]
     if files:
         content = {"result": content, "files": [{"name": file["name"], "kept": file["kept"]} for file in files]}
     trusted = kind == "pure"
@@ -43,7 +43,7 @@ def result(value: object, source: str, kind: Kind, most: int, keep: Keep | None)
     cleaned = clean(text)
     cut = max(0, len(cleaned.text) - most)
     if cut:
-        whole = _kept(File(f"{source}.txt", "text/plain", cleaned.text.encode()), keep)
+        whole = _store_file(File(f"{source}.txt", "text/plain", cleaned.text.encode()), keep)
         files.append(whole)
         content = clip(cleaned.text, most, f"all of it is kept as {whole['kept']}" if whole["kept"] else "")
     elif cleaned.removed or not trusted:
@@ -67,7 +67,7 @@ def _apart(value: object) -> ToolOutput:
     return ToolOutput([part for part in parts if not isinstance(part, BinaryContent)], files)
 
 
-def _kept(file: File, keep: Keep | None) -> KeptFile:
+def _store_file(file: File, keep: Keep | None) -> KeptFile:
     return {
         "name": file.name,
         "media_type": file.media_type,

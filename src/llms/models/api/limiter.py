@@ -19,7 +19,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 class Limiter:
-    """The door of one endpoint, for tasks of all event loops. `limit` requests may be inside."""
+    """The concurrency limit of one endpoint, for tasks of all event loops. `limit` requests may be inside."""
 
     def __init__(self, retry_policy: RetryPolicy):
         self.retry_policy = retry_policy

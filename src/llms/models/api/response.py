@@ -152,17 +152,19 @@ def likelihood(data: Json, context: str, continuation: str, seconds: float) -> L
     tokens, values, tops = (column if isinstance(column, list) else [] for column in columns)
     if not tokens or not len(tokens) == len(values) == len(tops):
         raise NoEcho("it gives no log-probabilities of the prompt's tokens")
-    places = _places([str(token) for token in tokens], stated.get("text_offset"), context, continuation)
-    logprobs = [value for index in places if _is_logprob(value := values[index])]
-    if len(logprobs) < len(places) or not logprobs:
-        wrong = [value for index in places if not _is_logprob(value := values[index])]
+    indices = _continuation_indices([str(token) for token in tokens], stated.get("text_offset"), context, continuation)
+    logprobs = [value for index in indices if _is_logprob(value := values[index])]
+    if len(logprobs) < len(indices) or not logprobs:
+        wrong = [value for index in indices if not _is_logprob(value := values[index])]
         detail = f", but {wrong[0]!r}" if wrong else ""
         raise NoNumber(f"it gives no log-probability of {continuation[:40]!r} behind its context{detail}")
-    best = [max(filter(_is_logprob, top.values()), default=None) for p in places if isinstance(top := tops[p], Mapping)]
-    if len(best) < len(places) or None in best:
+    best = [
+        max(filter(_is_logprob, top.values()), default=None) for p in indices if isinstance(top := tops[p], Mapping)
+    ]
+    if len(best) < len(indices) or None in best:
         raise NoEcho("it gives no top_logprobs")
     greedy = all(top is not None and value >= top for value, top in zip(logprobs, best, strict=True))
-    return LogLikelihood(float(sum(logprobs)), greedy, len(places), places[0], 0, seconds)
+    return LogLikelihood(float(sum(logprobs)), greedy, len(indices), indices[0], 0, seconds)
 
 
 def _is_logprob(value: Json) -> TypeGuard[float]:
@@ -170,8 +172,8 @@ def _is_logprob(value: Json) -> TypeGuard[float]:
     return isinstance(value, int | float) and isfinite(value) and value < 1e-6
 
 
-def _places(tokens: Sequence[str], offsets: Json, context: str, continuation: str) -> range:
-    """The places of the tokens that are the continuation's; offsets count characters, in some servers bytes. Raises NoEcho."""
+def _continuation_indices(tokens: Sequence[str], offsets: Json, context: str, continuation: str) -> range:
+    """The indices of the tokens that are the continuation's; offsets count characters, in some servers bytes. Raises NoEcho."""
     starts = [offset for offset in offsets if isinstance(offset, int)] if isinstance(offsets, list) else []
     if not isinstance(offsets, list) or not len(offsets) == len(starts) == len(tokens):
         raise NoEcho("it does not say where each token begins (text_offset)")
@@ -180,9 +182,9 @@ def _places(tokens: Sequence[str], offsets: Json, context: str, continuation: st
         (len(context.encode()), len((context + continuation).encode())),
     ):
         inside = [index for index, offset in enumerate(starts) if begin <= offset < end]
-        places = range(inside[0], inside[-1] + 1) if inside else range(0)
-        text = "".join(tokens[index] for index in places)
+        indices = range(inside[0], inside[-1] + 1) if inside else range(0)
+        text = "".join(tokens[index] for index in indices)
         split = any(mark in text for mark in ("\ufffd", "bytes:"))  # tokens that are parts of a character
-        if text and (continuation.endswith(text) or (split and starts[places[0]] == begin)):
-            return places
+        if text and (continuation.endswith(text) or (split and starts[indices[0]] == begin)):
+            return indices
     raise NoEcho(f"its tokens do not make up {continuation[:40]!r}")

@@ -11,7 +11,7 @@ from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from ... import engine as engines  # a door that brings torch along when it is first gone through
+from ... import engine as engines  # loads lazily: torch is imported when a name is first used
 from ...engine.request import DecodeRequest, Event
 from ...errors import ContextOverflow, MissingExtra, ModelError, NotNumbers, UsageError
 from ...lazy import lazy
