@@ -125,7 +125,7 @@ def _columns(chunk):
 def test_logits_never_exist_for_a_whole_text(family, monkeypatch):
     engine = Engine(tiny.build(family))
     rows = []
-    for name in ("forward", "forward_plain"):
+    for name in ("forward", "forward_alone"):
         compute = getattr(engine.network, name)
 
         def watched(*arguments, compute=compute):

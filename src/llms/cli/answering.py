@@ -11,7 +11,6 @@ from typing import assert_never
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.prompt import Prompt
 from rich.text import Text
 
@@ -75,6 +74,8 @@ def _show(out: Console, events: Iterable[turn.Event]) -> list[turn.ApprovalNeede
     """The calls that wait for a decision; none once the answer is whole."""
     waiting: list[turn.ApprovalNeeded] = []
     text = ""
+    from rich.markdown import Markdown  # a tenth of a second, which an answer to a script need not wait for
+
     with Live(console=out, refresh_per_second=12, vertical_overflow="visible", transient=False) as live:
         for event in events:
             match event:
