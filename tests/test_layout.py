@@ -56,15 +56,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 VAGUE = ("found", "made", "given", "told", "said", "kept", "place")  # names that do not say what is in them
 # How many of each the whole package may have. They only go down: lower one when you have made it true.
 CEILINGS = {
-    "Any": 40,
+    "Any": 25,
     "parameters without a type": 0,
     "functions of more than 60 lines": 0,
     "signatures of more than 8 parameters": 0,
     "own names imported inside functions": 20,
     "modules in rings": 0,
     "class names of two meanings": 0,
-    "docstrings that begin with What": 92,
-    "vague variables": 184,
+    "docstrings that begin with What": 0,
+    "vague variables": 12,
     "unexplained type: ignore": 0,
 }
 # Own modules that are imported inside functions, and the library that this keeps away from whoever imports the file.
@@ -210,7 +210,7 @@ def offences() -> dict[str, list[str]]:
                 result["signatures of more than 8 parameters"].append(here)
         result["own names imported inside functions"] += [f"{module} {name}" for name in imported_inside(path)]
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if "# type: ignore" in line and not re.search(r"# type: ignore\[[a-z, -]+\]  # \w", line):
+            if "# type: ignore" in line and not re.search(r"# type: ignore\[[a-z, -]+\]  # \S", line):
                 result["unexplained type: ignore"].append(f"{module}:{number}")
     result["class names of two meanings"] += [f"{name} {homes}" for name, homes in classes.items() if len(homes) > 1]
     result["modules in rings"] += [f"{name} in {ring}" for ring in rings() for name in ring]

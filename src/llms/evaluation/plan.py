@@ -1,4 +1,4 @@
-"""What will be asked: a Plan of items with their prompts, before any model is loaded."""
+"""From a benchmark and its rows to a Plan: items with their prompts, before any model is loaded."""
 
 import hashlib
 import json
@@ -159,7 +159,7 @@ class Plan:
 
 
 def plan(benchmark: Benchmark, source: Source, config: EvalConfig, system: Identity = NOBODY) -> Plan:
-    """What to ask `system`: items with prompts, in order of the data. No model is needed.
+    """The Plan for `system`: items with prompts, in order of the data. No model is needed.
 
     `config.limit` items are spread evenly over the subsets, at least one of each, the first rows of each.
     Raises DataError if the source holds nothing of the benchmark, UsageError if it has too few few-shot rows.

@@ -68,7 +68,7 @@ class StoredReport(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run found. `n` items are in the scores, `failed` are not; `counts` has the items of each status.
+    """The results of a run. `n` items are in the scores, `failed` are not; `counts` has the items of each status.
 
     `scores` are means over items, or over `subsets` if the view averages so (`average`); `subsets` is empty for a
     benchmark of one. `partial`: `n` is less than the benchmark holds. `cut` prompts lost `cut_tokens` tokens on
@@ -99,7 +99,7 @@ class Report:
 
     @property
     def score(self) -> Score | None:
-        """What the leaderboard shows; None if no item was scored."""
+        """The score that the leaderboard shows; None if no item was scored."""
         return self.scores.get(self.shown)
 
     @property
@@ -197,7 +197,7 @@ def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Json]]:
 
 @dataclass(slots=True)
 class _Marks:
-    """What a report needs of a scored outcome; its prompt and answers are not held."""
+    """The part of a scored outcome that a report needs; its prompt and answers are not held."""
 
     item: str
     subset: str
@@ -209,7 +209,7 @@ class _Marks:
 
 @dataclass(slots=True)
 class _Tally:
-    """What is counted while outcomes pass by."""
+    """Counts and scores, gathered while outcomes pass by."""
 
     marks: list[_Marks] = field(default_factory=list)
     statuses: Counter[str] = field(default_factory=Counter)

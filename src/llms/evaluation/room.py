@@ -46,7 +46,7 @@ def with_room(
 
 
 def without_room(plan: Plan, system: System) -> str:
-    """What to say where items cannot fit; empty if all can."""
+    """A sentence for the user where items cannot fit; empty if all can."""
     count, window = no_room(plan, system), system.capabilities.context_window
     if not count:
         return ""

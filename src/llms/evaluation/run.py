@@ -254,7 +254,7 @@ def _failed(plan: Plan, item: Item, answers: Answers | Failure) -> Failed | None
 
 
 def _answer_of(plan: Plan, prompt: GenerationPrompt, completion: Completion) -> Completion:
-    """What is graded: the completion without its thinking, stopped where the prompt says."""
+    """The text that is graded: the completion without its thinking, stopped where the prompt says."""
     _, answer = split_thinking(completion.text)
     return replace(completion, text=cut_at_stop(answer, prompt.stop) if plan.key.thinking else answer)
 

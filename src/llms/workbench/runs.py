@@ -113,7 +113,7 @@ def marks(prompt: ChoicePrompt, outcome: Scored) -> list[tuple[bool, bool]]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two runs: fields of their keys, items one has and the other lacks, changed items."""
+    """The differences between two runs: fields of their keys, items one has and the other lacks, changed items."""
 
     a: StoredRun
     b: StoredRun
