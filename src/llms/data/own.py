@@ -14,7 +14,6 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from ..errors import DataError
 from .dataset import Dataset, Row, Table
 from .files import format_of, read_table
 from .own_row import KNOWN, Readings, check_columns, known_name, make_row, named, whole_object
-from .rows import RowBlock, TextRows
+from .rows import Indexed, RowBlock, TextRows
 from .source import Kind
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
@@ -66,7 +65,7 @@ class OwnTable:
         return self.content
 
 
-class OwnRows(Sequence[Row]):
+class OwnRows(Indexed[Row]):
     """The rows of a file as they are asked: read again, and made again, when they are."""
 
     def __init__(self, rows: Sequence[Row], columns: Sequence[str], path: Path):
@@ -78,13 +77,7 @@ class OwnRows(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         return (self._row(row, index) for index, row in enumerate(self._rows))
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def at(self, index: int) -> Row:
         return self._row(self._rows[index], index)
 
     def __eq__(self, other: object) -> bool:

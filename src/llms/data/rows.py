@@ -1,19 +1,38 @@
 """Rows of a file, read by offset: an index of blocks of lines, of which the last few that were read are held."""
 
+from abc import abstractmethod
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import overload
+from typing import TypeVar, overload
 
 from .dataset import Row, Table
 
 HELD = 16  # blocks
+T = TypeVar("T")
 
 
-class TextRows(Sequence[Row]):
+class Indexed(Sequence[T]):
+    """A sequence whose items are made when they are asked for, by `at`; a slice of it is a list."""
+
+    @abstractmethod
+    def at(self, index: int) -> T:
+        """The item at `index`, which may count from the end. Raises IndexError."""
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self.at(i) for i in range(*index.indices(len(self)))]
+        return self.at(index)
+
+
+class TextRows(Indexed[Row]):
     """Rows of texts, all of the same columns, kept as they were parsed until one is asked for."""
 
     def __init__(self, header: Sequence[str], fields: Sequence[Sequence[str]]):
@@ -22,13 +41,7 @@ class TextRows(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._fields)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def at(self, index: int) -> Row:
         return dict(zip(self._header, self._fields[index], strict=True))
 
     def columns(self) -> dict[str, Sequence[str]]:
@@ -45,7 +58,7 @@ class RowBlock:
     height: int
 
 
-class FileRows(Sequence[Row]):
+class FileRows(Indexed[Row]):
     """All rows of a file, in order, none of them held but those of the last blocks.
 
     `firsts` has the index of the first row of each block, and at its end the number of rows. `load` reads a block by its
@@ -64,13 +77,7 @@ class FileRows(Sequence[Row]):
         for _, block in self.blocks():
             yield from block.rows
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def at(self, index: int) -> Row:
         block, offset = self._of(index)
         return block.rows[offset]
 
@@ -103,7 +110,7 @@ class FileRows(Sequence[Row]):
         return block, index - self._firsts[number]
 
 
-class Places(Sequence[str]):
+class Places(Indexed[str]):
     """Where each of the rows stands."""
 
     def __init__(self, rows: FileRows):
@@ -112,17 +119,11 @@ class Places(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def at(self, index: int) -> str:
         return self._rows.place(index)
 
 
-class Selected(Sequence[Row]):
+class Selected(Indexed[Row]):
     """Some rows of others, by their `indices`, each with `fields` added."""
 
     def __init__(self, rows: Sequence[Row], indices: Sequence[int], fields: Row):
@@ -131,17 +132,11 @@ class Selected(Sequence[Row]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def at(self, index: int) -> Row:
         return {**self._rows[self._indices[index]], **self._fields}
 
 
-class SelectedPlaces(Sequence[str]):
+class SelectedPlaces(Indexed[str]):
     """Where selected rows of a table stand."""
 
     def __init__(self, table: Table, indices: Sequence[int]):
@@ -150,12 +145,6 @@ class SelectedPlaces(Sequence[str]):
     def __len__(self) -> int:
         return len(self._indices)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def at(self, index: int) -> str:
         row = self._indices[index]
         return self._table.places[row] if self._table.places else f"row {row + 1}"
