@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
 from ..errors import DataError
@@ -59,7 +60,7 @@ class Delimited:
             return None  # the header is still to come
         header = self.header
         plain = not first and len(rows) == len(lines) and "" not in header and set(map(len, rows)) == {len(header)}
-        if not plain or not all(map(str.strip, (row[0] for row in rows))):
+        if not plain or not all(map(str.strip, map(itemgetter(0), rows))):
             return self._one_by_one(lines, line, first)
         return RowBlock(TextRows(header, rows), range(line, line + len(rows)), len(rows))
 
