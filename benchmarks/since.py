@@ -1,6 +1,6 @@
 """Whether the code became slower since a revision: the same work done by both, in turn.
 
-    python benchmarks/since.py REVISION [--rounds 7] [--data FOLDER] [--only NAME …]
+    python benchmarks/since.py REVISION [--rounds 7] [--data FOLDER] [--items 30] [--only NAME …]
 
 The revision is checked out beside this one; the interpreter and the packages are the same for both. Each piece of work is a
 process of its own on one thread, its figure the CPU seconds of the process and its children. Rounds are interleaved, their
@@ -33,12 +33,12 @@ for _ in range({{times}}):
 """
 
 
-def work(data: str) -> dict[str, list[str]]:
+def work(data: str, items: int) -> dict[str, list[str]]:
     """Arguments of the interpreter by name."""
     ask = ["-m", "llms", "ask", "What is a language model?", "--max-tokens", "32", "--no-store"]
-    hellaswag = ["-m", "llms", "eval", "smollm2", "-b", "hellaswag", "--limit", "100", "--fresh", "--workers", "1"]
+    hellaswag = ["-m", "llms", "eval", "smollm2", "-b", "hellaswag", "--limit", str(items), "--fresh", "--workers", "1"]
     return {
-        "hellaswag, 100 items": [*hellaswag, "--data", data] if data else hellaswag,
+        f"hellaswag, {items} items": [*hellaswag, "--data", data] if data else hellaswag,
         "stream, float32": ["-c", STREAM.format(name="smollm2", times=3)],
         "stream, gguf": ["-c", STREAM.format(name="gguf:smollm2", times=9)],
         "first answer, gguf": [*ask, "-m", "gguf:smollm2"],
@@ -63,13 +63,14 @@ def main() -> None:
     options.add_argument("revision")
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--data", default="", help="a folder with HellaSwag's rows; else the embedded sample")
+    options.add_argument("--items", type=int, default=30, help="of HellaSwag")
     options.add_argument("--only", action="append")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         before = Path(folder, "before")
         subprocess.run(["git", "worktree", "add", "-q", "--detach", before, chosen.revision], cwd=ROOT, check=True)
         try:
-            compare(before / "src", chosen.rounds, work(chosen.data), chosen.only)
+            compare(before / "src", chosen.rounds, work(chosen.data, chosen.items), chosen.only)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", before], cwd=ROOT, check=True)
 
