@@ -41,7 +41,8 @@ def test_import_llms_loads_nothing_else():
     assert not loaded & (MODELS | NUMBERS | CHATS | SERVERS | TERMINAL | {"sqlite3", "asyncio", "pydantic"})
 
 
-def test_a_model_that_is_not_used_loads_no_library_of_models():
+def test_a_model_that_is_not_used_loads_no_library_of_models(embedded_home, monkeypatch):
+    monkeypatch.setenv("LLMS_HOME", embedded_home)
     assert not modules_after("import llms; llms.load('smollm2')") & (MODELS | CHATS | SERVERS)
 
 
