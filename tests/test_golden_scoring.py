@@ -12,7 +12,7 @@ from llms.scoring.instructions import follows
 from llms.scoring.letter import chosen_letter
 from llms.scoring.mathematics import boxed, equivalent, minerva_match, normalize
 from llms.scoring.number import Number, numbers
-from llms.scoring.open import SCORERS, VERSIONS, numeric
+from llms.scoring.open import SCORERS, VERSIONS, judged, numeric
 from llms.scoring.repeated import pass_at_k
 from llms.scoring.spans import drop_scores
 
@@ -203,3 +203,18 @@ def test_the_first_rule_that_finds_a_letter_decides(reply, letter):
 )  # fmt: skip
 def test_instructions_at_their_edges(kind, arguments, response, right):
     assert follows(kind, arguments, response) is right
+
+
+@pytest.mark.parametrize(
+    ("reply", "right"),
+    [("Answer: yes", True), ("Answer: No.", False), ("answer is: A", True), ("Answer: A or B", None)],
+)
+def test_a_judge_may_say_yes_or_no_for_its_letters(reply, right):
+    assert judged(lambda prompt: reply, "Is it right?", "q", "r", "a").right is right
+
+
+@pytest.mark.parametrize("word", ["word", "'word", '"word', "'\"word,"])
+def test_the_first_word_of_a_paragraph_stands_behind_its_quotation_mark(word):
+    rule = "length_constraints:nth_paragraph_first_word"
+    arguments = {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "word"}
+    assert follows(rule, arguments, f"First\n\n{word} and more")

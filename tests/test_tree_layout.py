@@ -193,3 +193,11 @@ def test_a_view_writes_behind_what_is_there():
     assert torch.equal(values[0, :, 3:], numbered(2, 1, 9))
     assert torch.equal(keys[0, :, :3], numbered(2, 4, 1000)[:, :3])
     assert Keep(0, 1, slots.view(0), 0).target.read(0, 4)[0].shape == (1, 2, 4, 3)
+
+
+@given(
+    st.lists(st.integers(0, 1), max_size=12), st.lists(st.integers(0, 1), max_size=12), st.integers(0, 12) | st.none()
+)
+def test_a_common_prefix_ends_at_the_first_difference(a, b, limit):
+    most = min(len(a), len(b), len(a) if limit is None else limit)
+    assert layout.common_prefix(a, b, limit) == next((i for i in range(most) if a[i] != b[i]), most)
