@@ -39,8 +39,8 @@ def work(data: str, items: int) -> dict[str, list[str]]:
     hellaswag = ["-m", "llms", "eval", "smollm2", "-b", "hellaswag", "--limit", str(items), "--fresh", "--workers", "1"]
     return {
         f"hellaswag, {items} items": [*hellaswag, "--data", data] if data else hellaswag,
-        "stream, float32": ["-c", STREAM.format(name="smollm2", times=3)],
-        "stream, gguf": ["-c", STREAM.format(name="gguf:smollm2", times=9)],
+        "stream, float32": ["-c", STREAM.format(name="smollm2", times=1)],
+        "stream, gguf": ["-c", STREAM.format(name="gguf:smollm2", times=3)],
         "first answer, gguf": [*ask, "-m", "gguf:smollm2"],
         "first answer, float32": [*ask, "-m", "smollm2"],
     }
