@@ -77,6 +77,10 @@ KEPT_AWAY = {
     ("llms.models.api.model", "llms.models.api.chat_model"): "pydantic_ai",
     ("llms.models.api.model", "llms.models.api.session"): "httpx2",
     ("llms.models.load", "llms.models.gguf.model"): "numpy",
+    (
+        "llms.models.load",
+        "llms.models.local.model",
+    ): "subprocess",  # with its like half of what naming an endpoint takes
     ("llms.models.local.embedding", "llms.models.local.auto"): "torch",
     ("llms.models.local.model", "llms.models.local.construct"): "torch",
     ("llms.models.local.model", "llms.models.local.reference"): "torch",

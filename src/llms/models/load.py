@@ -2,7 +2,6 @@
 
 from ..errors import UsageError
 from .api.model import open_api
-from .local.model import open_checkpoint
 from .name import Name, parse
 from .system import Model
 
@@ -32,4 +31,6 @@ def load_tokenizer(text: str) -> Model:
 
 
 def _checkpoint(name: Name, workers: int = 1, chat: bool = False, weights: bool = True) -> Model:
+    from .local.model import open_checkpoint  # subprocess and its like: a tenth of a second for who names no checkpoint
+
     return open_checkpoint(name, workers, chat, weights)
