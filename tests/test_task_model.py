@@ -33,9 +33,7 @@ def save_classifier(folder, problem=None):
         problem_type=problem,
     )
     model = BertForSequenceClassification(config)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            parameter.data.normal_(0, 0.3)
+    tiny.draw_weights(model, 0.3)
     model.save_pretrained(folder)
     return folder
 

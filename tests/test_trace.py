@@ -26,9 +26,7 @@ def save_gpt2(folder):
     model = GPT2LMHeadModel(
         GPT2Config(vocab_size=len(tokenizer), n_positions=512, n_embd=32, n_layer=2, n_head=2, **ends)
     )
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            parameter.data.normal_(0, 0.2)
+    tiny.draw_weights(model, 0.2)
     model.save_pretrained(folder)
     return folder
 

@@ -57,9 +57,7 @@ def build(family: str, seed: int = 0):
     }
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **sizes), dtype=torch.float32).eval()
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            parameter.data.normal_(0, 0.15)
+    draw_weights(model, 0.15)
     return model
 
 
@@ -100,6 +98,13 @@ def byte_tokenizer():
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
 
 
+def draw_weights(model: torch.nn.Module, spread: float) -> None:
+    """Every matrix anew, so wide that its logits differ clearly; the seed is the caller's."""
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.normal_(0, spread)
+
+
 def save_checkpoint(folder: Path, window: int = 2048) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -119,9 +124,7 @@ def save_checkpoint(folder: Path, window: int = 2048) -> Path:
         eos_token_id=tokenizer.eos_token_id,
     )
     model = LlamaForCausalLM(config)
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            parameter.data.normal_(0, 0.2)
+    draw_weights(model, 0.2)
     model.save_pretrained(folder)
     return folder
 
