@@ -39,7 +39,7 @@ CHAT = {of_chats.kind_of(kind): kind for kind in get_args(of_chats.Event)}
 TEAM = {kind.__name__: kind for kind in get_args(of_teams.TeamEvent)}
 
 
-@pytest.mark.parametrize(("script", "kinds"), [("chat.js", CHAT), ("agents.js", TEAM)])
+@pytest.mark.parametrize(("script", "kinds"), [("run.js", CHAT), ("agents.js", TEAM)])
 def test_a_page_handles_every_kind_of_event_and_reads_only_fields_that_it_has(script, kinds):
     read = handled(script)
     assert set(read) == set(kinds)

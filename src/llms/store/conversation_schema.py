@@ -111,6 +111,13 @@ def served_windows(db: sqlite3.Connection) -> None:
     db.execute("UPDATE windows SET window = NULL")
 
 
+def settings_and_presets(db: sqlite3.Connection) -> None:
+    """The settings of a conversation, a JSON object; named presets of the same; pinned conversations."""
+    db.execute("ALTER TABLE conversations ADD COLUMN settings TEXT NOT NULL DEFAULT '{}'")
+    db.execute("ALTER TABLE conversations ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE TABLE presets (name TEXT PRIMARY KEY, settings TEXT NOT NULL, updated TEXT NOT NULL)")
+
+
 def _statements(script: str) -> list[str]:
     """The statements of a script: executescript would commit the migration's transaction."""
     statements, begun = list[str](), ""

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias
 
 from .. import settings
 from ..errors import StoreError
-from .conversation_schema import conversations, served_windows
+from .conversation_schema import conversations, served_windows, settings_and_presets
 from .team_schema import memory_and_teams
 
 Row: TypeAlias = tuple[Any, ...]  # of SQLite, which gives its values no types: whoever reads a row gives them theirs
@@ -74,6 +74,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _grading,
     served_windows,
     _only_numbers,
+    settings_and_presets,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {
