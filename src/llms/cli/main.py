@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..errors import LlmsError
 from ..models import loading
+from ..store import notices
 from .interrupt import defer_during_imports
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -96,9 +97,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character of a model's reply stops no listing
     loading.listen(_show_loading)
+    stored: list[str] = []
+    notices.listen(stored.append)
     defer_during_imports()
     try:
         cli.main(standalone_mode=False)
+        for sentence in dict.fromkeys(stored):  # an error has said it already
+            _say(sentence, 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
         note = KEPT.get(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
         sys.exit(_say(f"interrupted; {note}" if note else "interrupted", 130))
