@@ -16,13 +16,13 @@ from ..workbench.chat.config import POLICIES
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.attachments import AttachedResponse
 from .service.file_kinds import LARGEST
+from .service.tools_at_hand import ShippedToolResponse
 from .service.turns import CountResponse
 from .service.view_models import (
     CallsResponse,
     ConversationResponse,
     ListedConversationResponse,
     SearchHitResponse,
-    ShippedToolResponse,
 )
 
 router = APIRouter()
@@ -208,7 +208,7 @@ async def search(request: Request, q: str = "") -> list[SearchHitResponse]:
 
 @router.get("/api/tools")
 async def tools(request: Request) -> list[ShippedToolResponse]:
-    return await service_of(request).conversations.tools()
+    return await service_of(request).tools()
 
 
 @router.post("/api/count")

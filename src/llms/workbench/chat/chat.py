@@ -18,7 +18,7 @@ from weakref import ref
 
 from pydantic_ai.messages import UserContent
 from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
+from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset, WrapperToolset
 from pydantic_ai.usage import RequestUsage
 
 from ... import bridge, settings
@@ -331,7 +331,13 @@ class Chat:
         if not tools:
             return None
         every = [*tools, tool(kind="read")(self.read_artifact)]
-        return toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
+        return toolset(
+            every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type), say=self._say
+        )
+
+    def _say(self, text: str) -> None:
+        if self.turn is not None:
+            self.turn.notice("tools", text)
 
     def read_artifact(self, id: str, start: int = 0) -> str:
         """Read on in a tool's result that was shortened, or in a file that a tool made.
@@ -376,6 +382,8 @@ def _definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
     """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
     while isinstance(toolset, WrapperToolset):
         toolset = toolset.wrapped
+    if isinstance(toolset, CombinedToolset):
+        return [definition for each in toolset.toolsets for definition in _definitions(each)]
     return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
 
 
