@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pydantic.errors import PydanticUserError
 from pydantic_ai import Tool as AgentTool
 from pydantic_ai.exceptions import UserError
-from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset
+from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset, WrapperToolset
 
 from ..errors import UsageError
 from .guard import Allowed, GuardedToolset, Rule, ToolLimits, nothing
@@ -46,6 +47,15 @@ def build(
     if not servers:
         return own
     return CombinedToolset([own, *(of_server(server, limits, allowed, secrets, keep, say) for server in servers)])
+
+
+def definitions(toolset: AbstractToolset[Deps] | None) -> list[ToolDefinition]:
+    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
+    while isinstance(toolset, WrapperToolset):
+        toolset = toolset.wrapped
+    if isinstance(toolset, CombinedToolset):
+        return [definition for each in toolset.toolsets for definition in definitions(each)]
+    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
 
 
 def _agent_tool(tool: Tool) -> AgentTool[Deps]:

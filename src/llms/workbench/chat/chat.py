@@ -18,8 +18,7 @@ from typing import Unpack
 from weakref import ref
 
 from pydantic_ai.messages import UserContent
-from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset, WrapperToolset
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RequestUsage
 
 from ... import bridge, settings
@@ -46,6 +45,7 @@ from ...store.spending import Spending, spent
 from ...tools.catalogue import toolset
 from ...tools.consent import Consent, Decision
 from ...tools.tool import tool
+from ...tools.toolset import definitions
 from ...values import Usage
 from ..memory import open_memory, recalled, used
 from ..probe import recall
@@ -220,7 +220,7 @@ class Chat:
         setup, history = self.setup(remembered=self.recalled(text)), self._history()
         request = FitRequest(
             under_system(talk.path(), self.settings), setup.window, setup.count, setup.policy, history.cut,
-            pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+            pinned=setup.pinned, summary=history.summary, tools=definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
         return fit(request)
 
@@ -389,15 +389,6 @@ async def _events(turn: Turn) -> AsyncIterator[Event]:
     finally:
         turn.stop(seen)
         await turn.wait()
-
-
-def _definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
-    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
-    while isinstance(toolset, WrapperToolset):
-        toolset = toolset.wrapped
-    if isinstance(toolset, CombinedToolset):
-        return [definition for each in toolset.toolsets for definition in _definitions(each)]
-    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
 
 
 def _tainted(setup: Setup, path: Sequence[Node]) -> bool:
