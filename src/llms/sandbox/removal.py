@@ -47,17 +47,15 @@ def _without_files(folder: int) -> list[str]:
         try:
             os.unlink(name, dir_fd=folder)
         except OSError:
-            with contextlib.suppress(OSError):
-                place = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-                os.chmod(f"/proc/self/fd/{place}", 0o700)
-                os.close(place)
+            with contextlib.suppress(OSError), _opened(folder, name, os.O_PATH) as here:
+                os.chmod(f"/proc/self/fd/{here}", 0o700)
                 folders.append(name)
     return folders
 
 
 @contextlib.contextmanager
-def _opened(folder: int, name: str) -> Iterator[int]:
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+def _opened(folder: int, name: str, how: int = os.O_RDONLY) -> Iterator[int]:
+    descriptor = os.open(name, how | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
     try:
         yield descriptor
     finally:

@@ -178,6 +178,7 @@ def _prepare(
             "PATH": os.pathsep.join([*path, *system_path]),
             "HOME": home,
             "TMPDIR": "/tmp" if isolate else home,
+            "XDG_CACHE_HOME": "/tmp/cache" if isolate else f"{folder}/cache",  # no file of the program's
             "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",

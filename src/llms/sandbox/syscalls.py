@@ -127,7 +127,7 @@ def _none_of(values: Sequence[int], error: int) -> Code:
     return [step for value in values for step in ((EQUAL, 0, 1, value), _refuse(error))]
 
 
-def _only(index: int, values: Sequence[int], error: int) -> Code:
+def _only(argument: int, values: Sequence[int], error: int) -> Code:
     """Goes on behind itself for these values of an argument."""
-    tests = [(EQUAL, len(values) - place, 0, value) for place, value in enumerate(values)]
-    return [_argument(index), *tests, _refuse(error)]
+    tests = [(EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
+    return [_argument(argument), *tests, _refuse(error)]
