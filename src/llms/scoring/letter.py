@@ -45,7 +45,7 @@ def chosen_letter(reply: str, letters: str) -> str | None:
 
 
 def _stated(text: str, letters: str) -> list[str | None]:
-    """What each `answer is …` says: a letter; None where it names several, or an article or pronoun stands there."""
+    """The letter of each `answer is …`; None where it names several, or an article or pronoun stands there."""
     result: list[str | None] = []
     place = rf"{_STATES}[\s:]*{_WRAP}([{letters}{letters.lower()}])(?![A-Za-z0-9]|'[a-z])({_END})"
     for match in re.finditer(place, text):
