@@ -47,8 +47,8 @@ def chosen_letter(reply: str, letters: str) -> str | None:
 def _stated(text: str, letters: str) -> list[str | None]:
     """The letter of each `answer is …`; None where it names several, or an article or pronoun stands there."""
     result: list[str | None] = []
-    place = rf"{_STATES}[\s:]*{_WRAP}([{letters}{letters.lower()}])(?![A-Za-z0-9]|'[a-z])({_END})"
-    for match in re.finditer(place, text):
+    statement = rf"{_STATES}[\s:]*{_WRAP}([{letters}{letters.lower()}])(?![A-Za-z0-9]|'[a-z])({_END})"
+    for match in re.finditer(statement, text):
         letter, rest = match[1], text[match.end() :]
         word = not match[2] and bool(re.match(r"[ \t]+[a-z]", rest)) and not re.match(rf"[ \t]+{_NO_NOUN}", rest)
         if letter.islower() and (word or (not match[2] and re.match(r"[.-]\w", rest))):
@@ -72,7 +72,7 @@ def _without_options(text: str, letters: str) -> tuple[list[str], bool]:
     """The lines of `text` but for a list of options that it repeats, and whether it repeats one."""
     mark, lines = rf"(?:\(([{letters}])\)|([{letters}])[.):])(?=[\s*])", text.splitlines()
     options = [line for line in lines if re.match(rf"\s*(?:[-*]\s+)?[*_`]*{mark}", line)]
-    marks = {found[0] or found[1] for found in re.findall(rf"(?<!\w){mark}", text)}
+    marks = {round or plain for round, plain in re.findall(rf"(?<!\w){mark}", text)}
     return [line for line in lines if len(options) < 2 or line not in options], len(marks) > 1
 
 
