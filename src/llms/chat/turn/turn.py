@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+import pydantic_ai
 from pydantic_ai import Agent, AgentRun, CancellationToken, ModelRequestNode, RunCancelled, RunContext, ToolDefinition
 from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
 from pydantic_ai.exceptions import AgentRunError, UserError
@@ -38,6 +39,8 @@ from .setup import Setup, TurnHistory
 from .side_requests import SideRequests, own_cause
 from .state import TurnState
 from .tool_calls import ToolCalls
+
+pydantic_ai.BANNER_ENABLED = False  # an advertisement before the first answer of a process
 
 BEAT_SECONDS = 10.0
 _FINALISE = (

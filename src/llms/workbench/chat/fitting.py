@@ -5,6 +5,7 @@ from dataclasses import replace
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
 
+from ...chat.chat_settings import ChatSettings
 from ...chat.conversation.messages import user
 from ...chat.conversation.tree import Conversation, Node
 from ...chat.turn.setup import Setup, TurnHistory
@@ -13,12 +14,13 @@ from ...chat.window.fit import fit
 from ...chat.window.fit_result import FitRequest, FitResult
 from ...chat.window.mapreduce import plan_reading
 from ...chat.window.sizes import Payload
+from .resolve import under_system
 
 
-def fitted(talk: Conversation, setup: Setup, history: TurnHistory) -> FitResult:
-    """The payload of the active path, and what it leaves out. Raises ContextOverflow if it cannot be."""
+def fitted(talk: Conversation, settings: ChatSettings, setup: Setup, history: TurnHistory) -> FitResult:
+    """The payload of the active path under the settings, and what it leaves out. Raises ContextOverflow if it cannot be."""
     request = FitRequest(
-        talk.path(), setup.window, setup.count, setup.policy, history.cut,
+        under_system(talk.path(), settings), setup.window, setup.count, setup.policy, history.cut,
         pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
     )  # fmt: skip
     return fit(request)
