@@ -17,13 +17,13 @@ from ..tools.consent import Scope
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.attachments import AttachedResponse, FileTextResponse
 from .service.conversations import MOST_LISTED
+from .service.tools_at_hand import ShippedToolResponse
 from .service.turns import CountResponse, Draft
 from .service.view_models import (
     CallsResponse,
     ConversationResponse,
     ListedConversationResponse,
     SearchHitResponse,
-    ShippedToolResponse,
 )
 
 router = APIRouter()
@@ -215,7 +215,7 @@ async def search(request: Request, q: str = "") -> list[SearchHitResponse]:
 
 @router.get("/api/tools")
 async def tools(request: Request) -> list[ShippedToolResponse]:
-    return await service_of(request).conversations.tools()
+    return await service_of(request).tools()
 
 
 @router.post("/api/count")

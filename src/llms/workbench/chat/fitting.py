@@ -2,9 +2,6 @@
 
 from dataclasses import replace
 
-from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
-
 from ...chat.chat_settings import ChatSettings
 from ...chat.conversation.messages import user
 from ...chat.conversation.tree import Conversation, Node
@@ -14,6 +11,7 @@ from ...chat.window.fit import fit
 from ...chat.window.fit_result import FitRequest, FitResult
 from ...chat.window.mapreduce import plan_reading
 from ...chat.window.sizes import Payload
+from ...tools.toolset import definitions
 from .resolve import under_system
 
 
@@ -21,7 +19,7 @@ def fitted(talk: Conversation, settings: ChatSettings, setup: Setup, history: Tu
     """The payload of the active path under the settings, and what it leaves out. Raises ContextOverflow if it cannot be."""
     request = FitRequest(
         under_system(talk.path(), settings), setup.window, setup.count, setup.policy, history.cut,
-        pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+        pinned=setup.pinned, summary=history.summary, tools=definitions(setup.toolset), sizes=setup.sizes,
     )  # fmt: skip
     return fit(request)
 
@@ -33,10 +31,3 @@ def with_reading(result: FitResult, question: Node, setup: Setup) -> FitResult:
     task, text = parts_of_question(question, result.overflow == "attachments")
     plan = plan_reading(task, text, lambda part: setup.count(Payload((user(part),))), setup.window.budget)
     return replace(result, reading=plan)
-
-
-def _definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
-    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
-    while isinstance(toolset, WrapperToolset):
-        toolset = toolset.wrapped
-    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
