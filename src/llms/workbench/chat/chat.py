@@ -24,7 +24,7 @@ from pydantic_ai.usage import RequestUsage
 from ... import bridge, settings
 from ...agents.memory import Recalled, block
 from ...chat.chat_settings import POLICIES, ChatSettings, PolicyName
-from ...chat.conversation.messages import attached, result_text, results, user, visible
+from ...chat.conversation.messages import attached, user, visible
 from ...chat.conversation.messages import system as system_message
 from ...chat.conversation.tree import Conversation, Node, new_id
 from ...chat.turn.branch import untrusted
@@ -47,6 +47,7 @@ from ...tools.tool import tool
 from ...values import Usage
 from ..memory import open_memory, recalled, used
 from ..probe import recall
+from .artifact import artifact
 from .attachments import Attachment, attach
 from .config import ChatConfig, ChatOptions
 from .fitting import fitted, with_reading
@@ -55,7 +56,6 @@ from .token_budget import counter, window_for
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
 REMOTE_TOGETHER = 4
-ARTIFACT_CHARACTERS = 8000
 Stream = Generator[Event, None, None]
 
 
@@ -175,14 +175,14 @@ class Chat:
 
     def begin(self, text: str, contents: Sequence[UserContent] = (), confirmed: bool = False) -> Turn:
         """Store what was said; the turn that answers it."""
-        return self._say(lambda before: before.append(user(text, contents), "user"), confirmed)
+        return self._begin(lambda before: before.append(user(text, contents), "user"), confirmed)
 
     def begin_edit(
         self, node: str, text: str, contents: Sequence[UserContent] | None = None, confirmed: bool = False
     ) -> Turn:
         """As `begin`, in place of a message of the user, whose files stay unless there are `contents`."""
         files = attached(self.conversation.node(node).message) if contents is None else contents
-        return self._say(lambda before: before.edit(node, user(text, files)), confirmed)
+        return self._begin(lambda before: before.edit(node, user(text, files)), confirmed)
 
     def begin_again(self, node: str | None = None, confirmed: bool = False) -> Turn:
         before = self._ready()
@@ -270,7 +270,7 @@ class Chat:
 
     # --- inside
 
-    def _say(self, say: Callable[[Conversation], Conversation], confirmed: bool) -> Turn:
+    def _begin(self, say: Callable[[Conversation], Conversation], confirmed: bool) -> Turn:
         """The turn that answers what is said; what cannot be sent is refused before anything is stored or given up."""
         fitted(say(self.conversation.so_far()), self.settings, self.setup(remembered=()), self._history())
         before = self._ready()
@@ -367,14 +367,7 @@ class Chat:
             id: the id that the shortened result names.
             start: the character to begin with.
         """
-        whole = next(
-            (result_text(p) for node in self.path for p in results(node.message) if p.tool_call_id == id), None
-        )
-        if whole is None:
-            whole = self.store.blob(id).decode("utf-8", "replace")
-        end = start + ARTIFACT_CHARACTERS
-        rest = f"\n[{len(whole) - end} characters follow; go on with start={end}]" if end < len(whole) else ""
-        return whole[start:end] + rest
+        return artifact(self.path, self.store, id, start)
 
     def _follow(self, begin: Callable[[], Turn]) -> Stream:
         stream = self._events(begin)
