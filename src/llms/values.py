@@ -13,7 +13,10 @@ Finish = Literal["stop", "length", "refused"]  # refused: the model, or its prov
 
 # what models write around their thinking, before their answer: opening and closing, read in any case
 THINKING_TAGS = (
-    *((f"<{word}>", f"</{word}>") for word in ("think", "thinking", "thought", "reasoning", "reflection", "seed:think")),
+    *(
+        (f"<{word}>", f"</{word}>")
+        for word in ("think", "thinking", "thought", "reasoning", "reflection", "seed:think")
+    ),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
