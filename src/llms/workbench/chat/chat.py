@@ -223,7 +223,7 @@ class Chat:
 
     def recalled(self, text: str | None = None) -> list[Recalled]:
         """The remembered facts that the model is told when it answers `text`, or the last message of the user."""
-        if not self.config.memory or self.config.ephemeral:
+        if not self.config.memory:
             return []
         asked = (visible(node.message) for node in reversed(self.path) if node.role == "user")
         query = next(asked, "") if text is None else text

@@ -9,7 +9,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 
 from ...chat.window.fit_result import PolicyName
-from ...errors import UnknownName
+from ...errors import UnknownName, UsageError
 from ...tools.consent import Mode
 from ...tools.tool import Tool
 from ...values import JsonObject
@@ -49,7 +49,7 @@ class ChatConfig:
 
     `system` begins a new conversation; `policy` None is the conversation's own. Answers have at most `max_tokens` and
     obey `schema`, a JSON schema. `budget` caps what hosted models may cost, in US dollars. With `ephemeral` nothing is
-    written to disk. With `memory` the model is told the remembered facts that matter, unless `ephemeral`. `notes` stand
+    written to disk. With `memory` the model is told the remembered facts that matter. `notes` stand
     before the conversation in every request.
     """
 
@@ -65,6 +65,12 @@ class ChatConfig:
     ephemeral: bool = False
     memory: bool = False
     notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.memory and self.ephemeral:
+            raise UsageError(
+                "--memory and --no-store exclude one another: which facts were used is written down; leave one out"
+            )
 
     @property
     def sampling(self) -> ModelSettings:
