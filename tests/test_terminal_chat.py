@@ -12,12 +12,14 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from llms import settings
+from llms.chat.chat_settings import ChatSettings
 from llms.cli import chat_commands, clipboard
 from llms.cli.chat_commands import COMMANDS, completions
 from llms.cli.line_editor import CommandCompleter
 from llms.cli.main import main
 from llms.store.conversations import Conversations
 from llms.testing import ScriptedEndpoint, call
+from llms.workbench import presets
 from terminal import terminal
 
 
@@ -167,6 +169,25 @@ def test_another_model_goes_on_with_what_was_said_also_where_nothing_is_stored(s
         assert [message["content"] for message in bodies[1]["messages"]] == ["Be brief.", "first", "the answer is 42", "second"]  # fmt: skip
     with Conversations(settings.database()) as store:
         assert len(store.all()) == 1
+
+
+def test_a_system_prompt_tools_and_a_preset_hold_from_the_next_message_on(server, piped):
+    presets.save("brief", ChatSettings(model=f"{server.url}#other", system="In a word.", temperature=0.5))
+    said = piped("/system Be kind.", "one", "/tools calculator,clock", "two", "/tools none", "three", "/preset brief", "four",
+                 f"/model {server.url}#third", "five", "/system none", "six", "/tools calc", "/preset bref")  # fmt: skip
+    bodies = [body for _, body in server.posts if "messages" in body]
+    first = [body["messages"][0] for body in bodies]
+    assert [message["content"] for message in first] == ["Be kind."] * 3 + ["In a word."] * 2 + ["one"]
+    tools = [[tool["function"]["name"] for tool in body.get("tools", ())] for body in bodies]
+    assert {"calculator", "clock"} <= set(tools[1])
+    assert [tools[number] for number in (0, 2, 3, 4, 5)] == [[]] * 5
+    assert [body["model"] for body in bodies] == ["m", "m", "m", "other", "third", "third"]
+    assert [body.get("temperature") for body in bodies] == [None] * 3 + [0.5] * 3
+    assert "on: calculator, clock; off: " in said
+    assert "unknown tool 'calc'; did you mean clock or calculator" in said
+    assert "unknown preset 'bref'; did you mean brief" in said
+    again = piped("/open 1", "/system", "/preset")
+    assert "no system prompt" in again
 
 
 def test_what_is_typed_under_no_store_is_not_kept(server):

@@ -1,7 +1,7 @@
 """The commands of a talk in the terminal: what each is called, what it does, what completes its argument."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,13 +12,18 @@ from ..chat.conversation.messages import index, visible
 from ..errors import UsageError
 from ..models.default import for_chats
 from ..store import model_calls
+from ..tools import catalogue
 from ..web.service.import_export import bytes_for
+from ..workbench import presets
+from ..workbench.chat.resolve import system_of, tools_of
 from ..workbench.models import listing
 from . import clipboard
+from .arguments import text_of
 from .chat_session import ChatSession
 from .line_editor import FILES, Choices
 
 LISTED = 20
+NONE = "none"
 Source = Callable[[ChatSession], Iterable[tuple[str, str]]]
 
 
@@ -104,7 +109,50 @@ def _model(session: ChatSession, name: str) -> None:
         return session.dim(
             f"{session.chat.model.name.text}; /model NAME goes on with another one, llms models lists them"
         )
-    session.reopen(name, session.chat.id if session.store.has(session.chat.id) else None)
+    session.change_model(name)
+
+
+def _preset(session: ChatSession, name: str) -> None:
+    if not name:
+        names = [f"{one.name}{' *' if one.name == session.chat.settings.preset else ''}" for one in presets.presets()]
+        return session.dim(", ".join(names) or "no preset is kept yet; llms presets save NAME makes one")
+    chosen = presets.preset(name).settings
+    if chosen.model is not None and chosen.model != session.chat.model.name.text:
+        session.change_model(chosen.model)
+    chat = session.chat
+    chat.settings = replace(chosen.over(chat.settings), preset=name)
+    chat.policy = chosen.policy or chat.policy
+    if chosen.tools is not None:
+        _set_tools(session, chosen.tools)
+    said = ", ".join(field.replace("_", " ") for field in chosen.to_json())
+    session.dim(f"from the next message on: {said or 'nothing, as the preset says nothing'}")
+
+
+def _system(session: ChatSession, text: str) -> None:
+    chat = session.chat
+    if text:
+        chat.settings = replace(chat.settings, system="" if text == NONE else text_of(text), preset=None)
+    session.dim(system_of(chat.path, chat.settings) or "no system prompt")
+
+
+def _tools(session: ChatSession, names: str) -> None:
+    chat = session.chat
+    if names:
+        chosen = () if names == NONE else tuple(names.replace(",", " ").split())
+        for name in chosen:
+            catalogue.find(name)
+        chat.settings = replace(chat.settings, preset=None)
+        _set_tools(session, chosen)
+    on = [tool for tool in tools_of(chat.config, chat.settings) if isinstance(tool, str)]
+    off = [name for name in catalogue.TOOLS if name not in on]
+    session.dim(f"on: {', '.join(on) or NONE}; off: {', '.join(off) or NONE}, files:FOLDER, sql:FILE")
+
+
+def _set_tools(session: ChatSession, names: tuple[str, ...]) -> None:
+    chat = session.chat
+    chat.config = replace(chat.config, tools=None)  # those of the command line, which would go before
+    chat.settings = replace(chat.settings, tools=names)
+    session.flags["tools"] = names
 
 
 def _attach(session: ChatSession, file: str) -> None:
@@ -198,6 +246,14 @@ def _models(session: ChatSession) -> Iterable[tuple[str, str]]:
     return sorted((used | {row.name: row.state for row in listing()} | {for_chats(): "the default"}).items())
 
 
+def _presets(session: ChatSession) -> Iterable[tuple[str, str]]:
+    return [(one.name, one.settings.model or "") for one in presets.presets()]
+
+
+def _tool_names(session: ChatSession) -> Iterable[tuple[str, str]]:
+    return [(name, "") for name in (NONE, *catalogue.TOOLS)]
+
+
 def _ids(session: ChatSession) -> Iterable[tuple[str, str]]:
     return [(one.id, one.title) for one in session.store.all(limit=LISTED)]
 
@@ -208,6 +264,9 @@ COMMANDS: Mapping[str, ChatCommand] = {
         ChatCommand("/help", "this list", _help),
         ChatCommand("/new", "begin a new conversation", _new),
         ChatCommand("/model [NAME]", "go on with another model", _model, _models),
+        ChatCommand("/preset [NAME]", "take a preset's model, system prompt, tools and sampling", _preset, _presets),
+        ChatCommand("/system [TEXT]", "the system prompt: @FILE reads one, `none` takes it away", _system),
+        ChatCommand("/tools [NAMES]", "the tools the model may call; `none` for none", _tools, _tool_names),
         ChatCommand("/attach FILE", "send a file along with the next message", _attach, FILES),
         ChatCommand("/detach", "send no file along after all", _detach),
         ChatCommand("/edit [TEXT]", "write the last message anew, on a branch of its own", _edit),

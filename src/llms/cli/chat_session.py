@@ -1,6 +1,7 @@
 """A talk in the terminal: its conversation, the store, the model that stays loaded, files for the next message."""
 
 from collections.abc import Generator
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -28,8 +29,9 @@ def open_chat(
     stored = "last" if flags["last"] else flags["conversation"]
     prompt = flags["system"]
     return Chat(
-        loaded or flags["model"] or (None if stored else for_chats()),
-        tools=flags["tools"],
+        loaded or flags["model"] or (None if stored or flags["preset"] else for_chats()),
+        preset=flags["preset"],
+        tools=flags["tools"] or None,
         system=arguments.text_of(prompt) if prompt else None,
         id=stored,
         store=store,
@@ -83,11 +85,27 @@ class ChatSession:
         A model that is loaded stays so; what was spent counts on. Nothing changes where this fails.
         """
         id = self.store.find(conversation) if conversation is not None else None
-        system = None if id else self.flags["system"]  # a stored one has its own
-        flags: ChatFlags = {**self.flags, "last": False, "conversation": id, "system": system, "files": ()}
+        flags: ChatFlags = {**self.flags, "last": False, "conversation": id, "files": ()}
+        if id:  # it has its own
+            flags["system"] = flags["preset"] = None
         flags["model"] = model or flags["model"] or (self.store.about(id).model if id else None)
+        self._replace(flags)
+
+    def change_model(self, model: str) -> None:
+        """Go on here with another model; what was chosen for the conversation holds on."""
+        before, stored = self.chat, self.store.has(self.chat.id)
+        flags: ChatFlags = {**self.flags, "last": False, "model": model, "files": ()}
+        flags["conversation"] = before.id if stored else None
+        if stored:
+            flags["system"] = flags["preset"] = None
+        self._replace(flags)
+        self.chat.settings = replace(before.settings, model=self.chat.settings.model)
+        self.chat.policy = before.policy
+
+    def _replace(self, flags: ChatFlags) -> None:
         before = self.chat
-        same = (flags["model"] or for_chats()) == before.model.name.text
+        name = flags["model"] or (None if flags["preset"] else for_chats())
+        same = name == before.model.name.text
         chat = open_chat(flags, store=self.store, loaded=before.model if same else None)
         try:
             chat.model.prepare()
