@@ -138,14 +138,14 @@ def _system(session: ChatSession, text: str) -> None:
 def _tools(session: ChatSession, names: str) -> None:
     chat = session.chat
     if names:
-        chosen = () if names == NONE else tuple(names.replace(",", " ").split())
+        chosen = () if names == NONE else tuple(name for word in names.split() for name in catalogue.split(word))
         for name in chosen:
-            catalogue.find(name)
+            catalogue.tools_of(name)
         chat.settings = replace(chat.settings, preset=None)
         _set_tools(session, chosen)
     on = [tool for tool in tools_of(chat.config, chat.settings) if isinstance(tool, str)]
     off = [name for name in catalogue.TOOLS if name not in on]
-    session.dim(f"on: {', '.join(on) or NONE}; off: {', '.join(off) or NONE}, files:FOLDER, sql:FILE")
+    session.dim(f"on: {', '.join(on) or NONE}; off: {', '.join([*off, *catalogue.FORMS])}")
 
 
 def _set_tools(session: ChatSession, names: tuple[str, ...]) -> None:

@@ -70,7 +70,7 @@ class ChatSession:
         self.store.close()
 
     def show(self, events: Generator[Event, None, None]) -> None:
-        answer(self.out, self.chat, events)
+        answer(self.out, self.chat, events, self.flags["save_files"])
 
     def dim(self, text: str) -> None:
         self.out.print(Text(text, style="dim"))

@@ -24,7 +24,7 @@ def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bo
             click.echo(f"llms: told from memory ({one.fact.id}): {one.fact.text}", err=True)
         events = chat.send(text, flags["files"], confirmed=True)
         try:
-            status = print_json(chat, events) if as_json else print_plain(chat, events)
+            status = (print_json if as_json else print_plain)(chat, events, flags["save_files"])
         except KeyboardInterrupt:
             click.echo("\nllms: interrupted; what came is kept", err=True)
             status = INTERRUPTED
