@@ -124,8 +124,8 @@ def _preset(session: ChatSession, name: str) -> None:
     chat.policy = chosen.policy or chat.policy
     if chosen.tools is not None:
         _set_tools(session, chosen.tools)
-    said = ", ".join(field.replace("_", " ") for field in chosen.to_json())
-    session.dim(f"from the next message on: {said or 'nothing, as the preset says nothing'}")
+    fields = ", ".join(field.replace("_", " ") for field in chosen.to_json())
+    session.dim(f"from the next message on: {fields or 'nothing, as the preset says nothing'}")
 
 
 def _system(session: ChatSession, text: str) -> None:
