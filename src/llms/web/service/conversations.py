@@ -53,7 +53,7 @@ class ConversationService:
             await self.switch(id, node)
 
     async def search(self, text: str) -> list[SearchHitResponse]:
-        hits = await asyncio.to_thread(search.search, self._store, text, MOST_HITS, MARK)
+        hits = await asyncio.to_thread(search.search, self._store, text, MOST_HITS, MARK, each_once=True)
         return [SearchHitResponse(hit.conversation, hit.title or NEW, hit.node, hit.snippet) for hit in hits]
 
     async def calls(self, node: str) -> CallsResponse:
