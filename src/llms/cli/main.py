@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "chat": ("chat", "chat", "Talk to a model in the terminal."),
     "ask": ("chat", "ask", "Ask a model once, from the shell or a script."),
     "chats": ("chats", "chats", "List, search, export, import and delete conversations."),
+    "presets": ("presets", "presets", "Keep a model, system prompt, tools and sampling under a name, for chats."),
     "memory": ("memory", "memory", "List, add, search and forget what is remembered between conversations."),
     "agent": ("agent", "agent", "Let a team of agents work on a goal; watch, replay and resume its runs."),
     "web": ("web", "web", "Chat, agents and lessons in the browser, on this machine only."),

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import Field
 
+from ..chat.chat_settings import POLICIES
 from ..errors import UsageError
 from ..tools.consent import Scope
-from ..workbench.chat.config import POLICIES
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.attachments import AttachedResponse
 from .service.conversations import MOST_LISTED

@@ -4,12 +4,12 @@ import asyncio
 
 from pydantic_ai.messages import ModelRequest, SystemPromptPart
 
+from ...chat.chat_settings import POLICIES, policy_named
 from ...chat.conversation.messages import index
 from ...chat.conversation.tree import Conversation, new_id
 from ...errors import UsageError
 from ...store import model_calls, search
 from ...store.conversations import Conversations
-from ...workbench.chat.config import POLICIES, policy_named
 from . import view_models
 from .turns import TurnService
 from .view_models import (
