@@ -313,8 +313,20 @@ class Conversations(Database):
             values,
         )
         return [
-            ConversationSummary(*texts, bool(archived), bool(pinned), tuple(json.loads(tags)), count)
-            for *texts, archived, pinned, tags, count in rows
+            ConversationSummary(
+                id,
+                title,
+                created,
+                updated,
+                model,
+                policy,
+                project,
+                bool(archived),
+                bool(pinned),
+                tuple(json.loads(tags)),
+                messages,
+            )
+            for id, title, created, updated, model, policy, project, archived, pinned, tags, messages in rows
         ]
 
 

@@ -38,6 +38,7 @@ class ConversationService:
         return [
             ListedConversationResponse(one.id, one.title or NEW, one.updated, one.pinned, one.archived)
             for one in listed
+            if one.messages or one.title  # a chat whose first message was refused is nothing yet
         ]
 
     async def get(self, id: str | None) -> ConversationResponse:

@@ -13,10 +13,11 @@ from ... import bridge
 from ...chat.chat_settings import POLICIES, policy_named
 from ...chat.turn.events import Event, kind_of, to_json
 from ...chat.turn.turn import Turn
-from ...errors import ContextOverflow
+from ...errors import ContextOverflow, LlmsError
 from ...store import chat_runs
 from ...store.conversations import Conversations
 from ...values import Usage
+from ...workbench.chat.attachments import Attachment
 from ...workbench.chat.chat import Chat
 from .attachments import Attachments
 from .model_pool import ModelPool
@@ -68,6 +69,8 @@ class TurnService:
         contents = [self._attachments.content(one) for one in attachments]
         self._tools[id] = tools
         chat = await self.open(id, model, tools, policy)
+        if not edit:
+            await self._models.wait_for(_refuse_what_cannot_be_sent, chat, text, contents)
         run = await self.start(id, lambda: chat.begin_edit(edit, text) if edit else chat.begin(text, contents, True))
         for one in attachments:
             self._attachments.forget(one)
@@ -234,6 +237,16 @@ class TurnService:
             f"{len(left_out)} messages ({tokens:,} tokens)" if left_out else "",
             "" if opened.name.local else money(opened.price(Usage(report.count))),
         )
+
+
+def _refuse_what_cannot_be_sent(chat: Chat, text: str, contents: Sequence[Attachment]) -> None:
+    """Raises ContextOverflow, before anything is stored. What else fails is told by the turn, and can be tried again."""
+    try:
+        chat.explain(text, contents)
+    except ContextOverflow:
+        raise
+    except LlmsError:
+        pass
 
 
 async def _answer(turn: Turn) -> None:
