@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="browser tests need Debian's package chromium"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
+GATE = threading.Event()  # answers wait until it is open
+GATE.set()
 PHONE = {"width": 360, "height": 740}
 EVERYTHING = """# A heading
 
@@ -84,7 +87,11 @@ def fill(store: Conversations) -> None:
 
 @pytest.fixture(scope="module")
 def endpoint():
-    with ScriptedEndpoint(lambda body: "an answer", raw=False, window=2048) as scripted:
+    def answer(body):
+        assert GATE.wait(30)
+        return "an answer"
+
+    with ScriptedEndpoint(answer, raw=False, window=2048) as scripted:
         yield scripted
 
 
@@ -321,7 +328,7 @@ def test_a_message_that_is_refused_stays_in_the_box_and_nowhere_else(page, serve
     assert listed(page) == before
 
 
-def test_a_second_tab_follows_the_first(page, context, server, endpoint):
+def test_a_second_tab_follows_the_first(page, context):
     ask(page, "seen from two tabs")
     answered(page)
     second = context.new_page()
@@ -335,13 +342,13 @@ def test_a_second_tab_follows_the_first(page, context, server, endpoint):
     page.keyboard.press("Enter")
     second.wait_for_selector("#conversations :text('Named in the first')")
     second.wait_for_selector("#title:has-text('Named in the first')")
-    endpoint.seconds = 0.2
+    GATE.clear()
     try:
         ask(second, "asked in the second")
         page.wait_for_function("() => document.getElementById('log').getAttribute('aria-busy') === 'true'")
-        answered(page, 3)
     finally:
-        endpoint.seconds = 0.0
+        GATE.set()
+    answered(page, 3)
     second.close()
 
 
