@@ -111,6 +111,10 @@ class Turn:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"turn-{self.run}")
         return self
 
+    def notice(self, code: str, text: str) -> None:
+        """Say something that a person should know, from the turn's event loop, while it runs."""
+        self._state.events.emit(Notice(code=code, text=text))
+
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """This turn's events with numbers above `after`, to its end."""
         return self._state.events.read(after)

@@ -18,8 +18,7 @@ from typing import Unpack
 from weakref import ref
 
 from pydantic_ai.messages import UserContent
-from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RequestUsage
 
 from ... import bridge, settings
@@ -46,6 +45,7 @@ from ...store.spending import Spending, spent
 from ...tools.catalogue import toolset
 from ...tools.consent import Consent, Decision
 from ...tools.tool import tool
+from ...tools.toolset import definitions
 from ...values import Usage
 from ..memory import open_memory, recalled, used
 from ..probe import recall
@@ -220,7 +220,7 @@ class Chat:
         setup, history = self.setup(remembered=self.recalled(text)), self._history()
         request = FitRequest(
             under_system(talk.path(), self.settings), setup.window, setup.count, setup.policy, history.cut,
-            pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+            pinned=setup.pinned, summary=history.summary, tools=definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
         return fit(request)
 
@@ -344,7 +344,13 @@ class Chat:
         if not tools:
             return None
         every = [*tools, tool(kind="read")(self.read_artifact)]
-        return toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
+        return toolset(
+            every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type), say=self._say
+        )
+
+    def _say(self, text: str) -> None:
+        if self.turn is not None:
+            self.turn.notice("tools", text)
 
     def read_artifact(self, id: str, start: int = 0) -> str:
         """Read on in a tool's result that was shortened, or in a file that a tool made.
@@ -383,13 +389,6 @@ async def _events(turn: Turn) -> AsyncIterator[Event]:
     finally:
         turn.stop(seen)
         await turn.wait()
-
-
-def _definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
-    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
-    while isinstance(toolset, WrapperToolset):
-        toolset = toolset.wrapped
-    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
 
 
 def _tainted(setup: Setup, path: Sequence[Node]) -> bool:
