@@ -107,7 +107,7 @@ def _errors(app: FastAPI) -> None:
 
 
 def _refusal(request: Request, status: int, words: str) -> Response:
-    """What failed, as a page for a person who follows a link, and as JSON for a program."""
+    """A page for a person who follows a link, JSON for a program; both say what failed."""
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
         return JSONResponse({"error": words}, status)
     title = "Not found" if status == 404 else "This did not work"
