@@ -324,9 +324,9 @@ class Conversations(Database):
                 bool(archived),
                 bool(pinned),
                 tuple(json.loads(tags)),
-                messages,
+                count,
             )
-            for id, title, created, updated, model, policy, project, archived, pinned, tags, messages in rows
+            for id, title, created, updated, model, policy, project, archived, pinned, tags, count in rows
         ]
 
 

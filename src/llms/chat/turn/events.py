@@ -27,7 +27,9 @@ RunState = Literal["running", "waiting", "finished", "stopped", "failed", "inter
 Purpose = Literal[
     "chat", "finalise", "summary", "map", "reduce", "title", "planner", "specialist", "critic", "memory", "vote"
 ]
-Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "budget"]
+Reason = Literal[
+    "answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "budget", "strict"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

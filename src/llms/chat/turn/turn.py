@@ -23,7 +23,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDenied
 from pydantic_ai.usage import UsageLimits
 
-from ...errors import BudgetExceeded, LlmsError
+from ...errors import BudgetExceeded, LlmsError, PolicyRefusal
 from ...tools.consent import Decision
 from ...tools.tool import Deps
 from ..conversation.messages import calls, user, visible
@@ -155,6 +155,7 @@ class Turn:
             error = own_cause(error)
             turn.reason = "timeout" if isinstance(error, TimeoutError) else "error"
             turn.reason = "budget" if isinstance(error, BudgetExceeded) else turn.reason
+            turn.reason = "strict" if isinstance(error, PolicyRefusal) else turn.reason
             text = str(error) or type(error).__name__
             self._close_off("failed", text)
             turn.events.emit(Notice(code="error", text=text, more={"class": type(error).__name__}))
