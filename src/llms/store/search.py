@@ -136,7 +136,7 @@ def search(
 
 
 def _around(text: str, term: str, mark: tuple[str, str]) -> str:
-    """What stands around the first `term`, which no index has found."""
+    """The text around the first `term`, which no index has found."""
     at = text.lower().find(term.lower()) if term else -1
     if at < 0:
         return text[:120]
