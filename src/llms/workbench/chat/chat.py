@@ -28,7 +28,7 @@ from ...chat.conversation.messages import system as system_message
 from ...chat.conversation.tree import Conversation, Node, new_id
 from ...chat.turn.branch import untrusted
 from ...chat.turn.events import Event, TextDelta
-from ...chat.turn.setup import Setup, TurnHistory, TurnLimits
+from ...chat.turn.setup import PendingSetup, Setup, TurnHistory, TurnLimits
 from ...chat.turn.turn import Turn
 from ...chat.window.fit import fit
 from ...chat.window.fit_result import FitRequest, FitResult, PinnedPrefix, Policy, PolicyName
@@ -265,11 +265,13 @@ class Chat:
 
     # --- inside
 
-    def setup(self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None) -> Setup:
+    def setup(
+        self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None, consent: Consent | None = None
+    ) -> Setup:
         """The model, window, tools and rules of the next turn; `remembered` saves looking up
-        what is `recalled`."""
+        what is `recalled`, `consent` what was allowed."""
         facts = [one.fact for one in (self.recalled() if remembered is None else remembered)]
-        consent = chat_runs.consent(self.store, self.id, self.config.approve)
+        consent = consent or self._consent()
         served = model_calls.served(self.store, self._name)
         count, grade = counter(self.model, served.calibration)
         if self._sizes is None or grade != "exact":
@@ -304,14 +306,22 @@ class Chat:
         talk = self.conversation
         path = talk.path(continues.parent) if continues is not None else talk.path()
         question = next((node.id for node in reversed(path) if node.role == "user"), "")
-        remembered = self.recalled()
-        setup = self.setup(confirmed, remembered)
-        journal = chat_runs.begin(self.store, self.id, question, self._name)
-        if remembered:
-            with open_memory() as memory:
-                used(memory, remembered, question)
+        journal, consent = chat_runs.begin(self.store, self.id, question, self._name), self._consent()
+
+        def load() -> Setup:
+            remembered = self.recalled()
+            setup = self.setup(confirmed, remembered, consent)
+            if remembered:
+                with open_memory() as memory:
+                    used(memory, remembered, question)
+            return setup
+
+        setup = PendingSetup(self._name, consent, load)
         self.turn = Turn(path, setup, journal, self.id, self._history(), continues=continues)
         return self.turn
+
+    def _consent(self) -> Consent:
+        return chat_runs.consent(self.store, self.id, self.config.approve)
 
     def _history(self) -> TurnHistory:
         path = self.path
