@@ -118,7 +118,7 @@ def test_the_meter_counts_while_typing(page):
 def test_editing_makes_a_branch_and_both_can_be_seen(page):
     ask(page, "first wording")
     answered(page)
-    page.click("article.user .acts button:has-text('Edit')")
+    page.click("article.user .acts [aria-label^='Edit']")
     assert page.input_value("#text") == "first wording"
     ask(page, "second wording")
     page.wait_for_selector("article.user .body:has-text('second wording')")
@@ -131,7 +131,7 @@ def test_editing_makes_a_branch_and_both_can_be_seen(page):
 def test_another_answer_stands_beside_the_first(page):
     ask(page, "again please")
     answered(page)
-    page.click("article.assistant .acts button:has-text('Again')")
+    page.click("article.assistant .acts [aria-label^='Answer again']")
     page.wait_for_selector("article.assistant .acts:has-text('2 / 2')")
 
 
@@ -176,7 +176,7 @@ def test_a_tool_that_acts_waits_for_a_person_who_may_change_what_it_does(page):
 def test_what_the_model_saw_is_what_was_sent(page):
     ask(page, "show me the payload")
     answered(page)
-    page.click("article.assistant .acts button:has-text('What the model saw')")
+    page.click("article.assistant .acts [aria-label^='What the model saw']")
     page.wait_for_selector("#dialog[open]")
     assert "show me the payload" in page.inner_text("#dialog-body")
     page.keyboard.press("Escape")

@@ -74,8 +74,6 @@ def test_a_conversation_is_gone_on_with_by_its_id(server):
     assert [m["content"] for m in sent] == ["hi", "the answer is 42", "and?"]
     with pytest.raises(UnknownName):
         Chat(id="nothing")
-    with pytest.raises(UsageError, match="its system prompt already"):
-        Chat(id=id, system="SYS")
     chat_with(server, system="never sent").close()
     with Conversations(settings.database()) as store:
         assert [listed.id for listed in store.all()] == [id]

@@ -204,6 +204,7 @@ def test_what_is_remembered_is_shown_and_told_only_where_it_is_asked_for(server,
     assert "metres" not in llms("memory", "search", "lengths")
     assert "feet" in llms("memory", "undo")
     assert "metres" in llms("memory", "search", "lengths")
+    assert "no fact matches “zebras”" in llms("memory", "search", "zebras")
     llms("memory", "rm", "--yes", *(fact["id"] for fact in facts.values()))
     assert "nothing is remembered" in llms("memory")
     assert "nothing to undo" in llms("memory", "undo", check=2)

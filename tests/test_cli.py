@@ -2,11 +2,15 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from llms import settings
+from llms.store.runs import Runs
 
 
 def llms(*arguments: str, check: int | None = 0, cwd=None) -> subprocess.CompletedProcess:
@@ -274,6 +278,19 @@ def test_a_home_that_cannot_be_written_is_named(tiny, tmp_path, monkeypatch):
     result = llms("leaderboard", check=1)
     assert "set LLMS_HOME to another folder" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["runs"], ["leaderboard", "--json"], ["chats"], ["memory"]])
+def test_a_store_of_a_newer_version_is_read_with_a_word_about_it(tmp_path, monkeypatch, command):
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path))
+    Runs(settings.database()).close()
+    with sqlite3.connect(settings.database()) as db:
+        db.execute("PRAGMA user_version = 999")
+    db.close()
+    result = llms(*command)
+    assert result.stderr.count("has schema 999") == result.stderr.count("\n") == 1
+    result = llms("memory", "add", "I like tea", check=1)
+    assert result.stderr.count("has schema 999") == result.stderr.count("\n") == 1
 
 
 def test_a_page_for_a_folder_that_is_not_there_is_one_line(home, tmp_path):

@@ -71,6 +71,28 @@ def test_instructions_are_checked(kind, given_, good, bad):
     assert not follows(kind, padded, "  ")
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments", "good", "bad"),
+    [
+        ("length_constraints:number_words", {"num_words": 0, "relation": "less than"}, None, "one"),
+        ("length_constraints:number_sentences", {"num_sentences": 0, "relation": "at least"}, "One.", None),
+        ("keywords:frequency", {"keyword": "ha", "frequency": 0, "relation": "at least"}, "no", None),
+        ("keywords:letter_frequency", {"letter": "q", "let_frequency": 0, "let_relation": "less than"}, None, "a"),
+        ("change_case:capital_word_frequency", {"capital_frequency": 0, "capital_relation": "at least"}, "an", None),
+        ("length_constraints:number_paragraphs", {"num_paragraphs": 0}, None, "a"),
+        ("length_constraints:nth_paragraph_first_word", {"num_paragraphs": 1, "nth_paragraph": 0, "first_word": "a"}, None, "a"),
+        ("detectable_content:number_placeholders", {"num_placeholders": 0}, "none", None),
+        ("detectable_format:number_bullet_lists", {"num_bullets": 0}, "none", "* one"),
+        ("detectable_format:number_highlighted_sections", {"num_highlights": 0}, "none", None),
+        ("detectable_format:multiple_sections", {"section_spliter": "PART", "num_sections": 0}, "none", None),
+    ],
+)  # fmt: skip
+def test_an_argument_of_an_instruction_may_be_nought_and_those_of_others_stand_beside_it(kind, arguments, good, bad):
+    others = {"num_sections": 0, "num_words": 0, "keywords": [], "end_phrase": "", "frequency": 0} | arguments
+    assert good is None or follows(kind, others, good)
+    assert bad is None or not follows(kind, others, bad)
+
+
 def test_all_25_kinds_are_known_and_others_are_not():
     assert len(KINDS) == 25
     with pytest.raises(UnknownName, match="did you mean punctuation:no_comma"):

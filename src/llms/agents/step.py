@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import pydantic_ai
 from pydantic_ai import Agent, CancellationToken, DeferredToolRequests, DeferredToolResults, UsageLimits
 from pydantic_ai.messages import ModelMessage, ToolReturnPart
 from pydantic_ai.models import Model
@@ -16,6 +17,8 @@ from ..tools.guard import approval_requests, approval_result
 from ..tools.tool import Deps
 from .budget import Exhausted, Limit, Purpose, StepBudget
 from .budgeted import BudgetedModel, BudgetedTools
+
+pydantic_ai.BANNER_ENABLED = False  # an advertisement before the first answer of a process
 
 ROUNDS = 8  # of model and tools within one step
 TOOL_CALLS = 16

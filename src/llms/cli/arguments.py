@@ -16,13 +16,14 @@ from ..tools.consent import Mode
 from ..values import Json, JsonObject
 
 if TYPE_CHECKING:
-    from ..chat.window.fit_result import PolicyName
+    from ..chat.chat_settings import PolicyName
 
 
 class ChatFlags(TypedDict):
     """The options of both `llms chat` and `llms ask`. `files` go along with the first message; `last` or `conversation` says
     which stored conversation goes on."""
 
+    preset: str | None
     model: str | None
     system: str | None
     files: tuple[str, ...]
@@ -35,7 +36,7 @@ class ChatFlags(TypedDict):
     temperature: float | None
     seed: int | None
     budget: str | None
-    memory: bool
+    memory: bool | None
     no_store: bool
 
 

@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..errors import LlmsError
 from ..models import loading
+from ..store import notices
 from .interrupt import defer_during_imports
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "chat": ("chat", "chat", "Talk to a model in the terminal."),
     "ask": ("chat", "ask", "Ask a model once, from the shell or a script."),
     "chats": ("chats", "chats", "List, search, export, import and delete conversations."),
+    "presets": ("presets", "presets", "Keep a model, system prompt, tools and sampling under a name, for chats."),
     "memory": ("memory", "memory", "List, add, search and forget what is remembered between conversations."),
     "agent": ("agent", "agent", "Let a team of agents work on a goal; watch, replay and resume its runs."),
     "web": ("web", "web", "Chat, agents and lessons in the browser, on this machine only."),
@@ -95,9 +97,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character of a model's reply stops no listing
     loading.listen(_show_loading)
+    stored: list[str] = []
+    notices.listen(stored.append)
     defer_during_imports()
     try:
         cli.main(standalone_mode=False)
+        for sentence in dict.fromkeys(stored):  # an error has said it already
+            _say(sentence, 0)
     except (click.exceptions.Abort, KeyboardInterrupt):
         note = KEPT.get(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
         sys.exit(_say(f"interrupted; {note}" if note else "interrupted", 130))

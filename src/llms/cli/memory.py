@@ -27,7 +27,7 @@ def memory(context: click.Context, as_json: bool) -> None:
     if context.invoked_subcommand:
         return
     with verb.open_memory() as store:
-        _show(store.facts(), as_json)
+        _show(store.facts(), as_json, 'nothing is remembered; begin with: llms memory add "…"')
 
 
 @memory.command()
@@ -50,7 +50,8 @@ def add(text: str, scope: str, kind: str, key: str) -> None:
 def search(words: tuple[str, ...], scopes: tuple[str, ...], as_json: bool) -> None:
     """Show what a model would be told with a question of these WORDS."""
     with verb.open_memory() as store:
-        _show([hit.fact for hit in verb.recalled(store, " ".join(words), scopes)], as_json)
+        hits = verb.recalled(store, " ".join(words), scopes)
+        _show([hit.fact for hit in hits], as_json, f"no fact matches “{' '.join(words)}”; llms memory lists all")
 
 
 @memory.command()
@@ -81,11 +82,12 @@ def rm(ids: tuple[str, ...], yes: bool) -> None:
             click.echo(notice)
 
 
-def _show(facts: Sequence[Fact], as_json: bool) -> None:
+def _show(facts: Sequence[Fact], as_json: bool, none: str) -> None:
+    """A table of facts, or the sentence `none`."""
     if as_json:
         return print_json(asdict(fact) for fact in facts)
     if not facts:
-        return click.echo('nothing is remembered; begin with: llms memory add "…"')
+        return click.echo(none)
     rows = table("id", "fact", "state", "scope", "from", "since", "uses", right=("uses",))
     for fact in facts:
         rows.add_row(fact.id, Text(fact.text), fact.state, Text(fact.scope), Text(fact.source), fact.created[:10], str(fact.uses))  # fmt: skip

@@ -42,8 +42,9 @@ def open_chat(flags: ChatFlags, schema: JsonObject | None = None) -> Chat:
     stored = "last" if flags["last"] else flags["conversation"]
     prompt = flags["system"]
     return Chat(
-        flags["model"] or (None if stored else for_chats()),
-        tools=flags["tools"],
+        flags["model"] or (None if stored or flags["preset"] else for_chats()),
+        preset=flags["preset"],
+        tools=flags["tools"] or None,
         system=arguments.text_of(prompt) if prompt else None,
         id=stored,
         policy=flags["policy"],

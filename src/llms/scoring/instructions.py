@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from inspect import signature
 from typing import Any
 
 from ..errors import MissingExtra, UnknownName
@@ -27,13 +28,15 @@ def follows(
     """Whether `response` follows the instruction `kind`, as "punctuation:no_comma"; a blank response follows nothing.
 
     `sentences` and `tokens` split text; the default is nltk's punkt where the user has its data, else rules built in.
-    Arguments that are null are left out, as the hub's rows carry all of them. Raises UnknownName for an unknown kind.
+    Arguments that are null, or of other kinds, are left out, as the hub's rows carry all of them. Raises UnknownName for
+    an unknown kind.
     """
     if kind not in _CHECKS:
         raise UnknownName("instruction", kind, _CHECKS)
     if not response.strip():
         return False
-    options: dict[str, Any] = {name: value for name, value in arguments.items() if value}  # each check names its own
+    named = signature(_CHECKS[kind]).parameters
+    options: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None and name in named}
     if kind == "length_constraints:number_sentences":
         return _number_of_sentences(response, sentences or punkt()[0], **options)
     if kind == "change_case:capital_word_frequency":
@@ -139,7 +142,7 @@ def _paragraphs(text: str, num_paragraphs: int) -> bool:
 def _nth_paragraph(text: str, num_paragraphs: int, nth_paragraph: int, first_word: str) -> bool:
     paragraphs = text.split("\n\n")
     count = sum(bool(paragraph.strip()) for paragraph in paragraphs)
-    if count != num_paragraphs or nth_paragraph > count or not paragraphs[nth_paragraph - 1].strip():
+    if count != num_paragraphs or not 0 < nth_paragraph <= count or not paragraphs[nth_paragraph - 1].strip():
         return False
     word = paragraphs[nth_paragraph - 1].split()[0].lstrip("'").lstrip('"')
     return re.split(r"[.,?!'\"]", word)[0].lower() == first_word.lower()

@@ -1,6 +1,7 @@
 """Everything that outlives a process, in SQLite, durable as soon as it is known: one file per group of tables.
 
 database              the file: opened, migrated, guarded; its schemas: conversation_schema, team_schema
+notices               what opening it has to say to the user
 health                its state, read without opening it for writing
 runs, endpoints       evaluation: runs with their outcomes, probes of endpoints
 conversations         messages as a tree, attachments; search looks through them

@@ -36,6 +36,7 @@ class ConversationSummary:
     policy: str
     project: str
     archived: bool
+    pinned: bool
     tags: tuple[str, ...]
     messages: int
 
@@ -99,10 +100,10 @@ class Conversations(Database):
         return name if name in ids else ids[0]
 
     def all(self, limit: int = -1, tag: str | None = None, archived: bool = False) -> list[ConversationSummary]:
-        """The most recently used first."""
+        """The pinned first, then the most recently used."""
         where = "WHERE archived = ?" + (" AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else "")
         return self._listed(
-            f"{where} ORDER BY updated DESC, rowid DESC LIMIT ?", [archived, *([tag] if tag else []), limit]
+            f"{where} ORDER BY pinned DESC, updated DESC, rowid DESC LIMIT ?", [archived, *([tag] if tag else []), limit]
         )
 
     def about(self, id: str) -> ConversationSummary:
@@ -185,6 +186,10 @@ class Conversations(Database):
     def archive(self, id: str, archived: bool = True) -> None:
         with self.transaction() as db:
             db.execute("UPDATE conversations SET archived = ? WHERE id = ?", (archived, id))
+
+    def pin(self, id: str, pinned: bool = True) -> None:
+        with self.transaction() as db:
+            db.execute("UPDATE conversations SET pinned = ? WHERE id = ?", (pinned, id))
 
     def delete(self, *ids: str) -> None:
         """Remove conversations for good: messages, runs, index entries, attachments that nothing else uses, and the
@@ -301,16 +306,16 @@ class Conversations(Database):
 
     def _listed(self, where: str, values: Sequence[object]) -> list[ConversationSummary]:
         rows = self.read(
-            "SELECT id, title, created, updated, model, policy, project, archived, "
+            "SELECT id, title, created, updated, model, policy, project, archived, pinned, "
             "(SELECT json_group_array(tag) FROM tags WHERE conversation = c.id), "
             f"(SELECT COUNT(*) FROM nodes WHERE conversation = c.id) FROM conversations c {where}",
             values,
         )
         return [
             ConversationSummary(
-                id, title, created, updated, model, policy, project, bool(archived), tuple(json.loads(tags)), count
-            )
-            for id, title, created, updated, model, policy, project, archived, tags, count in rows
+                id, title, created, updated, model, policy, project, bool(archived), bool(pinned), tuple(json.loads(tags)), count
+            )  # fmt: skip
+            for id, title, created, updated, model, policy, project, archived, pinned, tags, count in rows
         ]
 
 

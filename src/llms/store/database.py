@@ -10,6 +10,7 @@ from typing import Any, Self, TypeAlias
 from .. import settings
 from ..errors import StoreError
 from .conversation_schema import conversations, served_windows, settings_and_presets
+from .notices import tell
 from .team_schema import memory_and_teams
 
 Row: TypeAlias = tuple[Any, ...]  # of SQLite, which gives its values no types: whoever reads a row gives them theirs
@@ -175,6 +176,7 @@ class Database:
                 f"the database {self.path} has schema {version}; this version of llms knows schemas up to "
                 f"{len(MIGRATIONS)} and opens it for reading only. Upgrade llms, or set LLMS_HOME to another folder"
             )
+            tell(self.note)
 
     def _enter_wal(self) -> None:
         """Switch a new file to WAL. SQLite waits for no lock here, so several processes that begin at once take turns."""

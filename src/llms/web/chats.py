@@ -3,18 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response, UploadFile
+from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import Field
 
+from ..chat.chat_settings import POLICIES
 from ..errors import UsageError
 from ..tools.consent import Scope
-from ..workbench.chat.config import POLICIES
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.attachments import AttachedResponse
+from .service.conversations import MOST_LISTED
 from .service.file_kinds import LARGEST
 from .service.turns import CountResponse
 from .service.view_models import (
@@ -74,6 +75,8 @@ class ConversationChange(PageRequest):
     title: str | None = Field(None, max_length=200)
     tags: list[str] | None = Field(None, max_length=50)
     system: str | None = Field(None, max_length=100_000)
+    pinned: bool | None = None
+    archived: bool | None = None
 
 
 class Stop(PageRequest):
@@ -119,16 +122,21 @@ async def _chat_page(request: Request, id: str | None) -> HTMLResponse:
     conversation, listing, models = await asyncio.gather(
         service.conversations.get(id), service.conversations.listing(), service.models.names()
     )
-    state = {"id": conversation.id, "run": conversation.run, "path": conversation.path, "tools": conversation.tools}
+    state = {
+        "id": conversation.id, "run": conversation.run, "path": conversation.path, "tools": conversation.tools,
+        "title": conversation.title, "pinned": conversation.pinned, "archived": conversation.archived, "listed": listing,
+    }  # fmt: skip
     return page(
         request, "chat.html", id=id, title=conversation.title, model=conversation.model, policy=conversation.policy,
-        policies=POLICIES, conversations=listing, models=models, state=state,
+        policies=POLICIES, models=models, state=state,
     )  # fmt: skip
 
 
 @router.get("/api/conversations")
-async def listing(request: Request) -> list[ListedConversationResponse]:
-    return await service_of(request).conversations.listing()
+async def listing(
+    request: Request, archived: bool = False, limit: Annotated[int, Query(ge=1, le=100_000)] = MOST_LISTED
+) -> list[ListedConversationResponse]:
+    return await service_of(request).conversations.listing(archived, limit)
 
 
 @router.post("/api/conversations")
@@ -143,7 +151,9 @@ async def conversation(request: Request, id: str) -> ConversationResponse:
 
 @router.patch("/api/conversations/{id}")
 async def change(request: Request, id: str, body: ConversationChange) -> DoneResponse:
-    await service_of(request).conversations.change(id, title=body.title, tags=body.tags, system=body.system)
+    conversations = service_of(request).conversations
+    await conversations.change(id, title=body.title, tags=body.tags, system=body.system)
+    await conversations.put(id, body.pinned, body.archived)
     return DoneResponse()
 
 

@@ -61,7 +61,15 @@ def _environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["tojson"] = to_json
+    environment.globals["icon"] = icon
     return environment
+
+
+def icon(name: str) -> Markup:
+    """A symbol of static/icons.svg, for whoever sees; what it stands on has the name."""
+    return Markup(
+        '<span class="icon" aria-hidden="true"><svg focusable="false"><use href="/static/icons.svg#{}"></use></svg></span>'
+    ).format(name)
 
 
 def to_json(value: object) -> Markup:

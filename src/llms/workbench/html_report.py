@@ -1,12 +1,13 @@
 """Reports as one HTML page that needs nothing else: scores with their intervals drawn, and what stands behind them."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
 from .. import settings
+from ..arena.leaderboard import Average
 from ..errors import UsageError
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
@@ -77,8 +78,12 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
     )
 
 
-def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
-    """The page of `reports`, in their order; no script, no outside resource. `items` belong to the only report."""
+def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: Sequence[Average] = ()) -> str:
+    """The page of `reports`, in their order; no outside resource. `items` belong to the only report.
+
+    Where there are several systems, each is ranked among those that were asked the same, and the table can be sorted: by
+    the only script that a page has.
+    """
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -97,14 +102,42 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
     ]
     return template.render(
         reports=reports,
+        ranks=_ranks(reports) if len(systems) > 1 else [],
+        averages=averages,
+        remarks=[" ".join(_remarks(report)) for report in reports],
         systems=systems,
         items=items,
         counts=counts,
         most=MOST_ITEMS,
         identities=identities,
         groups=groups,
-        caution=caution,
     )
+
+
+def _ranks(reports: Sequence[Report]) -> list[int | None]:
+    """The place of each among those that were asked the same, 1 for the best; equal scores share one, no score has none."""
+    peers = defaultdict(list)
+    for report in reports:
+        if report.score:
+            peers[report.key.asked].append(report.score.value)
+    return [
+        1 + sum(other > report.score.value for other in peers[report.key.asked]) if report.score else None
+        for report in reports
+    ]
+
+
+def _remarks(report: Report) -> Iterator[str]:
+    """Sentences that a reader of the score needs."""
+    for reason, count in report.failures.items():
+        yield f"{count} items failed: {reason}."
+    if report.score and (careful := caution(report.score.clusters)):
+        yield f"{careful[0].upper()}{careful[1:]}."
+    if report.unreadable:
+        yield f"In {report.unreadable} answers nothing could be read, which counts as wrong."
+    if report.cut:
+        yield f"{report.cut} prompts lost {report.cut_tokens} tokens on the left."
+    if report.thought:
+        yield f"{report.thought} items were answered with thinking, of {report.thinking_tokens} tokens."
 
 
 def _identity(report: Report) -> list[tuple[str, str]]:

@@ -31,7 +31,8 @@ def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> Leaderboard
 
 def write_page(board: Leaderboard, path: Path) -> None:
     """The leaderboard as one HTML file."""
-    path.write_text(page([report for column in board.columns for report in column.reports]), encoding="utf-8")
+    reports = [report for column in board.columns for report in column.reports]
+    path.write_text(page(reports, averages=board.averages), encoding="utf-8")
 
 
 def build(reports: Iterable[Report]) -> Leaderboard:

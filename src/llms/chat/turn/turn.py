@@ -13,6 +13,7 @@ from functools import partial
 from math import inf
 from typing import TypeAlias
 
+import pydantic_ai
 from pydantic_ai import Agent, AgentRun, CancellationToken, ModelRequestNode, RunCancelled, RunContext, ToolDefinition
 from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
 from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
@@ -49,6 +50,8 @@ from .setup import PendingSetup, Setup, TurnHistory
 from .side_requests import SideRequests, own_cause
 from .state import TurnState
 from .tool_calls import ToolCalls
+
+pydantic_ai.BANNER_ENABLED = False  # an advertisement before the first answer of a process
 
 BEAT_SECONDS = 10.0
 SILENT_SECONDS = 1.0  # after which it is said what is waited for

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic_ai.tools import ToolDefinition
 
+from ..chat_settings import PolicyName
 from ..conversation.tree import Node
 from .sizes import Count, Grade, MessageSizes, Payload, Window
 
 What = Literal["sent", "clamped", "elided", "dropped", "covered", "chunked", "left out"]
-PolicyName = Literal["truncate", "summarise", "strict"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ import asyncio
 
 from pydantic_ai.messages import ModelRequest, SystemPromptPart
 
+from ...chat.chat_settings import POLICIES, policy_named
 from ...chat.conversation.messages import index
 from ...chat.conversation.tree import Conversation, new_id
 from ...errors import UsageError
 from ...store import model_calls, search
 from ...store.conversations import Conversations
-from ...workbench.chat.config import POLICIES, policy_named
 from . import view_models
 from .turns import TurnService
 from .view_models import (
@@ -32,9 +32,13 @@ class ConversationService:
     def __init__(self, store: Conversations, turns: TurnService, model: str):
         self._store, self._turns, self._model = store, turns, model
 
-    async def listing(self) -> list[ListedConversationResponse]:
-        listed = await asyncio.to_thread(self._store.all, MOST_LISTED)
-        return [ListedConversationResponse(one.id, one.title or NEW) for one in listed]
+    async def listing(self, archived: bool = False, limit: int = MOST_LISTED) -> list[ListedConversationResponse]:
+        """The pinned first, then the last used; those put away into the archive are listed apart."""
+        listed = await asyncio.to_thread(self._store.all, limit, archived=archived)
+        return [
+            ListedConversationResponse(one.id, one.title or NEW, one.updated, one.pinned, one.archived)
+            for one in listed
+        ]
 
     async def get(self, id: str | None) -> ConversationResponse:
         """A conversation as a page shows it; an empty one for id None."""
@@ -71,6 +75,17 @@ class ConversationService:
     async def change(self, id: str, title: str | None, tags: list[str] | None, system: str | None) -> None:
         """Change what is not None."""
         await asyncio.to_thread(self._change, id, title, tags, system)
+
+    async def put(self, id: str, pinned: bool | None, archived: bool | None) -> None:
+        """Where the list has it, as far as that is not None."""
+        await asyncio.to_thread(self._put, id, pinned, archived)
+
+    def _put(self, id: str, pinned: bool | None, archived: bool | None) -> None:
+        self._store.about(id)
+        if pinned is not None:
+            self._store.pin(id, pinned)
+        if archived is not None:
+            self._store.archive(id, archived)
 
     def _change(self, id: str, title: str | None, tags: list[str] | None, system: str | None) -> None:
         about = self._store.about(id)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydantic_ai.messages import ModelResponse, TextPart
 
 from ... import bridge
+from ...chat.chat_settings import POLICIES, policy_named
 from ...chat.turn.events import Event, kind_of, to_json
 from ...chat.turn.turn import Turn
 from ...errors import ContextOverflow
@@ -17,7 +18,6 @@ from ...store import chat_runs
 from ...store.conversations import Conversations
 from ...values import Usage
 from ...workbench.chat.chat import Chat
-from ...workbench.chat.config import POLICIES, policy_named
 from .attachments import Attachments
 from .model_pool import ModelPool
 from .view_models import money
@@ -90,7 +90,7 @@ class TurnService:
 
     async def go_on(self, id: str, node: str) -> str:
         """The run that carries on the answer `node`, which broke off, in a new version of it."""
-        chat = await self.open(id, "", ())
+        chat = await self.open(id)
 
         def begin() -> Turn:
             if chat.path[-1].id != node:
@@ -99,19 +99,19 @@ class TurnService:
 
         return await self.start(id, begin)
 
-    async def open(self, id: str, model: str, tools: Sequence[str], policy: str = "") -> Chat:
+    async def open(self, id: str, model: str = "", tools: Sequence[str] | None = None, policy: str = "") -> Chat:
         """The conversation, to be answered by `model`, or by the one it remembers."""
         return await self._models.wait_for(self._open, id, model, tools, policy)
 
-    def _open(self, id: str, model: str, tools: Sequence[str], policy: str) -> Chat:
+    def _open(self, id: str, model: str, tools: Sequence[str] | None, policy: str) -> Chat:
         about = self._store.about(id)
         return Chat(
             self._models.get_anyway(model or about.model or self._models.default),
             id=id,
             store=self._store,
-            tools=self._models.reach.check_tools(tools),
-            policy=policy_named(policy or about.policy or POLICIES[0]),
-            max_tokens=self._max_tokens,
+            tools=None if tools is None else self._models.reach.check_tools(tools),
+            policy=policy_named(policy) if policy else None,
+            most_tokens=self._max_tokens,
         )
 
     def tools_of(self, conversation: str) -> Sequence[str]:
@@ -216,7 +216,7 @@ class TurnService:
             ephemeral=not id,
             tools=self._models.reach.check_tools(tools),
             policy=policy_named(policy or POLICIES[0]),
-            max_tokens=self._max_tokens,
+            most_tokens=self._max_tokens,
         )
         try:
             report = chat.explain(text or " ", [self._attachments.content(one) for one in attachments]).report

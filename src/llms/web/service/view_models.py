@@ -36,8 +36,13 @@ DISPOSITIONS = {
 
 @dataclass(frozen=True, slots=True)
 class ListedConversationResponse:
+    """`updated` is ISO 8601, UTC."""
+
     id: str
     title: str
+    updated: str
+    pinned: bool
+    archived: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,8 @@ class ConversationResponse:
     tags: list[str] = field(default_factory=list)
     system: str = ""
     spent: str = ""
+    pinned: bool = False
+    archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +191,7 @@ def conversation(store: Conversations, id: str, model: str) -> ConversationRespo
     return ConversationResponse(
         id, about.title or NEW, about.model or model, about.policy, path(tree, spending, errors), busy,
         tags=list(about.tags), system=system, spent=spent([call for of_node in calls.values() for call in of_node]),
+        pinned=about.pinned, archived=about.archived,
     )  # fmt: skip
 
 

@@ -41,7 +41,7 @@ export async function openTools(state, changed) {
 
 export async function openMore(state, reload) {
   const id = state.id;
-  if (!id) return openDialog("This conversation", make("p", {}, "Nothing has been said yet."), importForm());
+  if (!id) return openDialog("This conversation", make("p", {}, "Nothing has been said yet."));
   const found = await call(`/api/conversations/${id}`);
   const title = make("input", { value: found.title, "aria-label": "Title" });
   const tags = make("input", { value: found.tags.join(", "), "aria-label": "Tags, separated by commas" });
@@ -52,23 +52,17 @@ export async function openMore(state, reload) {
     dialog.close();
     await reload();
   };
-  const remove = async () => {
-    if (!confirm(`Delete “${found.title}” and everything in it? This cannot be undone.`)) return;
-    await call(`/api/conversations/${id}`, {}, "DELETE");
-    location.href = "/";
-  };
   openDialog("This conversation",
     make("div", { class: "form" },
       make("label", {}, "Title", title), make("label", {}, "Tags", tags), make("label", {}, "System prompt", system),
       make("div", { class: "row" },
-        make("button", { type: "button", class: "primary", onclick: save }, "Save"),
-        make("a", { class: "button", href: `/api/conversations/${id}/export?form=archive` }, "Export"),
-        make("a", { class: "button", href: `/api/conversations/${id}/export?form=markdown` }, "Export as Markdown"),
-        make("button", { type: "button", onclick: remove }, "Delete…"))),
-    importForm());
+        make("button", { type: "button", class: "primary", onclick: save }, "Save"))));
 }
 
-function importForm() {
+/** The dialog that takes chats in; `changed` is called once there are more. */
+export const openImport = (changed) => openDialog("Import", importForm(changed));
+
+function importForm(changed) {
   const file = make("input", { type: "file", accept: ".zip,.json", "aria-label": "File to import" });
   const report = make("pre", { class: "hidden" });
   const run = (dry) => async () => {
@@ -79,7 +73,8 @@ function importForm() {
     const found = await response.json();
     report.classList.remove("hidden");
     report.textContent = response.ok ? found.report : found.error;
+    if (response.ok && !dry) await changed();
   };
-  return make("details", {}, make("summary", {}, "Import conversations"), make("p", { class: "soft" }, "An export of llms (.zip), or ChatGPT's export."), file,
+  return make("div", { class: "form" }, make("p", { class: "soft" }, "An export of llms (.zip), or ChatGPT's export: what is there already is not taken twice."), file,
     make("div", { class: "acts" }, make("button", { type: "button", onclick: run(true) }, "Look only"), make("button", { type: "button", onclick: run(false) }, "Import")), report);
 }

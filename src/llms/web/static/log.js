@@ -37,7 +37,7 @@ export function draw(path) {
 export async function reload() {
   if (!state.id) return;
   const found = await call(`/api/conversations/${state.id}`);
-  state.run = found.run;
+  for (const name of ["run", "title", "pinned", "archived"]) state[name] = found[name];
   $("title").textContent = found.title;
   document.title = `${found.title} · llms`;
   $("cost").textContent = found.spent;

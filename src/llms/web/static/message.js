@@ -1,6 +1,6 @@
 // One message of the log as an article: text, thinking, tool calls, attachments, what to know of it, what can be done with it.
 import { make } from "./api.js";
-import { icon } from "./icons.js";
+import { icon, iconButton } from "./icons.js";
 import { show } from "./markdown.js";
 
 const STATES = { stopped: "stopped", failed: "failed", interrupted: "interrupted: the program ended", streaming: "answering" };
@@ -48,7 +48,7 @@ function after(node, acts) {
   const more = text && (broken || node.cut || codes.some((code) => INCOMPLETE.includes(code)));
   const row = [
     retry && make("button", { type: "button", onclick: () => acts.again(node) }, icon("again"), "Retry"),
-    more && make("button", { type: "button", onclick: () => acts.more(node) }, icon("more"), "Continue"),
+    more && make("button", { type: "button", onclick: () => acts.more(node) }, icon("play"), "Continue"),
   ].filter(Boolean);
   return row.length ? [...lines, make("div", { class: "row" }, ...row)] : lines;
 }
@@ -59,17 +59,17 @@ export function notice(code, text) {
 
 function buttons(node, acts) {
   const button = (shape, label, act) => {
-    const made = make("button", { type: "button", class: "quiet", title: label, onclick: () => act(node, made) }, icon(shape), make("span", { class: "visually-hidden" }, label));
+    const made = iconButton(shape, label, { onclick: () => act(node, made) });
     return made;
   };
   const row = [button("copy", "Copy", acts.copy), button("edit", "Edit", acts.edit)];
-  if (node.role !== "user") row.push(button("again", "Answer again", acts.again), button("saw", "What the model saw", acts.saw));
+  if (node.role !== "user") row.push(button("again", "Answer again", acts.again), button("eye", "What the model saw", acts.saw));
   row.push(button("fork", "Fork: a new chat from here", acts.fork));
   if (node.siblings.length > 1) {
     const place = node.siblings.indexOf(node.id);
-    const step = (sign, label, to) => make("button", { type: "button", class: "quiet", disabled: !to, "aria-label": label, title: label, onclick: () => acts.turn(to) }, sign);
-    row.unshift(make("span", { class: "branches" }, step("‹", "Previous version", node.siblings[place - 1]),
-      make("span", {}, `${place + 1} / ${node.siblings.length}`), step("›", "Next version", node.siblings[place + 1])));
+    const step = (shape, label, to) => iconButton(shape, label, { disabled: !to, onclick: () => acts.turn(to) });
+    row.unshift(make("span", { class: "branches" }, step("left", "Previous version", node.siblings[place - 1]),
+      make("span", {}, `${place + 1} / ${node.siblings.length}`), step("right", "Next version", node.siblings[place + 1])));
   }
   if (node.spent) row.push(make("span", { class: "spent" }, node.spent));
   return row;
@@ -102,7 +102,7 @@ export function toolCard(part) {
   return make(
     "section", { class: "tool", "data-call": part.id, "aria-label": `Tool ${part.name}` },
     make("details", {},
-      make("summary", {}, icon(good ? "tool" : "warning"), make("h3", {}, part.name), make("code", {}, line),
+      make("summary", {}, icon(good ? "tools" : "warning"), make("h3", {}, part.name), make("code", {}, line),
         make("span", { class: good ? "state" : "state bad" }, done && !good ? `${part.state}: ${part.result.split("\n")[0]}` : part.state || "")),
       make("pre", { tabindex: "0", class: "arguments" }, part.arguments),
       done ? make("pre", { tabindex: "0", class: "result", "aria-label": "Result" }, part.result) : null),

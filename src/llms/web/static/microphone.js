@@ -9,7 +9,7 @@ export async function record(button, done) {
     const end = running;
     running = null;
     button.setAttribute("aria-pressed", "false");
-    button.textContent = "Record";
+    button.ariaLabel = button.title = "Record";
     return end();
   }
   if (!navigator.mediaDevices?.getUserMedia) throw new Error("this browser gives pages no microphone here; attach an audio file instead");
@@ -21,7 +21,7 @@ export async function record(button, done) {
   node.port.onmessage = (event) => chunks.push(event.data);
   context.createMediaStreamSource(stream).connect(node);
   button.setAttribute("aria-pressed", "true");
-  button.textContent = "Stop recording";
+  button.ariaLabel = button.title = "Stop recording";
   running = async () => {
     stream.getTracks().forEach((track) => track.stop());
     const rate = context.sampleRate;

@@ -1,6 +1,6 @@
 // What the page knows: the conversation, the run that is being answered; and how it speaks to the person.
 import { make } from "./api.js";
-import { icon } from "./icons.js";
+import { icon, iconButton } from "./icons.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -19,9 +19,9 @@ const toasts = document.body.appendChild(make("section", { class: "toasts", popo
  * each other. */
 export function toast(text, { kind = "status", action = null, topic = text } = {}) {
   clearToasts(topic);
-  const shown = make("div", { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status", "data-topic": topic }, icon(kind === "error" ? "warning" : "info"), make("p", {}, text));
+  const shown = make("div", { class: `toast ${kind}`, role: kind === "error" ? "alert" : "status", "data-topic": topic }, icon(kind === "error" ? "error" : "info"), make("p", {}, text));
   if (action) shown.append(make("button", { type: "button", onclick: () => { away(shown); action.act(); } }, action.label));
-  shown.append(make("button", { type: "button", class: "quiet", "aria-label": "Dismiss", title: "Dismiss", onclick: () => away(shown) }, icon("close")));
+  shown.append(iconButton("close", "Dismiss", { onclick: () => away(shown) }));
   toasts.append(shown);
   while (toasts.children.length > MOST) toasts.firstElementChild.remove();
   if (toasts.matches(":popover-open")) toasts.hidePopover(); // shown anew it stands above a dialog
@@ -52,7 +52,7 @@ export async function copy(text, button) {
   if (button.dataset.copied) return;
   button.dataset.copied = "true";
   const before = [...button.childNodes];
-  button.replaceChildren(icon("done"), make("span", {}, "Copied"));
+  button.replaceChildren(icon("check"), make("span", {}, "Copied"));
   setTimeout(() => { button.replaceChildren(...before); delete button.dataset.copied; }, 1500);
 }
 

@@ -12,17 +12,18 @@ the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(se
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Unpack
 from weakref import ref
 
 from pydantic_ai.messages import UserContent
-from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RequestUsage
 
 from ... import bridge, settings
 from ...agents.memory import Recalled, block
+from ...chat.chat_settings import POLICIES, ChatSettings, PolicyName
 from ...chat.conversation.messages import result_text, results, user, visible
 from ...chat.conversation.messages import system as system_message
 from ...chat.conversation.tree import Conversation, Node, new_id
@@ -31,7 +32,7 @@ from ...chat.turn.events import Event, TextDelta
 from ...chat.turn.setup import PendingSetup, Setup, TurnHistory, TurnLimits
 from ...chat.turn.turn import Turn
 from ...chat.window.fit import fit
-from ...chat.window.fit_result import FitRequest, FitResult, PinnedPrefix, Policy, PolicyName
+from ...chat.window.fit_result import FitRequest, FitResult, PinnedPrefix, Policy
 from ...chat.window.sizes import MessageSizes
 from ...errors import UsageError
 from ...models.load import load
@@ -39,6 +40,7 @@ from ...models.spending import SpendingLedger
 from ...models.system import Model
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations, ConversationSummary
+from ...store.presets import keep_settings
 from ...store.spending import Spending, spent
 from ...tools.catalogue import toolset
 from ...tools.consent import Consent, Decision
@@ -47,7 +49,8 @@ from ...values import Usage
 from ..memory import open_memory, recalled, used
 from ..probe import recall
 from .attachments import Attachment, attach
-from .config import POLICIES, ChatConfig, ChatOptions
+from .config import ChatConfig, ChatOptions
+from .resolve import definitions, model_of, resolve, sampling, stored_settings, tools_of, under_system
 from .token_budget import counter, window_for
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
@@ -82,23 +85,22 @@ class Chat:
         try:
             chat_runs.recover(self.store)
             about = self.store.about(self.store.find(id)) if id is not None else None
-            if about and config.system:
-                raise UsageError(f"conversation {about.id} has its system prompt already; fork it or begin a new one")
-            stored_model = about.model if about else ""
-            if model is None and not stored_model:
-                raise UsageError("a new conversation needs a model, as in Chat('smollm2')")
-            self.model = model if isinstance(model, Model) else recall(load(model or stored_model, chat=True))
+            stored = stored_settings(self.store, about) if about else ChatSettings()
+            self.settings = resolve(config, model if isinstance(model, str) else None, stored)
+            self.model = model if isinstance(model, Model) else recall(load(model_of(config, self.settings), chat=True))
         except BaseException:
             if self._own_store:
                 self.store.close()
             raise
         if config.budget is not None:
             self.model.ledger = SpendingLedger(config.budget)
-        stored_policy = next((policy for policy in POLICIES if about and policy == about.policy), POLICIES[0])
-        self.policy: PolicyName = config.policy or stored_policy
+        self.policy: PolicyName = self.settings.policy or POLICIES[0]
         self._begun = Conversation(about.id if about else new_id())  # the tree before anything is stored
-        if config.system:
-            self._begun = self._begun.append(system_message(config.system), "user")
+        if about is None and self.settings.system:
+            self._begun = self._begun.append(system_message(self.settings.system), "user")
+        if about is None:
+            self.settings = replace(self.settings, system=None)  # it is where the tree begins
+        self._stored = stored
         self.id = self._begun.id
 
     def __enter__(self) -> "Chat":
@@ -206,7 +208,7 @@ class Chat:
             chat_runs.decide(self.store, run.id, id, decision, tainted)
         setup = self.setup()
         journal = chat_runs.resume(self.store, run.id, self._name)
-        self.turn = Turn(self.path, setup, journal, self.id, self._history(), decisions)
+        self.turn = Turn(under_system(self.path, self.settings), setup, journal, self.id, self._history(), decisions)
         return self.turn
 
     def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> FitResult:
@@ -216,20 +218,20 @@ class Chat:
             talk = talk.append(user(text, attach(attachments)), "user")
         setup, history = self.setup(remembered=self.recalled(text)), self._history()
         request = FitRequest(
-            talk.path(), setup.window, setup.count, setup.policy, history.cut,
-            pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
+            under_system(talk.path(), self.settings), setup.window, setup.count, setup.policy, history.cut,
+            pinned=setup.pinned, summary=history.summary, tools=definitions(setup.toolset), sizes=setup.sizes,
         )  # fmt: skip
         return fit(request)
 
     def recalled(self, text: str | None = None) -> list[Recalled]:
         """The remembered facts that the model is told when it answers `text`, or the last message of the user."""
-        if not self.config.memory or self.config.ephemeral:
+        if not self.settings.memory or self.config.ephemeral:
             return []
         asked = (visible(node.message) for node in reversed(self.path) if node.role == "user")
         query = next(asked, "") if text is None else text
         scopes = (f"conversation:{self.id}",)
         with open_memory() as memory:
-            return recalled(memory, query, scopes, window_for(self.model, "exact", self.config.max_tokens).budget)
+            return recalled(memory, query, scopes, window_for(self.model, "exact", self._max_tokens).budget)
 
     def spent(self) -> dict[str, Spending]:
         """Tokens, calls and cost of this conversation so far, by purpose."""
@@ -261,6 +263,7 @@ class Chat:
             raise UsageError("there is nothing to copy: the conversation has no message yet")
         forked = before.fork(node or before.leaf)
         self.store.save(forked, model=self.about.model, policy=self.policy)
+        keep_settings(self.store, forked.id, self.settings)
         return Chat(self.model, tools=self.config.tools, id=forked.id, approve=self.config.approve, store=self.store)
 
     # --- inside
@@ -279,13 +282,17 @@ class Chat:
         local = self.model.name.local
         limits = TurnLimits(first_token_seconds=LOCAL_FIRST_TOKEN_SECONDS) if local else TurnLimits()
         return Setup(
-            self.model.chat_model(), self._name, window_for(self.model, grade, self.config.max_tokens, served.window), count,
+            self.model.chat_model(), self._name, window_for(self.model, grade, self._max_tokens, served.window), count,
             endpoint=self.model.identity.weights if not local else "", policy=Policy(self.policy),
             pinned=PinnedPrefix(tuple(self.config.notes), block(facts, self._marker)), toolset=self._toolset(consent), consent=consent,
-            limits=self._limits or limits, settings=self.config.sampling, cost=self._cost,
+            limits=self._limits or limits, settings=sampling(self.settings), cost=self._cost,
             served=served, sizes=self._sizes, together=1 if local else REMOTE_TOGETHER, confirmed=confirmed,
             schema=None if self.config.schema is None else dict(self.config.schema),
         )  # fmt: skip
+
+    @property
+    def _max_tokens(self) -> int | None:
+        return min(filter(None, (self.settings.max_tokens, self.config.most_tokens)), default=None)
 
     @property
     def _name(self) -> str:
@@ -301,6 +308,9 @@ class Chat:
     def _save(self, after: Conversation, before: Conversation) -> None:
         stored = before if self.store.has(self.id) else None
         self.store.save(after, stored, model=self._name, policy=self.policy)
+        if self.settings != self._stored:
+            keep_settings(self.store, self.id, replace(self.settings, model=None))
+            self._stored = self.settings
 
     def _turn(self, confirmed: bool = False, continues: Node | None = None) -> Turn:
         talk = self.conversation
@@ -316,8 +326,10 @@ class Chat:
                     used(memory, remembered, question)
             return setup
 
-        setup = PendingSetup(self._name, consent, load)
-        self.turn = Turn(path, setup, journal, self.id, self._history(), continues=continues)
+        self.turn = Turn(
+            under_system(path, self.settings), PendingSetup(self._name, consent, load), journal, self.id,
+            self._history(), continues=continues,
+        )  # fmt: skip
         return self.turn
 
     def _consent(self) -> Consent:
@@ -335,9 +347,9 @@ class Chat:
         return self.model.price(usage)
 
     def _toolset(self, consent: Consent) -> AbstractToolset[None] | None:
-        tools = self.config.tools
-        if isinstance(tools, AbstractToolset):
-            return tools
+        if isinstance(self.config.tools, AbstractToolset):
+            return self.config.tools
+        tools = tools_of(self.config, self.settings)
         if not tools:
             return None
         every = [*tools, tool(kind="read")(self.read_artifact)]
@@ -380,13 +392,6 @@ async def _events(turn: Turn) -> AsyncIterator[Event]:
     finally:
         turn.stop(seen)
         await turn.wait()
-
-
-def _definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
-    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
-    while isinstance(toolset, WrapperToolset):
-        toolset = toolset.wrapped
-    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
 
 
 def _tainted(setup: Setup, path: Sequence[Node]) -> bool:

@@ -5,31 +5,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypedDict
 
-from pydantic_ai.settings import ModelSettings
 from pydantic_ai.toolsets import AbstractToolset
 
-from ...chat.window.fit_result import PolicyName
-from ...errors import UnknownName
+from ...chat.chat_settings import PolicyName
 from ...tools.consent import Mode
 from ...tools.tool import Tool
 from ...values import JsonObject
 
-POLICIES: tuple[PolicyName, ...] = ("truncate", "summarise", "strict")
 ChatTool = str | Tool | Callable[..., object]
-
-
-def policy_named(name: str) -> PolicyName:
-    """The policy of that name. Raises UnknownName."""
-    for policy in POLICIES:
-        if policy == name:
-            return policy
-    raise UnknownName("policy", name, POLICIES)
 
 
 class ChatOptions(TypedDict, total=False):
     """The keywords of Chat; ChatConfig says what they mean and what holds where they are left out."""
 
-    tools: Sequence[ChatTool] | AbstractToolset[None]
+    preset: str | None
+    tools: Sequence[ChatTool] | AbstractToolset[None] | None
     system: str | None
     policy: PolicyName | None
     approve: Mode
@@ -39,21 +29,24 @@ class ChatOptions(TypedDict, total=False):
     schema: JsonObject | None
     budget: Decimal | None
     ephemeral: bool
-    memory: bool
+    memory: bool | None
     notes: Sequence[str]
+    most_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ChatConfig:
-    """`tools` are names, typed functions or a toolset of pydantic-ai; `approve` says what happens to tools that ask.
+    """A keyword that is None is as `preset` says, else as the stored conversation has it, else the model's own. The conversation
+    remembers what is said: `system`, the names of `tools`, `policy`, `max_tokens` of an answer, `temperature`, `seed`,
+    `memory` (the model is told the remembered facts that matter, unless `ephemeral`).
 
-    `system` begins a new conversation; `policy` None is the conversation's own. Answers have at most `max_tokens` and
-    obey `schema`, a JSON schema. `budget` caps what hosted models may cost, in US dollars. With `ephemeral` nothing is
-    written to disk. With `memory` the model is told the remembered facts that matter, unless `ephemeral`. `notes` stand
-    before the conversation in every request.
+    `tools` are names, typed functions or a toolset of pydantic-ai; `approve` says what happens to tools that ask. Answers
+    obey `schema`, a JSON schema, and have at most `most_tokens`, whatever was said. `budget` caps what hosted models may
+    cost, in US dollars. With `ephemeral` nothing is written to disk. `notes` stand before the conversation in every request.
     """
 
-    tools: Sequence[ChatTool] | AbstractToolset[None] = ()
+    preset: str | None = None
+    tools: Sequence[ChatTool] | AbstractToolset[None] | None = None
     system: str | None = None
     policy: PolicyName | None = None
     approve: Mode = "ask"
@@ -63,15 +56,6 @@ class ChatConfig:
     schema: JsonObject | None = None
     budget: Decimal | None = None
     ephemeral: bool = False
-    memory: bool = False
+    memory: bool | None = None
     notes: Sequence[str] = ()
-
-    @property
-    def sampling(self) -> ModelSettings:
-        """Temperature and seed as pydantic-ai takes them; a value that is not set is the model's own."""
-        settings = ModelSettings()
-        if self.temperature is not None:
-            settings["temperature"] = self.temperature
-        if self.seed is not None:
-            settings["seed"] = self.seed
-        return settings
+    most_tokens: int | None = None

@@ -1,0 +1,16 @@
+// The one line above the messages: the title, renamed by a click, and the menu of the open chat.
+import { chatMenu, retitle } from "./chat_menu.js";
+import { openKeys } from "./keys.js";
+import { menuAt } from "./menu.js";
+import { $, say, state } from "./session.js";
+import { listing } from "./sidebar.js";
+
+$("title").addEventListener("click", () => {
+  if (state.id) retitle(state, $("title"), listing);
+  else say("the first message gives the chat its title");
+});
+menuAt($("menu-open"), () => [
+  ...(state.id ? [...chatMenu(state, $("title"), listing), null] : []),
+  { label: "New chat", icon: "plus", href: "/" },
+  { label: "Keys", icon: "keyboard", act: openKeys },
+]);
