@@ -1,7 +1,7 @@
 // The run that is being answered: its events as they come, painted a few times a second.
 import { call, make } from "./api.js";
 import { acts, bottom, log, reload } from "./log.js";
-import { show } from "./markdown.js";
+import { stream } from "./markdown.js";
 import { approvalCard, article, notice, thinking, toolCard } from "./message.js";
 import { meter } from "./meter.js";
 import { $, alarm, clearToasts, guarded, say, state, toast } from "./session.js";
@@ -140,8 +140,8 @@ function put() {
     live.thought.querySelector("pre").textContent = live.reasoning;
   }
   if (live.text || live.prefix) {
-    live.words ??= body.appendChild(make("div", { class: "text" }));
-    show(live.words, live.prefix + live.text);
+    live.words ??= stream(body.appendChild(make("div", { class: "text" })));
+    live.words.update(live.prefix + live.text);
   }
 }
 
