@@ -1,4 +1,4 @@
-"""What happened to an answer, kept in its metadata: it goes where the message goes, and no model reads it."""
+"""Marks of an answer: why it failed, and what a person should know of it. In its metadata, which no model reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
