@@ -30,7 +30,7 @@ def error_of(message: ModelMessage) -> str:
 
 
 def notices_of(message: ModelMessage) -> list[Mark]:
-    """What was said of an answer, in order; an import may hold anything there."""
+    """The notices of an answer, in order; an import may hold anything there."""
     stored = (message.metadata or {}).get(_NOTICES)
     listed = stored if isinstance(stored, list) else []
     return [Mark(str(one.get("code", "")), str(one.get("text", ""))) for one in listed if isinstance(one, dict)]

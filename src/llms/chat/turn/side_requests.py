@@ -191,7 +191,7 @@ def _coverage(reading: Reading) -> dict[str, str | int]:
 
 
 def _read_words(coverage: Mapping[str, str | int]) -> str:
-    """What became of the parts, for a person."""
+    """The fate of the parts, for a person."""
     states = ("used", "empty", "failed", "not read")
     total = sum(int(coverage[state]) for state in states)
     words = {
