@@ -31,6 +31,7 @@ OURS = (
     "digests.json*",
     "web-*.html",
     "blobs",
+    "files",
     "models",
     "proofs",
 )  # what lies in a home

@@ -31,6 +31,7 @@ class ChatFlags(TypedDict):
     conversation: str | None
     tools: tuple[str, ...]
     approve: Mode
+    save_files: str | None
     policy: "PolicyName | None"
     max_tokens: int | None
     temperature: float | None

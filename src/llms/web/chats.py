@@ -17,13 +17,13 @@ from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, se
 from .service.attachments import AttachedResponse
 from .service.conversations import MOST_LISTED
 from .service.file_kinds import LARGEST
+from .service.tools_at_hand import ShippedToolResponse
 from .service.turns import CountResponse
 from .service.view_models import (
     CallsResponse,
     ConversationResponse,
     ListedConversationResponse,
     SearchHitResponse,
-    ShippedToolResponse,
 )
 
 router = APIRouter()
@@ -218,7 +218,7 @@ async def search(request: Request, q: str = "") -> list[SearchHitResponse]:
 
 @router.get("/api/tools")
 async def tools(request: Request) -> list[ShippedToolResponse]:
-    return await service_of(request).conversations.tools()
+    return await service_of(request).tools()
 
 
 @router.post("/api/count")

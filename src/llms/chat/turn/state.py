@@ -61,7 +61,7 @@ class TurnState:
     Any of them may be stopped by a person; `stopping` is then true for good. The turn is over when `events` is closed.
     """
 
-    given: Setup | PendingSetup
+    chosen: Setup | PendingSetup
     branch: Branch
     events: EventStream
     journal: Journal
@@ -74,21 +74,21 @@ class TurnState:
     finished_characters: int = 0  # of this turn's finished answers: where the text of `call` begins in what was seen
     cut: WindowCut | None = None  # of the last request; made without `summary` it is None, for it cuts other messages
     summary: Summary | None = None
-    told: list[Mark] = field(default_factory=list)
+    notices: list[Mark] = field(default_factory=list)
     summarised: bool = False  # one summary a turn: what it does not make room for is left out
 
     @property
     def setup(self) -> Setup:
-        assert isinstance(self.given, Setup), "asked for while the model is prepared"
-        return self.given
+        assert isinstance(self.chosen, Setup), "asked for while the model is prepared"
+        return self.chosen
 
     def tell(self, code: str, text: str, more: Mapping[str, object] | None = None, lasts: bool = True) -> None:
         """Say something to the person; what `lasts` is kept with the answer that is being written."""
         call = self.call
         if lasts and call is not None:
-            if Mark(code, text) in self.told:
+            if Mark(code, text) in self.notices:
                 return  # by an earlier request of this turn
-            self.told.append(Mark(code, text))
+            self.notices.append(Mark(code, text))
             call.notices.append(Mark(code, text))
         node = call.node.id if call is not None else ""
         self.events.emit(Notice(code=code, text=text, more=more or {}, node=node, lasts=lasts))

@@ -129,6 +129,10 @@ class Turn:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"turn-{self.run}")
         return self
 
+    def notice(self, code: str, text: str) -> None:
+        """Say something that a person should know, from the turn's event loop, while it runs."""
+        self._state.events.emit(Notice(code=code, text=text))
+
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """This turn's events with numbers above `after`, to its end."""
         return self._state.events.read(after)
@@ -158,7 +162,7 @@ class Turn:
         try:
             if not self._resumed:
                 question = turn.branch.question.id
-                turn.events.emit(RunStarted(conversation=self._conversation, node=question, model=turn.given.name))
+                turn.events.emit(RunStarted(conversation=self._conversation, node=question, model=turn.chosen.name))
             WAITING.set(self._model_calls.wait)
             await self._prepare()
             run_state = await self._answer()
@@ -203,10 +207,10 @@ class Turn:
     async def _prepare(self) -> None:
         """Have the model ready, which may take minutes. In a thread that nothing waits for once this is cancelled."""
         turn = self._state
-        if isinstance(turn.given, PendingSetup):
+        if isinstance(turn.chosen, PendingSetup):
             if turn.stopping:
                 raise asyncio.CancelledError
-            turn.given = await bridge.in_daemon(turn.given.load)
+            turn.chosen = await bridge.in_daemon(turn.chosen.load)
         turn.phase = "answering"
 
     async def _answer(self) -> RunState:
@@ -326,7 +330,7 @@ class Turn:
         self._tool_calls.close(why)
         if call is None and self.path[-1].role != "assistant":  # nothing was begun that could say what happened
             empty = marked(ModelResponse(parts=[TextPart("")]), why if state == "failed" else "")
-            begun = turn.branch.begin(empty, turn.given.name)
+            begun = turn.branch.begin(empty, turn.chosen.name)
             turn.branch.committed(turn.branch.finish(begun.id, empty, state))
 
     async def _tick(self) -> None:
@@ -335,7 +339,7 @@ class Turn:
         while True:
             await asyncio.sleep(STORED_SECONDS)
             if self._state.phase == "preparing" and time.monotonic() - begun >= SILENT_SECONDS:
-                self._state.tell("preparing", f"waiting for {self._state.given.name} to be ready", lasts=False)
+                self._state.tell("preparing", f"waiting for {self._state.chosen.name} to be ready", lasts=False)
                 begun = inf
             self._state.events.flush()
             self._model_calls.write()

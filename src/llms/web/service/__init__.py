@@ -10,5 +10,6 @@ lessons         tokens, the next token, statelessness
 teams           runs of agents
 view_models     conversations and messages as they go over the wire
 model_pool      models by name, loaded once
+tools_at_hand   tools that a page can switch on
 reach           models and files that a request may name
 """

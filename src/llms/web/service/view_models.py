@@ -15,8 +15,6 @@ from ...chat.conversation.tree import Conversation, Node
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
 from ...store.model_calls import StoredCall
-from ...tools.catalogue import MODULES, TOOLS
-from ...tools.tool import ASKING
 
 NEW = "New chat"
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -159,16 +157,6 @@ class CallsResponse:
 
     calls: list[CallResponse]
     report: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class ShippedToolResponse:
-    """`asks`: a person agrees to each call."""
-
-    name: str
-    description: str
-    asks: bool
-    missing: str = ""
 
 
 def conversation(store: Conversations, id: str, model: str) -> ConversationResponse:
@@ -351,8 +339,3 @@ def spent(calls: Iterable[StoredCall]) -> str:
     costs = [call.cost for call in every]
     cost = None if any(c is None for c in costs) else sum((c for c in costs if c is not None), Decimal(0))
     return f"{tokens:,} tokens{speed}{first_token}, {money(cost)}"
-
-
-def tools() -> list[ShippedToolResponse]:
-    """The shipped tools that need nothing but their name."""
-    return [ShippedToolResponse(name, TOOLS[name].description, TOOLS[name].kind in ASKING) for name in MODULES]

@@ -95,10 +95,10 @@ const HEARD = {
     decided(tool_call);
   },
   tool_progress() {},
-  tool_finished({ tool_call, name, outcome, text }) {
+  tool_finished({ tool_call, name, outcome, text, files }) {
     decided(tool_call);
     const card = log.querySelector(`[data-call="${CSS.escape(tool_call)}"]`);
-    const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome });
+    const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome, files: kept(files) });
     done.querySelector("details").open = card?.querySelector("details").open ?? false;
     if (card) card.replaceWith(done);
     else writing().querySelector(".body").append(done);
@@ -118,6 +118,8 @@ const HEARD = {
     finish(end, text);
   },
 };
+/** Files of a result that can be shown; events of before hold none. */
+const kept = (files) => (files ?? []).filter((file) => file.kept).map((file) => ({ name: file.name, type: file.media_type, url: `/api/blobs/${file.kept}` }));
 const heard = (event) => HEARD[event.type](event);
 
 let painting = 0;

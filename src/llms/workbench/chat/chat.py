@@ -45,6 +45,7 @@ from ...store.spending import Spending, spent
 from ...tools.catalogue import toolset
 from ...tools.consent import Consent, Decision
 from ...tools.tool import tool
+from ...tools.toolset import definitions
 from ...values import Usage
 from ..memory import open_memory, recalled, used
 from ..probe import recall
@@ -353,7 +354,13 @@ class Chat:
         if not tools:
             return None
         every = [*tools, tool(kind="read")(self.read_artifact)]
-        return toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
+        return toolset(
+            every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type), say=self._say
+        )
+
+    def _say(self, text: str) -> None:
+        if self.turn is not None:
+            self.turn.notice("tools", text)
 
     def read_artifact(self, id: str, start: int = 0) -> str:
         """Read on in a tool's result that was shortened, or in a file that a tool made.
