@@ -86,16 +86,8 @@ class ToolCalls:
         self._events.writes.put(partial(self._state.journal.tool, record))
         self._events.emit(
             ToolFinished(
-<<<<<<< HEAD
-                tool_call=part.tool_call_id,
-                name=part.tool_name,
-                outcome=part.outcome,
-                text=result_words(part),
-                seconds=seconds,
-=======
-                tool_call=part.tool_call_id, name=part.tool_name, outcome=part.outcome, text=text, seconds=seconds,
-                files=tuple(files),
->>>>>>> main
+                tool_call=part.tool_call_id, name=part.tool_name, outcome=part.outcome, text=result_words(part),
+                seconds=seconds, files=tuple(files),
             )
         )  # fmt: skip
 
