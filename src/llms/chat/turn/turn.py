@@ -7,28 +7,24 @@ stored. However a turn ends, the path it leaves may be sent again.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import TypeAlias
 
 import pydantic_ai
-from pydantic_ai import Agent, AgentRun, CancellationToken, ModelRequestNode, RunCancelled, RunContext, ToolDefinition
-from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
+from pydantic_ai import Agent, AgentRun, CancellationToken, ModelRequestNode, RunCancelled, ToolDefinition
 from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
 from pydantic_ai.messages import (
     FunctionToolResultEvent,
     ModelMessage,
     ModelResponse,
     TextPart,
-    ToolCallPart,
     ToolReturnPart,
 )
-from pydantic_ai.models import ModelRequestContext
-from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDenied
+from pydantic_ai.tools import DeferredToolRequests
 from pydantic_ai.usage import UsageLimits
 
 from ... import bridge
@@ -44,6 +40,7 @@ from ..window.fit_result import FitRequest, FitResult
 from .branch import Branch
 from .event_stream import STORED_SECONDS, EventStream
 from .events import Event, Reason, RunFinished, RunStarted, RunState, TextDelta
+from .hooks import Hooks
 from .journal import Journal
 from .model_call import ModelCalls, prefixed, without_calls
 from .setup import PendingSetup, Setup, TurnHistory
@@ -131,7 +128,7 @@ class Turn:
 
     def notice(self, code: str, text: str) -> None:
         """Say something that a person should know, from the turn's event loop, while it runs."""
-        self._state.events.emit(Notice(code=code, text=text))
+        self._state.tell(code, text)
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """This turn's events with numbers above `after`, to its end."""
@@ -239,7 +236,7 @@ class Turn:
         agent: Agent[Deps, Output] = Agent(
             setup.model,
             toolsets=[setup.toolset] if setup.toolset else [],
-            capabilities=[_Hooks(turn, self._tool_calls, self._fit_to_window)],
+            capabilities=[Hooks(turn, self._tool_calls, self._fit_to_window)],
             output_type=[str, DeferredToolRequests],
             retries={"tools": 1000, "output": 0},  # the limits are ours
         )
@@ -346,48 +343,6 @@ class Turn:
             if time.monotonic() - beat >= BEAT_SECONDS:
                 beat = time.monotonic()
                 self._state.events.writes.put(self._state.journal.beat)
-
-
-@dataclass
-class _Hooks(AbstractCapability[Deps]):
-    """The turn's part in pydantic-ai's loop."""
-
-    state: TurnState
-    tool_calls: ToolCalls
-    fit: Callable[[Sequence[ToolDefinition]], Awaitable[FitResult]]
-
-    async def prepare_model_request(
-        self, ctx: RunContext[Deps], request_context: ModelRequestContext
-    ) -> ModelRequestContext:
-        parameters = request_context.model_request_parameters
-        fit_result = await self.fit(tuple(parameters.function_tools))
-        request_context.messages = list(fit_result.payload.messages)
-        if (schema := self.state.setup.schema) is not None:
-            output = OutputObjectDefinition(json_schema=dict(schema), name="answer")
-            request_context.model_request_parameters = replace(parameters, output_mode="native", output_object=output)
-        return request_context
-
-    async def prepare_tools(self, ctx: RunContext[Deps], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
-        return [] if self.state.phase == "finalising" else tool_defs
-
-    async def wrap_tool_execute(
-        self,
-        ctx: RunContext[Deps],
-        *,
-        call: ToolCallPart,
-        tool_def: ToolDefinition,
-        args: ValidatedToolArgs,
-        handler: WrapToolExecuteHandler,
-    ) -> object:
-        return await self.tool_calls.run(call, args, handler)
-
-    async def handle_deferred_tool_calls(
-        self, ctx: RunContext[Deps], *, requests: DeferredToolRequests
-    ) -> DeferredToolResults | None:
-        if self.state.setup.consent.mode != "never":
-            return None
-        denied = ToolDenied("denied: this run may not call tools that ask first")
-        return requests.build_results(approvals={call.tool_call_id: denied for call in requests.approvals})
 
 
 def _instruction(after: Node) -> Node:
