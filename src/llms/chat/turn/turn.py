@@ -28,7 +28,7 @@ from pydantic_ai.tools import DeferredToolRequests
 from pydantic_ai.usage import UsageLimits
 
 from ... import bridge
-from ...errors import BudgetExceeded, ContextOverflow, LlmsError, UsageError
+from ...errors import BudgetExceeded, LlmsError, PolicyRefusal, UsageError
 from ...models.waiting import WAITING
 from ...tools.consent import Decision
 from ...tools.tool import Deps
@@ -60,7 +60,7 @@ _EXPECTED = (LlmsError, AgentRunError, UserError, OSError, TimeoutError)
 _REASONS: Mapping[type[BaseException], Reason] = {
     TimeoutError: "timeout",
     BudgetExceeded: "budget",
-    ContextOverflow: "strict",
+    PolicyRefusal: "strict",
     UsageError: "usage",
 }
 Output: TypeAlias = str | DeferredToolRequests
@@ -133,6 +133,18 @@ class Turn:
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """This turn's events with numbers above `after`, to its end."""
         return self._state.events.read(after)
+
+    async def followed(self) -> AsyncIterator[Event]:
+        """Start, and yield all events; leaving early stops the turn, and what was not yielded was not seen."""
+        self.start()
+        seen = 0
+        try:
+            async for event in self.events():
+                seen += len(event.text) if isinstance(event, TextDelta) else 0
+                yield event
+        finally:
+            self.stop(seen)
+            await self.wait()
 
     async def wait(self) -> None:
         """Return when everything is stored. Raises whatever the turn itself did not expect."""

@@ -58,6 +58,10 @@ class UnavailableModel(Model):
     def capabilities(self) -> Capabilities:
         raise self._error
 
+    @property
+    def ready(self) -> bool:
+        return False
+
     def chat_model(self) -> PydanticModel:
         raise self._error
 

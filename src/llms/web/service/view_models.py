@@ -61,12 +61,13 @@ class TextResponse:
 
 @dataclass(frozen=True, slots=True)
 class FileResponse:
-    """`url` is empty for a text, whose `size` is in characters."""
+    """`url` is empty for a text, whose `size` is in characters; `position` is among the files of its message."""
 
     type: Literal["image", "audio", "file"]
     name: str
     size: str
     url: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def _message(
         state=node.state,
         cut=getattr(node.message, "finish_reason", None) == "length",
         created=node.created,
-        parts=[shown for part in index(node.message) for shown in _part(part, returned)],
+        parts=_parts(node.message, returned),
         siblings=[sibling.id for sibling in conversation.siblings(node.id)],
         spent=spending,
         error=error,
@@ -225,8 +226,20 @@ def short_name(model: str) -> str:
     return name.partition(":")[2].rstrip("/").rpartition("/")[2] or name
 
 
+def _parts(
+    message: ModelMessage, returned: Mapping[str, ToolReturnPart]
+) -> list[TextResponse | FileResponse | ToolCallResponse]:
+    parts: list[TextResponse | FileResponse | ToolCallResponse] = []
+    files = 0
+    for part in index(message):
+        shown = list(_part(part, files, returned))
+        files += any(isinstance(one, FileResponse) for one in shown)
+        parts += shown
+    return parts
+
+
 def _part(
-    part: MessagePart, returned: Mapping[str, ToolReturnPart]
+    part: MessagePart, position: int, returned: Mapping[str, ToolReturnPart]
 ) -> Iterator[TextResponse | FileResponse | ToolCallResponse]:
     if part.kind in ("text", "reasoning") and part.text:
         yield TextResponse("text" if part.kind == "text" else "reasoning", part.text)
@@ -236,7 +249,9 @@ def _part(
             "image" if part.kind == "image" else "audio" if part.kind == "audio" else "file"
         )
         size = f"{len(part.text):,} characters" if part.text else ""
-        yield FileResponse(kind if part.blob else "file", name, size, f"/api/blobs/{part.blob}" if part.blob else "")
+        yield FileResponse(
+            kind if part.blob else "file", name, size, f"/api/blobs/{part.blob}" if part.blob else "", position
+        )
     elif part.kind == "tool_call":
         id = str(part.more.get("id", ""))
         result = returned.get(id)

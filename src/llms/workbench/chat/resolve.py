@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
 
 from ...chat.chat_settings import POLICIES, ChatSettings
 from ...chat.conversation.messages import digest, visible
@@ -85,10 +83,3 @@ def under_system(path: Sequence[Node], settings: ChatSettings) -> tuple[Node, ..
         return rest
     message = system_message(settings.system)
     return (Node("system", None, "system", digest(message, ""), lambda: message), *rest)
-
-
-def definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
-    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
-    while isinstance(toolset, WrapperToolset):
-        toolset = toolset.wrapped
-    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
