@@ -32,7 +32,7 @@ const send = guarded(async () => {
   meter();
   await reload();
   bottom(true);
-  attach(begun.run, 0);
+  if (begun.run) attach(begun.run, 0); // an answer that was edited needs none
   $("text").focus();
   listing();
 });
