@@ -14,14 +14,14 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RequestUsage
 
-from ...errors import LlmsError, UsageError
+from ...errors import UsageError
 from ...values import Json, Usage
 from .. import messages as pydantic_messages
 from ..system import Generate
 from .chat_stream import ChatStreamReader, Read
 from .client import EndpointClient
 from .connection import Events
-from .errors import EndpointError, refused
+from .errors import EndpointError, explained, refused
 from .request import body
 from .transport import HttpExchange
 
@@ -92,7 +92,7 @@ class ApiChatModel(PydanticModel):
             if not refused(error):
                 failed = self.failed(error)
                 raise failed from failed.__cause__
-            events, reader.finish, reader.reason = None, "refused", "content_filter"
+            events, reader.finish, reader.reason, reader.refusal = None, "refused", "content_filter", str(error)
         return _Answer(parameters, self, events, reader, exchange)
 
     def _body(
@@ -124,13 +124,11 @@ class ApiChatModel(PydanticModel):
 
     def failed(self, error: EndpointError) -> ModelAPIError:
         """The error for pydantic-ai; its cause is our own error, whose words a person reads."""
-        own: LlmsError
-        try:
-            own = EndpointError(self._client.failure_of(error).reason)
-        except LlmsError as fatal:
-            own = fatal
-        raised = ModelAPIError(self.model_name, str(own))
-        raised.__cause__ = own
+        client = self._client
+        raised = ModelAPIError(self.model_name, str(error))
+        raised.__cause__ = EndpointError(
+            explained(error, client.endpoint, client.name.model, client.transport.answered)
+        )
         return raised
 
 
@@ -165,6 +163,8 @@ class _Answer(StreamedResponse):
             self.finish_reason = "tool_call"
         if reader.reason:
             self.provider_details = {"finish_reason": reader.reason}
+        if reader.refusal:
+            self.provider_details = {**(self.provider_details or {}), "refusal": reader.refusal}
 
     def _parts(self, read: Read) -> list[ModelResponseStreamEvent]:
         """pydantic-ai's events for `read`. Thinking that stood in the text goes back to no field of the server's."""

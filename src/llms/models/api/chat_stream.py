@@ -34,8 +34,8 @@ class Read:
 
 class ChatStreamReader:
     """`push` every event, then `flush`. `finish` is how the answer ended, None while it has not; `reason` the server's own
-    word for it, `field` where its reasoning stood, `model` what the server calls itself. `raw`: the answer continues a text,
-    in which tags are text."""
+    word for it, `refusal` why its filter refused the request, `field` where its reasoning stood, `model` what the server
+    calls itself. `raw`: the answer continues a text, in which tags are text."""
 
     def __init__(self, redactor: Redactor, raw: bool = False):
         self._text, self._reasoning = redactor.stream(), redactor.stream()
@@ -43,7 +43,7 @@ class ChatStreamReader:
         self._calls = Calls(redactor)
         self.begun = False
         self.finish: Finish | None = None
-        self.reason = self.field = self.model = ""
+        self.reason = self.refusal = self.field = self.model = ""
 
     def push(self, event: Json) -> Read:
         """Raises BadAnswer where the server says that the answer broke off."""
@@ -52,7 +52,8 @@ class ChatStreamReader:
             self.model = model or self.model
         if chunk is None:
             return Read()
-        self.finish, self.reason = chunk.finish or self.finish, chunk.reason or self.reason
+        if self.finish != "refused":  # the end of a refusal says "stop"
+            self.finish, self.reason = chunk.finish or self.finish, chunk.reason or self.reason
         self.field = chunk.field or self.field
         if chunk.error:
             raise BadAnswer(f"the answer broke off: {chunk.error}")
