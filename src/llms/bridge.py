@@ -3,6 +3,7 @@
 run         a coroutine's result, for synchronous callers; `start` does not wait for it
 iterate     an async generator as an ordinary one
 in_thread   an ordinary generator as an async one, worked off in a thread
+call        an ordinary function in a thread that may be left behind
 posted      what other threads call back with, as an async generator
 
 All coroutines that synchronous code waits for run on one event loop, in a thread of its own, so that clients
@@ -10,6 +11,7 @@ which belong to a loop (HTTP connections) serve every call of the process; a not
 """
 
 import asyncio
+import contextvars
 import queue
 import threading
 from collections import deque
@@ -17,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
@@ -152,6 +154,34 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
             yield entry.value
     finally:
         cancel.set()
+
+
+async def call(function: Callable[[], T]) -> T:
+    """The result of `function`, called in a thread of its own. When the wait for it ends early, the thread is left behind;
+    it keeps no program alive."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(outcome: Callable[[], None]) -> None:
+        if not done.done():
+            outcome()
+
+    def work() -> None:
+        try:
+            outcome = partial(done.set_result, context.run(function))
+        except BaseException as failure:
+            outcome = partial(done.set_exception, _carried(failure))
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=work, name=f"llms-{getattr(function, '__name__', 'function')}", daemon=True).start()
+    return await done
+
+
+def _carried(failure: BaseException) -> BaseException:
+    """A future does not take StopIteration."""
+    return RuntimeError(str(failure)) if isinstance(failure, StopIteration) else failure
 
 
 async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncGenerator[T, None]:

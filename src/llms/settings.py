@@ -32,6 +32,7 @@ OURS = (
     "web-*.html",
     "blobs",
     "files",
+    "teams",
     "models",
     "proofs",
 )  # what lies in a home

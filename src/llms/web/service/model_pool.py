@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from ... import bridge
 from ...errors import LlmsError
 from ...models.local.model import LocalModel
 from ...models.name import ENDPOINTS
@@ -35,10 +35,15 @@ class Models:
             return self._loaded[name]
 
     def close(self) -> None:
+        """Let go of every model, but of one that is being loaded: that may take minutes, and ends with the program."""
         for name, loading in list(self._loading.items()):
-            with loading:
+            if not loading.acquire(blocking=False):
+                continue
+            try:
                 if model := self._loaded.pop(name, None):
                     model.close()
+            finally:
+                loading.release()
 
 
 class ModelPool:
@@ -47,17 +52,35 @@ class ModelPool:
     def __init__(self, default: str, reach: Reach):
         self.default, self.reach = default, reach
         self._models = Models()
-        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "llms-models")  # what waits for a model holds up no page
+        self._slots: asyncio.Semaphore | None = None
+        self._waiting: set[Callable[[], object]] = set()  # each lets one go
+        self._ending = False
 
     def get(self, name: str) -> Model:
         """The model that a request names, loaded once. Raises UsageError for what may not be named over HTTP."""
         return self._models.get(self.reach.check_model(name))
 
     async def wait_for(self, function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-        """The result of a function that may load or ask a model, called in a thread of its own."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, partial(function, *arguments, **keywords)
-        )
+        """The result of a function that may load or ask a model, called in a thread of its own: what waits for a model
+        holds up no page, nor the end of the program. Raises LlmsError when that comes first."""
+        self._slots = self._slots or asyncio.Semaphore(MOST_AT_ONCE)
+        async with self._slots:
+            asking = asyncio.ensure_future(bridge.call(partial(function, *arguments, **keywords)))
+            self._waiting.add(asking.cancel)
+            try:
+                return await asking
+            except asyncio.CancelledError:
+                if self._ending:
+                    raise LlmsError("the program was ended before the model had answered") from None
+                raise
+            finally:
+                self._waiting.discard(asking.cancel)
+
+    def quiet(self) -> None:
+        """Let go of all who wait: the server is about to end."""
+        self._ending = True
+        for let_go in list(self._waiting):
+            let_go()
 
     async def names(self) -> list[str]:
         """Models at hand, and the prefixes of endpoints."""
@@ -74,5 +97,4 @@ class ModelPool:
                 model.prepare()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
         self._models.close()
