@@ -3,7 +3,7 @@
 run         a coroutine's result, for synchronous callers; `start` does not wait for it
 iterate     an async generator as an ordinary one
 in_thread   an ordinary generator as an async one, worked off in a thread
-call        an ordinary function in a thread that may be left behind
+in_daemon   what blocks for long, in a thread that nobody has to wait for
 posted      what other threads call back with, as an async generator
 
 All coroutines that synchronous code waits for run on one event loop, in a thread of its own, so that clients
@@ -156,9 +156,9 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
         cancel.set()
 
 
-async def call(function: Callable[[], T]) -> T:
-    """The result of `function`, called in a thread of its own. When the wait for it ends early, the thread is left behind;
-    it keeps no program alive."""
+async def in_daemon(work: Callable[[], T]) -> T:
+    """The result of `work`, done in a thread of its own. Who is cancelled while it goes on leaves it behind, and a program
+    that ends does not wait for it."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
@@ -167,15 +167,15 @@ async def call(function: Callable[[], T]) -> T:
         if not done.done():
             outcome()
 
-    def work() -> None:
+    def go() -> None:
         try:
-            outcome = partial(done.set_result, context.run(function))
+            outcome = partial(done.set_result, context.run(work))
         except BaseException as failure:
             outcome = partial(done.set_exception, _carried(failure))
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, outcome)
 
-    threading.Thread(target=work, name=f"llms-{getattr(function, '__name__', 'function')}", daemon=True).start()
+    threading.Thread(target=go, name="llms-in-daemon", daemon=True).start()
     return await done
 
 

@@ -69,6 +69,6 @@ def _in_thread(function: Callable[..., object]) -> Callable[..., Awaitable[objec
 
     @functools.wraps(function)
     async def called(*args: object, **kwargs: object) -> object:
-        return await bridge.call(functools.partial(function, *args, **kwargs))
+        return await bridge.in_daemon(functools.partial(function, *args, **kwargs))
 
     return called

@@ -121,7 +121,7 @@ async def _open(team: Team, how: TeamSettings, approve: Approve) -> AsyncIterato
         with TeamRuns(settings.database()) as store:
             yield session, store
     finally:
-        await bridge.call(session.close)
+        await bridge.in_daemon(session.close)
 
 
 def _unfinished(id: str) -> StoredTeamRun:
@@ -151,7 +151,7 @@ def follow(
     """`run` for synchronous callers; `approve` is called in a thread and may wait for a person."""
 
     async def ask(request: ApprovalRequest) -> Decision:
-        return await bridge.call(partial(approve, request))
+        return await bridge.in_daemon(partial(approve, request))
 
     return bridge.iterate(run(goal, how, ask, resume))
 

@@ -46,7 +46,7 @@ async def _work(workspace: Workspace) -> StopReason:
 
 async def _problems(workspace: Workspace, critic: Role, draft: str) -> list[str]:
     if workspace.check is not None:
-        problem = await bridge.call(partial(workspace.check, draft))
+        problem = await bridge.in_daemon(partial(workspace.check, draft))
         workspace.write("fact", getattr(workspace.check, "finding", ""), "tool:check")
         return [problem] if problem else []
     verdict = (await workspace.run_step(critic, _critic_prompt(workspace.goal, draft), CriticVerdict, "check")).value

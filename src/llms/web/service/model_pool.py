@@ -7,11 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from pydantic_ai.models import Model as PydanticModel
+
 from ... import bridge
 from ...errors import LlmsError
 from ...models.local.model import LocalModel
-from ...models.name import ENDPOINTS
-from ...models.system import Model
+from ...models.name import ENDPOINTS, Name, parse
+from ...models.system import Capabilities, Model
+from ...values import Identity
 from ...workbench.models import listing
 from ...workbench.system import load
 from .reach import Reach
@@ -46,6 +49,28 @@ class Models:
                 loading.release()
 
 
+class UnavailableModel(Model):
+    """Stands in for a model that cannot be opened: what is said to it is stored, and its answer fails with the reason."""
+
+    def __init__(self, name: str, error: LlmsError):
+        self.name, self._error = Name(name, "url", name), error
+
+    @property
+    def identity(self) -> Identity:
+        raise self._error
+
+    @property
+    def capabilities(self) -> Capabilities:
+        raise self._error
+
+    @property
+    def ready(self) -> bool:
+        return False
+
+    def chat_model(self) -> PydanticModel:
+        raise self._error
+
+
 class ModelPool:
     """The models that requests may name. `default` is the one of new chats, `reach` says what may be named."""
 
@@ -60,12 +85,22 @@ class ModelPool:
         """The model that a request names, loaded once. Raises UsageError for what may not be named over HTTP."""
         return self._models.get(self.reach.check_model(name))
 
+    def get_anyway(self, name: str) -> Model:
+        """As `get`; instead of an error one that raises it when it is to answer."""
+        try:
+            return self.get(name)
+        except LlmsError as error:
+            with contextlib.suppress(LlmsError):
+                parse(name)
+                return UnavailableModel(name, error)
+            return UnavailableModel("", error)  # what cannot be read as a name might hold a key, and is not stored
+
     async def wait_for(self, function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
         """The result of a function that may load or ask a model, called in a thread of its own: what waits for a model
         holds up no page, nor the end of the program. Raises LlmsError when that comes first."""
         self._slots = self._slots or asyncio.Semaphore(MOST_AT_ONCE)
         async with self._slots:
-            asking = asyncio.ensure_future(bridge.call(partial(function, *arguments, **keywords)))
+            asking = asyncio.ensure_future(bridge.in_daemon(partial(function, *arguments, **keywords)))
             self._waiting.add(asking.cancel)
             try:
                 return await asking

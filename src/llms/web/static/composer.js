@@ -1,5 +1,6 @@
 // The composer: text, attachments, sound; what is written there is sent, or becomes a new version of a message.
 import { call, make, upload } from "./api.js";
+import { drop, keep, kept, moved } from "./drafts.js";
 import { bottom, reload } from "./log.js";
 import { files, meter } from "./meter.js";
 import { record } from "./microphone.js";
@@ -12,7 +13,7 @@ let editing = null; // the node whose new version the box holds
 async function ensure() {
   if (state.id) return;
   const made = await call("/api/conversations", { model: $("model").value, policy: $("policy").value });
-  state.id = made.id;
+  moved(made.id);
   history.replaceState(null, "", `/c/${made.id}`);
 }
 
@@ -24,19 +25,20 @@ const send = guarded(async () => {
   const body = { text, model: $("model").value, policy: $("policy").value, tools: state.tools, attachments: files.map((f) => f.id) };
   if (editing) body.edit = editing.id;
   const begun = await call(`/api/conversations/${state.id}/send`, body);
-  $("text").value = "";
+  $("text").value = drop(editing);
   files.length = 0;
   editing = null;
   drawFiles();
   meter();
   await reload();
   bottom(true);
-  attach(begun.run, 0);
+  if (begun.run) attach(begun.run, 0); // an answer that was edited needs none
   $("text").focus();
   listing();
 });
 
 export function edit(node) {
+  keep(editing);
   editing = node;
   $("text").value = node.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
   $("text").focus();
@@ -47,8 +49,8 @@ export function edit(node) {
 /** Leave the message as it is; whether one was being edited. */
 export function stopEditing() {
   if (!editing) return false;
+  $("text").value = drop(editing);
   editing = null;
-  $("text").value = "";
   say("not editing any more");
   return true;
 }
@@ -81,7 +83,7 @@ $("text").addEventListener("keydown", (event) => {
     if (last) { event.preventDefault(); edit(last); }
   }
 });
-$("text").addEventListener("input", meter);
+$("text").addEventListener("input", () => { keep(editing); meter(); });
 for (const id of ["model", "policy"]) $(id).addEventListener("change", meter);
 $("stop").addEventListener("click", stop);
 $("attach").addEventListener("click", () => $("file").click());
@@ -99,6 +101,16 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 $("record").addEventListener("click", guarded(() => record($("record"), async (file) => {
   const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id, model: $("model").value }));
   $("text").value = `${$("text").value}${$("text").value ? " " : ""}${heardWords.text}`;
+  keep(editing);
   meter();
   $("text").focus();
 })));
+
+const draft = kept();
+$("text").value = draft.text ?? "";
+const edited = state.path.find((node) => node.id === draft.edit?.node);
+if (edited) {
+  edit(edited);
+  $("text").value = draft.edit.text;
+  keep(edited);
+}
