@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from ..errors import LlmsError, UnknownName, UsageError
-from . import agents, chats, lessons
+from . import agents, chats, choices, lessons
 from .pages import HERE
 from .secret import Secret
 from .service.service import ChatService
@@ -37,7 +37,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for module in (chats, agents, lessons):
+    for module in (chats, choices, agents, lessons):
         app.include_router(module.router)
     _errors(app)
 

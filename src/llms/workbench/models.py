@@ -4,13 +4,14 @@ import http.client
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .. import settings
 from ..errors import ModelError, UsageError
 from ..models.api.endpoints import NAMED, Endpoint, endpoint
+from ..models.default import FAST, shipped
 from ..models.hub import hub
 from ..models.info import ModelInfo, about, about_hub, check_offer
 from ..models.local import embedded
@@ -24,13 +25,14 @@ SPARE_BYTES = 1 << 28  # left free on the disk after a download
 class ModelListing:
     """`kind` is local or endpoint. `state` of a local model: ready, packed (converted on first use), missing, cached or
     partial (a download that broke off); of an endpoint: key, no key, running or not running. `detail` is the path, the
-    beginning of the key, or what to do."""
+    beginning of the key, or what to do. `default`: it answers in new chats."""
 
     name: str
     kind: str
     state: str
     bytes: int
     detail: str
+    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,12 @@ class Disk:
 
 def listing() -> list[ModelListing]:
     """The models at hand. Servers on this machine are asked; nothing else is connected to."""
-    return [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
+    rows = [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
+    chosen = settings.default_model()
+    default = chosen[0] if chosen else shipped()
+    if shipped() == FAST:
+        rows.insert(0, replace(rows[0], name=FAST))
+    return [replace(row, default=row.name == default) for row in rows]
 
 
 def disk() -> Disk:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+from ...chat.chat_settings import ChatSettings
 from ...errors import UnknownName, UsageError
 from ...store import chat_runs
 from ...store.conversations import Conversations
@@ -40,6 +41,6 @@ class Approvals:
         del self._decided[run]
         conversation = await asyncio.to_thread(chat_runs.conversation_of, self._store, run)
         own = (record.name for record in waiting.values() if record.name in TOOLS)  # it may have begun elsewhere
-        tools = [*dict.fromkeys([*self._turns.tools_of(conversation), *own])]
-        chat = await self._turns.open(conversation, "", tools)
+        tools = [*dict.fromkeys([*await asyncio.to_thread(self._turns.tools_of, conversation), *own])]
+        chat = await self._turns.open(conversation, ChatSettings(tools=tuple(tools)))
         await self._turns.start(conversation, lambda: chat.begin_decided(decided))

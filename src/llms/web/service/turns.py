@@ -7,17 +7,19 @@ from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from pydantic_ai.messages import ModelResponse, TextPart
+from pydantic_ai.messages import ModelResponse, TextPart, UserContent
 
 from ... import bridge
-from ...chat.chat_settings import POLICIES, policy_named
+from ...chat.chat_settings import ChatSettings
 from ...chat.turn.events import Event, kind_of, to_json
 from ...chat.turn.turn import Turn
 from ...errors import ContextOverflow
 from ...store import chat_runs
 from ...store.conversations import Conversations
+from ...store.presets import settings_in
 from ...values import Usage
 from ...workbench.chat.chat import Chat
+from ...workbench.chat.config import options_of
 from .attachments import Attachments
 from .model_pool import ModelPool
 from .view_models import money
@@ -27,14 +29,22 @@ NOT_SENT_WHOLE = ("dropped", "elided", "chunked", "covered")
 
 
 @dataclass(frozen=True, slots=True)
+class RememberedResponse:
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CountResponse:
-    """Tokens of the window that sending a text would take; `drops` says what the policy would leave out."""
+    """Tokens of the window that sending a text would take; `drops` says what the policy would leave out, `remembered` what
+    the model would be told besides."""
 
     tokens: int
     budget: int
     grade: str
     drops: str
     price: str
+    remembered: list[RememberedResponse]
 
 
 class TurnService:
@@ -45,7 +55,6 @@ class TurnService:
         self.ending = False  # the server ends: readers of what waits are let go
         self._beginning: dict[str, asyncio.Lock] = {}  # by conversation
         self._turns: dict[str, tuple[Turn, Future[None]]] = {}  # with their ends
-        self._tools: dict[str, Sequence[str]] = {}  # the tools each conversation was last asked with
 
     # beginning
 
@@ -53,21 +62,18 @@ class TurnService:
         self,
         id: str,
         text: str,
-        model: str,
-        policy: str,
-        tools: Sequence[str],
-        attachments: Sequence[str],
-        edit: str | None,
+        attachments: Sequence[str] = (),
+        edit: str | None = None,
+        how: ChatSettings = ChatSettings(),
     ) -> str:
         """The run that answers; empty if `edit` is an answer, which needs none. The question is stored before anything
-        is asked."""
+        is asked; `how` changes the settings of the conversation."""
         if edit:
             edited: bool = await asyncio.to_thread(self._edit_answer, id, edit, text)
             if edited:
                 return ""
         contents = [self._attachments.content(one) for one in attachments]
-        self._tools[id] = tools
-        chat = await self.open(id, model, tools, policy)
+        chat = await self.open(id, how)
         run = await self.start(id, lambda: chat.begin_edit(edit, text) if edit else chat.begin(text, contents, True))
         for one in attachments:
             self._attachments.forget(one)
@@ -83,9 +89,9 @@ class TurnService:
         self._store.save(before.edit(id, edited), before)
         return True
 
-    async def again(self, id: str, node: str, model: str, tools: Sequence[str]) -> str:
+    async def again(self, id: str, node: str, how: ChatSettings = ChatSettings()) -> str:
         """The run of another answer beside `node`."""
-        chat = await self.open(id, model, tools)
+        chat = await self.open(id, how)
         return await self.start(id, lambda: chat.begin_again(node, True))
 
     async def go_on(self, id: str, node: str) -> str:
@@ -99,24 +105,27 @@ class TurnService:
 
         return await self.start(id, begin)
 
-    async def open(self, id: str, model: str = "", tools: Sequence[str] | None = None, policy: str = "") -> Chat:
-        """The conversation, to be answered by `model`, or by the one it remembers."""
-        return await self._models.wait_for(self._open, id, model, tools, policy)
+    async def open(self, id: str, how: ChatSettings = ChatSettings()) -> Chat:
+        """The conversation, asked by its settings, but for what `how` says. Raises UsageError for what is out of reach."""
+        return await self._models.wait_for(self._open, id, how)
 
-    def _open(self, id: str, model: str, tools: Sequence[str] | None, policy: str) -> Chat:
+    def _open(self, id: str, how: ChatSettings) -> Chat:
         about = self._store.about(id)
-        return Chat(
-            self._models.get(model or about.model or self._models.default),
+        return self._chat(self._store, how, id, how.model or about.model)
+
+    def _chat(self, store: Conversations, how: ChatSettings, id: str | None, model: str | None) -> Chat:
+        chat = Chat(
+            self._models.get(model or self._models.default),
             id=id,
-            store=self._store,
-            tools=None if tools is None else self._models.reach.check_tools(tools),
-            policy=policy_named(policy) if policy else None,
-            most_tokens=self._max_tokens,
+            store=store,
+            **options_of(how, self._max_tokens),
         )
+        self._models.reach.check_tools(chat.settings.tools or ())  # a terminal may have given it others
+        return chat
 
     def tools_of(self, conversation: str) -> Sequence[str]:
-        """The tools with which the conversation was last asked."""
-        return self._tools.get(conversation, ())
+        """The tools with which the conversation is asked."""
+        return settings_in(self._store, conversation).tools or ()
 
     async def start(self, id: str, begin: Callable[[], Turn]) -> str:
         """Begin a turn, where all clients of models are: on the bridge's loop. It goes on whoever reads, and whether or not
@@ -200,40 +209,34 @@ class TurnService:
 
     # looking ahead
 
-    async def count(
-        self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
-    ) -> CountResponse:
-        return await self._models.wait_for(self._count, id, text, model, policy, tools, attachments)
+    async def count(self, id: str | None, text: str, attachments: Sequence[str], how: ChatSettings) -> CountResponse:
+        """`how` are the settings of a conversation that is not stored yet, or changes of them."""
+        return await self._models.wait_for(self._count, id or None, text, attachments, how)
 
-    def _count(
-        self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
-    ) -> CountResponse:
-        opened = self._models.get(model or self._models.default)
-        chat = Chat(
-            opened,
-            id=id or None,
-            store=self._store if id else None,
-            ephemeral=not id,
-            tools=self._models.reach.check_tools(tools),
-            policy=policy_named(policy or POLICIES[0]),
-            most_tokens=self._max_tokens,
-        )
-        try:
-            report = chat.explain(text or " ", [self._attachments.content(one) for one in attachments]).report
-        except ContextOverflow as error:
-            return CountResponse(1, 0, "", str(error), "")
-        finally:
-            if not id:
-                chat.close()
-        left_out = [fate for fate in report.fates if fate.what in NOT_SENT_WHOLE]
-        tokens = sum(fate.tokens for fate in left_out)
-        return CountResponse(
-            report.count,
-            report.budget,
-            report.grade,
-            f"{len(left_out)} messages ({tokens:,} tokens)" if left_out else "",
-            "" if opened.name.local else money(opened.price(Usage(report.count))),
-        )
+    def _count(self, id: str | None, text: str, attachments: Sequence[str], how: ChatSettings) -> CountResponse:
+        contents = [self._attachments.content(one) for one in attachments]
+        if id is not None:
+            return _counted(self._open(id, how), text, contents)
+        with Conversations.in_memory() as nothing:
+            return _counted(self._chat(nothing, how, None, how.model), text, contents)
+
+
+def _counted(chat: Chat, text: str, contents: Sequence[UserContent]) -> CountResponse:
+    facts = [RememberedResponse(one.fact.id, one.fact.text) for one in chat.recalled(text or " ")]
+    try:
+        report = chat.explain(text or " ", contents).report
+    except ContextOverflow as error:
+        return CountResponse(1, 0, "", str(error), "", facts)
+    left_out = [fate for fate in report.fates if fate.what in NOT_SENT_WHOLE]
+    tokens = sum(fate.tokens for fate in left_out)
+    return CountResponse(
+        report.count,
+        report.budget,
+        report.grade,
+        f"{len(left_out)} messages ({tokens:,} tokens)" if left_out else "",
+        "" if chat.model.name.local else money(chat.model.price(Usage(report.count))),
+        facts,
+    )
 
 
 async def _answer(turn: Turn) -> None:
