@@ -17,7 +17,8 @@ from .service.service import ChatService
 LARGEST_BODY = 26 << 20  # an attachment of 25 MB and its frame
 POLICY = "; ".join(
     (
-        "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data: blob:",
+        "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "font-src 'self'",
+        "img-src 'self' data: blob:",
         "media-src 'self' blob:", "connect-src 'self'", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'",
     )
 )  # fmt: skip

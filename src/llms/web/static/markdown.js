@@ -1,14 +1,39 @@
-// Markdown to safe HTML: no raw HTML, no remote images or fonts, links that show where they lead.
-import { Marked } from "./vendor/marked.js";
+// Markdown to safe elements: no raw HTML, no remote images or fonts, links that show where they lead. A text that grows is
+// parsed again from its last blocks alone, and then stands there as if all of it had been parsed.
+import { barred, languageOf } from "./code.js";
+import { footnotes, section } from "./footnotes.js";
+import { math, typeset } from "./math.js";
+import cjkFriendly from "./vendor/cjk.js";
+import { Lexer, Marked } from "./vendor/marked.js";
 
 const escape = (text) =>
   text.replace(/[&<>"']/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[c]);
 
-const marked = new Marked({
+const WITHOUT_WORDS = /[\u1100-\u11ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\u{1f200}-\u{1f2ff}\u{20000}-\u{3ffff}]/u;
+const cjk = cjkFriendly().tokenizer;
+/** In Chinese, Japanese and Korean no blank tells where emphasis begins and ends; other texts keep Marked's rules. */
+const emphasis = (name) =>
+  function (text, masked, before) {
+    return WITHOUT_WORDS.test(text) ? cjk[name].call(this, text, masked, before) : false;
+  };
+
+const marked = new Marked(math, footnotes, {
   gfm: true,
-  breaks: false,
+  breaks: true,
+  tokenizer: {
+    emStrong: emphasis("emStrong"),
+    del: emphasis("del"),
+    /** A tag is text, and so is what stands behind it. */
+    tag(text) {
+      const raw = this.rules.inline.tag.exec(text)?.[0];
+      return raw && { type: "html", raw, text: raw, block: false };
+    },
+  },
   renderer: {
-    html: ({ text }) => escape(text),
+    html({ text, block }) {
+      if (block) return `<p>${escape(text.trim()).replaceAll("\n", "<br>")}</p>`;
+      return /^<br ?\/?>$/i.test(text) ? "<br>" : escape(text); // the only way to break a line in a table
+    },
     image: ({ text, href }) => `<span class="soft">[image not loaded: ${escape(text || "")} ${escape(href || "")}]</span>`,
     link({ href, tokens }) {
       const words = this.parser.parseInline(tokens);
@@ -23,30 +48,179 @@ const marked = new Marked({
       const shown = words.includes(escape(host)) || !host ? "" : ` <span class="soft">(${escape(host)})</span>`;
       return `<a href="${escape(href)}" target="_blank" rel="noopener noreferrer nofollow">${words}</a>${shown}`;
     },
+    code(token) {
+      const whole = closed(token) ? " data-whole" : "";
+      return `<pre><code data-language="${escape(languageOf(token.lang))}"${whole}>${escape(token.text)}</code></pre>`;
+    },
   },
 });
 
+/** Whether a code block is at its end, and not still being written. */
+const closed = ({ raw }) => !/^ {0,3}[`~]/.test(raw) || /\n {0,3}(`{3,}|~{3,})[ \t]*\n*$/.test(raw);
+
 const ALLOWED = {
   ALLOWED_TAGS: ["p", "br", "strong", "em", "del", "code", "pre", "ul", "ol", "li", "blockquote", "h1", "h2", "h3", "h4",
-    "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "hr", "a", "span", "input"],
+    "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "hr", "a", "span", "input", "sup", "div"],
   ALLOWED_ATTR: ["href", "target", "rel", "class", "align", "start", "type", "checked", "disabled"],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   ADD_URI_SAFE_ATTR: ["align", "start", "type", "checked", "disabled"],
+  RETURN_DOM_FRAGMENT: true,
 };
 
-/** Put `text`, Markdown, into `element`. */
-export function show(element, text) {
-  element.innerHTML = globalThis.DOMPurify.sanitize(marked.parse(text), ALLOWED);
-  for (const link of element.querySelectorAll("a")) {
+/** The elements of each of `tokens`, safe, and with all that they need to be read. */
+function drawn(tokens) {
+  const html = tokens.map((token) => `<div>${marked.parser([token])}</div>`).join("");
+  const fragment = globalThis.DOMPurify.sanitize(html, ALLOWED);
+  for (const link of fragment.querySelectorAll("a")) {
     link.target = "_blank";
     link.rel = "noopener noreferrer nofollow";
   }
-  for (const block of element.querySelectorAll("pre")) {
-    const button = document.createElement("button");
-    button.className = "quiet";
-    button.type = "button";
-    button.textContent = "Copy code";
-    button.addEventListener("click", () => navigator.clipboard.writeText(block.querySelector("code")?.textContent ?? ""));
-    block.after(button);
+  for (const box of fragment.querySelectorAll("input")) {
+    box.setAttribute("aria-label", box.checked ? "done" : "to do");
+    box.closest("li")?.classList.add("task");
+  }
+  directed(fragment);
+  barred(fragment);
+  for (const table of fragment.querySelectorAll("table")) {
+    const frame = document.createElement("div");
+    frame.className = "scroll";
+    frame.tabIndex = 0;
+    frame.setAttribute("role", "group");
+    frame.setAttribute("aria-label", "Table");
+    table.replaceWith(frame);
+    frame.append(table);
+  }
+  typeset(fragment);
+  return [...fragment.children].map((block) => [...block.childNodes].filter((node) => node.nodeType !== 3 || node.data.trim()));
+}
+
+const FIRST_LETTER = /[\p{L}]/u;
+const LEFTWARD = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/** Each block runs as its own first letter does; what holds blocks as their first one. */
+function directed(root) {
+  for (const block of root.querySelectorAll("p, h1, h2, h3, h4, h5, h6, th, td")) block.dir = "auto";
+  for (const block of root.querySelectorAll("ul, ol, li, blockquote, table")) {
+    const letter = FIRST_LETTER.exec(block.textContent)?.[0] ?? "";
+    if (LEFTWARD.test(letter)) block.dir = "rtl";
+    else if (block.parentElement?.closest("[dir=rtl]")) block.dir = "ltr";
   }
 }
+
+const SILENT = new Set(["space", "def", "note"]);
+let writers = 0;
+
+/** Where Markdown that grows is shown, in `element`. */
+class Writer {
+  constructor(element) {
+    this.element = element;
+    this.prefix = `note-${++writers}`;
+    this.begin();
+  }
+
+  begin() {
+    this.element.classList.add("prose");
+    this.element.replaceChildren();
+    this.settled = ""; // the text of all blocks that no further text can change
+    this.links = {};
+    this.notes = new Map();
+    this.blocks = []; // {raw, type, lang, nodes}, settled ones first
+    this.firm = 0; // how many of them are settled
+    this.section = null;
+    this.known = "";
+  }
+
+  /** Show `text`: the number of blocks that were parsed for it. */
+  update(text) {
+    if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
+    if (!text.startsWith(this.settled)) this.begin();
+    const tokens = this.lex(text.slice(this.settled.length));
+    const visible = tokens.filter((token) => !SILENT.has(token.type));
+    const known = JSON.stringify([tokens.links, [...tokens.notes].map(([label, note]) => [label, note.raw])]);
+    const changed = known !== this.known;
+    this.known = known;
+    let touched = changed && this.mentions(tokens);
+    touched = this.replace(visible, changed) || touched;
+    if (changed || (touched && tokens.notes.size)) this.number(tokens);
+    this.settle(tokens);
+    return tokens.length;
+  }
+
+  /** The blocks of `text`, which may refer to what is defined in it, or was before (`links` and `notes`). */
+  lex(text, { links, notes } = this) {
+    const lexer = new Lexer(marked.defaults);
+    lexer.tokens.links = Object.assign(Object.create(null), links);
+    lexer.tokens.notes = new Map(notes);
+    return lexer.lex(text);
+  }
+
+  /** Draw the settled blocks again that may refer to what is defined now. */
+  mentions(tokens) {
+    let any = false;
+    for (const block of this.blocks.slice(0, this.firm)) {
+      if (!block.raw.includes("[")) continue;
+      const [nodes] = drawn(this.lex(block.raw, tokens).slice(0, 1));
+      block.nodes[0]?.before(...nodes);
+      for (const node of block.nodes) node.remove();
+      block.nodes = nodes;
+      any = true;
+    }
+    return any;
+  }
+
+  /** Put the blocks that are not settled in place of the former ones; true if any refers to a note. */
+  replace(tokens, changed) {
+    const old = this.blocks.splice(this.firm);
+    let same = 0;
+    const stays = (block, token) => block?.raw === token?.raw && block?.type === token?.type && !(changed && token?.raw.includes("["));
+    while (same < Math.min(old.length, tokens.length) && stays(old[same], tokens[same])) same++;
+    const grown = old[same]?.type === "code" && tokens[same]?.type === "code" && old[same].lang === tokens[same].lang;
+    if (grown && same === old.length - 1 && !closed(tokens[same]) && !closed(old[same])) {
+      const code = old[same].nodes[0].querySelector("code");
+      code.textContent = tokens[same].text;
+      old[same].raw = tokens[same].raw;
+      same++;
+    }
+    const gone = old.slice(same).flatMap((block) => block.nodes);
+    for (const node of gone) node.remove();
+    const fresh = drawn(tokens.slice(same));
+    this.blocks.push(...old.slice(0, same));
+    for (const [at, nodes] of fresh.entries()) {
+      const { raw, type, lang } = tokens[same + at];
+      this.blocks.push({ raw, type, lang, nodes });
+      for (const node of nodes) this.element.insertBefore(node, this.section);
+    }
+    return [...gone, ...fresh.flat()].some((node) => node.querySelector?.("sup[data-note]"));
+  }
+
+  /** Write the notes, and their numbers into the text. */
+  number(tokens) {
+    this.section?.remove();
+    this.section = section(this.element, tokens.notes, (inner) => drawn(this.lex(inner, tokens)).flat(), this.prefix);
+    if (this.section) this.element.append(this.section);
+  }
+
+  /** Blocks before a blank line, behind which two more have begun, are no longer changed by what comes. */
+  settle(tokens) {
+    let end = tokens.length;
+    for (let after = 0; end > 0; end--) {
+      if (after >= 2 && /\n[ \t]*\n[ \t]*$/.test(tokens[end - 1].raw)) break;
+      if (tokens[end - 1].type !== "space") after++;
+    }
+    if (!end) return;
+    const firm = tokens.slice(0, end);
+    const raw = firm.map((token) => token.raw).join("");
+    if (raw.includes("]:")) {
+      const kept = this.lex(raw);
+      Object.assign(this, { links: kept.links, notes: kept.notes });
+    }
+    this.settled += raw;
+    this.firm += firm.filter((token) => !SILENT.has(token.type)).length;
+  }
+}
+
+/** A place for Markdown that grows: `update(text)` with all of it each time. */
+export const stream = (element) => new Writer(element);
+
+/** Put `text`, Markdown, into `element`. */
+export const show = (element, text) => void stream(element).update(text);

@@ -1,7 +1,7 @@
 // The run that is being answered: its events as they come, painted a few times a second.
 import { call, make } from "./api.js";
 import { acts, bottom, log, reload } from "./log.js";
-import { show } from "./markdown.js";
+import { stream } from "./markdown.js";
 import { approvalCard, article, toolCard } from "./message.js";
 import { meter } from "./meter.js";
 import { $, guarded, say, state, warn } from "./session.js";
@@ -105,8 +105,8 @@ function paint() {
       state.live.thought.querySelector("pre").textContent = state.live.reasoning;
     }
     if (state.live.text) {
-      state.live.words ??= body.appendChild(make("div"));
-      show(state.live.words, state.live.text);
+      state.live.words ??= stream(body.appendChild(make("div")));
+      state.live.words.update(state.live.text);
     }
     bottom();
   }, PAINT_MS);
@@ -118,7 +118,7 @@ function fresh() {
     clearTimeout(painting);
     painting = 0;
     const body = writing(state.live.node).querySelector(".body");
-    if (state.live.text) show((state.live.words ??= body.appendChild(make("div"))), state.live.text);
+    if (state.live.text) (state.live.words ??= stream(body.appendChild(make("div")))).update(state.live.text);
   }
   Object.assign(state.live, { text: "", reasoning: "", words: undefined, thought: undefined });
 }
