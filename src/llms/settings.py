@@ -166,12 +166,12 @@ def default_model() -> tuple[str, str] | None:
     if name := get("LLMS_MODEL"):
         return name.strip(), "LLMS_MODEL"
     try:
-        kept = json.loads(_kept_file().read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        values = json.loads(_kept_file().read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {_kept_file()}: {error}; llms models default NAME writes it anew") from error
-    name = kept.get("model") if isinstance(kept, dict) else None
+    name = values.get("model") if isinstance(values, dict) else None
     return (name, "llms models default") if isinstance(name, str) and name else None
 
 

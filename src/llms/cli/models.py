@@ -13,7 +13,7 @@ from .output import console, print_json, size, table
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One object a line: name, kind, state, bytes, detail, default.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line: name, kind, state, bytes, detail.")
 @click.pass_context
 def models(context: click.Context, as_json: bool) -> None:
     """List the models at hand: embedded, cached, on this machine's servers, and the endpoints whose keys are set.
@@ -27,13 +27,13 @@ def models(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(asdict(model) for model in listed)
         return
-    out = console()
+    out, default = console(), by_default.for_chats()
     for kind in ("local", "endpoint"):
         rows = table("name", "state", "size", "", right=("size",))
         for model in listed:
             if model.kind == kind:
                 rows.add_row(
-                    f"{model.name} (default)" if model.default else model.name,
+                    f"{model.name} (default)" if model.name == default else model.name,
                     model.state,
                     size(model.bytes) if model.bytes else "",
                     model.detail,
@@ -42,7 +42,7 @@ def models(context: click.Context, as_json: bool) -> None:
         out.print()
     disk = verbs.disk()
     click.echo(f"disk: {size(disk.own)} converted, {size(disk.cache)} in the hub's cache, {size(disk.free)} free")
-    click.echo(f"default: {by_default.for_chats()}; another by llms models default NAME")
+    click.echo(f"default: {default}; another by llms models default NAME")
     click.echo("any other: hf:./folder or hf:owner/name, with options as in 'smollm2?dtype=bfloat16'")
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import Field, JsonValue
 
-from ..chat.chat_settings import LONGEST_SYSTEM, POLICIES, ChatSettings, settings_of
+from ..chat.chat_settings import LONGEST_SYSTEM, ChatSettings, settings_of
 from ..errors import UsageError
 from ..tools.consent import Scope
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
@@ -58,8 +58,8 @@ class Asked(PageRequest):
 
     def how(self) -> ChatSettings:
         """Raises UsageError."""
-        said = {"model": self.model or None, "policy": self.policy or None, "tools": self.tools}
-        return settings_of({**{name: value for name, value in said.items() if value is not None}, **self.settings})
+        fields = {"model": self.model or None, "policy": self.policy or None, "tools": self.tools}
+        return settings_of({**{name: value for name, value in fields.items() if value is not None}, **self.settings})
 
 
 class Create(Asked):
@@ -126,17 +126,12 @@ async def chat_page(request: Request, id: str, node: str | None = None) -> HTMLR
 
 async def _chat_page(request: Request, id: str | None) -> HTMLResponse:
     service = service_of(request)
-    conversation, listing, models = await asyncio.gather(
-        service.conversations.get(id), service.conversations.listing(), service.models.names()
-    )
+    conversation, listing = await asyncio.gather(service.conversations.get(id), service.conversations.listing())
     state = {
         "id": conversation.id, "run": conversation.run, "path": conversation.path, "settings": conversation.settings,
         "title": conversation.title, "pinned": conversation.pinned, "archived": conversation.archived, "listed": listing,
     }  # fmt: skip
-    return page(
-        request, "chat.html", id=id, title=conversation.title, model=conversation.model, policy=conversation.policy,
-        policies=POLICIES, models=models, state=state,
-    )  # fmt: skip
+    return page(request, "chat.html", id=id, title=conversation.title, state=state)
 
 
 @router.get("/api/conversations")

@@ -25,14 +25,13 @@ SPARE_BYTES = 1 << 28  # left free on the disk after a download
 class ModelListing:
     """`kind` is local or endpoint. `state` of a local model: ready, packed (converted on first use), missing, cached or
     partial (a download that broke off); of an endpoint: key, no key, running or not running. `detail` is the path, the
-    beginning of the key, or what to do. `default`: it answers in new chats."""
+    beginning of the key, or what to do."""
 
     name: str
     kind: str
     state: str
     bytes: int
     detail: str
-    default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,7 @@ class Disk:
 def listing() -> list[ModelListing]:
     """The models at hand. Servers on this machine are asked; nothing else is connected to."""
     rows = [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
-    chosen = settings.default_model()
-    default = chosen[0] if chosen else shipped()
-    if shipped() == FAST:
-        rows.insert(0, replace(rows[0], name=FAST))
-    return [replace(row, default=row.name == default) for row in rows]
+    return [replace(rows[0], name=FAST), *rows] if shipped() == FAST else rows
 
 
 def disk() -> Disk:

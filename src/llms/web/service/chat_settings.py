@@ -34,7 +34,7 @@ class PresetResponse:
     """`settings` holds what the preset says; `note` why these pages cannot take it up, empty if they can."""
 
     name: str
-    settings: JsonObject
+    settings: ChatSettings
     note: str
 
 
@@ -99,8 +99,8 @@ class SettingsService:
         try:
             self._reached(one.settings)
         except UsageError as error:
-            return PresetResponse(one.name, one.settings.to_json(), str(error))
-        return PresetResponse(one.name, one.settings.to_json(), "")
+            return PresetResponse(one.name, one.settings, str(error))
+        return PresetResponse(one.name, one.settings, "")
 
     async def save_preset(self, name: str, settings: JsonObject) -> None:
         """Keep settings under a name. Raises UsageError."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from ... import settings
@@ -20,10 +20,12 @@ from .model_pool import ModelPool
 MILLION = 1_000_000
 MOST_USED = 30
 HERE = "On this machine"
+State = Literal["here", "ready", "failed", "not running", "needs a key"]
+STATES: tuple[State, ...] = get_args(State)  # in this order
 
 
 @dataclass(frozen=True, slots=True)
-class ModelResponse:
+class ModelChoiceResponse:
     """`bytes` on the disk, `window` in tokens, prices in US dollars per million tokens; None is unknown. `sees` pictures,
     `hears` sound."""
 
@@ -44,10 +46,10 @@ class ModelGroupResponse:
 
     name: str
     title: str
-    state: Literal["here", "ready", "needs a key", "not running", "failed"]
+    state: State
     note: str
     asked: bool
-    models: list[ModelResponse]
+    models: list[ModelChoiceResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class ModelsResponse:
 
 
 class ModelChoices:
-    """What hosted endpoints have listed is remembered until they are asked again."""
+    """Remembers the lists of hosted endpoints until they are asked again."""
 
     def __init__(self, store: Conversations, models: ModelPool):
         self._store, self._models = store, models
@@ -68,9 +70,13 @@ class ModelChoices:
     async def at_hand(self) -> ModelsResponse:
         rows, addresses = await asyncio.gather(asyncio.to_thread(listing), asyncio.to_thread(self._addresses))
         endpoints = [*(endpoint("url", address) for address in addresses), *(endpoint(name, "") for name in NAMED)]
-        groups = await asyncio.gather(*(self._group(one, rows) for one in endpoints))
+        groups = sorted(
+            await asyncio.gather(*(self._group(one, rows) for one in endpoints)),
+            key=lambda one: STATES.index(one.state),
+        )
         here = [
-            ModelResponse(row.name, row.name, row.bytes or None, price_in=0, price_out=0) for row in _runnable(rows)
+            ModelChoiceResponse(row.name, row.name, row.bytes or None, price_in=0, price_out=0)
+            for row in _runnable(rows)
         ]
         return ModelsResponse(self._models.default, [ModelGroupResponse("", HERE, "here", "", True, here), *groups])
 
@@ -135,12 +141,12 @@ def _runnable(rows: Iterable[ModelListing]) -> Iterable[ModelListing]:
 
 def _response(
     end: Endpoint, id: str, window: int | None = None, sees: bool | None = None, hears: bool | None = None
-) -> ModelResponse:
+) -> ModelChoiceResponse:
     price = Price(end, id)
     costs = [price.of(Usage(MILLION, 0)), price.of(Usage(0, MILLION))]
     price_in, price_out = (None if cost is None else float(cost) for cost in costs)
     separator = "#" if _name(end) == end.base_url else ""
-    return ModelResponse(
+    return ModelChoiceResponse(
         f"{_name(end)}{separator}{id}", id, None, window or price.window, price_in, price_out, sees, hears
     )
 
@@ -150,7 +156,7 @@ def _listed(end: Endpoint) -> ModelGroupResponse:
     return _shown(end, [_response(end, one.id, one.window, one.sees, one.hears) for one in listed_models(end)])
 
 
-def _shown(end: Endpoint, models: list[ModelResponse]) -> ModelGroupResponse:
+def _shown(end: Endpoint, models: list[ModelChoiceResponse]) -> ModelGroupResponse:
     return ModelGroupResponse(_name(end), _title(end), "ready", "", True, models)
 
 

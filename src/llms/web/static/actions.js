@@ -18,7 +18,7 @@ Object.assign(acts, {
     say("copied");
   }),
   edit,
-  again: guarded((node) => begin(`/api/conversations/${state.id}/again`, { node: node.id, model: $("model").value, tools: state.tools })),
+  again: guarded((node) => begin(`/api/conversations/${state.id}/again`, { node: node.id })),
   more: guarded((node) => begin(`/api/conversations/${state.id}/continue`, { node: node.id })),
   turn: guarded(async (id) => {
     if (!id) return;

@@ -5,23 +5,17 @@ import { files, meter } from "./meter.js";
 import { record } from "./microphone.js";
 import { attach, stop } from "./run.js";
 import { $, guarded, say, state, warn } from "./session.js";
+import { begin } from "./settings.js";
 import { listing } from "./sidebar.js";
 
 let editing = null; // the node whose new version the box holds
-
-async function ensure() {
-  if (state.id) return;
-  const made = await call("/api/conversations", { model: $("model").value, policy: $("policy").value });
-  state.id = made.id;
-  history.replaceState(null, "", `/c/${made.id}`);
-}
 
 const send = guarded(async () => {
   const text = $("text").value;
   if (!text.trim() && !files.length) return;
   if (state.source) return warn("an answer is still being written; stop it first");
-  await ensure();
-  const body = { text, model: $("model").value, policy: $("policy").value, tools: state.tools, attachments: files.map((f) => f.id) };
+  await begin();
+  const body = { text, attachments: files.map((f) => f.id) };
   if (editing) body.edit = editing.id;
   const begun = await call(`/api/conversations/${state.id}/send`, body);
   $("text").value = "";
@@ -82,7 +76,6 @@ $("text").addEventListener("keydown", (event) => {
   }
 });
 $("text").addEventListener("input", meter);
-for (const id of ["model", "policy"]) $(id).addEventListener("change", meter);
 $("stop").addEventListener("click", stop);
 $("attach").addEventListener("click", () => $("file").click());
 $("file").addEventListener("change", () => { take([...$("file").files]); $("file").value = ""; });
@@ -97,7 +90,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   });
 }
 $("record").addEventListener("click", guarded(() => record($("record"), async (file) => {
-  const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id, model: $("model").value }));
+  const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id }));
   $("text").value = `${$("text").value}${$("text").value ? " " : ""}${heardWords.text}`;
   meter();
   $("text").focus();

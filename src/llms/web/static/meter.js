@@ -1,5 +1,6 @@
 // The gauge below the box: how much of the window the next message takes, and what it would push out.
 import { make } from "./api.js";
+import { recalled } from "./chips.js";
 import { $, state } from "./session.js";
 
 /** The attachments that will go along, {id, name, type, url}. */
@@ -17,11 +18,12 @@ export function meter() {
     try {
       const response = await fetch("/api/count", {
         method: "POST", signal: here.signal, headers: { "content-type": "application/json" },
-        body: JSON.stringify({ id: state.id, text, model: $("model").value, policy: $("policy").value, tools: state.tools, attachments: files.map((f) => f.id) }),
+        body: JSON.stringify({ id: state.id, text, settings: state.id ? {} : state.settings, attachments: files.map((f) => f.id) }),
       });
       const found = await response.json();
       if (here !== counter) return;
       if (!response.ok) return void ($("meter").textContent = found.error ?? "");
+      recalled(found.remembered);
       const share = Math.min(1, found.tokens / Math.max(1, found.budget));
       const gauge = make("span", { class: `gauge${found.tokens > found.budget ? " full" : ""}`, "aria-hidden": "true" }, make("span"));
       gauge.firstChild.style.width = `${100 * share}%`;

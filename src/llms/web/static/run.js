@@ -33,7 +33,7 @@ function busy(on) {
 function writing(id) {
   if (id) state.live.element = document.getElementById(`n-${id}`) ?? state.live.element;
   if (!state.live.element) {
-    const node = { id: id ?? "new", role: "assistant", author: $("model").value, parts: [], siblings: [], state: "streaming" };
+    const node = { id: id ?? "new", role: "assistant", author: state.settings.model, parts: [], siblings: [], state: "streaming" };
     state.live.element = article(node, acts);
     log.append(state.live.element);
   }

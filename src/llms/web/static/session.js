@@ -3,7 +3,7 @@ import { make } from "./api.js";
 
 export const $ = (id) => document.getElementById(id);
 
-/** From the server: id, run, path, tools. `live`: what of the running answer has been shown; `source`: its events. */
+/** From the server: id, run, path, settings. `live`: what of the running answer has been shown; `source`: its events. */
 export const state = { live: null, source: null, ...JSON.parse($("state").textContent) };
 
 export const say = (text) => ($("status").textContent = text);
