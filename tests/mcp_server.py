@@ -1,4 +1,5 @@
-"""A real MCP server over stdio. Its folder decides what it offers: `changed` makes a description another one."""
+"""A real MCP server over stdio. Its folder decides what it offers: `changed` makes a description another one; `noisy`
+makes it write to both outputs what is no message. It leaves its process's number there in `pid`."""
 
 import os
 import sys
@@ -31,4 +32,9 @@ server.add_tool(
 server.add_tool(environment)
 server.add_tool(failing)
 server.add_tool(lambda: "ok", name="a" * 80, description="A name that is too long.")
+(folder / "pid").write_text(str(os.getpid()), encoding="utf-8")
+if (folder / "noisy").exists():
+    for number in range(20_000):
+        os.write(1, b"garbage %d\n" % number)
+        os.write(2, b"log %d %s\n" % (number, b"x" * 100))
 server.run()

@@ -104,9 +104,9 @@ def test_what_cannot_be_asked_is_one_line(server, tmp_path, llms):
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"no picture")
     asking = ("ask", "-m", f"{server.url}#m")
-    assert "is called image/png, but it is something else" in llms(*asking, "x", "-a", str(picture), check=1)
+    assert "picture.png is not what its name says: it holds text" in llms(*asking, "x", "-a", str(picture), check=2)
     assert "does not exist" in llms(*asking, "x", "-a", str(tmp_path / "none.txt"), check=2)
-    assert "not UTF-8 text" in llms(*asking, given=b"\xff\xfe", check=2)
+    assert "standard input is not text" in llms(*asking, given=b"a\0b", check=2)
     assert "is not JSON" in llms(*asking, "x", "--schema", '{"a', check=2)
     assert not server.posts
 

@@ -1,5 +1,6 @@
 """Batched generation equals generation one by one; rows join, leave and are aborted without touching the others."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,6 +8,8 @@ from hypothesis import strategies as st
 
 from llms.engine import Decoder, DecodeRequest, Engine, Sampling
 from llms.engine.fallback import FallbackDecoder
+from llms.engine.penalties import penalized
+from llms.engine.request import Penalties
 from llms.engine.sampling import generator, sample
 from llms.tokens.stop import StopText, cut_at_stop
 from test_engine_scoring import OTHERS, PLAIN, SHARING, Counting, tree_of_a_benchmark, words
@@ -223,6 +226,54 @@ def test_top_k_and_top_p_cut_the_tail():
     assert {sample(logits, Sampling(1.0, top_k=2), random) for _ in range(200)} == {0, 1}
     assert {sample(logits, Sampling(1.0, top_p=0.5), random) for _ in range(200)} == {0, 1}
     assert {sample(logits, Sampling(1.0, top_p=0.01), random) for _ in range(50)} == {0}
+
+
+def test_min_p_cuts_what_is_unlikely_beside_the_likeliest_and_no_temperature_is_too_low():
+    logits = torch.tensor([2.0, 1.9, 0.0, -3.0])
+    random = generator(Sampling(temperature=1.0, seed=0))
+    assert {sample(logits, Sampling(1.0, min_p=0.5), random) for _ in range(200)} == {0, 1}
+    assert {sample(logits, Sampling(1.0, top_p=0.0), random) for _ in range(50)} == {0}
+    for temperature in (1e-6, 1e-30, 1e-38, 1e-42, 5e-324):
+        assert {sample(100 * logits, Sampling(temperature), random) for _ in range(20)} == {0}
+
+
+@settings(max_examples=30)
+@given(
+    prompt=st.lists(st.integers(0, 9), max_size=6),
+    new=st.lists(st.integers(0, 9), max_size=6),
+    repetition=st.floats(0.5, 2),
+    frequency=st.floats(-2, 2),
+    presence=st.floats(-2, 2),
+    bias=st.dictionaries(st.integers(0, 9), st.floats(-100, 100), max_size=4),
+)
+def test_penalties_are_those_of_transformers_and_openai(prompt, new, repetition, frequency, presence, bias):
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    logits = torch.linspace(-3, 3, 10)
+    seen = torch.tensor([[*prompt, *new]], dtype=torch.long)
+    expected = (
+        RepetitionPenaltyLogitsProcessor(repetition)(seen, logits[None].clone())[0] if seen.numel() else logits.clone()
+    )
+    for token in range(10):
+        count = new.count(token)
+        expected[token] += bias.get(token, 0.0) - frequency * count - presence * (count > 0)
+    got = penalized(logits.numpy(), Penalties(repetition, frequency, presence, tuple(bias.items())), prompt, new)
+    np.testing.assert_allclose(got, expected.numpy(), rtol=1e-5, atol=1e-5)
+    assert logits.equal(torch.linspace(-3, 3, 10))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_repetition_penalty_generates_as_transformers_does_beside_requests_without(family):
+    model, engine = pair(family)
+    prompt = tree_of_a_benchmark()[0].tokens
+    penalty = Sampling(penalties=Penalties(repetition=1.7))
+    new = run(Decoder(engine.network), [DecodeRequest(0, prompt, 10, penalty), DecodeRequest(1, prompt, 10)])
+    assert new[1] == generate_alone(model, prompt, 10)
+    reference = model.generate(
+        torch.tensor([prompt]), max_new_tokens=10, do_sample=False, repetition_penalty=1.7, eos_token_id=None
+    )
+    assert new[0] == reference[0, len(prompt) :].tolist()
+    assert new[0] != new[1]
 
 
 def test_generation_ends_with_the_end_of_sequence():

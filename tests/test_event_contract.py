@@ -16,9 +16,11 @@ from llms.agents.board import Entry
 from llms.agents.budget import Used
 from llms.agents.memory import Fact
 from llms.agents.plan import Task
+from llms.tools.results import KeptFile
 
 PACKAGE = Path(llms.__file__).parent
 STATIC = PACKAGE / "web" / "static"
+FILE: KeptFile = {"name": "a.png", "media_type": "image/png", "bytes": 1, "kept": "b"}
 _METHOD = re.compile(r"^  (\w+)\((?:\{([^}]*)\})?\) \{", re.MULTILINE)
 
 
@@ -73,4 +75,6 @@ def test_an_event_that_was_written_is_read_again():
 def _some(hint):
     if args := [one for one in get_args(hint) if isinstance(one, str)]:
         return args[0]
-    return {int: 1, float: 1.5, tuple[str, ...]: ("page",)}.get(hint, {"a": "b"} if "Mapping" in str(hint) else "x")
+    return {int: 1, float: 1.5, tuple[str, ...]: ("page",), tuple[KeptFile, ...]: (FILE,)}.get(
+        hint, {"a": "b"} if "Mapping" in str(hint) else "x"
+    )

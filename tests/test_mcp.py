@@ -1,6 +1,8 @@
 """MCP servers are off until accepted as they are; a real server over stdio is asked."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from llms import bridge
 from llms.cli.mcp import mcp as command
-from llms.errors import UsageError
-from llms.tools import mcp, mcp_toolset
+from llms.errors import ModelError, UsageError
+from llms.testing import ScriptedEndpoint, call, in_turn
+from llms.tools import catalogue, mcp, mcp_log, mcp_toolset
 from scripted import Script, failure, run
 
 SERVER = str(Path(__file__).with_name("mcp_server.py"))
@@ -41,7 +45,7 @@ def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(h
     monkeypatch.setenv("OTHER_KEY", "not for servers")
     server = mcp.configured()["notes"]
     with pytest.raises(UsageError, match="is off: it was never accepted. .* llms mcp accept notes"):
-        mcp_toolset.toolset(server)
+        catalogue.toolset(["mcp:notes"])
     done = CliRunner().invoke(command, ["accept", "notes", "--yes"])
     assert done.exit_code == 0, done.output
     assert f"notes starts: {sys.executable} {SERVER}" in done.output
@@ -63,21 +67,58 @@ def test_a_server_is_off_until_accepted_then_works_then_is_off_when_it_changes(h
     assert [call.args for call in waiting.output.approvals] == [{"reason": "again"}]
 
     (tmp_path / "changed").touch()
-    script, toolset = Script([adding]), mcp_toolset.toolset(server, allowed=yes)
+    said = []
+    script, toolset = Script([adding]), mcp_toolset.toolset(server, allowed=yes, say=said.append)
     result, parts = run(script, toolset)
     assert script.offered[0] == []
     assert parts[0].outcome == "retried"
-    assert toolset.wrapped.wrapped.objection == "its tools changed: changed: add"
+    assert said == ["the MCP server notes is off: its tools changed: changed: add"]
     assert result.output == "done"
 
 
-def test_a_server_that_does_not_start_leaves_the_run_without_its_tools(tmp_path):
+def test_a_server_that_does_not_start_leaves_the_run_without_its_tools_and_is_said_once(tmp_path):
     server = mcp.McpServer("gone", command=sys.executable, args=("-c", "raise SystemExit(3)"))
     mcp.accept(server, mcp.offered({"add": ("Add.", {})}))
-    toolset = mcp_toolset.toolset(server)
-    result, _ = run(Script(), toolset)
+    said = []
+    result, _ = run(Script([("gone_add", {})], [("gone_add", {})]), mcp_toolset.toolset(server, say=said.append))
     assert result.output == "done"
-    assert toolset.wrapped.wrapped.objection.startswith("it did not start: ")
+    (line,) = said
+    assert re.fullmatch("the MCP server gone is off: it did not start: .*; see mcp-gone.log in LLMS_HOME", line)
+    with pytest.raises(ModelError, match="the MCP server gone is off: it did not start"):
+        run(Script(), mcp_toolset.toolset(server))
+
+
+@pytest.mark.slow
+def test_a_noisy_server_works_its_noise_is_bounded_and_counted_and_it_ends_with_the_chat(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "value-of-the-key")
+    (tmp_path / "noisy").touch()
+    server = mcp.configured()["notes"]
+    mcp.accept(server, bridge.run(mcp.look(server)))
+    with ScriptedEndpoint(in_turn([call("notes_add", first=2, second=3)], "It is 5.")) as endpoint:
+        done = llms("ask", "Add.", "-m", f"{endpoint.url}#m", "--tool", "mcp:notes", "--approve", "all")
+    assert (done.returncode, done.stdout) == (0, "It is 5.\n")
+    assert done.stderr == (
+        "llms: the MCP server notes wrote 20,000 lines to its standard output that are no messages; they were left out, "
+        "see mcp-notes.log in LLMS_HOME\n"
+    )
+    sizes = {path.name: path.stat().st_size for path in home.glob("mcp-notes.log*")}
+    assert set(sizes) == {"mcp-notes.log", "mcp-notes.log.1"}
+    assert max(sizes.values()) <= mcp_log.MOST_BYTES
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_stray_lines_are_noted_up_to_a_limit(tmp_path):
+    log = mcp_log.ServerLog(tmp_path / "mcp-x.log")
+    for number in range(1_000):
+        log.note_stray(f"line {number} " + "y" * 2_000)
+    log.close()
+    lines = log.path.read_text().splitlines()
+    assert (log.stray, len(lines), max(map(len, lines))) == (
+        1_000,
+        mcp_log.SHOWN,
+        len("not a message: ") + mcp_log.LONGEST,
+    )
 
 
 def test_a_server_that_starts_otherwise_is_off():

@@ -35,6 +35,21 @@ def test_names_that_mean_nothing_are_refused(text):
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "owner"),
+    [("gpt-4o", "openai"), ("o3-mini", "openai"), ("claude-sonnet-4", "anthropic"), ("gemini-2.5-pro", "gemini"),
+     ("deepseek-chat", "deepseek"), ("Qwen/Qwen2.5-0.5B", "hf")],
+)  # fmt: skip
+def test_a_well_known_name_without_its_provider_is_told_it(text, owner):
+    with pytest.raises(UsageError, match=f"write {owner}:{text}"):
+        parse(text)
+
+
+def test_an_option_that_is_given_twice_is_refused():
+    with pytest.raises(UsageError, match="quantize is given twice, as 'nf4' and 'int8'"):
+        parse("smollm2?quantize=nf4&quantize=int8")
+
+
 def test_pickled_weights_need_consent(copy):
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
     with pytest.raises(UnsafeCheckpoint, match="allow=pickle"):

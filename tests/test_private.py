@@ -24,7 +24,7 @@ from llms.cli.web import _browser_at
 from llms.errors import UsageError
 from llms.models.digest import digest_files
 from llms.store.conversations import Conversations
-from llms.tools import mcp
+from llms.tools import mcp, mcp_log
 from llms.web.app import create_app
 from llms.web.secret import Secret
 from llms.web.service.reach import Reach
@@ -241,7 +241,7 @@ def test_what_is_written_to_the_home_is_its_owners_alone(tmp_path):
             store.save(Conversation("c"))
             digest_files(tmp_path, ["weights"])
             mcp.accept(mcp.McpServer("s", "true", (), {}, None, "", {}), mcp.McpOffer({}, {}))
-            mcp.connected(mcp.McpServer("s", "true", (), {}, None, "", {}))
+            mcp_log.ServerLog(settings.home() / "mcp-s.log").close()
             found = modes(settings.home())
     finally:
         os.umask(before)

@@ -260,9 +260,14 @@ programs = [
     "import ctypes; raise SystemExit(ctypes.CDLL(None).unshare(0x10000000) == 0)",
     "import os\\nn = 0\\ntry:\\n  while n < 500:\\n    if os.fork() == 0: os.execvp('sleep', ['sleep', '9'])\\n    n += 1\\nexcept OSError: print(n)",
     "import os\\nfor p in range(1, 9):\\n  if p != os.getpid():\\n    try: os.kill(p, 9)\\n    except OSError: pass\\nprint('survived')",
+    "import os\\ntry: os.memfd_create('a')\\nexcept OSError as error: print(error.errno)",
+    "import os, socket, time\\nfor _ in range(20):\\n  if os.fork() == 0: keep = [socket.socketpair() for _ in range(99)]; time.sleep(9)\\ntime.sleep(9)",
 ]
 found = [box.run({'main.py': p}, [['python3', '-I', 'main.py']], [limits], path=path) for p in programs]
-print(json.dumps([run._way()[0], [[ran.end, ran.stdout] for ran in found]]))
+picture = "import os; os.mkdir('d'); open('d/plot.png', 'wb').write(bytes(range(9))); open('given', 'a').write('!')"
+made = box.run({'main.py': picture, 'given': 'so', 'same': ''}, [['python3', '-I', 'main.py']], [limits], path=path, bring_out=True)
+files = {name: list(data) for name, data in made.files}
+print(json.dumps([run._way()[0], [[ran.end, ran.stdout] for ran in found], files]))
 """
 
 
@@ -292,14 +297,15 @@ def test_an_ordinary_user_is_isolated_too(way):
         )
     if "cannot be isolated" in result.stderr:
         pytest.skip("this system allows an ordinary user no namespaces")
-    wrapped, ran = json.loads(result.stdout)
+    wrapped, ran, files = json.loads(result.stdout)
     assert wrapped == (way == "bubblewrap")
     ends, shown = [end for end, _ in ran], [stdout for _, stdout in ran]
-    assert ends == ["ok", "timeout", *["error"] * 6, "ok", "ok", "ok", "ok"], ran
+    assert ends == ["ok", "timeout", *["error"] * 6, "ok", "ok", "ok", "ok", "ok", "memory"], ran
     assert shown[0] == "x\n"
     assert shown[8] == "['1', '2'] ['work'] False\n"
     assert int(shown[10]) <= 64
-    assert shown[11] == "survived\n"
+    assert shown[11:13] == ["survived\n", "38\n"]
+    assert files == {"d/plot.png": list(range(9)), "given": list(b"so!")}
 
 
 def test_what_cannot_be_isolated_is_refused_unless_the_user_accepts_it(monkeypatch):
@@ -351,3 +357,61 @@ def test_few_files_come_back_of_many(sandbox):
     )
     assert sum(len(data) for _, data in ran.files) <= 5 << 20
     assert (len(ran.files), ran.left_out) == (8, 42)
+
+
+DEEP = "import os\nfor _ in range({}):\n    os.mkdir('d')\n    os.chdir('d')\nprint('deep')"
+
+
+@pytest.mark.parametrize(("isolate", "depth"), [(True, 100_000), (False, 3_000)])
+def test_folders_within_folders_are_no_trouble(isolate, depth, tmp_path, monkeypatch):
+    """Deeper than Python's stack and than any path; outside, they are removed again."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limits = SandboxLimits(wall_seconds=30, cpu_seconds=20)
+    interpreter = [os.path.join(sys.base_prefix, "bin")]
+    files = {"main.py": DEEP.format(depth)}
+    ran = Sandbox(isolate).run(files, [["python3", "-I", "main.py"]], [limits], path=interpreter, bring_out=True)
+    assert (ran.end, ran.exit_code, ran.stdout, ran.stderr) == ("ok", 0, "deep\n", "")
+    assert (ran.files, ran.left_out) == ((), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+LEFT = """
+import os, socket
+os.mkfifo('pipe'); socket.socket(socket.AF_UNIX).bind('socket'); os.symlink('/dev/zero', 'device')
+open(b'\\xff\\xfe.txt', 'w').write('odd'); open('sparse', 'wb').truncate(40 << 20)
+os.mkdir('closed'); open('closed/in', 'w').write('x'); os.mkdir('outer'); os.mkdir('outer/inner'); open('outer/inner/a', 'w').write('a')
+open('unreadable', 'w').write('u'); os.link('unreadable', 'twice'); os.chmod('unreadable', 0)
+os.symlink('outer', 'aside'); os.chmod('outer/inner', 0o500); os.chmod('closed', 0)
+"""
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_odd_files_neither_hang_nor_stay(isolate, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    interpreter = [os.path.join(sys.base_prefix, "bin")]
+    ran = Sandbox(isolate).run({}, [["python3", "-I", "-c", LEFT]], [SHORT], path=interpreter, bring_out=True)
+    assert ran.ok, ran
+    assert {name: data for name, data in ran.files if name not in ("closed/in", "unreadable", "twice")} == {
+        "\ufffd\ufffd.txt": b"odd", "outer/inner/a": b"a"
+    }  # fmt: skip
+    assert len(ran.files) + ran.left_out == 6  # what cannot be read is counted
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["os.rmdir('../work')", "os.rename('../work', '../gone')"])
+def test_a_program_may_take_its_own_folder_away(sandbox, end):
+    commands = [["python3", "-I", "-c", f"import os; {end}; print('done')"], ["true"]]
+    ran = sandbox.run({}, commands, [SHORT, SHORT], path=[os.path.join(sys.base_prefix, "bin")], bring_out=True)
+    assert (ran.stdout, ran.exit_code, ran.command) == ("done\n", 126, 1)
+    assert "the program cannot be started" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_folder_of_many_is_looked_through_for_a_moment_only(sandbox):
+    program = "import os\nfor i in range(110_000): os.mknod(f'{i:06}')\n"
+    limits = SandboxLimits(wall_seconds=30, cpu_seconds=20)
+    ran = sandbox.run(
+        {}, [["python3", "-I", "-c", program]], [limits], path=[os.path.join(sys.base_prefix, "bin")], bring_out=True
+    )
+    assert (ran.ok, len(ran.files)) == (True, 10)
+    assert 0 < ran.left_out <= 100_000

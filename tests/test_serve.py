@@ -11,7 +11,7 @@ import pytest
 
 import llms
 from llms.models.system import Generate
-from serving import KEY, in_process
+from serving import KEY, exchange, in_process
 from tiny import save_embedding
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -151,18 +151,41 @@ def test_a_tool_that_must_be_called_is_called_and_its_result_goes_on(client, nam
     assert after.usage.prompt_tokens > len("hello")
 
 
-def test_parallel_calls_are_numbered(client, name):
-    look = {
-        "type": "function",
-        "function": {"name": "look", "parameters": {"type": "object", "additionalProperties": False}},
-    }
+LOOK = {
+    "type": "function",
+    "function": {"name": "look", "parameters": {"type": "object", "additionalProperties": False}},
+}
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_a_required_call_is_made_once(client, name, parallel):
     answer = client.chat.completions.create(
-        model=name, messages=HELLO, tools=[look], tool_choice="required", max_tokens=160, temperature=1.5, seed=0, n=8
+        model=name, messages=HELLO, tools=[LOOK], tool_choice="required", max_tokens=160, temperature=1.5, seed=0, n=8,
+        parallel_tool_calls=parallel,
+    )  # fmt: skip
+    assert [choice.finish_reason for choice in answer.choices] == ["tool_calls"] * 8
+    calls = [choice.message.tool_calls for choice in answer.choices]
+    assert [len(some) for some in calls] == [1] * 8
+    assert len({call.id for some in calls for call in some}) == 8
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("limit", "finish"), [({"max_tokens": 40}, "length"), ({"stop": ['"a":']}, "stop")])
+def test_a_call_that_is_cut_stays_a_call(client, name, stream, limit, finish):
+    asked = dict(
+        model=name, messages=HELLO, tools=[ADD], tool_choice="required", temperature=0, **{"max_tokens": 300, **limit}
     )
-    calls = [choice.message.tool_calls for choice in answer.choices if choice.message.tool_calls]
-    assert max(map(len, calls)) > 1
-    ids = [call.id for some in calls for call in some]
-    assert len({*ids}) == len(ids)
+    if stream:
+        chunks = [choice for chunk in client.chat.completions.create(**asked, stream=True) for choice in chunk.choices]
+        text, ended = "".join(c.delta.content or "" for c in chunks), chunks[-1].finish_reason
+        calls = [call for c in chunks for call in c.delta.tool_calls or ()]
+    else:
+        (choice,) = client.chat.completions.create(**asked).choices
+        text, ended, calls = choice.message.content or "", choice.finish_reason, choice.message.tool_calls
+    assert (text, ended) == ("", finish)
+    assert [call.function.name for call in calls] == ["add"]
+    with pytest.raises(ValueError):
+        json.loads(calls[0].function.arguments)
 
 
 def test_log_probabilities_cover_the_text(client, name):
@@ -283,9 +306,15 @@ REFUSED = [
     ({"n": 129}, 400, "n", "invalid_value"),
     ({"top_logprobs": 2}, 400, "top_logprobs", "invalid_value"),
     ({"tool_choice": "required"}, 400, "tool_choice", "invalid_value"),
-    ({"logit_bias": {"3": 1}}, 400, "logit_bias", "unsupported_parameter"),
-    ({"presence_penalty": 0.5}, 400, "presence_penalty", "unsupported_parameter"),
-    ({"mood": "good"}, 400, "mood", "unsupported_parameter"),
+    ({"logit_bias": {"3": 101}}, 400, "logit_bias.3", "invalid_value"),
+    ({"logit_bias": {"the": 1}}, 400, "logit_bias.the.[key]", "invalid_value"),
+    ({"logit_bias": {"999999": 1}}, 400, "logit_bias", "invalid_value"),
+    ({"presence_penalty": 3}, 400, "presence_penalty", "invalid_value"),
+    ({"repetition_penalty": 0}, 400, "repetition_penalty", "invalid_value"),
+    ({"min_p": 2}, 400, "min_p", "invalid_value"),
+    ({"top_k": -2}, 400, "top_k", "invalid_value"),
+    ({"functions": [{"name": "add"}]}, 400, "functions", "unsupported_parameter"),
+    ({"modalities": ["audio"]}, 400, "modalities", "unsupported_parameter"),
     ({"stream_options": {"include_usage": True}}, 400, "stream_options", "invalid_value"),
 ]
 
@@ -298,6 +327,77 @@ def test_what_is_wrong_is_named(client, name, wrong, status, param, code):
                     options={"headers": {"content-type": "application/json"}})  # fmt: skip
     error = refused.value
     assert (error.status_code, error.param, error.code, error.type) == (status, param, code, "invalid_request_error")
+
+
+def words(client, name, **asked):
+    """The tokens of an answer, as they are named beside their log-probabilities."""
+    asked = {"temperature": 0, "max_tokens": 24, **asked}
+    answer = client.chat.completions.create(model=name, messages=HELLO, logprobs=True, **asked)
+    return [entry.token for entry in answer.choices[0].logprobs.content]
+
+
+def test_every_field_of_sampling_has_its_effect(client, name, model):
+    plain = words(client, name)
+    z, q = (str(model.tokenizer.encode([letter])[0][-1]) for letter in "ZQ")
+    assert words(client, name, logit_bias={z: 100}) == ["Z"] * 24
+    assert "Z" not in words(client, name, logit_bias={z: -100}, temperature=2, seed=3, n=1, max_tokens=200)
+    both = {z: 60, q: 60}
+    assert set(words(client, name, logit_bias=both)) <= {"Z", "Q"}
+    assert set(words(client, name, logit_bias=both, frequency_penalty=2)) == {"Z", "Q"}
+    assert len(set(words(client, name, presence_penalty=2))) > len(set(plain)) or len(set(plain)) == 24
+    repeated = [words(client, name, extra_body={"repetition_penalty": penalty}) for penalty in (0.2, 1.0, 5.0)]
+    assert len(set(repeated[0])) < len(set(repeated[2]))
+    assert repeated[1] == plain
+    for greedy in ({"top_p": 0}, {"extra_body": {"min_p": 1}}, {"extra_body": {"top_k": 1}}, {"temperature": 1e-40}):
+        assert words(client, name, **{"temperature": 2, "seed": 1, **greedy}) == plain
+    drawn = words(client, name, temperature=2, seed=1)
+    assert drawn != plain
+    assert words(client, name, temperature=2, seed=1, extra_body={"top_k": -1, "min_p": 0}) == drawn
+    text = client.completions.create(model=name, prompt="x", temperature=0, max_tokens=8, logit_bias={z: 100})
+    assert text.choices[0].text == "Z" * 8
+
+
+def test_what_changes_nothing_is_taken_and_named(client, name):
+    form = {"type": "object", "properties": {"n": {"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True, "maxItems": 2},
+            "c": {"type": "string", "format": "color", "maxLength": 3}}, "required": ["n", "c"], "additionalProperties": False}  # fmt: skip
+    body = {
+        "model": name, "max_tokens": 80, "temperature": 0, "mood": "good", "reasoning_effort": "low", "user": "me",
+        "messages": [{"role": "user", "name": "ann", "content": [{"type": "text", "text": "hello", "cache_control": {}}]}],
+        "response_format": {"type": "json_schema", "json_schema": {"schema": form}},
+    }  # fmt: skip
+    for stream in (False, True):
+        raw = client.chat.completions.with_raw_response.create(
+            messages=[], model=name, extra_body={**body, "stream": stream}
+        )
+        named = raw.headers["x-llms-unheeded"]
+        for field in (
+            "mood",
+            "reasoning_effort",
+            "messages[0].name",
+            "messages[0].content[0].cache_control",
+            "uniqueItems",
+            "color",
+        ):
+            assert field in named
+        assert "user" not in named
+        if not stream:
+            assert set(json.loads(raw.parse().choices[0].message.content)) == {"n", "c"}
+    plain = client.chat.completions.with_raw_response.create(model=name, messages=HELLO, max_tokens=1)
+    assert "x-llms-unheeded" not in plain.headers
+    tokens = client.post(
+        f"{client.base_url}".replace("/v1/", "/tokenize"), cast_to=object, body={"prompt": "x", "mood": 1}
+    )
+    assert tokens["count"] == 1
+
+
+def test_the_server_can_be_looked_at_by_head_and_under_any_case_of_its_name(served):
+    port = int(served.url.split(":")[2].partition("/")[0])
+    for path in ("/health", "/v1/models"):
+        key = f"authorization: Bearer {KEY}\r\n"
+        raw = exchange(port, f"HEAD {path} HTTP/1.1\r\nhost: LOCALHOST\r\n{key}connection: close\r\n\r\n".encode())
+        head, _, body = raw.partition(b"\r\n\r\n")
+        assert head.split()[1] == b"200"
+        assert body == b""
 
 
 def test_a_tool_that_cannot_be_is_refused_before_it_is_called(client, name):

@@ -97,9 +97,32 @@ def test_calls_are_read_in_every_form_however_they_are_cut(text, cuts):
 @given(st.text('<tool_call>{"name": addX}/[', max_size=60), st.lists(st.integers(0, 99), max_size=6))
 def test_what_is_no_call_stays_text(text, cuts):
     reader = ToolCallReader(["add"], "c")
-    found = [*(reader.push(piece) for piece in pieces(text, cuts)), reader.flush()]
+    found = [*(reader.push(piece) for piece in pieces(text + " so.", cuts)), reader.flush()]
     if not any(calls for _, calls in found):
-        assert "".join(shown for shown, _ in found).replace("\n", "") == text.replace("\n", "")
+        assert "".join(shown for shown, _ in found).replace("\n", "") == text.replace("\n", "") + " so."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CALL,
+        '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>',
+        '<|python_tag|>{"name": "add", "parameters": {"a": 1, "b": 2}}',
+        '[TOOL_CALLS][{"name": "add", "arguments": {"a": 1, "b": 2}}]',
+    ],
+)
+@pytest.mark.parametrize("before", ["", "Let me see. "])
+def test_a_call_that_is_cut_anywhere_is_never_shown_as_text(text, before):
+    whole = '{"a": 1, "b": 2}'
+    for length in range(3, len(text) + 1):
+        reader = ToolCallReader(["add"], "c")
+        pushed, last = reader.push(before + text[:length]), reader.flush()
+        assert pushed[0] + last[0] == before, text[:length]
+        calls = [*pushed[1], *last[1]]
+        named = '"add"' in text[:length]
+        assert [call.name for call in calls] == ["add"] * named, text[:length]
+        if named:
+            assert whole.startswith(calls[0].arguments[: len(whole)])
 
 
 def test_raw_text_is_left_as_it_is():

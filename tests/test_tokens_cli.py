@@ -14,6 +14,7 @@ from llms.errors import ModelError
 from llms.models.load import load
 from llms.models.system import Model
 from llms.workbench.tokens import cut, follow
+from serving import in_thread
 
 COUNT = {"tokens", "grade", "error"}
 TOKENS = COUNT | {
@@ -176,3 +177,24 @@ def test_a_model_that_keeps_its_tokenizer_says_so():
         Remote().tokenize("a")
     with pytest.raises(ModelError, match="openai:x does not show the probabilities"):
         Remote().next_tokens("a")
+
+
+def test_a_server_of_ones_own_counts_exactly_and_shows_its_next_tokens(tiny, monkeypatch):
+    monkeypatch.delenv("LLMS_API_KEY", raising=False)
+    with in_thread([f"hf:{tiny}"]) as server, load(f"hf:{tiny}") as model:
+        name = f"{server.url}#hf:{tiny}"
+        (here, there) = cut("The capital of Peru", [f"hf:{tiny}", name])
+        assert (there.count, there.message) == (here.count, here.message)
+        assert (there.count.grade, there.pieces) == ("exact", None)
+        (mine, _), (theirs, taken) = (next(follow(one, "The cap", 1, 5, lambda _: 0)) for one in (f"hf:{tiny}", name))
+        assert [t.logprob for t in theirs.tokens] == pytest.approx([t.logprob for t in mine.tokens], abs=1e-4)
+        assert taken.id is None
+        (row,) = lines("next", "The cap", "-m", name, "--top", "5")
+        assert [token["id"] for token in row["tokens"]] == [None] * 5
+        assert "raw text" not in llms("next", "The cap", "-m", name, "--steps", "2").stdout
+        assert model.count_tokens("The capital of Peru") == there.count.tokens
+
+
+def test_a_server_that_does_not_answer_leaves_an_estimate():
+    (one,) = cut("The capital of Peru", ["http://127.0.0.1:9/v1#m"])
+    assert one.count.grade == "estimated"

@@ -34,6 +34,7 @@ OURS = (
     "settings.json*",
     "web-*.html",
     "blobs",
+    "files",
     "models",
     "proofs",
 )  # what lies in a home

@@ -139,9 +139,9 @@ class Completion:
 @dataclass(frozen=True, slots=True)
 class NextToken:
     """A token that may come next, and its log-probability in nats. `text` shows parts of characters as bytes, `end` says
-    that the answer is over with it."""
+    that the answer is over with it. `id` None: an endpoint does not tell."""
 
-    id: int
+    id: int | None
     text: str
     logprob: float
     end: bool = False

@@ -17,6 +17,7 @@ from rich.text import Text
 from ..chat.turn import events as turn
 from ..tools.consent import Decision
 from ..workbench.chat.chat import Chat
+from .tool_files import save
 
 EXIT = {"budget": 3, "strict": 4, "waiting": 5}
 INTERRUPTED = 130
@@ -56,12 +57,13 @@ def stopping(chat: Chat) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def answer(out: Console, chat: Chat, events: Generator[turn.Event, None, None]) -> None:
-    """Show an answer while it comes; Ctrl-C stops it and keeps what came. Tools that act are asked about."""
+def answer(out: Console, chat: Chat, events: Generator[turn.Event, None, None], save_files: str | None = None) -> None:
+    """Show an answer while it comes; Ctrl-C stops it and keeps what came. Tools that act are asked about; the files they
+    make are saved in the folder `save_files`, or in LLMS_HOME."""
     try:
         while True:
             with stopping(chat):
-                waiting = _show(out, events)
+                waiting = _show(out, chat, events, save_files)
             if not waiting:
                 return
             events = chat.decide({event.tool_call: decide(out, event) for event in waiting})
@@ -70,7 +72,7 @@ def answer(out: Console, chat: Chat, events: Generator[turn.Event, None, None]) 
         out.print(Text(STOPPED, style="dim"))
 
 
-def _show(out: Console, events: Iterable[turn.Event]) -> list[turn.ApprovalNeeded]:
+def _show(out: Console, chat: Chat, events: Iterable[turn.Event], save_files: str | None) -> list[turn.ApprovalNeeded]:
     """The calls that wait for a decision; none once the answer is whole."""
     waiting: list[turn.ApprovalNeeded] = []
     text = ""
@@ -86,6 +88,8 @@ def _show(out: Console, events: Iterable[turn.Event]) -> list[turn.ApprovalNeede
                     live.console.print(Text(f"{event.name} {_written(event.args)}", style="cyan"))
                 case turn.ToolFinished():
                     live.console.print(Text(f"  {event.outcome}: {event.text[:LONGEST]}", style="dim"))
+                    for line in save(chat, event, save_files):
+                        live.console.print(Text(f"  {line}"), soft_wrap=True)
                 case turn.ApprovalNeeded():
                     waiting.append(event)
                 case turn.Notice():
@@ -142,8 +146,8 @@ def decide(out: Console, event: turn.ApprovalNeeded) -> Decision:
     return Decision(False)
 
 
-def print_plain(chat: Chat, events: Iterable[turn.Event]) -> int:
-    """Plain text as it comes, thinking and notices to standard error; the exit status."""
+def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None) -> int:
+    """Plain text as it comes, thinking, notices and the paths of files to standard error; the exit status."""
     status, ended = 1, False
     with stopping(chat):
         for event in events:
@@ -160,6 +164,9 @@ def print_plain(chat: Chat, events: Iterable[turn.Event]) -> int:
                     call = f"{event.name} {_written(event.args)}"
                     click.echo(f"llms: {call} needs approval; give --approve all, or use llms chat", err=True)
                     status = EXIT["waiting"]
+                case turn.ToolFinished():
+                    for line in save(chat, event, save_files):
+                        click.echo(f"llms: {line}", err=True)
                 case turn.RunFinished():
                     status = status_of(event)
                     if event.state == "failed" and event.text:
@@ -174,7 +181,6 @@ def print_plain(chat: Chat, events: Iterable[turn.Event]) -> int:
                     | turn.ToolCallReady()
                     | turn.ToolStarted()
                     | turn.ToolProgress()
-                    | turn.ToolFinished()
                     | turn.UsageReported()
                     | turn.NodeCommitted()
                 ):
@@ -186,12 +192,15 @@ def print_plain(chat: Chat, events: Iterable[turn.Event]) -> int:
     return status
 
 
-def print_json(chat: Chat, events: Iterable[turn.Event]) -> int:
-    """One event a line; the exit status."""
+def print_json(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None) -> int:
+    """One event a line; the exit status. Files are saved where a folder for them is named."""
     status = 1
     with stopping(chat):
         for event in events:
             click.echo(turn.to_json(event))
+            if save_files and isinstance(event, turn.ToolFinished):
+                for line in save(chat, event, save_files):
+                    click.echo(f"llms: {line}", err=True)
             if isinstance(event, turn.ApprovalNeeded):
                 status = EXIT["waiting"]
             elif isinstance(event, turn.RunFinished):

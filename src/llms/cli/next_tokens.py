@@ -65,7 +65,9 @@ def _show(out: Console, step: NextTokens) -> None:
     for rank, token in enumerate(step.tokens, 1):
         probability = math.exp(token.logprob)
         bar = "█" * round(BAR * probability)
-        rows.add_row(str(rank), bordered(token.text, out), str(token.id), percent(probability), bar)
+        rows.add_row(
+            str(rank), bordered(token.text, out), "" if token.id is None else str(token.id), percent(probability), bar
+        )
     rows.add_row("", Text("all others", style="dim"), "", percent(step.rest), "░" * round(BAR * step.rest))
     out.print(rows)
 

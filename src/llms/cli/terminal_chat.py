@@ -15,7 +15,7 @@ from ..errors import LlmsError, UsageError
 from ..models.default import for_chats
 from ..store import model_calls
 from ..values import JsonObject
-from ..workbench.chat.chat import Chat
+from ..workbench.chat.chat import Chat, Stream
 from . import arguments
 from .answering import INTERRUPTED, answer, print_json, print_plain
 from .arguments import ChatFlags
@@ -66,7 +66,7 @@ def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bo
             click.echo(f"llms: told from memory ({one.fact.id}): {one.fact.text}", err=True)
         events = chat.send(text, flags["files"], confirmed=True)
         try:
-            status = print_json(chat, events) if as_json else print_plain(chat, events)
+            status = (print_json if as_json else print_plain)(chat, events, flags["save_files"])
         except KeyboardInterrupt:
             click.echo("\nllms: interrupted; what came is kept", err=True)
             status = INTERRUPTED
@@ -135,7 +135,7 @@ class TerminalChat:
                 return self._obey(name, rest)
             for one in self.chat.recalled(text):
                 self._dim(f"told from memory ({one.fact.id}): {one.fact.text}")
-            answer(self.out, self.chat, self.chat.send(text, self.files, confirmed=True))
+            self._answer(self.chat.send(text, self.files, confirmed=True))
             self.files.clear()
         except LlmsError as error:
             self.out.print(Text(str(error), style="red"))
@@ -146,6 +146,9 @@ class TerminalChat:
                 raise
             self.out.print()
         return True
+
+    def _answer(self, events: Stream) -> None:
+        answer(self.out, self.chat, events, self.flags["save_files"])
 
     def _obey(self, name: str, rest: str) -> bool:
         chat = self.chat
@@ -169,11 +172,11 @@ class TerminalChat:
                 last = next((node for node in reversed(chat.path) if node.role == "user"), None)
                 if last is None:
                     raise UsageError("nothing has been said yet")
-                answer(self.out, chat, chat.edit(last.id, rest or Prompt.ask("new wording", console=self.out)))
+                self._answer(chat.edit(last.id, rest or Prompt.ask("new wording", console=self.out)))
             case "/again":
-                answer(self.out, chat, chat.regenerate())
+                self._answer(chat.regenerate())
             case "/more":
-                answer(self.out, chat, chat.carry_on())
+                self._answer(chat.carry_on())
             case "/saw":
                 self._show_sent()
             case "/list":

@@ -30,7 +30,8 @@ def tokens(text: str | None, models: tuple[str, ...], file: Path | None, ids: bo
     """Show how models cut TEXT into tokens, how many that makes, and what it costs to send them.
 
     TEXT may be - for standard input. A token that holds a part of a character is shown as its bytes, as in <E2 82>.
-    A model behind an endpoint keeps its tokenizer to itself: its count is an estimate, and says so.
+    A hosted model keeps its tokenizer to itself: its count is an estimate, and says so. A server of your own, named by its
+    address, is asked where it has /tokenize.
     """
     source = _text(text, file)
     cuts = cut(source, models or ("smollm2",))

@@ -19,7 +19,7 @@ from .layout import Block, DecodeStep, Group, Keep, Layout, Slots, TokenSpan, Tr
 from .memory import free_bytes, out_of_memory
 from .network import Network
 from .request import DecodeRequest, Event, Finish
-from .sampling import generator, likelihood, sample
+from .sampling import choose, generator, likelihood
 from .scorer import CHUNK_TOKENS, CHUNK_TOKENS_CUDA, SMALLEST_CHUNK
 
 MOST_ROWS = 32
@@ -341,15 +341,12 @@ class Decoder:
         best = logits.argmax(-1).tolist()  # NaN counts as the largest, so that it is seen where it stands anywhere
         finite = logits[range(len(rows)), best].isfinite().tolist()
         for slot, row in enumerate(rows):
-            request, here = row.request, logits[slot]
+            request = row.request
             if not finite[slot]:
                 row.new.append(best[slot])
                 events.append(Event(request.id, best[slot], "nan"))
                 continue
-            if request.constrain is not None:
-                here = request.constrain(row.new, here)
-                best[slot] = int(here.argmax())
-            token = best[slot] if row.random is None else sample(here, request.sampling, row.random)
+            token = best[slot] if request.takes_the_best else choose(logits[slot], request, row.new, row.random)
             row.new.append(token)
             ended = token in self._end or (request.stop is not None and request.stop(row.new))
             finish: Finish | None = "stop" if ended else "length" if len(row.new) >= request.max_tokens else None

@@ -13,7 +13,7 @@ import torch
 from .memory import out_of_memory
 from .network import Network
 from .request import DecodeRequest, Event, Finish
-from .sampling import generator, likelihood, sample
+from .sampling import choose, generator, likelihood
 from .scorer import LOGIT_ELEMENTS, ScoreRequest, TokenScore
 
 BATCH_TOKENS = 512
@@ -110,8 +110,7 @@ class FallbackDecoder:
         if not logits.max().isfinite():
             self._finish()
             return [Event(request.id, 0, "nan")]
-        here = logits if request.constrain is None else request.constrain(self._new, logits)
-        token = int(here.argmax()) if self._random is None else sample(here, request.sampling, self._random)
+        token = choose(logits, request, self._new, self._random)
         self._new.append(token)
         ended = token in self._end or (request.stop is not None and request.stop(self._new))
         finish: Finish | None = "stop" if ended else "length" if len(self._new) >= request.max_tokens else None

@@ -25,13 +25,37 @@ class Constrain(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Penalties:
+    """Changes of logits before a token is chosen, greedily or not.
+
+    `repetition` divides the positive logits of tokens that stand in the prompt or the answer, and multiplies the negative
+    ones (CTRL, Keskar et al. 2019, section 4.1). Of tokens in the answer, `frequency` is subtracted once for each time
+    they came, `presence` once (OpenAI's definition). `bias` is added: (token, amount).
+    """
+
+    repetition: float = 1.0
+    frequency: float = 0.0
+    presence: float = 0.0
+    bias: tuple[tuple[int, float], ...] = ()
+
+
+NO_PENALTIES = Penalties()
+LEAST_TEMPERATURE = 1e-30  # divided by less, logits would leave float32; it draws the likeliest token anyway
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
-    """temperature 0 is greedy; top_k 0 and top_p 1 leave the distribution whole. Equal seeds draw equal tokens."""
+    """temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 leave the distribution whole. Equal seeds draw equal tokens.
+
+    Tokens less likely than `min_p` times the likeliest one are left out (Nguyen et al. 2024).
+    """
 
     temperature: float = 0.0
     top_k: int = 0
     top_p: float = 1.0
     seed: int = 0
+    min_p: float = 0.0
+    penalties: Penalties = NO_PENALTIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +63,7 @@ class DecodeRequest:
     """Continue `tokens` by at most `max_tokens`; `stop(new tokens)` is asked after each one.
 
     `constrain(new tokens, logits (V,))` returns the logits with what must not follow at -inf. With `top` each Event
-    tells how likely its token was, and the `top` most likely ones, before temperature and constraint.
+    tells how likely its token was, and the `top` most likely ones, before penalties, temperature and constraint.
     """
 
     id: int
@@ -49,6 +73,12 @@ class DecodeRequest:
     stop: Stop | None = None
     constrain: Constrain | None = None
     top: int | None = None
+
+    @property
+    def takes_the_best(self) -> bool:
+        """Whether each token is simply the one with the largest logit."""
+        plain = self.sampling.temperature <= 0 and self.sampling.penalties == NO_PENALTIES
+        return plain and self.constrain is None
 
 
 @dataclass(frozen=True, slots=True)

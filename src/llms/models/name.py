@@ -1,5 +1,6 @@
 """Names of models: `provider:name[@revision][?option=value&…]`, one string everywhere."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,8 @@ def parse(text: str) -> Name:
             raise UsageError(f"{text!r} is a folder; name it as a model: hf:{text}")
         if base.endswith(".gguf"):
             raise UsageError(f"{text!r} is a GGUF file; name it as a model: gguf:{text}")
+        if owner := _provider_of(base):
+            raise UsageError(f"{text!r} names no provider; write {owner}:{text}")
         raise UnknownName("model", base, [*(p if p == "smollm2" else f"{p}:" for p in PROVIDERS)])
     if provider == "smollm2" and colon:
         raise UsageError(f"{text!r}: the embedded model has one version only; its name is smollm2")
@@ -76,6 +79,19 @@ def parse(text: str) -> Name:
     if provider == "hf" and "@" in model and not Path(model).expanduser().exists():
         model, _, revision = model.rpartition("@")
     return Name(text, provider, model, revision, _options(text, query, provider))
+
+
+def _provider_of(model: str) -> str | None:
+    """The provider that a bare name of a model is well known to be of."""
+    if model.count("/") == 1 and all(model.split("/")):
+        return "hf"
+    known = (
+        (r"(gpt|chatgpt)-|o\d($|-)", "openai"),
+        ("claude-", "anthropic"),
+        ("gemini-", "gemini"),
+        ("deepseek-", "deepseek"),
+    )
+    return next((provider for start, provider in known if re.match(start, model)), None)
 
 
 def _check_model(text: str, model: str, before: str) -> None:
@@ -110,6 +126,8 @@ def _options(text: str, query: str, provider: str) -> dict[str, str]:
     mine = OF_TEAMS if provider == "team" else OF_SYSTEMS
     known = [*(key for key in OPTIONS if provider in LOCAL or key not in OF_CHECKPOINTS), *mine]
     for key, value in parse_qsl(query, keep_blank_values=True):
+        if key in options:
+            raise UsageError(f"{text!r}: {key} is given twice, as {options[key]!r} and {value!r}; give it once")
         if key in mine:
             options[key] = value
             continue

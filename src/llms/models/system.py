@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
+from ..engine.request import NO_PENALTIES, Penalties, Sampling
 from ..errors import ContextOverflow, ModelError, UsageError
 from ..tokens.count import TokenCount, estimate
 from ..values import (
@@ -77,7 +78,7 @@ class Generate:
 
     `schema` is a JSON schema that the answer obeys. `tools` are functions that
     may be called; `tool_choice` is auto, none, required, or the name of the one that must be; without `parallel_calls`
-    at most one is made. `top` asks for the log-probability of each token and of so many likeliest ones.
+    at most one is made; endpoints take neither `min_p` nor `penalties`. `top` asks for the log-probability of each token and of so many likeliest ones.
     """
 
     prompt: str | tuple[Message, ...]
@@ -92,6 +93,13 @@ class Generate:
     tool_choice: str = "auto"
     parallel_calls: bool = True
     top: int | None = None
+    min_p: float = 0.0
+    penalties: Penalties = NO_PENALTIES
+
+    @property
+    def sampling(self) -> Sampling:
+        """How a model that runs here chooses its tokens."""
+        return Sampling(self.temperature, self.top_k, self.top_p, self.seed, self.min_p, self.penalties)
 
 
 class System(Protocol):

@@ -8,6 +8,8 @@ from functools import cache
 from .limits import Job
 
 ENTER, FILES, WORK = "/enter.py", "/files", "/tmp/work"
+DEVICES = ("null", "full", "random", "urandom")  # as in enter.py
+LINKS = (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"), ("shm", "/tmp"))
 
 
 @cache
@@ -35,5 +37,12 @@ def wrapped(job: Job, enter: str) -> list[str]:
         elif os.path.isdir(path):
             command += ["--ro-bind", path, path]
     command += ["--ro-bind", enter, ENTER, "--ro-bind", job["folder"] + "/files", FILES, "--proc", "/proc"]
-    command += ["--dev", "/dev", *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    command += [
+        "--tmpfs",
+        "/dev",
+        *(word for name in DEVICES for word in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")),
+    ]
+    for name, target in LINKS:
+        command += ["--symlink", target, f"/dev/{name}"]
+    command += ["--remount-ro", "/dev"]
     return [*command, "--remount-ro", "/", "--chdir", "/tmp", "--"]

@@ -19,6 +19,8 @@ import time
 
 TYPE_CHECKING = False  # typing's own is left out: importing typing takes longer than all the rest
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .limits import CommandLimits, End, Job, JobReport
 
 CLONE = {
@@ -41,12 +43,20 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVA
 )
 MNT_DETACH = 2
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}
+JOIN_SESSION_KEYRING = 1
 SYS_MOUNT_SETATTR = 442
 AT_RECURSIVE = 0x8000
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+SECCOMP_MODE_FILTER = 2
 INSIDE_ID = 1000
 WORK = "/tmp/work"
-DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = ("null", "full", "random", "urandom")  # not zero: what is mapped from it is memory that no limit counts
+BYTES_PER_INODE = 512  # of a disk; it has one inode for so many
+INODE_BYTES = 2048  # of the kernel's memory, with a long name
+COUNTED = (b"VmRSS:", b"VmPTE:", b"VmSwap:", b"HugetlbPages:")
+SOCKET_BYTES = 212_992  # that may wait in one to be read, unless it is allowed more
+DEEPEST, MOST_ENTRIES, LOOK_SECONDS = 32, 100_000, 2.0  # of the folders that are looked through for files
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -95,7 +105,8 @@ def build_root(config: "Job") -> None:
     mount("none", "/", "", MS_REC | MS_PRIVATE)
     mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     os.mkdir(root + "/tmp")
-    mount("tmpfs", root + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"size={config['disk_bytes']},mode=1777")
+    bounds = f"size={config['disk_bytes']},nr_inodes={config['disk_bytes'] // BYTES_PER_INODE}"
+    mount("tmpfs", root + "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, f"{bounds},mode=1777")
     for path in config["visible"]:
         if os.path.islink(path):
             os.makedirs(os.path.dirname(root + path), exist_ok=True)
@@ -146,20 +157,17 @@ def copy(source: str, target: str, uid: int) -> None:
 
 def execute(config: "Job", command: list[str], limits: "CommandLimits", work: str) -> None:
     """Become the program. Never returns."""
-    os.setsid()
-    os.chdir(work)
-    resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_seconds"], limits["cpu_seconds"] + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (config["disk_bytes"],) * 2)
-    if limits["address_space"]:
-        resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"],) * 2)
-    if config["isolate"]:  # counted per namespace there; outside it would count the user's own processes
-        resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"],) * 2)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.setsid()
+        os.chdir(work)
+        limit(config, limits)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        confine(base64.b64decode(config["filter"]))
+    except (OSError, ValueError) as error:
+        os.write(2, f"the program cannot be started: {error}\n".encode())
+        os._exit(126)
     folders = [""] if "/" in command[0] else [f"{folder}/" for folder in config["environment"]["PATH"].split(":")]
     for folder in folders:
         try:
@@ -172,17 +180,46 @@ def execute(config: "Job", command: list[str], limits: "CommandLimits", work: st
     os._exit(127)
 
 
-def resident_bytes(own: int) -> int:
-    """Of all processes in this process namespace but the first."""
+def limit(config: "Job", limits: "CommandLimits") -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_seconds"], limits["cpu_seconds"] + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (config["disk_bytes"],) * 2)
+    if limits["address_space"]:
+        resource.setrlimit(resource.RLIMIT_AS, (limits["memory_bytes"],) * 2)
+    if config["isolate"]:  # counted per namespace there; outside it would count the user's own processes
+        resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"],) * 2)
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (1024, 1024))  # timers, too
+
+
+class FilterProgram(ctypes.Structure):
+    _fields_ = (("instructions", ctypes.c_ushort), ("code", ctypes.c_char_p))
+
+
+def confine(code: bytes) -> None:
+    """Without the user's keys, without new privileges, and with the system calls that the filter `code` allows."""
+    libc.syscall(
+        SYS_KEYCTL.get(os.uname().machine, -1), JOIN_SESSION_KEYRING, None
+    )  # a kernel without keys has none to lose
+    check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
+    if code:
+        program = FilterProgram(len(code) // 8, code)
+        check(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")
+
+
+def used_bytes(own: int) -> int:
+    """Memory of all processes in this process namespace but the first, and the kernel's for their files and sockets."""
     total = 0
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != own:
-            try:
-                with open(f"/proc/{name}/statm") as file:
-                    total += int(file.read().split()[1])
-            except (OSError, IndexError, ValueError):
-                continue
-    return total * os.sysconf("SC_PAGE_SIZE")
+            with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/status", "rb") as file:
+                lines = (line.split() for line in file if line.startswith((b"Vm", b"Huge")))
+                total += sum(int(line[1]) for line in lines if line[0] in COUNTED) << 10
+    files = os.statvfs("/tmp")
+    total += (files.f_files - files.f_ffree) * INODE_BYTES
+    with contextlib.suppress(OSError), open("/proc/net/sockstat", "rb") as file:
+        total += int(file.readline().split()[2]) * SOCKET_BYTES
+    return total
 
 
 def supervise(config: "Job", work: str) -> "JobReport":
@@ -208,9 +245,9 @@ def supervise(config: "Job", work: str) -> "JobReport":
             if not end and time.monotonic() > deadline:
                 end = "timeout"
             if not end and watch:
-                resident = resident_bytes(os.getpid())
-                peak = max(peak, resident)
-                end = "memory" if resident > limits["memory_bytes"] else None
+                used = used_bytes(os.getpid())
+                peak = max(peak, used)
+                end = "memory" if used > limits["memory_bytes"] else None
             if end:
                 os.kill(child, signal.SIGKILL)
             signal.sigtimedwait([signal.SIGCHLD], 0.03)
@@ -226,19 +263,61 @@ def supervise(config: "Job", work: str) -> "JobReport":
     return {"end": end, "exit_code": code, "command": done, "seconds": time.monotonic() - started, "peak_bytes": peak}
 
 
-def changed(work: str) -> dict[str, int]:
-    """When each file in `work` was changed last, by path, in nanoseconds."""
-    times = {}
-    for folder, _, names in os.walk(work):
-        for name in names:
-            path = os.path.join(folder, name)
-            with contextlib.suppress(OSError):  # gone meanwhile
-                times[path] = os.lstat(path).st_ctime_ns
-    return times
+def walk(root: int) -> "Iterator[tuple[tuple[str, ...], os.stat_result | None]]":
+    """(path, status) of every file below an open folder; no link is followed.
+
+    Bounded in depth, count and time, whatever a program has made; the status of what was not looked into is None.
+    """
+    until, seen = time.monotonic() + LOOK_SECONDS, 0
+    here = os.dup(root)
+    open_folders: list[tuple[tuple[str, ...], int, Iterator[os.DirEntry[str]]]] = [((), here, os.scandir(here))]
+    while open_folders:
+        folder, here, entries = open_folders[-1]
+        entry = next(entries, None)
+        if entry is None:
+            os.close(here)
+            open_folders.pop()
+            continue
+        path, seen = (*folder, entry.name), seen + 1
+        if seen > MOST_ENTRIES or time.monotonic() > until:
+            yield path, None
+            break
+        try:
+            if not entry.is_dir(follow_symlinks=False):
+                yield path, entry.stat(follow_symlinks=False)
+                continue
+            if len(path) < DEEPEST:
+                inner = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+                open_folders.append((path, inner, os.scandir(inner)))
+                continue
+        except OSError:  # gone meanwhile, or closed to us
+            pass
+        yield path, None
+    for _, here, _ in open_folders:
+        os.close(here)
 
 
-def left(config: "Job", work: str, before: dict[str, int]) -> "JobReport":
-    """The regular files in `work` that are not as `before`, within the bounds; no link is followed.
+def content(root: int, path: tuple[str, ...], most: int) -> bytes | None:
+    """Of a regular file; None if it has more bytes, or cannot be read. Every step is checked: none is a link."""
+    here = os.dup(root)
+    try:
+        for name in path:
+            inner = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+            os.close(here)
+            here = inner
+        if not stat.S_ISREG(os.fstat(here).st_mode):
+            return None
+        with open(os.dup(here), "rb") as file:
+            data = file.read(most + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(here)
+    return data if len(data) <= most else None
+
+
+def left(config: "Job", root: int, before: dict[tuple[str, ...], int]) -> "JobReport":
+    """The regular files below an open folder that did not change at the times of `before`, within the bounds.
 
     As the first process of a namespace this ends every other one, so that nothing changes meanwhile.
     """
@@ -247,28 +326,28 @@ def left(config: "Job", work: str, before: dict[str, int]) -> "JobReport":
             os.kill(-1, signal.SIGKILL)
     room, left_out = config["most_bytes"], 0
     files: list[tuple[str, str]] = []
-    for path, when in sorted(changed(work).items()):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            continue  # a link, or not to be read
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode) or before.get(path) == when:
-                continue
-            data = file.read(room + 1)
-        if len(files) == config["most_files"] or len(data) > room:
+    for path, status in sorted(walk(root), key=lambda one: one[0]):
+        if status and (not stat.S_ISREG(status.st_mode) or before.get(path) == status.st_ctime_ns):
+            continue
+        data = None
+        if status and len(files) < config["most_files"] and status.st_size <= room:
+            data = content(root, path, room)
+        if data is None:
             left_out += 1
             continue
         room -= len(data)
-        name = os.fsencode(os.path.relpath(path, work)).decode("utf-8", "replace")
+        name = os.fsencode("/".join(path)).decode("utf-8", "replace")
         files.append((name, base64.b64encode(data).decode()))
     return {"files": files, "left_out": left_out}
 
 
 def work_off(config: "Job", work: str) -> "JobReport":
-    before = changed(work)
+    if not config["most_files"]:
+        return supervise(config, work)
+    root = os.open(work, os.O_RDONLY | os.O_DIRECTORY)  # the program may remove or replace it
+    before = {path: status.st_ctime_ns for path, status in walk(root) if status}
     result = supervise(config, work)
-    return {**result, **left(config, work, before)} if config["most_files"] else result
+    return {**result, **left(config, root, before)}
 
 
 def report(descriptor: int, result: "JobReport") -> None:
@@ -285,7 +364,7 @@ def main() -> None:
     try:
         if config["wrapped"]:  # bubblewrap has done the rest
             copy(config["files"], WORK, 0)
-            report(answer, supervise(config, WORK))
+            report(answer, work_off(config, WORK))
             return
         if not config["isolate"]:
             report(answer, work_off(config, config["folder"] + "/files"))

@@ -35,7 +35,7 @@ class CommandLimits(TypedDict):
 
 
 class Job(TypedDict):
-    """The JSON that run.py hands to enter.py. `answer` is the descriptor of the pipe that its JobReport goes through."""
+    """The JSON that run.py hands to enter.py. `filter` is of system calls, in base 64; `answer` is the descriptor of the pipe that its JobReport goes through."""
 
     folder: str
     files: str
@@ -47,6 +47,7 @@ class Job(TypedDict):
     wrapped: bool
     uid: int
     disk_bytes: int
+    filter: str
     most_files: int
     most_bytes: int
     answer: int

@@ -13,13 +13,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from ..errors import LlmsError
-from . import bubblewrap
+from . import bubblewrap, syscalls
 from .limits import MOST_FILE_BYTES, MOST_FILES, CommandLimits, End, Job, JobReport, Ran, SandboxLimits
+from .removal import temporary_folder
 
 ENTER = str(Path(__file__).with_name("enter.py"))
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
@@ -63,7 +65,7 @@ class Sandbox:
         files that were left or changed come back: at most 10, of 5 MB in all. `stdin` is what they read; it lies in no folder.
         """
         each = tuple(limits) or (SandboxLimits(),) * len(commands)
-        with tempfile.TemporaryDirectory(prefix="llms-", ignore_cleanup_errors=True) as folder:
+        with temporary_folder() as folder:
             job = _prepare(folder, files, commands, each, self.isolate, self._visible, path)
             job["most_files"] = MOST_FILES if bring_out else 0
             job["wrapped"] = self.isolate and _way()[0]
@@ -73,6 +75,40 @@ class Sandbox:
 def probe() -> str | None:
     """Why programs cannot be isolated here; None if they can."""
     return _way()[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarantee:
+    """One of the things that programs are held to. `detail` says how this machine does it, or why not and what follows."""
+
+    name: str
+    holds: bool
+    detail: str
+
+
+@cache
+def holds() -> tuple[Guarantee, ...]:
+    """Everything that the sandbox promises, and whether it holds here."""
+    wrapped, reason = _way()
+    if reason is not None:
+        return (Guarantee("isolation", False, f"programs of models cannot be isolated: {reason}"),)
+    how = "bubblewrap" if wrapped else "the kernel"
+    counted = Sandbox().run({}, [["test", "-e", "/proc/self/status"]]).ok
+    absent = syscalls.lacking()
+    return (
+        Guarantee("isolation", True, f"programs of models run in namespaces of their own, without network, by {how}"),
+        Guarantee("system calls", True, "system calls are filtered")
+        if absent is None
+        else Guarantee(
+            "system calls", False, f"system calls of programs are not filtered, so that memory can be hidden in memfds and "
+            f"shared segments: {absent}",
+        ),
+        Guarantee("memory", True, "memory of all their processes is counted")
+        if counted
+        else Guarantee(
+            "memory", False, "memory is limited for each process and not for all of a program's: /proc is masked here"
+        ),
+    )  # fmt: skip
 
 
 @cache
@@ -88,7 +124,7 @@ def _way() -> tuple[bool, str | None]:
 
 def _trial(wrapped: bool) -> str | None:
     """Why the smallest program does not run in isolation; None if it does."""
-    with tempfile.TemporaryDirectory(prefix="llms-") as folder:
+    with temporary_folder() as folder:
         limits = (SandboxLimits(),)
         job = _prepare(folder, {}, [["true"]], limits, True, (*SYSTEM, *_interpreter()), ())
         job["wrapped"] = wrapped
@@ -135,12 +171,14 @@ def _prepare(
         "visible": list(visible),
         "uid": uid,
         "disk_bytes": max(limit.disk_bytes for limit in limits),
+        "filter": base64.b64encode(syscalls.filter_program()).decode(),
         "most_files": 0,
         "most_bytes": MOST_FILE_BYTES,
         "environment": {
             "PATH": os.pathsep.join([*path, *system_path]),
             "HOME": home,
             "TMPDIR": "/tmp" if isolate else home,
+            "XDG_CACHE_HOME": "/tmp/cache" if isolate else f"{folder}/cache",  # no file of the program's
             "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",

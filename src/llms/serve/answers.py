@@ -55,11 +55,14 @@ async def rows(engine_loop: EngineLoop, replies: Sequence[Reply]) -> AsyncGenera
 class ModelResponse(Response):
     """Sends what `work()` yields: one JSON object, or, if `stream`, each as an event of a stream that ends with [DONE].
 
-    The work ends when the client goes away, and when the server is stopped, which is then its last event.
+    The work ends when the client goes away, and when the server is stopped, which is then its last event. `unheeded`
+    names fields for the header, and may grow until the first item.
     """
 
-    def __init__(self, work: Callable[[], AsyncGenerator[Mapping[str, object], None]], stream: bool):
-        self.work, self.stream = work, stream
+    def __init__(
+        self, work: Callable[[], AsyncGenerator[Mapping[str, object], None]], stream: bool, unheeded: Sequence[str]
+    ):
+        self.work, self.stream, self.unheeded = work, stream, unheeded
         self.background = None
         self.begun = self.ended = False
 
@@ -77,15 +80,19 @@ class ModelResponse(Response):
                 async for item in items:
                     if not self.stream:
                         self.ended = True
-                        await JSONResponse(item)(scope, receive, send)
+                        await JSONResponse(item, headers=unheeded_header(self.unheeded))(scope, receive, send)
                         return
                     if not self.begun:
                         self.begun = True
-                        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+                        await send({"type": "http.response.start", "status": 200, "headers": self._stream_headers()})
                     await send({"type": "http.response.body", "body": _event(item), "more_body": True})
         except Exception as error:
             await self._break_off(_refused(error), scope, receive, send)
         await self._end(send)
+
+    def _stream_headers(self) -> list[tuple[bytes, bytes]]:
+        extra = unheeded_header(self.unheeded)
+        return [*STREAM_HEADERS, *((name.encode(), value.encode()) for name, value in extra.items())]
 
     async def _break_off(self, refused: RequestRefused, scope: Scope, receive: Receive, send: Send) -> None:
         """Say why there is no answer, or no more of it."""
@@ -101,11 +108,19 @@ class ModelResponse(Response):
             await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
 
 
+UNHEEDED = "x-llms-unheeded"
+LONGEST_HEADER = 2_000  # characters
 STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+def unheeded_header(names: Sequence[str]) -> dict[str, str]:
+    """The header that names what of a request was taken and changed nothing; empty if there is nothing to name."""
+    text = ", ".join(dict.fromkeys(ascii(name)[1:-1] for name in names))
+    return {UNHEEDED: text[:LONGEST_HEADER]} if text else {}
 
 
 def _event(item: Mapping[str, object]) -> bytes:

@@ -1,6 +1,7 @@
 """/v1/chat/completions."""
 
 import asyncio
+import json
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -23,10 +24,14 @@ MAX_TOKENS = 1024  # of an answer, where the request says nothing: a row's memor
 LEAST_LOGPROB = -9999.0  # JSON knows no infinity
 
 
-async def chat(served: ServedModel, asked: ChatRequest) -> AsyncGenerator[Mapping[str, object], None]:
-    """The answer as one object, or as the chunks of a stream. Raises RequestRefused."""
+async def chat(
+    served: ServedModel, asked: ChatRequest, unheeded: list[str]
+) -> AsyncGenerator[Mapping[str, object], None]:
+    """The answer as one object, or as the chunks of a stream. Before the first, `unheeded` gets what of a schema is not
+    enforced. Raises RequestRefused."""
     with served.room(asked.n or 1, "n"):
         replies = await asyncio.to_thread(prepare, served, asked)
+        unheeded += replies[0].unenforced
         forming = _Chunks(asked) if asked.stream else _Whole(asked)
         for chunk in forming.begin(len(replies)):
             yield chunk
@@ -40,7 +45,7 @@ async def chat(served: ServedModel, asked: ChatRequest) -> AsyncGenerator[Mappin
 
 def prepare(served: ServedModel, asked: ChatRequest) -> list[Reply]:
     """One Reply for each of the n answers. Raises RequestRefused."""
-    request = as_request(asked)
+    request = as_request(asked, served.engine_loop.vocabulary)
     try:
         prompt = served.model.read(request)
     except LlmsError as error:
@@ -54,20 +59,18 @@ def prepare(served: ServedModel, asked: ChatRequest) -> list[Reply]:
     seed = secrets.randbits(62) if asked.seed is None else asked.seed
     try:
         return [
-            served.model.reply(replace(request, max_tokens=most, seed=seed + row), prompt)
+            served.model.reply(replace(request, max_tokens=most, seed=seed + row), prompt, lenient=True)
             for row in range(asked.n or 1)
         ]
     except UsageError as error:
         raise RequestRefused(str(error), "response_format" if request.schema is not None else "tools") from error
 
 
-def as_request(asked: ChatRequest) -> Generate:
+def as_request(asked: ChatRequest, vocabulary: int) -> Generate:
     return Generate(
         tuple(message(one) for one in asked.messages),
         stop=tuple(asked.stop),
-        temperature=1.0 if asked.temperature is None else asked.temperature,
-        top_k=asked.top_k or 0,
-        top_p=1.0 if asked.top_p is None else asked.top_p,
+        **asked.sampling(vocabulary),
         schema=asked.response_format.wanted if asked.response_format else None,
         tools=tools(asked.tools),
         tool_choice=asked.tool_choice or "auto",
@@ -139,6 +142,14 @@ def usage(prompt_tokens: int, rows: Sequence[Usage]) -> UsageBody:
     }
 
 
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _call(call: ToolCall) -> ToolCallChunk:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
@@ -148,6 +159,7 @@ class _ChatRow:
     """One of the n answers: what is held back, and, for an answer in one piece, what came so far."""
 
     calls: int = 0
+    cut: bool = False  # the last call is not whole
     pending: list[LogprobEntry] = field(default_factory=list)  # log-probabilities of text that is held back
     text: str = ""
     reasoning: str = ""
@@ -197,7 +209,8 @@ class _ChatChunks(ABC):
         logprobs, here.pending = (here.pending if delta.text else [], [])
         if delta.usage is not None:
             self._used.append(delta.usage)
-        finish = "tool_calls" if here.calls and delta.finish == "stop" else delta.finish
+        here.cut = here.cut or not all(_is_json(call.arguments) for call in delta.tool_calls)
+        finish = "tool_calls" if here.calls and delta.finish == "stop" and not here.cut else delta.finish
         calls = [_call(call) for call in delta.tool_calls]
         return self._take(row, _Piece(delta.text, delta.reasoning, calls, logprobs, finish))
 

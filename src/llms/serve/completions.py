@@ -89,24 +89,23 @@ async def _trace(served: ServedModel, asked: CompletionRequest, prompt: EchoedPr
 
 def _one_greedy(asked: CompletionRequest) -> bool:
     """Whether the trace of the prompt gives the answer too."""
-    return bool(asked.echo) and asked.logprobs is not None and asked.max_tokens == 1 and asked.temperature == 0
+    return bool(asked.echo) and asked.logprobs is not None and asked.max_tokens == 1 and asked.chooses_the_best
 
 
 def _replies(served: ServedModel, asked: CompletionRequest, prompts: Sequence[EchoedPrompt]) -> list[Reply]:
     if not asked.max_tokens:
         return []
     seed = secrets.randbits(62) if asked.seed is None else asked.seed
+    sampling = asked.sampling(served.engine_loop.vocabulary)
     return [
         served.model.reply(
             Generate(
                 "",
                 asked.max_tokens,
                 tuple(asked.stop),
-                1.0 if asked.temperature is None else asked.temperature,
-                asked.top_k or 0,
-                1.0 if asked.top_p is None else asked.top_p,
-                seed + row,
+                seed=seed + row,
                 top=asked.logprobs,
+                **sampling,
             ),
             Prompt(prompt.ids, raw=True),
         )

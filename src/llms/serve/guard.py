@@ -13,7 +13,7 @@ from .served import ServerLimits
 
 def loopback(host: str) -> bool:
     """Whether `host` can only be reached from this machine."""
-    if host == "localhost":
+    if host.lower() == "localhost":  # names of hosts know no case
         return True
     try:
         return ip_address(host.strip("[]")).is_loopback

@@ -63,8 +63,6 @@ def invalid(errors: Sequence[ErrorDetails]) -> RequestRefused:
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or None
     if param is None:
         return RequestRefused("the body must be a JSON object, sent with content-type: application/json")
-    if error["type"] == "extra_forbidden":
-        return RequestRefused(f"{param} is not supported by this server; leave it out", param, "unsupported_parameter")
     if error["type"] == "missing":
         return RequestRefused(f"you must provide {param}", param, "missing_required_parameter")
     message = error["msg"].removeprefix("Value error, ")

@@ -1,14 +1,15 @@
-"""Bodies of requests. A field that the server does not honour is refused by name, never ignored.
+"""Bodies of requests. A field that the server knows and cannot honour is refused by name, unless its value changes nothing.
 
-Fields that only tell OpenAI about the caller are taken, and so are others at the value that changes nothing.
+Hints and unknown fields are taken, so that ordinary clients are answered; `unheeded` names them for the response's header.
 """
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Literal, TypeGuard, TypeVar, cast
+from typing import Annotated, Literal, Self, TypedDict, TypeGuard, TypeVar, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from ..engine.request import Penalties
 from ..models.system import ToolSchema
 from ..values import JsonObject
 from .refusal import RequestRefused
@@ -20,19 +21,17 @@ ABOUT_THE_CALLER = (
 CHANGES_NOTHING: Mapping[str, tuple[object, ...]] = {
     "audio": (None,),
     "best_of": (None, 1),
-    "frequency_penalty": (None, 0),
     "function_call": (None, "none"),
     "functions": (None, []),
-    "logit_bias": (None, {}),
     "modalities": (None, ["text"]),
     "moderation": (None,),
     "prediction": (None,),
-    "presence_penalty": (None, 0),
     "reasoning_effort": (None,),
     "suffix": (None, ""),
     "verbosity": (None, "medium"),
     "web_search_options": (None,),
 }
+UNABLE = ("audio", "best_of", "function_call", "functions", "modalities", "suffix", "web_search_options")
 OF_OUR_ANSWERS: Mapping[str, tuple[object, ...]] = {
     "annotations": (None, []),
     "audio": (None,),
@@ -43,7 +42,18 @@ T = TypeVar("T")
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    def unheeded(self) -> list[str]:
+        """The fields that change nothing here, as `messages[0].name`."""
+        names = list(self.model_extra or ())
+        for field in type(self).model_fields:
+            value = getattr(self, field)
+            for index, one in enumerate(value if isinstance(value, list) else [value]):
+                if isinstance(one, Strict):
+                    at = f"{field}[{index}]" if isinstance(value, list) else field
+                    names += [f"{at}.{name}" for name in one.unheeded()]
+        return names
 
 
 class RequestBody(Strict):
@@ -138,13 +148,12 @@ class ToolCallParam(Strict):
 
 
 class ChatMessage(Strict):
-    """`name` is taken of tool messages alone, where it repeats what the id says; thinking is not shown to the model."""
+    """Thinking is not shown to the model. A `name` is not either: templates have no place for it."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[list[TextPart], BeforeValidator(_as_parts)] = []
     tool_calls: Annotated[list[ToolCallParam], BeforeValidator(_or_none_at_all)] = []
     tool_call_id: Annotated[str | None, Field(validate_default=True)] = None
-    name: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
 
@@ -157,12 +166,12 @@ class ChatMessage(Strict):
             raise ValueError(f"a message of role {info.data.get('role')} has none")
         return value
 
-    @field_validator("tool_call_id", "name")
+    @field_validator("tool_call_id")
     @classmethod
     def _of_tools(cls, value: T, info: ValidationInfo) -> T:
         if value is not None and info.data.get("role") != "tool":
             raise ValueError(f"a message of role {info.data.get('role')} has none; only tool messages do")
-        if value is None and info.field_name == "tool_call_id" and info.data.get("role") == "tool":
+        if value is None and info.data.get("role") == "tool":
             raise ValueError("a message of role tool says which call it answers")
         return value
 
@@ -189,7 +198,7 @@ class ToolParam(Strict):
 
 
 class Schema(Strict):
-    name: str
+    name: str | None = None
     description: str | None = None
     schema_: Annotated[dict[str, object], Field(alias="schema")] = {"type": "object"}
     strict: bool | None = None
@@ -219,16 +228,34 @@ class StreamOptions(Strict):
     include_obfuscation: bool = False
 
 
+class SamplingFields(TypedDict):
+    """Fields of Generate."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    penalties: Penalties
+
+
 class Sampled(RequestBody):
-    """The fields of both chat and plain completions. `top_k` is an addition to OpenAI's fields."""
+    """The fields of both chat and plain completions; `top_k`, `min_p` and `repetition_penalty` are additions to OpenAI's,
+    as in vLLM."""
 
     model: str
     n: Annotated[int, Field(ge=1, le=128)] | None = 1
     stop: Annotated[list[str], BeforeValidator(_as_list), Field(max_length=MOST_STOPS)] = []
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = 1.0
-    top_k: Annotated[int, Field(ge=0)] | None = 0
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = 1.0
+    top_k: Annotated[int, Field(ge=-1)] | None = 0
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = 0.0
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = 1.0
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = 0.0
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = 0.0
+    logit_bias: dict[Annotated[str, Field(pattern=r"^\d{1,9}$")], Annotated[float, Field(ge=-100, le=100)]] | None = (
+        None
+    )
     stream: bool | None = False
     stream_options: StreamOptions | None = None
 
@@ -240,6 +267,36 @@ class Sampled(RequestBody):
         if value is not None and not info.data.get("stream"):
             raise ValueError("goes with stream: true")
         return value
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for name in UNABLE:
+            if name in (self.model_extra or {}):
+                message = f"{name} is not supported by this server; leave it out"
+                raise RequestRefused(message, name, "unsupported_parameter")
+        return self
+
+    def sampling(self, vocabulary: int) -> SamplingFields:
+        """The keywords of a Generate that say how tokens are chosen, among `vocabulary`. Raises RequestRefused."""
+        bias = tuple((int(token), amount) for token, amount in (self.logit_bias or {}).items())
+        if unknown := next((token for token, _ in bias if token >= vocabulary), None):
+            message = f"logit_bias: token id {unknown} is beyond the vocabulary of {vocabulary}"
+            raise RequestRefused(message, "logit_bias", "invalid_value")
+        repetition = 1.0 if self.repetition_penalty is None else self.repetition_penalty
+        penalties = Penalties(repetition, self.frequency_penalty or 0.0, self.presence_penalty or 0.0, bias)
+        return SamplingFields(
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_k=max(0, self.top_k or 0),
+            top_p=1.0 if self.top_p is None else self.top_p,
+            min_p=self.min_p or 0.0,
+            penalties=penalties,
+        )
+
+    @property
+    def chooses_the_best(self) -> bool:
+        """Whether each token is the likeliest one, changed by nothing."""
+        penalties = self.frequency_penalty or self.presence_penalty or self.logit_bias
+        return self.temperature == 0 and not penalties and self.repetition_penalty in (None, 1)
 
     @property
     def usage_wanted(self) -> bool:

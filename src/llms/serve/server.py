@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from ..errors import UsageError
 from . import others
-from .answers import ModelResponse
+from .answers import ModelResponse, unheeded_header
 from .chat import chat
 from .completions import complete
 from .connection import TimedConnection
@@ -25,6 +25,7 @@ from .served import ServerLimits, Shelf
 
 BACKLOG = 256  # with ServerLimits.connections below the 1024 files that many systems allow a process
 GOODBYE_SECONDS = 3
+LOOK = ["GET", "HEAD"]
 
 
 def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> ASGIApp:
@@ -34,41 +35,50 @@ def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> ASGIApp
 
     @app.post("/v1/chat/completions")
     async def chat_completions(asked: ChatRequest) -> Response:
-        served = shelf.find(asked.model)
-        return ModelResponse(lambda: chat(served, asked), bool(asked.stream))
+        served, unheeded = shelf.find(asked.model), asked.unheeded()
+        return ModelResponse(lambda: chat(served, asked, unheeded), bool(asked.stream), unheeded)
 
     @app.post("/v1/completions")
     async def completions(asked: CompletionRequest) -> Response:
         served = shelf.find(asked.model)
-        return ModelResponse(lambda: complete(served, asked), bool(asked.stream))
+        return ModelResponse(lambda: complete(served, asked), bool(asked.stream), asked.unheeded())
 
     @app.post("/v1/embeddings")
     async def embeddings(asked: EmbeddingRequest) -> Response:
-        return JSONResponse(await others.embed(shelf, asked))
+        return JSONResponse(await others.embed(shelf, asked), headers=unheeded_header(asked.unheeded()))
 
-    @app.get("/v1/models")
+    @app.api_route("/v1/models", methods=LOOK)
     async def models() -> Response:
         return JSONResponse(others.models(shelf))
 
-    @app.get("/v1/models/{name:path}")
+    @app.api_route("/v1/models/{name:path}", methods=LOOK)
     async def model(name: str) -> Response:
         return JSONResponse(others.model(shelf, name))
 
     @app.post("/tokenize")
     async def tokenize(asked: TokenizeRequest) -> Response:
-        return JSONResponse(await others.tokenize(shelf.only(asked.model), asked))
+        tokens = await others.tokenize(shelf.only(asked.model), asked)
+        return JSONResponse(tokens, headers=unheeded_header(asked.unheeded()))
 
     @app.post("/detokenize")
     async def detokenize(asked: DetokenizeRequest) -> Response:
-        return JSONResponse(others.detokenize(shelf.only(asked.model), asked))
+        text = others.detokenize(shelf.only(asked.model), asked)
+        return JSONResponse(text, headers=unheeded_header(asked.unheeded()))
 
-    @app.get("/tokenizer_info")
+    @app.api_route("/tokenizer_info", methods=LOOK)
     async def tokenizer_info() -> Response:
         return JSONResponse(others.tokenizer_info(shelf.only(None)))
 
-    @app.get("/health")
+    @app.api_route("/health", methods=LOOK)
     async def health() -> Response:
         return JSONResponse({"status": "ok"})
+
+    _errors(app)
+    return AccessGuard(app, limits, key)
+
+
+def _errors(app: FastAPI) -> None:
+    """Every refusal and failure in the form of OpenAI's."""
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> Response:
@@ -84,8 +94,6 @@ def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> ASGIApp
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> Response:
         return RequestRefused("the server failed to answer; its log says why", status=500).response
-
-    return AccessGuard(app, limits, key)
 
 
 def bind(host: str, port: int, key: str | None) -> socket.socket:

@@ -7,19 +7,22 @@ A server that starts otherwise, or whose tools are not the accepted ones, gives 
 Values of the form ${NAME} in env and headers are taken from the environment; nothing else of it goes to a server.
 """
 
+import asyncio
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TextIO, TypedDict
 
 from .. import settings
-from ..errors import UsageError
+from ..errors import UnknownName, UsageError
 from ..values import Json, JsonObject
+from .mcp_log import ServerLog
 from .tool import Deps
 from .untrusted import clean
 
@@ -30,7 +33,6 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 REFERENCE = re.compile(r"\$\{(\w+)\}")
 KEYS = {"command", "args", "env", "cwd", "url", "headers"}
 LONGEST_DESCRIPTION = 2_000  # characters
-MOST_LOG_BYTES = 1_000_000
 START_SECONDS = 30.0
 
 
@@ -191,24 +193,51 @@ def _cleaned(value: Json) -> Json:
     return [_cleaned(one) for one in value] if isinstance(value, list) else value
 
 
+def server_named(name: str) -> McpServer:
+    """The configured server of that name, if it is accepted as it would start. Raises UnknownName or UsageError."""
+    servers = configured()
+    if name not in servers:
+        raise UnknownName("MCP server", name, servers)
+    if why := objection(servers[name]):
+        raise UsageError(f"the MCP server {name} is off: {why}. See what it starts and offers: llms mcp accept {name}")
+    return servers[name]
+
+
 async def look(server: McpServer) -> McpOffer:
     """Start `server`, ask what it offers, and end it."""
-    async with connected(server) as running:
-        tools = await running.list_tools()
+    async with running(server) as (toolset, _):
+        tools = await toolset.list_tools()
     return offered({tool.name: (tool.description or "", tool.input_schema) for tool in tools})
 
 
-def connected(server: McpServer) -> "MCPToolset[Deps]":
-    """The server's own toolset, under no rules. It is started, or called, when it is entered."""
+@asynccontextmanager
+async def running(server: McpServer) -> "AsyncIterator[tuple[MCPToolset[Deps], ServerLog | None]]":
+    """The server's own toolset, started or called, under no rules; and its log, where it is a program of this machine.
+
+    It ends when this is left.
+    """
+    log = None if server.url else ServerLog(settings.home() / f"mcp-{server.name}.log")
+    try:
+        with log.receiving() if log else nullcontext() as stream:
+            toolset = connected(server, stream)
+            await toolset.__aenter__()
+        try:
+            yield toolset, log
+        finally:
+            await toolset.__aexit__(None, None, None)
+    finally:
+        if log:
+            await asyncio.to_thread(log.close)
+
+
+def connected(server: McpServer, log: TextIO | None = None) -> "MCPToolset[Deps]":
+    """The server's own toolset, which starts or calls it when it is entered; a program writes its errors to `log`."""
     from fastmcp.client.transports import StdioTransport
     from pydantic_ai.mcp import MCPToolset
 
     connect = partial(MCPToolset[Deps], id=server.name, tool_error_behavior="failed", init_timeout=START_SECONDS)
     if server.url:
         return connect(server.url, headers=_filled(server.headers) or None)
-    log = settings.private(settings.home() / f"mcp-{server.name}.log")
-    if log.stat().st_size > MOST_LOG_BYTES:
-        os.truncate(log, 0)
     transport = StdioTransport(
         server.command, list(server.args), env=_filled(server.env), cwd=server.cwd, keep_alive=False, log_file=log
     )

@@ -1,7 +1,8 @@
 """The toolset of an MCP server: its tools only while they are the ones that were accepted, and none if it fails."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -10,13 +11,17 @@ from pydantic_ai import RunContext
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
 
-from ..errors import UsageError
+from ..errors import ModelError
 from .guard import Allowed, GuardedToolset, Rule, ToolLimits, nothing
-from .mcp import McpServer, cleaned, connected, objection, offered, shortened
+from .mcp import McpServer, cleaned, connected, objection, offered, running, shortened
+from .mcp_log import ServerLog
 from .results import Keep
 from .tool import NAME, Deps
 
 log = logging.getLogger(__name__)
+
+
+Say = Callable[[str], None]
 
 
 def toolset(
@@ -25,13 +30,11 @@ def toolset(
     allowed: Allowed = nothing,
     secrets: Mapping[str, str] | None = None,
     keep: Keep | None = None,
+    say: Say | None = None,
 ) -> AbstractToolset[Deps]:
-    """The tools of `server`, named after it, each call asked for. Raises UsageError if it was not accepted as it is."""
-    if why := objection(server):
-        raise UsageError(
-            f"the MCP server {server.name} is off: {why}. See what it starts and offers: llms mcp accept {server.name}"
-        )
-    pinned = PinnedToolset(connected(server), server)
+    """The tools of `server`, named after it, each call asked for. `say` is told, once in a run, why it gives none, and
+    the run goes on without them; without `say` that ends the run: a ModelError."""
+    pinned = PinnedToolset(connected(server), server, say)
     rule = Rule("external", foreign=True)
     return GuardedToolset(
         pinned.prefixed(server.name), lambda name: rule, limits or ToolLimits(), allowed, secrets, keep
@@ -42,36 +45,60 @@ def toolset(
 class PinnedToolset(WrapperToolset[Deps]):
     """`wrapped` as accepted. `objection` is why it gives nothing, as of the last look; "" if it does.
 
-    Made for one run: a server that does not start leaves the run without its tools instead of ending it.
+    Each run starts a server of its own, which ends with the run.
     """
 
     server: McpServer
+    say: Say | None = None
     objection: str = ""
-    started: bool = False
+    log: ServerLog | None = None
+    stack: AsyncExitStack | None = None
+
+    async def for_run(self, ctx: RunContext[Deps]) -> "PinnedToolset":
+        return replace(self, objection="", log=None, stack=None)
 
     async def __aenter__(self) -> Self:
+        stack = AsyncExitStack()
         try:
-            await self.wrapped.__aenter__()
-            self.started = True
+            self.wrapped, self.log = await stack.enter_async_context(running(self.server))
+            self.stack = stack
         except Exception as failure:
             log.info("the MCP server %s did not start", self.server.name, exc_info=True)
-            self.objection = f"it did not start: {' '.join(str(failure).split())[:200] or type(failure).__name__}"
+            why = " ".join(str(failure).split())[:200] or type(failure).__name__
+            self._object(f"it did not start: {why}; see mcp-{self.server.name}.log in LLMS_HOME")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        return await self.wrapped.__aexit__(kind, error, trace) if self.started else None
+        if self.stack is None:
+            return None
+        await self.stack.aclose()
+        if self.log and self.log.stray and self.say:
+            self.say(
+                f"the MCP server {self.server.name} wrote {self.log.stray:,} lines to its standard output that are no "
+                f"messages; they were left out, see mcp-{self.server.name}.log in LLMS_HOME"
+            )
+        return None
+
+    def _object(self, why: str) -> None:
+        """Note why there are no tools, and say it if it is news."""
+        if why and why != self.objection:
+            text = f"the MCP server {self.server.name} is off: {why}"
+            if self.say is None:
+                raise ModelError(text)
+            self.say(text)
+        self.objection = why
 
     async def get_tools(self, ctx: RunContext[Deps]) -> dict[str, ToolsetTool[Deps]]:
-        if not self.started:
+        if self.stack is None:
             return {}
         tools = await self.wrapped.get_tools(ctx)
-        running = {
+        offers = {
             name: (tool.tool_def.description or "", tool.tool_def.parameters_json_schema)
             for name, tool in tools.items()
         }
-        self.objection = objection(self.server, offered(running))
+        self._object(objection(self.server, offered(offers)))
         if self.objection:
             return {}
         return {name: _shown(tool) for name, tool in tools.items() if NAME.fullmatch(f"{self.server.name}_{name}")}

@@ -1,60 +1,31 @@
-"""Speech out of text, and text out of speech.
+"""Text said aloud: the tool speak, over a model of an endpoint (OpenAI's /v1/audio/speech).
 
-    endpoint(client, model, voice)    speaks through /v1/audio/speech
-    listener(client, model)           writes down what it hears through /v1/audio/transcriptions
-    speak(voice)                      the tool over any function from text to sound
+    speak:openai:gpt-4o-mini-tts,voice=nova          speak:http://127.0.0.1:8000/v1#name,format=wav
 
 Listening is not a tool: what the user says becomes their message.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
+from ..models.api.model import ApiModel
+from .endpoint import endpoint_model, opened
 from .tool import File, Tool, ToolError, ToolOutput
 
-Speak = Callable[[str], Awaitable[File]]
-Listen = Callable[[File], Awaitable[str]]
 SECONDS = 120.0
 LONGEST_TEXT = 4_096  # characters that the endpoint takes
-MOST_BYTES = 25_000_000  # of a recording
-HEARD = {"flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm"}
+OPTIONS = ("voice", "format")
+MAGIC = {
+    b"ID3": "mpeg", b"\xff\xfb": "mpeg", b"\xff\xf3": "mpeg", b"\xff\xf2": "mpeg", b"RIFF": "wav", b"OggS": "ogg",
+    b"fLaC": "flac", b"\xff\xf1": "aac", b"\xff\xf9": "aac",
+}  # fmt: skip
 
 
-def endpoint(client: Any, model: str, voice: str = "alloy", format: str = "mp3") -> Speak:
-    """Speak with `model` over `client`, an AsyncOpenAI."""
-
-    async def say(text: str) -> File:
-        answer = await client.audio.speech.create(model=model, voice=voice, input=text, response_format=format)
-        data = await answer.aread()
-        if not data:
-            raise ToolError("no_sound", f"{model} answered without sound")
-        return File(f"speech.{format}", "audio/mpeg" if format == "mp3" else f"audio/{format}", data)
-
-    return say
+def over(name: str) -> list[Tool]:
+    """The tool that speaks with the model of that name. Raises UsageError or UnknownName."""
+    model, options = endpoint_model("speak", name, OPTIONS, SECONDS)
+    return [speak(model, options.get("voice") or "alloy", options.get("format") or "mp3")]
 
 
-def listener(client: Any, model: str, language: str = "") -> Listen:
-    """The words of a recording, by `model` over `client`. `language` is a code such as "de"; "" lets the model tell."""
-
-    async def listen(recording: File) -> str:
-        ending = recording.name.rpartition(".")[2].lower()
-        if ending not in HEARD:
-            raise ToolError("no_sound", f"{recording.name} is not a recording", f"known: {', '.join(sorted(HEARD))}")
-        if not recording.data or len(recording.data) > MOST_BYTES:
-            size = f"{len(recording.data):,} bytes"
-            raise ToolError(
-                "too_large", f"{recording.name} has {size}; one to {MOST_BYTES:,} are taken", "send it in parts"
-            )
-        options = {"language": language} if language else {}
-        file = (recording.name, recording.data, recording.media_type)
-        answer = await client.audio.transcriptions.create(model=model, file=file, **options)
-        return str(answer.text)
-
-    return listen
-
-
-def speak(say: Speak) -> Tool:
-    """The tool that speaks with `say`."""
+def speak(model: ApiModel, voice: str, format: str) -> Tool:
+    """The tool that speaks with `model`; `voice` and `format` as its server calls them."""
 
     async def speak(text: str) -> ToolOutput:
         """Say a text aloud to the user.
@@ -64,6 +35,18 @@ def speak(say: Speak) -> Tool:
         """
         if not text.strip() or len(text) > LONGEST_TEXT:
             raise ToolError("bad_arguments", f"the text has {len(text)} characters; 1 to {LONGEST_TEXT:,} are spoken")
-        return ToolOutput("The user hears it.", (await say(text),))
+        body = {"model": model.name.model, "voice": voice, "input": text, "response_format": format}
+        async with opened(model) as client:
+            data = await client.connection.download("/audio/speech", body)
+        return ToolOutput("The user hears it.", (sound(data),))
 
     return Tool("speak", speak, "network", SECONDS)
+
+
+def sound(data: bytes) -> File:
+    """`data` as a file of its type. Raises ToolError if it is not a recording of a known type."""
+    kind = next((kind for magic, kind in MAGIC.items() if data.startswith(magic)), None)
+    if kind is None or (kind == "wav" and data[8:12] != b"WAVE"):
+        came = f"{len(data)} bytes came that are" if data else "the answer is"
+        raise ToolError("no_sound", f"{came} {'not MP3, WAV, Ogg, FLAC or AAC' if data else 'without sound'}")
+    return File(f"speech.{'mp3' if kind == 'mpeg' else kind}", f"audio/{kind}", data)

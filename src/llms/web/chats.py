@@ -11,20 +11,20 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import Field, JsonValue
 
 from ..chat.chat_settings import LONGEST_SYSTEM, ChatSettings, settings_of
+from ..chat.files.examine import LARGEST
 from ..errors import UsageError
 from ..tools.consent import Scope
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
-from .service.attachments import AttachedResponse
+from .service.attachments import AttachedResponse, FileTextResponse
 from .service.chat_settings import SettingsResponse
 from .service.conversations import MOST_LISTED
-from .service.file_kinds import LARGEST
-from .service.turns import CountResponse
+from .service.tools_at_hand import ShippedToolResponse
+from .service.turns import CountResponse, Draft
 from .service.view_models import (
     CallsResponse,
     ConversationResponse,
     ListedConversationResponse,
     SearchHitResponse,
-    ShippedToolResponse,
 )
 
 router = APIRouter()
@@ -70,6 +70,11 @@ class Send(Asked):
     text: str = Field(max_length=20_000_000)
     attachments: list[str] = Field(default_factory=list, max_length=20)
     edit: str | None = None
+    keep: list[int] = Field(default_factory=list, max_length=100)
+
+    @property
+    def draft(self) -> Draft:
+        return Draft(self.text, tuple(self.attachments), self.edit or "", tuple(self.keep))
 
 
 class Again(Asked):
@@ -101,10 +106,8 @@ class DecisionRequest(PageRequest):
     scope: Scope = "once"
 
 
-class CountRequest(Asked):
+class CountRequest(Send):
     id: str | None = None
-    text: str = Field(max_length=20_000_000)
-    attachments: list[str] = Field(default_factory=list)
 
 
 class Transcribe(PageRequest):
@@ -168,9 +171,9 @@ async def delete(request: Request, id: str) -> DoneResponse:
 
 @router.post("/api/conversations/{id}/send")
 async def send(request: Request, id: str, body: Send) -> RunResponse:
-    if not body.text.strip() and not body.attachments:
+    if not body.text.strip() and not body.attachments and not body.keep:
         raise UsageError("there is nothing to send: no text and no attachment")
-    return RunResponse(await service_of(request).turns.send(id, body.text, body.attachments, body.edit, body.how()))
+    return RunResponse(await service_of(request).turns.send(id, body.draft, body.how()))
 
 
 @router.post("/api/conversations/{id}/again")
@@ -218,17 +221,38 @@ async def search(request: Request, q: str = "") -> list[SearchHitResponse]:
 
 @router.get("/api/tools")
 async def tools(request: Request) -> list[ShippedToolResponse]:
-    return await service_of(request).conversations.tools()
+    return await service_of(request).tools()
 
 
 @router.post("/api/count")
 async def count(request: Request, body: CountRequest) -> CountResponse:
-    return await service_of(request).turns.count(body.id, body.text, body.attachments, body.how())
+    return await service_of(request).turns.count(body.id, body.draft, body.how())
 
 
 @router.post("/api/attachments")
 async def attach(request: Request, file: UploadFile) -> AttachedResponse:
-    return service_of(request).attachments.add(file.filename or "attachment", await _read(file))
+    return await service_of(request).attachments.add(file.filename or "attachment", await _read(file))
+
+
+@router.get("/api/attachments/{id}")
+async def attachment(request: Request, id: str) -> AttachedResponse:
+    return service_of(request).attachments.about(id)
+
+
+@router.get("/api/attachments/{id}/text")
+async def attachment_text(request: Request, id: str) -> FileTextResponse:
+    return service_of(request).attachments.text(id)
+
+
+@router.delete("/api/attachments/{id}")
+async def remove_attachment(request: Request, id: str) -> DoneResponse:
+    service_of(request).attachments.forget(id)
+    return DoneResponse()
+
+
+@router.get("/api/conversations/{id}/files/{node}/{position}")
+async def file_text(request: Request, id: str, node: str, position: int) -> FileTextResponse:
+    return await service_of(request).attachments.stored_text(id, node, position)
 
 
 @router.get("/api/blobs/{digest}")

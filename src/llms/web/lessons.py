@@ -41,7 +41,7 @@ class TokensResponse:
 
 @dataclass(frozen=True, slots=True)
 class NextTokenResponse:
-    id: int
+    id: int | None
     text: str
     probability: float
     end: bool

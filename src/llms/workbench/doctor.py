@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 DISTRIBUTION = "llm-engineering"
-EXTRAS = ("local", "eval", "web", "train", "image", "notebooks")
+EXTRAS = ("local", "eval", "files", "web", "train", "image", "notebooks")
 LEAST_DISK_BYTES = 2 * 10**9  # what converting the embedded model and a first evaluation take, and some room
 LEAST_MEMORY_BYTES = 15 * 10**8
 IMPORT_SECONDS = 120
@@ -265,13 +265,12 @@ def _wrong_with(key: str) -> str | None:
 
 
 def _sandbox() -> Check:
-    reason = sandbox.probe()
-    if reason is None:
-        return Check("sandbox", "ok", "programs of models run in namespaces of their own, without network")
+    lacking = [one for one in sandbox.holds() if not one.holds]
+    if not lacking:
+        return Check("sandbox", "ok", "; ".join(one.detail for one in sandbox.holds()))
     repair = "sudo sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0"
-    return Check(
-        "sandbox", "off", f"programs of models cannot be isolated: {reason}", repair if sys.platform == "linux" else ""
-    )
+    isolation = sys.platform == "linux" and lacking[0].name == "isolation"
+    return Check("sandbox", "off", "; ".join(one.detail for one in lacking), repair if isolation else "")
 
 
 def _compilers() -> Check:

@@ -50,5 +50,5 @@ def check(chosen: ChatSettings) -> ChatSettings:
     if chosen.model is not None:
         parse(chosen.model)
     for name in chosen.tools or ():
-        catalogue.find(name)
+        catalogue.tools_of(name)
     return chosen

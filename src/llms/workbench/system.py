@@ -7,6 +7,7 @@ from ..models.load import load as load_model
 from ..models.name import parse
 from ..models.system import Model
 from ..settings import refuse_database
+from ..tools.catalogue import split
 
 PROMPT = "You answer the user's request. Use your tools where they help, one call at a time; then give the answer."
 
@@ -28,7 +29,7 @@ def load(text: str, workers: int = 1) -> Model:
     bare = text.partition("?")[0] + (
         "?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else ""
     )
-    return agent_system(name, bare, _text(prompt) if prompt else PROMPT, tuple(filter(None, tools.split(","))))
+    return agent_system(name, bare, _text(prompt) if prompt else PROMPT, tuple(split(tools)))
 
 
 def _text(file: str) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Literal, get_args
 
+from ...tools.results import KeptFile
 from ...values import Json
 from ..conversation.messages import Role
 
@@ -26,7 +27,9 @@ RunState = Literal["running", "waiting", "finished", "stopped", "failed", "inter
 Purpose = Literal[
     "chat", "finalise", "summary", "map", "reduce", "title", "planner", "specialist", "critic", "memory", "vote"
 ]
-Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "budget"]
+Reason = Literal[
+    "answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "budget", "strict"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +124,14 @@ class ToolProgress(TurnEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished(TurnEvent):
-    """`outcome` is success, failed, denied, or interrupted."""
+    """`outcome` is success, failed, denied, or interrupted; `files` are what the tool made besides text."""
 
     tool_call: str
     name: str
     outcome: str
     text: str
     seconds: float
+    files: tuple[KeptFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,5 +213,5 @@ def from_json(text: str) -> Event:
     values = json.loads(text)
     kind = KINDS[values.pop("type")]
     known = {f.name for f in fields(kind)}
-    values = {name: tuple(v) if name == "sources" else v for name, v in values.items() if name in known}
+    values = {name: tuple(v) if name in ("sources", "files") else v for name, v in values.items() if name in known}
     return kind(**values)

@@ -15,7 +15,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from ...errors import LlmsError, ModelError
-from ..conversation.messages import contents, user, visible
+from ..conversation.messages import contents, name_of, user, visible
 from ..conversation.tree import Node, new_id
 from ..window.fit import digest_of, summary_tokens
 from ..window.fit_result import Summary
@@ -163,7 +163,7 @@ def parts_of_question(node: Node, attached: bool) -> tuple[str, str]:
 
 
 def _titled(item: TextContent) -> str:
-    name = item.metadata.get("attachment") if isinstance(item.metadata, dict) else None
+    name = name_of(item)
     return f"# {name}\n\n{item.content}" if name else item.content
 
 

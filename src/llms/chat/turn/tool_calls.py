@@ -76,13 +76,15 @@ class ToolCalls:
         if state == "cancelled" and begun is None:
             state = "not executed"
         by = "user" if decision else None
+        files = part.metadata.get("files", ()) if isinstance(part.metadata, dict) else ()
         record = ToolRecord(part.tool_call_id, node, part.tool_name, args, state, edited, by, text, seconds)
         self._events.writes.put(partial(self._state.journal.tool, record))
         self._events.emit(
             ToolFinished(
-                tool_call=part.tool_call_id, name=part.tool_name, outcome=part.outcome, text=text, seconds=seconds
+                tool_call=part.tool_call_id, name=part.tool_name, outcome=part.outcome, text=text, seconds=seconds,
+                files=tuple(files),
             )
-        )
+        )  # fmt: skip
 
     def store(self, request: ModelMessage) -> None:
         """Keep a request that holds results, unless it is one that was stored before."""

@@ -23,7 +23,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDenied
 from pydantic_ai.usage import UsageLimits
 
-from ...errors import BudgetExceeded, LlmsError
+from ...errors import BudgetExceeded, LlmsError, PolicyRefusal
 from ...tools.consent import Decision
 from ...tools.tool import Deps
 from ..conversation.messages import calls, user, visible
@@ -111,6 +111,10 @@ class Turn:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"turn-{self.run}")
         return self
 
+    def notice(self, code: str, text: str) -> None:
+        """Say something that a person should know, from the turn's event loop, while it runs."""
+        self._state.events.emit(Notice(code=code, text=text))
+
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """This turn's events with numbers above `after`, to its end."""
         return self._state.events.read(after)
@@ -151,6 +155,7 @@ class Turn:
             error = own_cause(error)
             turn.reason = "timeout" if isinstance(error, TimeoutError) else "error"
             turn.reason = "budget" if isinstance(error, BudgetExceeded) else turn.reason
+            turn.reason = "strict" if isinstance(error, PolicyRefusal) else turn.reason
             text = str(error) or type(error).__name__
             self._close_off("failed", text)
             turn.events.emit(Notice(code="error", text=text, more={"class": type(error).__name__}))

@@ -18,7 +18,8 @@ MOST_EVENT_BYTES = 64 << 20  # a line of a stream that is longer is refused
 
 
 class EndpointConnection:
-    """`get` and `post` return JSON, `open` a stream of it. Each raises an EndpointError, BudgetExceeded or UsageError."""
+    """`get` and `post` return JSON, `open` a stream of it, `download` a file. Each raises an EndpointError, BudgetExceeded or
+    UsageError."""
 
     def __init__(self, endpoint: Endpoint, transport: Transport):
         self.endpoint, self.transport = endpoint, transport
@@ -29,6 +30,15 @@ class EndpointConnection:
 
     async def post(self, path: str, body: JsonObject) -> Json:
         return self._json(await self._send(path, body))
+
+    async def download(self, path: str, body: JsonObject) -> bytes:
+        """The bytes of an answer that is a file; one of JSON or of text is no file."""
+        response = await self._send(path, body)
+        kind = response.headers.get("content-type", "").lower()
+        if kind.startswith(("application/json", "text/")):
+            self._json(response)
+            raise BadAnswer(f"the answer is {kind.partition(';')[0]}, not a file")
+        return response.content
 
     async def open(self, path: str, body: JsonObject, exchange: HttpExchange) -> "Events":
         """The answer to `body`, once its first token is there; `exchange` is told what it took."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ModelError, UsageError
 from ...lazy import lazy
-from ...values import Completion, Delta, Failure, Identity, LogLikelihood, Message, Usage
+from ...values import Completion, Delta, Failure, Identity, LogLikelihood, Message, NextToken, TokenChance, Usage
 from ..name import Name
 from ..prices import Price
 from ..system import Capabilities, Generate, Model
@@ -96,6 +96,26 @@ class ApiModel(Model):
         from .chat_model import ApiChatModel  # pydantic-ai, half a second
 
         return ApiChatModel(self.session.client)
+
+    def served_count(self, prompt: str | Sequence[Message]) -> int | None:
+        """Tokens of raw text or of messages as the server's own /tokenize counts them; None where it has none, or does not
+        answer."""
+        return self.session.served_count(prompt)
+
+    def next_tokens(self, prompt: str | Sequence[int], top: int = 10) -> list[NextToken]:
+        """As Model.next_tokens, of raw text. Raises ModelError where the server shows no such probabilities."""
+        if not isinstance(prompt, str) or not self.capabilities.raw_text:
+            raise ModelError(f"{self.name.text} is reached through chat only, which continues no raw text")
+        chances: list[TokenChance] = []
+        for delta in self.stream(Generate(prompt, max_tokens=1, top=top)):
+            if delta.failure is not None:
+                raise ModelError(delta.failure.reason)
+            chances += delta.chances
+        if not chances or not chances[0].top:
+            raise ModelError(f"{self.name.text} does not show the probabilities of next tokens; a local model does")
+        likeliest = {**dict(chances[0].top), chances[0].text: chances[0].logprob}
+        best = sorted(likeliest.items(), key=lambda pair: -pair[1])[:top]
+        return [NextToken(None, text, logprob) for text, logprob in best]
 
     def render(self, messages: Sequence[Message]) -> str:
         raise ModelError(f"{self.name.text} keeps its chat template to itself; give it messages instead of raw text")

@@ -24,7 +24,7 @@ def body(
         fields |= {} if request.top is None else {"logprobs": request.top}
     else:
         path = "/chat/completions"
-        fields |= {"messages": [_message(m) for m in request.prompt], endpoint.max_tokens: request.max_tokens}
+        fields |= {"messages": [message(m) for m in request.prompt], endpoint.max_tokens: request.max_tokens}
         fields |= {} if request.top is None else {"logprobs": True, "top_logprobs": request.top}
         if request.tools:
             fields["tools"] = [{"type": "function", "function": _function(tool)} for tool in request.tools]
@@ -69,7 +69,8 @@ def strict(schema: Json) -> bool:
     return all(map(strict, schema.values()))
 
 
-def _message(message: Message) -> dict[str, Json]:
+def message(message: Message) -> dict[str, Json]:
+    """A message as chat takes it. Raises UsageError for an attachment that it has no part for."""
     fields: dict[str, Json] = {"role": message.role, "content": message.content}
     if message.parts:
         fields["content"] = [_part(part) for part in message.parts]

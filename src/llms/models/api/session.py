@@ -1,14 +1,15 @@
 """One model of an endpoint for synchronous callers: what is asked here runs on the bridge's event loop."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...bridge import iterate, run
 from ...lazy import lazy
-from ...values import Completion, Delta, Failure, LogLikelihood
+from ...values import Completion, Delta, Failure, LogLikelihood, Message
 from ..system import Generate, Model
 from .batch import each
 from .client import EndpointClient
+from .count import served_count
 from .dialect import Dialect
 from .endpoints import Endpoint
 from .handshake import Handshake, shake_hands
@@ -37,6 +38,9 @@ class EndpointSession:
     def ollama_window(self) -> int:
         """Tokens that Ollama serves; its default where it does not answer."""
         return run(ollama_window(self.client)) or ASSUMED_WINDOW
+
+    def served_count(self, prompt: str | Sequence[Message]) -> int | None:
+        return run(served_count(self.client, prompt))
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         return each(self.client, pairs, self.client.score)

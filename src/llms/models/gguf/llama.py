@@ -15,7 +15,7 @@ from threading import Event
 
 import numpy as np
 
-from ...engine.request import Sampling
+from ...engine.request import LEAST_TEMPERATURE, Sampling
 from ...errors import ModelError
 from ...lazy import lazy
 from ...tokens.views import TokenView, of_bytes
@@ -284,15 +284,17 @@ def generator(sampling: Sampling) -> np.random.Generator | None:
 
 
 def draw(logits: np.ndarray, sampling: Sampling, random: np.random.Generator | None) -> int:
-    """A token drawn from logits (V,) after temperature, then top-k, then top-p (Holtzman et al. 2020)."""
+    """A token drawn from logits (V,) after temperature, then top-k, then top-p (Holtzman et al. 2020), then min-p."""
     if random is None:
         return int(logits.argmax())
     count = min(sampling.top_k or len(logits), len(logits))
     some = np.argpartition(logits, -count)[-count:] if count < len(logits) else np.arange(len(logits))
     tokens = some[np.lexsort((some, -logits[some]))]  # of equals the first counts
-    scores = logits[tokens].astype(np.float64) / sampling.temperature
+    scores = logits[tokens].astype(np.float64) / max(sampling.temperature, LEAST_TEMPERATURE)
     chances = np.exp(scores - scores[0])
     chances /= chances.sum()
+    if sampling.min_p:
+        chances = np.where(chances >= sampling.min_p * chances[0], chances, 0)  # the first is the likeliest
     total = chances.cumsum()
     if sampling.top_p < 1:
         nucleus = max(1, int(np.count_nonzero(total - chances < sampling.top_p)))

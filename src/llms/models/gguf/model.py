@@ -14,7 +14,8 @@ from math import isfinite
 from pathlib import Path
 from time import perf_counter
 
-from ...engine.request import DecodeRequest, Event, Finish, Sampling
+from ...engine.penalties import penalized
+from ...engine.request import NO_PENALTIES, DecodeRequest, Event, Finish
 from ...errors import ContextOverflow, ModelError, NotNumbers, UsageError
 from ...lazy import lazy
 from ...tokens.pair import Pair, encode_pairs
@@ -197,11 +198,10 @@ class GgufModel(TokenizingModel):
         if reason := self._no_room(request):
             return Failure("infra", reason)
         context = ids[request.max_tokens - self.context_window :]
-        sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
         stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
         started = perf_counter()
         try:
-            events = list(self.events(DecodeRequest(0, context, request.max_tokens, sampling, stop)))
+            events = list(self.events(DecodeRequest(0, context, request.max_tokens, request.sampling, stop)))
         except NotNumbers as error:
             return Failure("infra", str(error))
         seconds, new = perf_counter() - started, [event.token for event in events]
@@ -241,7 +241,11 @@ class GgufModel(TokenizingModel):
             while step := next(context.logits(tokens, len(tokens) - 1, cancel), None):  # None if cancelled
                 if not isfinite(step[1].max()):
                     raise NotNumbers(self._not_numbers)
-                logits = step[1] if request.constrain is None else request.constrain(new, step[1])
+                logits = step[1]
+                if request.sampling.penalties != NO_PENALTIES:
+                    logits = penalized(logits, request.sampling.penalties, request.tokens, new)
+                if request.constrain is not None:
+                    logits = request.constrain(new, logits)
                 token = draw(logits, request.sampling, random)
                 tokens.append(token)
                 new.append(token)

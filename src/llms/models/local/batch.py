@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from ...engine.request import DecodeRequest, Sampling
+from ...engine.request import DecodeRequest
 from ...tokens.pair import encode_texts
 from ...tokens.stop import StopText
 from ..system import Generate
@@ -39,10 +39,9 @@ def _prepare(model: TokenizingModel, index: int, request: Generate, ids: list[in
     if reason := no_room(model, request):
         return Prepared(DecodeRequest(index, (model.tokenizer.start,), 0), request.stop, 0, reason)
     room = model.context_window - request.max_tokens
-    sampling = Sampling(request.temperature, request.top_k, request.top_p, request.seed)
     stop = StopText(model.tokenizer.with_special, request.stop) if any(request.stop) else None
     context = tuple(ids[-room:]) or (model.tokenizer.start,)
-    decode = DecodeRequest(index, context, request.max_tokens, sampling, stop)
+    decode = DecodeRequest(index, context, request.max_tokens, request.sampling, stop)
     return Prepared(decode, request.stop, max(0, len(ids) - room), "")
 
 

@@ -53,40 +53,52 @@ class Grammars:
         return cls(tokenizer, vocabulary)
 
     def following(
-        self, wanted: JsonObject | None, tools: Sequence[ToolSchema], choice: str, parallel: bool
+        self,
+        wanted: JsonObject | None,
+        tools: Sequence[ToolSchema],
+        choice: str,
+        parallel: bool,
+        lenient: bool = False,
     ) -> Constraint:
         """A constraint: the answer is JSON that `wanted`, a JSON schema, describes, or calls of `tools` that are valid.
 
-        `choice` is auto (calls may be made), required, or the name of the tool that must be called, once. Raises
-        UsageError if there is no such tool, or the schema is none.
+        `choice` is auto (calls may be made), required, or the name of the tool: then one call is made, and nothing else,
+        since a model that may add calls repeats the same one. Raises UsageError if there is no such tool, or the schema
+        is none; also for what a schema asks that no grammar can hold, unless `lenient`: then `unenforced` names it.
         """
-        answer = None if wanted is None else _json(wanted)
+        answer = None if wanted is None else _json(wanted, lenient)
         if not tools:
             return Follow(self._matcher(f"start: {answer}"))
         names = [tool["name"] for tool in tools]
         if choice not in ("auto", "required", *names):
             raise UsageError(f"tool_choice names {choice!r}, which is not among the tools: {', '.join(names)}")
         allowed = [tool for tool in tools if choice in ("auto", "required", tool["name"])]
-        call = f"{_json(schema(allowed))} {json.dumps(CLOSE)}"
+        call = f"{_json(schema(allowed), lenient)} {json.dumps(CLOSE)}"
         if choice == "auto" and answer is None:
-            self._matcher(f"start: {call}")  # a schema that cannot be followed is refused now
-            return FollowCalls(lambda: self._matcher(f"start: {call}"), self._decode, parallel)
+            unenforced = _unenforced(self._matcher(f"start: {call}"))  # what cannot be followed is refused now
+            return FollowCalls(lambda: self._matcher(f"start: {call}"), self._decode, parallel, unenforced)
         calls = f"{json.dumps(OPEN)} {call}"
-        if parallel and choice in ("auto", "required"):
+        if parallel and choice == "auto":
             calls += f' ("\\n"? {calls})*'
         return Follow(self._matcher(f"start: {calls}" if choice != "auto" else f"start: {answer} | {calls}"))
 
     def _matcher(self, grammar: str) -> LLMatcher:
         from llguidance import LLMatcher
 
-        matcher = LLMatcher(self._tokenizer, grammar)
+        matcher = LLMatcher(self._tokenizer, grammar, log_level=0)
         if matcher.is_error():
             raise UsageError(f"the schema cannot be followed: {matcher.get_error().strip().splitlines()[0]}")
         return matcher
 
 
-def _json(wanted: JsonObject) -> str:
-    return f"%json {json.dumps({**wanted, 'x-guidance': {'whitespace_flexible': False, 'item_separator': ', ', 'key_separator': ': '}})}"
+def _json(wanted: JsonObject, lenient: bool) -> str:
+    guidance = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": lenient}
+    return f"%json {json.dumps({**wanted, 'x-guidance': guidance})}"
+
+
+def _unenforced(matcher: LLMatcher) -> tuple[str, ...]:
+    """Demands of a schema that its grammar leaves out, such as `Unknown format: color`."""
+    return tuple(matcher.get_grammar_warnings())
 
 
 class Follow:
@@ -94,6 +106,7 @@ class Follow:
 
     def __init__(self, matcher: LLMatcher):
         self._matcher = matcher
+        self.unenforced = _unenforced(matcher)
         self._read = 0
 
     def __call__(self, new: Sequence[int], logits: L) -> L:
@@ -107,8 +120,14 @@ class FollowCalls:
     """Free text until a call is opened; from there to its end the call's grammar, and then free text again, or, if
     calls are not `parallel`, the end."""
 
-    def __init__(self, make: Callable[[], LLMatcher], decode: Callable[[list[int]], str], parallel: bool):
-        self._make, self._decode, self._parallel = make, decode, parallel
+    def __init__(
+        self,
+        make: Callable[[], LLMatcher],
+        decode: Callable[[list[int]], str],
+        parallel: bool,
+        unenforced: tuple[str, ...] = (),
+    ):
+        self._make, self._decode, self._parallel, self.unenforced = make, decode, parallel, unenforced
         self._matcher: LLMatcher | None = None
         self._read = 0  # tokens that are behind us
         self._from = 0  # where a next opening may begin

@@ -306,10 +306,10 @@ class LocalModel(TokenizingModel):
                 break
         yield replace(reply.last(), cut=max(0, len(prompt.ids) - room))
 
-    def reply(self, request: Generate, prompt: Prompt) -> Reply:
-        """The answer to `request`, whose prompt is `prompt`; loads the weights on first use."""
+    def reply(self, request: Generate, prompt: Prompt, lenient: bool = False) -> Reply:
+        """The answer to `request`, whose prompt is `prompt`; loads the weights on first use. `lenient`: see constraint."""
         ends = self.ends | {self.tokenizer.start}
-        return Reply(request, prompt, self.tokenizer, ends, self.constraint(request))
+        return Reply(request, prompt, self.tokenizer, ends, self.constraint(request, lenient))
 
     def trace(self, texts: Sequence[str], want: Collection[Want] = LOGPROB) -> Iterator[TokenTrace]:
         """As Model.trace. The first token of a text is conditioned on the start token, so that the sum of `logprob` is

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 
-from ...engine.request import DecodeRequest, Event, Sampling
+from ...engine.request import DecodeRequest, Event
 from ...tokens.pair import encode_texts
 from ...tokens.stop import StopText
 from ...tokens.stream import THINKING, Detokenizer, StopFilter, Thinking
@@ -55,6 +55,7 @@ class Reply:
         constraint: Constraint | None = None,
     ):
         self._ends, self._tokenizer = ends, tokenizer
+        self.unenforced = constraint.unenforced if constraint else ()
         self._reader = ReplyReader(request, prompt.opened, f"call_{token_hex(6)}_")
         decode: Callable[[Sequence[int]], str] = tokenizer.decode if prompt.raw else self._visible
         self._words = Detokenizer(decode)
@@ -66,7 +67,7 @@ class Reply:
             0,
             prompt.ids,
             request.max_tokens,
-            Sampling(request.temperature, request.top_k, request.top_p, request.seed),
+            request.sampling,
             StopText(lambda ids: tokenizer.decode(ids, special=True), request.stop) if stops else None,
             constraint,
             request.top,

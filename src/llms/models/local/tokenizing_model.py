@@ -95,12 +95,12 @@ class TokenizingModel(Model):
         """The whole prompt of `request` as the model reads it."""
         return read(request, self.render, self.tokenizer)
 
-    def constraint(self, request: Generate) -> Constraint | None:
-        """Holds an answer to the form that `request` asks for; None if it may have any."""
+    def constraint(self, request: Generate, lenient: bool = False) -> Constraint | None:
+        """Holds an answer to the form that `request` asks for, if `lenient` as far as it can; None if it may have any."""
         tools = request.tools if request.tool_choice != "none" else ()
         if request.schema is None and not tools:
             return None
-        return self.grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls)
+        return self.grammars.following(request.schema, tools, request.tool_choice, request.parallel_calls, lenient)
 
     def chat_model(self) -> LocalChatModel:
         from .chat_model import LocalChatModel  # pydantic-ai, half a second

@@ -4,10 +4,12 @@
     <|python_tag|>{"name": …, "parameters": {…}}              Llama 3; also the bare object as the whole answer
     [TOOL_CALLS][{"name": …, "arguments": {…}}, …]            Mistral
 
-A call that cannot be read stays text, so that nothing is lost.
+A call that cannot be read stays text, so that nothing is lost. One that is cut stays a call: its arguments end where it
+was cut, as OpenAI's API has it; before its name is known, it is nothing.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
@@ -18,6 +20,12 @@ from ..system import ToolSchema
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 _TO_THE_END = ("<|python_tag|>", "[TOOL_CALLS]")
+_MARKS = (OPEN, *_TO_THE_END)
+LEAST_MARK = 3  # so many characters of a mark at the end of an answer are a call that was cut, fewer are text
+_NAMED = re.compile(
+    r'\[?\s*\{\s*"name"\s*:\s*"([^"\\]*)"\s*(?:,\s*(?:"(?:arguments|parameters)"\s*:\s*(.*))?)?', re.DOTALL
+)
+_UNNAMED = re.compile(r'\[?\s*(?:\{\s*(?:"[a-z]*(?:"\s*(?::\s*(?:"[^"]*)?)?)?)?)?')
 
 
 def instructions(tools: Sequence[ToolSchema]) -> str:
@@ -91,19 +99,32 @@ class ToolCallReader:
             if any(mark in self._held for mark in _TO_THE_END) or self._may_be_bare(shown):
                 return self._show(shown), tuple(calls)
             break
-        keep = max((beginning(self._held, mark) for mark in (OPEN, *_TO_THE_END)), default=0) if self._names else 0
+        keep = max((beginning(self._held, mark) for mark in _MARKS), default=0) if self._names else 0
         shown += self._held[: len(self._held) - keep]
         self._held = self._held[len(self._held) - keep :]
         return self._show(shown), tuple(calls)
 
     def flush(self) -> tuple[str, tuple[ToolCall, ...]]:
-        """The rest when the text ends: an unclosed or bare call, or text."""
+        """The rest when the text ends: an unclosed or bare call, one that was cut, or text."""
         held, self._held = self._held, ""
-        bare = held
-        for mark in (OPEN, *_TO_THE_END):
+        if not self._names or not held.strip():
+            return held, ()
+        first = min((held.find(mark) for mark in _MARKS if mark in held), default=None)
+        before, bare = held[:first], held[first or 0 :]
+        for mark in _MARKS:
             bare = bare.replace(mark, "")
-        calls = self._read(bare) if self._names and bare.strip() else []
-        return ("", tuple(calls)) if calls else (held, ())
+        if calls := self._read(bare):
+            return before if first else "", tuple(calls)
+        if first is None:
+            return "" if len(held) >= LEAST_MARK and any(mark.startswith(held) for mark in _MARKS) else held, ()
+        cut = self._cut(bare.lstrip())
+        return (held, ()) if cut is None else (before, cut)
+
+    def _cut(self, text: str) -> tuple[ToolCall, ...] | None:
+        """The call of which `text` is the beginning; empty before its name is known, None if it is the beginning of none."""
+        if (named := _NAMED.match(text)) and named[1] in self._names:
+            return (ToolCall(f"{self._prefix}{next(self._numbers)}", named[1], named[2] or ""),)
+        return () if _UNNAMED.fullmatch(text) else None
 
     def _show(self, text: str) -> str:
         self._begun = self._begun or bool(text.strip())

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Iterable
 
 from ...chat.chat_settings import ChatSettings
 from ...errors import UnknownName, UsageError
 from ...store import chat_runs
 from ...store.conversations import Conversations
-from ...tools.catalogue import TOOLS
+from ...tools import mcp
+from ...tools.catalogue import SERVERS, TOOLS, tools_of
 from ...tools.consent import Decision, Scope
 from .turns import TurnService
 
@@ -32,15 +34,30 @@ class Approvals:
             raise UsageError(f"the arguments are one JSON object; got {arguments[:100]}")
         original = waiting[call].args
         original = json.loads(original) if isinstance(original, str) else original
-        if approved and waiting[call].name not in TOOLS:
-            raise UsageError(f"{waiting[call].name} is not among the tools of these pages; deny it here")
+        conversation = await asyncio.to_thread(chat_runs.conversation_of, self._store, run)
+        asked = await asyncio.to_thread(self._turns.tools_of, conversation)
+        tools = {one.name: _giving(one.name, asked) for one in waiting.values()}
+        if approved and not tools[waiting[call].name]:
+            raise UsageError(
+                f"{waiting[call].name} is not among the tools of these pages; deny it here, or switch it on and ask again"
+            )
         decided = self._decided.setdefault(run, {})
         decided[call] = Decision(approved, scope if approved else "once", None if args == original else args)
         if set(decided) < set(waiting):
             return
         del self._decided[run]
-        conversation = await asyncio.to_thread(chat_runs.conversation_of, self._store, run)
-        own = (record.name for record in waiting.values() if record.name in TOOLS)  # it may have begun elsewhere
-        tools = [*dict.fromkeys([*await asyncio.to_thread(self._turns.tools_of, conversation), *own])]
-        chat = await self._turns.open(conversation, ChatSettings(tools=tuple(tools)))
+        names = tuple(dict.fromkeys([*asked, *filter(None, tools.values())]))
+        chat = await self._turns.open(conversation, ChatSettings(tools=names))
         await self._turns.start(conversation, lambda: chat.begin_decided(decided))
+
+
+def _giving(tool: str, names: Iterable[str]) -> str:
+    """The name under which `tool` is switched on: one of `names`, or its own where it began in another program; "" if it
+    is not known here."""
+    for name in names:
+        if tool in tools_of(name):
+            return name
+    if tool in TOOLS:
+        return tool
+    servers = (server.name for server in mcp.configured().values() if not mcp.objection(server))
+    return next((f"{SERVERS}:{name}" for name in servers if tool.startswith(f"{name}_")), "")

@@ -18,7 +18,6 @@ from .view_models import (
     ConversationResponse,
     ListedConversationResponse,
     SearchHitResponse,
-    ShippedToolResponse,
 )
 
 MOST_LISTED = 200
@@ -58,9 +57,6 @@ class ConversationService:
     async def calls(self, node: str) -> CallsResponse:
         """Every request that was sent for a message."""
         return view_models.calls(await asyncio.to_thread(lambda: model_calls.calls(self._store, node=node)))
-
-    async def tools(self) -> list[ShippedToolResponse]:
-        return await asyncio.to_thread(view_models.tools)
 
     async def create(self, settings: JsonObject) -> str:
         """The id of a new, empty conversation that is asked so. Raises UsageError."""

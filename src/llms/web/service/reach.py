@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...models.name import parse
-from ...tools.catalogue import OVER
+from ...tools.catalogue import OF_FILES, OF_MODELS, SERVERS, split
+from ...tools.mcp import server_named
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,23 @@ class Reach:
             )
         if file := options.get("system"):
             self.check_file(file)
-        self.check_tools(filter(None, options.get("tools", "").split(",")))
+        self.check_tools(split(options.get("tools", "")))
         if inner := options.get("model"):
             self.check_model(inner)
         return name
 
     def check_tools(self, names: Iterable[str]) -> Sequence[str]:
-        """`names`, if none of them looks at anything else than the folders. Raises UsageError."""
+        """`names`, if each looks at the folders alone, or asks a model that may be named or a server that was accepted.
+        Raises UsageError."""
         names = list(names)
         for name in names:
             family, colon, over = name.partition(":")
-            if colon and family in OVER:
+            if colon and family in OF_FILES:
                 self.check_file(over)
+            elif colon and family in OF_MODELS:
+                self.check_model(over.partition(",")[0])
+            elif colon and family == SERVERS:
+                server_named(over)
         return names
 
     def check_team(self, model: str | None, files: Iterable[str]) -> None:

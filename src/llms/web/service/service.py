@@ -11,7 +11,7 @@ from ... import settings
 from ...models.default import for_chats
 from ...store import chat_runs
 from ...store.conversations import Conversations
-from . import import_export
+from . import import_export, tools_at_hand
 from .approvals import Approvals
 from .attachments import Attachments
 from .chat_settings import SettingsService
@@ -22,6 +22,7 @@ from .model_choices import ModelChoices
 from .model_pool import ModelPool
 from .reach import Reach
 from .teams import TeamService
+from .tools_at_hand import ShippedToolResponse
 from .turns import TurnService
 
 
@@ -45,6 +46,10 @@ class ChatService:
     def model(self) -> str:
         """The model of new chats."""
         return self.models.default
+
+    async def tools(self) -> list[ShippedToolResponse]:
+        """The tools that a page can switch on."""
+        return await asyncio.to_thread(tools_at_hand.tools, self.models.reach)
 
     async def export(self, id: str, form: str) -> ExportedFile:
         return await asyncio.to_thread(import_export.export, self._store, id, form)

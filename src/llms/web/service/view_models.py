@@ -14,8 +14,6 @@ from ...chat.conversation.tree import Conversation, Node
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
 from ...store.model_calls import StoredCall
-from ...tools.catalogue import MODULES, TOOLS
-from ...tools.tool import ASKING
 from .chat_settings import SettingsResponse, of_conversation
 
 NEW = "New chat"
@@ -59,12 +57,13 @@ class TextResponse:
 
 @dataclass(frozen=True, slots=True)
 class FileResponse:
-    """`url` is empty for a text, whose `size` is in characters."""
+    """`url` is empty for a text, whose `size` is in characters; `position` is among the files of its message."""
 
     type: Literal["image", "audio", "file"]
     name: str
     size: str
     url: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +151,6 @@ class CallsResponse:
     report: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ShippedToolResponse:
-    """`asks`: a person agrees to each call."""
-
-    name: str
-    description: str
-    asks: bool
-    missing: str = ""
-
-
 def conversation(store: Conversations, id: str, model: str) -> ConversationResponse:
     """A stored conversation; `model` answers where it names none."""
     chat_runs.recover(store)
@@ -208,7 +197,7 @@ def _message(
         state=node.state,
         cut=getattr(node.message, "finish_reason", None) == "length",
         created=node.created,
-        parts=[shown for part in index(node.message) for shown in _part(part, returned)],
+        parts=_parts(node.message, returned),
         siblings=[sibling.id for sibling in conversation.siblings(node.id)],
         spent=spending,
     )
@@ -217,8 +206,20 @@ def _message(
     return FailedMessageResponse(**{f.name: getattr(message, f.name) for f in fields(message)}, error=error)
 
 
+def _parts(
+    message: ModelMessage, returned: Mapping[str, ToolReturnPart]
+) -> list[TextResponse | FileResponse | ToolCallResponse]:
+    parts: list[TextResponse | FileResponse | ToolCallResponse] = []
+    files = 0
+    for part in index(message):
+        shown = list(_part(part, files, returned))
+        files += any(isinstance(one, FileResponse) for one in shown)
+        parts += shown
+    return parts
+
+
 def _part(
-    part: MessagePart, returned: Mapping[str, ToolReturnPart]
+    part: MessagePart, position: int, returned: Mapping[str, ToolReturnPart]
 ) -> Iterator[TextResponse | FileResponse | ToolCallResponse]:
     if part.kind in ("text", "reasoning") and part.text:
         yield TextResponse("text" if part.kind == "text" else "reasoning", part.text)
@@ -228,7 +229,9 @@ def _part(
             "image" if part.kind == "image" else "audio" if part.kind == "audio" else "file"
         )
         size = f"{len(part.text):,} characters" if part.text else ""
-        yield FileResponse(kind if part.blob else "file", name, size, f"/api/blobs/{part.blob}" if part.blob else "")
+        yield FileResponse(
+            kind if part.blob else "file", name, size, f"/api/blobs/{part.blob}" if part.blob else "", position
+        )
     elif part.kind == "tool_call":
         id = str(part.more.get("id", ""))
         result = returned.get(id)
@@ -331,8 +334,3 @@ def spent(calls: Iterable[StoredCall]) -> str:
     costs = [call.cost for call in every]
     cost = None if any(c is None for c in costs) else sum((c for c in costs if c is not None), Decimal(0))
     return f"{tokens:,} tokens{speed}{first_token}, {money(cost)}"
-
-
-def tools() -> list[ShippedToolResponse]:
-    """The shipped tools that need nothing but their name."""
-    return [ShippedToolResponse(name, TOOLS[name].description, TOOLS[name].kind in ASKING) for name in MODULES]

@@ -12,7 +12,7 @@ async function predict() {
     const found = await call("/api/next", { text: $("text").value, model: $("model").value, top: 10 });
     const rest = Math.max(0, 1 - found.reduce((sum, token) => sum + token.probability, 0));
     $("out").replaceChildren(
-      ...found.map((token) => row(make("button", { type: "button", onclick: () => take(token), title: `id ${token.id}` }, token.end ? "(end)" : visible(token.text)), token.probability)),
+      ...found.map((token) => row(make("button", { type: "button", onclick: () => take(token), title: token.id === null ? undefined : `id ${token.id}` }, token.end ? "(end)" : visible(token.text)), token.probability)),
       row(make("span", { class: "soft" }, "all others"), rest));
   } catch (error) {
     $("alert").textContent = error.message;

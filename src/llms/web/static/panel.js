@@ -203,28 +203,35 @@ function policyField() {
 
 function toolsField() {
   const list = make("div", {});
+  const inputs = new Map(); // by the name of the tool
   let save;
-  const box = part("tools", make("h3", {}, "Tools"), (saving) => { save = saving; return [list]; });
-  const row = (tool, chosen) => {
-    const input = make("input", { type: "checkbox", id: `tool-${tool.name}`, checked: chosen, disabled: Boolean(tool.missing) && !chosen });
+  let saving = 0; // boxes that are ticked one after the other are not set back by the answer to the first
+  const box = part("tools", make("h3", {}, "Tools"), (saved) => { save = saved; return [list]; });
+  const row = (tool) => {
+    const input = make("input", { type: "checkbox", id: `tool-${tool.name}` });
     input.addEventListener("change", async () => {
-      const others = state.settings.tools.filter((name) => name !== tool.name);
-      await save({ tools: input.checked ? [...others, tool.name] : others });
-      input.checked = state.settings.tools.includes(tool.name);
+      saving += 1;
+      await save({ tools: [...inputs].filter(([, one]) => one.checked).map(([name]) => name) });
+      saving -= 1;
+      show(state.settings);
     });
+    inputs.set(tool.name, input);
     return make("label", { class: "check" }, input, make("span", {}, tool.name, make("span", { class: "meta" }, tool.description), tool.missing ? make("span", { class: "warn meta" }, tool.missing) : null));
   };
   return field("tools", box, (settings) => {
-    const names = new Set(known.tools.map((tool) => tool.name));
-    const others = settings.tools.filter((name) => !names.has(name)).map((name) => ({ name, description: "chosen in the terminal or by a preset", asks: false, group: "Chosen elsewhere" }));
-    const groups = new Map();
-    for (const tool of [...known.tools, ...others]) {
-      const group = tool.group ?? (tool.asks ? "Ask you before each call" : "Run at once");
-      groups.set(group, [...(groups.get(group) ?? []), tool]);
+    const shipped = new Set(known.tools.map((tool) => tool.name));
+    const others = settings.tools.filter((name) => !shipped.has(name)).map((name) => ({ name, description: "chosen in the terminal, or by a preset", group: "Chosen elsewhere" }));
+    const tools = [...known.tools, ...others];
+    if (tools.some((tool) => !inputs.has(tool.name)) || tools.length !== inputs.size) {
+      inputs.clear();
+      const groups = Map.groupBy(tools, (tool) => tool.group ?? (tool.asks ? "Ask you before each call" : "Run at once"));
+      list.replaceChildren(...[...groups].map(([title, members]) => make("fieldset", {}, make("legend", {}, title), ...members.map(row))));
     }
-    const focused = document.activeElement?.id;
-    list.replaceChildren(...[...groups].map(([title, tools]) => make("fieldset", {}, make("legend", {}, title), ...tools.map((tool) => row(tool, settings.tools.includes(tool.name))))));
-    if (focused?.startsWith("tool-")) $(focused)?.focus();
+    for (const tool of tools) {
+      const input = inputs.get(tool.name);
+      if (!saving) input.checked = settings.tools.includes(tool.name);
+      input.disabled = Boolean(tool.missing) && !input.checked;
+    }
   });
 }
 

@@ -72,9 +72,9 @@ const HEARD = {
   },
   tool_started() {},
   tool_progress() {},
-  tool_finished({ tool_call, name, outcome, text }) {
+  tool_finished({ tool_call, name, outcome, text, files }) {
     const card = log.querySelector(`[data-call="${CSS.escape(tool_call)}"]`);
-    const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome });
+    const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome, files: kept(files) });
     if (card) card.replaceWith(done);
     else writing().querySelector(".body").append(done);
     bottom();
@@ -91,6 +91,8 @@ const HEARD = {
     finish(end, text);
   },
 };
+/** Files of a result that can be shown; events of before hold none. */
+const kept = (files) => (files ?? []).filter((file) => file.kept).map((file) => ({ name: file.name, type: file.media_type, url: `/api/blobs/${file.kept}` }));
 const heard = (event) => HEARD[event.type](event);
 
 let painting = 0;

@@ -18,22 +18,20 @@ from typing import Unpack
 from weakref import ref
 
 from pydantic_ai.messages import UserContent
-from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset, FunctionToolset, WrapperToolset
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RequestUsage
 
 from ... import bridge, settings
 from ...agents.memory import Recalled, block
 from ...chat.chat_settings import POLICIES, ChatSettings, PolicyName
-from ...chat.conversation.messages import result_text, results, user, visible
+from ...chat.conversation.messages import attached, user, visible
 from ...chat.conversation.messages import system as system_message
 from ...chat.conversation.tree import Conversation, Node, new_id
 from ...chat.turn.branch import untrusted
 from ...chat.turn.events import Event, TextDelta
 from ...chat.turn.setup import Setup, TurnHistory, TurnLimits
 from ...chat.turn.turn import Turn
-from ...chat.window.fit import fit
-from ...chat.window.fit_result import FitRequest, FitResult, PinnedPrefix, Policy
+from ...chat.window.fit_result import FitResult, PinnedPrefix, Policy
 from ...chat.window.sizes import MessageSizes
 from ...errors import UsageError
 from ...models.load import load
@@ -49,14 +47,15 @@ from ...tools.tool import tool
 from ...values import Usage
 from ..memory import open_memory, recalled, used
 from ..probe import recall
+from .artifact import artifact
 from .attachments import Attachment, attach
 from .config import ChatConfig, ChatOptions
+from .fitting import fitted, with_reading
 from .resolve import model_of, resolve, sampling, stored_settings, tools_of, under_system
 from .token_budget import counter, window_for
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
 REMOTE_TOGETHER = 4
-ARTIFACT_CHARACTERS = 8000
 Stream = Generator[Event, None, None]
 
 
@@ -149,9 +148,11 @@ class Chat:
         contents = attach(attachments)
         return self._follow(lambda: self.begin(text, contents, confirmed))
 
-    def edit(self, node: str, text: str) -> Stream:
-        """Say something else in place of a message of the user, on a new branch."""
-        return self._follow(lambda: self.begin_edit(node, text))
+    def edit(self, node: str, text: str, attachments: Sequence[Attachment] | None = None) -> Stream:
+        """Say something else in place of a message of the user, on a new branch; with its files, unless `attachments`
+        take their place."""
+        contents = None if attachments is None else attach(attachments)
+        return self._follow(lambda: self.begin_edit(node, text, contents))
 
     def regenerate(self, node: str | None = None, confirmed: bool = False) -> Stream:
         """Another answer beside `node`, or beside the last one."""
@@ -174,14 +175,14 @@ class Chat:
 
     def begin(self, text: str, contents: Sequence[UserContent] = (), confirmed: bool = False) -> Turn:
         """Store what was said; the turn that answers it."""
-        before = self._ready()
-        self._save(before.append(user(text, contents), "user"), before)
-        return self._turn(confirmed=confirmed)
+        return self._begin(lambda before: before.append(user(text, contents), "user"), confirmed)
 
-    def begin_edit(self, node: str, text: str) -> Turn:
-        before = self._ready()
-        self._save(before.edit(node, user(text)), before)
-        return self._turn()
+    def begin_edit(
+        self, node: str, text: str, contents: Sequence[UserContent] | None = None, confirmed: bool = False
+    ) -> Turn:
+        """As `begin`, in place of a message of the user, whose files stay unless there are `contents`."""
+        files = attached(self.conversation.node(node).message) if contents is None else contents
+        return self._begin(lambda before: before.edit(node, user(text, files)), confirmed)
 
     def begin_again(self, node: str | None = None, confirmed: bool = False) -> Turn:
         before = self._ready()
@@ -212,17 +213,17 @@ class Chat:
         self.turn = Turn(under_system(self.path, self.settings), setup, journal, self.id, self._history(), decisions)
         return self.turn
 
-    def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> FitResult:
-        """The request that sending `text` would make, and what it would leave out; nothing is sent or stored."""
+    def explain(
+        self, text: str | None = None, attachments: Sequence[Attachment] = (), edit: str | None = None
+    ) -> FitResult:
+        """The request that sending `text` would make, in place of the message `edit` if there is one: what it would leave
+        out, and in how many requests a text larger than the window would be read. Nothing is sent or stored."""
         talk = self.conversation.so_far()
         if text is not None:
-            talk = talk.append(user(text, attach(attachments)), "user")
-        setup, history = self.setup(remembered=self.recalled(text)), self._history()
-        request = FitRequest(
-            under_system(talk.path(), self.settings), setup.window, setup.count, setup.policy, history.cut,
-            pinned=setup.pinned, summary=history.summary, tools=_definitions(setup.toolset), sizes=setup.sizes,
-        )  # fmt: skip
-        return fit(request)
+            message = user(text, attach(attachments))
+            talk = talk.edit(edit, message) if edit else talk.append(message, "user")
+        setup = self.setup(remembered=self.recalled(text))
+        return with_reading(fitted(talk, self.settings, setup, self._history()), talk.path()[-1], setup)
 
     def recalled(self, text: str | None = None) -> list[Recalled]:
         """The remembered facts that the model is told when it answers `text`, or the last message of the user."""
@@ -268,6 +269,13 @@ class Chat:
         return Chat(self.model, tools=self.config.tools, id=forked.id, approve=self.config.approve, store=self.store)
 
     # --- inside
+
+    def _begin(self, say: Callable[[Conversation], Conversation], confirmed: bool) -> Turn:
+        """The turn that answers what is said; what cannot be sent is refused before anything is stored or given up."""
+        fitted(say(self.conversation.so_far()), self.settings, self.setup(remembered=()), self._history())
+        before = self._ready()
+        self._save(say(before), before)
+        return self._turn(confirmed=confirmed)
 
     def setup(self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None) -> Setup:
         """The model, window, tools and rules of the next turn; `remembered` saves looking up
@@ -344,7 +352,13 @@ class Chat:
         if not tools:
             return None
         every = [*tools, tool(kind="read")(self.read_artifact)]
-        return toolset(every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type))
+        return toolset(
+            every, allowed=consent, keep=lambda file: self.store.keep(file.data, file.media_type), say=self._say
+        )
+
+    def _say(self, text: str) -> None:
+        if self.turn is not None:
+            self.turn.notice("tools", text)
 
     def read_artifact(self, id: str, start: int = 0) -> str:
         """Read on in a tool's result that was shortened, or in a file that a tool made.
@@ -353,14 +367,7 @@ class Chat:
             id: the id that the shortened result names.
             start: the character to begin with.
         """
-        whole = next(
-            (result_text(p) for node in self.path for p in results(node.message) if p.tool_call_id == id), None
-        )
-        if whole is None:
-            whole = self.store.blob(id).decode("utf-8", "replace")
-        end = start + ARTIFACT_CHARACTERS
-        rest = f"\n[{len(whole) - end} characters follow; go on with start={end}]" if end < len(whole) else ""
-        return whole[start:end] + rest
+        return artifact(self.path, self.store, id, start)
 
     def _follow(self, begin: Callable[[], Turn]) -> Stream:
         stream = self._events(begin)
@@ -383,13 +390,6 @@ async def _events(turn: Turn) -> AsyncIterator[Event]:
     finally:
         turn.stop(seen)
         await turn.wait()
-
-
-def _definitions(toolset: AbstractToolset[None] | None) -> list[ToolDefinition]:
-    """The tools of a toolset that are sent with every payload, where they are known without asking a server."""
-    while isinstance(toolset, WrapperToolset):
-        toolset = toolset.wrapped
-    return [tool.tool_def for tool in toolset.tools.values()] if isinstance(toolset, FunctionToolset) else []
 
 
 def _tainted(setup: Setup, path: Sequence[Node]) -> bool:

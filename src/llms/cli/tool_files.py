@@ -1,0 +1,47 @@
+"""Pictures, sounds and other files that tools made, written where a person of the terminal finds them."""
+
+import re
+from pathlib import Path
+
+from .. import settings
+from ..chat.turn.events import ToolFinished
+from ..errors import UsageError
+from ..workbench.chat.chat import Chat
+
+ODD = re.compile(r"[^\w.-]+")
+
+
+def save(chat: Chat, event: ToolFinished, folder: str | None) -> list[str]:
+    """A line for each file of the event: the path to which it was written, in `folder` or in `files` of LLMS_HOME.
+
+    A conversation that keeps nothing on disk writes to a `folder` that was named alone. No file that is there is
+    replaced. Raises UsageError for a folder that cannot be written to.
+    """
+    return [_save(chat, file["name"], file["kept"], folder) for file in event.files if file["kept"]]
+
+
+def _save(chat: Chat, name: str, digest: str, folder: str | None) -> str:
+    if folder is None and chat.config.ephemeral:
+        return f"{name} was made; --save-files DIR would keep it"
+    try:
+        directory = Path(folder).expanduser() if folder else settings.private_directory(settings.home() / "files")
+        directory.mkdir(parents=True, exist_ok=True)
+        return f"saved {_write(directory, name, chat.store.blob(digest))}"
+    except OSError as error:
+        raise UsageError(f"{name} cannot be saved in {folder or 'LLMS_HOME'}: {error.strerror or error}") from error
+
+
+def _write(directory: Path, name: str, data: bytes) -> Path:
+    """Write to the first of name, name-2, … that is free; what a tool calls a file leads nowhere else."""
+    safe = ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip("._")[-100:] or "file"
+    stem, dot, suffix = safe.rpartition(".")
+    stem, suffix = (stem, f".{suffix}") if dot else (suffix, "")
+    number = 1
+    while True:
+        path = directory / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+            return path
+        except FileExistsError:
+            number += 1
