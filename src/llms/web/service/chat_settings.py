@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from ...chat.chat_settings import POLICIES, ChatSettings, settings_of
-from ...errors import UsageError
+from ...errors import UnknownName, UsageError
 from ...store.conversations import Conversations
 from ...store.presets import Preset, keep_settings
 from ...values import JsonObject
@@ -78,12 +78,12 @@ class SettingsService:
 
     def changed(self, before: ChatSettings, change: JsonObject) -> ChatSettings:
         """Raises UsageError for what is wrong or out of reach."""
-        named = settings_of(change).preset
-        if named is None:
-            after = before.changed(change)
-        else:
-            after = presets.taken(presets.preset(named), before)
-        return self._reached(after)
+        try:
+            named = settings_of(change).preset
+            after = before.changed(change) if named is None else presets.taken(presets.preset(named), before)
+            return self._reached(after)
+        except UnknownName as error:  # it is a value that is wrong, not the address
+            raise UsageError(str(error)) from error
 
     def _reached(self, settings: ChatSettings) -> ChatSettings:
         presets.check(settings)

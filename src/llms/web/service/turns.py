@@ -16,6 +16,7 @@ from ...chat.conversation.tree import Node
 from ...chat.turn.events import Event, kind_of, to_json
 from ...chat.turn.turn import Turn
 from ...errors import ContextOverflow
+from ...models.system import Model
 from ...store import chat_runs
 from ...store.conversations import Conversations
 from ...store.presets import settings_in
@@ -142,11 +143,12 @@ class TurnService:
 
     def _open(self, id: str, how: ChatSettings) -> Chat:
         about = self._store.about(id)
-        return self._chat(self._store, how, id, how.model or about.model)
+        model = self._models.get_anyway(how.model or about.model or self._models.default)
+        return self._chat(self._store, how, id, model)
 
-    def _chat(self, store: Conversations, how: ChatSettings, id: str | None, model: str | None) -> Chat:
+    def _chat(self, store: Conversations, how: ChatSettings, id: str | None, model: Model) -> Chat:
         chat = Chat(
-            self._models.get(model or self._models.default),
+            model,
             id=id,
             store=store,
             **options_of(how, self._max_tokens),
@@ -248,7 +250,8 @@ class TurnService:
         if id is not None:
             return self._counted(self._open(id, how), draft)
         with Conversations.in_memory() as nothing:
-            return self._counted(self._chat(nothing, how, None, how.model), draft)
+            model = self._models.get(how.model or self._models.default)
+            return self._counted(self._chat(nothing, how, None, model), draft)
 
     def _counted(self, chat: Chat, draft: Draft) -> CountResponse:
         files = {one: self._attachments.tokens(one, chat.model) for one in draft.attachments}

@@ -1,6 +1,7 @@
 // The chat page. The server holds the truth; log.js shows it, run.js what is being answered, composer.js what comes next.
 import "./actions.js";
 import "./chips.js";
+import "./follow.js";
 import "./header.js";
 import { bottom, draw } from "./log.js";
 import { meter } from "./meter.js";
@@ -8,6 +9,7 @@ import "./picker.js";
 import { attach } from "./run.js";
 import { $, state } from "./session.js";
 import { whenSet } from "./settings.js";
+import "./welcome.js";
 
 draw(state.path);
 whenSet(meter);

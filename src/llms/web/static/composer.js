@@ -1,5 +1,6 @@
 // The composer: text, attachments, sound; what is written there is sent, or becomes a new version of a message.
 import { call, make, upload } from "./api.js";
+import { drop, keep, kept } from "./drafts.js";
 import { bottom, reload } from "./log.js";
 import { files, meter } from "./meter.js";
 import { record } from "./microphone.js";
@@ -18,19 +19,20 @@ const send = guarded(async () => {
   const body = { text, attachments: files.map((f) => f.id) };
   if (editing) body.edit = editing.id;
   const begun = await call(`/api/conversations/${state.id}/send`, body);
-  $("text").value = "";
+  $("text").value = drop(editing);
   files.length = 0;
   editing = null;
   drawFiles();
   meter();
   await reload();
   bottom(true);
-  attach(begun.run, 0);
+  if (begun.run) attach(begun.run, 0); // an answer that was edited needs none
   $("text").focus();
   listing();
 });
 
 export function edit(node) {
+  keep(editing);
   editing = node;
   $("text").value = node.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
   $("text").focus();
@@ -41,8 +43,8 @@ export function edit(node) {
 /** Leave the message as it is; whether one was being edited. */
 export function stopEditing() {
   if (!editing) return false;
+  $("text").value = drop(editing);
   editing = null;
-  $("text").value = "";
   say("not editing any more");
   return true;
 }
@@ -75,7 +77,7 @@ $("text").addEventListener("keydown", (event) => {
     if (last) { event.preventDefault(); edit(last); }
   }
 });
-$("text").addEventListener("input", meter);
+$("text").addEventListener("input", () => { keep(editing); meter(); });
 $("stop").addEventListener("click", stop);
 $("attach").addEventListener("click", () => $("file").click());
 $("file").addEventListener("change", () => { take([...$("file").files]); $("file").value = ""; });
@@ -92,6 +94,16 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 $("record").addEventListener("click", guarded(() => record($("record"), async (file) => {
   const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id }));
   $("text").value = `${$("text").value}${$("text").value ? " " : ""}${heardWords.text}`;
+  keep(editing);
   meter();
   $("text").focus();
 })));
+
+const draft = kept();
+$("text").value = draft.text ?? "";
+const edited = state.path.find((node) => node.id === draft.edit?.node);
+if (edited) {
+  edit(edited);
+  $("text").value = draft.edit.text;
+  keep(edited);
+}

@@ -22,6 +22,7 @@ export function meter() {
       });
       const found = await response.json();
       if (here !== counter) return;
+      if (!response.ok && state.source) return; // the last count stands while an answer is written
       if (!response.ok) return void ($("meter").textContent = found.error ?? "");
       recalled(found.remembered);
       const share = Math.min(1, found.tokens / Math.max(1, found.budget));

@@ -1,5 +1,6 @@
 // What this chat is asked with. The server holds it, checks it, and sends it along with every message.
 import { call } from "./api.js";
+import { moved } from "./drafts.js";
 import { state } from "./session.js";
 
 const KEPT = "llms.settings"; // of a chat that is not stored yet, so that it outlives a reload
@@ -31,7 +32,7 @@ export async function begin() {
   await saving;
   if (state.id) return;
   const made = await call("/api/conversations", { settings: state.settings });
-  state.id = made.id;
+  moved(made.id);
   sessionStorage.removeItem(KEPT);
   history.replaceState(null, "", `/c/${made.id}`);
 }
