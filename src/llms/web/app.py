@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from ..errors import LlmsError, UnknownName, UsageError
+from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from . import agents, chats, lessons
 from .pages import HERE
 from .secret import Secret
@@ -80,7 +80,9 @@ def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(LlmsError)
     async def ours(request: Request, error: LlmsError) -> JSONResponse:
-        status = 404 if isinstance(error, UnknownName) else 400 if isinstance(error, UsageError) else 500
+        status = (
+            404 if isinstance(error, UnknownName) else 400 if isinstance(error, UsageError | ContextOverflow) else 500
+        )
         return JSONResponse({"error": str(error)}, status)
 
     @app.exception_handler(RequestValidationError)
