@@ -38,6 +38,7 @@ HOMES = {
     "dotenv": {"settings"},
     "click": {"cli"},
     "rich": {"cli"},
+    "prompt_toolkit": {"cli"},
     "fastapi": {"serve", "web"},
     "starlette": {"serve", "web"},
     "uvicorn": {"serve", "web"},

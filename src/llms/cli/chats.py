@@ -111,9 +111,8 @@ def export(id: str, file: Path | None) -> None:
     FILE ending in .md is Markdown, any other an archive that `llms chats import` reads; without FILE, Markdown goes to
     standard output.
     """
-    plain = file is None or file.suffix.lower() in (".md", ".markdown")
     with _store() as store:
-        data = import_export.export(store, store.find(id), "markdown" if plain else "archive").data
+        data = import_export.bytes_for(file, store, store.find(id))
     if file is None:
         return click.echo(data.decode(), nl=not data.endswith(b"\n"))
     file.write_bytes(data)

@@ -136,7 +136,7 @@ class TurnService:
     def _open(self, id: str, model: str, tools: Sequence[str] | None, policy: str) -> Chat:
         about = self._store.about(id)
         return Chat(
-            self._models.get(model or about.model or self._models.default),
+            self._models.get_anyway(model or about.model or self._models.default),
             id=id,
             store=self._store,
             tools=None if tools is None else self._models.reach.check_tools(tools),
