@@ -1,6 +1,7 @@
 // The composer: text, files, sound; what is written there is sent, or becomes a new version of a message.
 import { call, upload } from "./api.js";
 import { any, asked, clear, editFiles, onFiles, putBack, reading, restore, take } from "./attachments.js";
+import { drop, keep, kept, moved } from "./drafts.js";
 import { bottom, reload } from "./log.js";
 import { countFor, meter } from "./meter.js";
 import { record } from "./microphone.js";
@@ -10,19 +11,19 @@ import { listing } from "./sidebar.js";
 
 const LONG = 20_000; // characters; what is pasted beyond becomes a file
 let editing = null; // the node whose new version the box holds
-let before = null; // what stood there until then
+let before = null; // the files that were chosen until then
 
 async function ensure() {
   if (state.id) return;
   const made = await call("/api/conversations", { model: $("model").value, policy: $("policy").value });
-  state.id = made.id;
+  moved(made.id);
   history.replaceState(null, "", `/c/${made.id}`);
 }
 
 /** What was refused leaves no chat behind that says nothing. */
 async function abandon() {
   const id = state.id;
-  state.id = null;
+  moved(null);
   history.replaceState(null, "", "/");
   await call(`/api/conversations/${id}`, {}, "DELETE");
 }
@@ -41,7 +42,10 @@ const send = guarded(async () => {
     if (editing) body.edit = editing.id;
     const begun = await call(`/api/conversations/${state.id}/send`, body);
     if (editing) leave();
-    else { $("text").value = ""; clear(); }
+    else {
+      $("text").value = drop(null);
+      clear();
+    }
     grow();
     await reload();
     bottom(true);
@@ -58,9 +62,9 @@ const send = guarded(async () => {
 
 /** Put a message into the box, to be sent anew; what stood there comes back afterwards. */
 export function edit(node) {
-  before = editing ? before : { text: $("text").value };
+  keep(editing);
   const files = editFiles(node.role === "user" ? node : { parts: [] });
-  before.files ??= files;
+  before ??= files;
   editing = node;
   $("text").value = node.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
   $("editing-what").textContent = node.role === "user" ? "Editing your message" : "Editing the answer";
@@ -74,11 +78,11 @@ export function edit(node) {
 
 /** The box as it was before the editing. */
 function leave() {
+  $("text").value = drop(editing);
   editing = null;
   $("editing").classList.add("hidden");
   $("attach").disabled = false;
-  $("text").value = before.text;
-  putBack(before.files);
+  putBack(before);
   before = null;
   grow();
   countFor(null);
@@ -111,7 +115,7 @@ $("text").addEventListener("keydown", (event) => {
     if (last) { event.preventDefault(); edit(last); }
   }
 });
-$("text").addEventListener("input", () => { grow(); meter(); });
+$("text").addEventListener("input", () => { keep(editing); grow(); meter(); });
 for (const id of ["model", "policy"]) $(id).addEventListener("change", meter);
 $("stop").addEventListener("click", stop);
 $("editing-cancel").addEventListener("click", stopEditing);
@@ -137,8 +141,20 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 $("record").addEventListener("click", guarded(() => record($("record"), async (file) => {
   const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id, model: $("model").value }));
   $("text").value = `${$("text").value}${$("text").value ? " " : ""}${heardWords.text}`;
+  keep(editing);
   grow();
   meter();
   $("text").focus();
 })));
-guarded(restore)();
+guarded(async () => {
+  const draft = kept();
+  $("text").value = draft.text ?? "";
+  await restore();
+  const edited = state.path.find((node) => node.id === draft.edit?.node);
+  if (edited) {
+    edit(edited);
+    $("text").value = draft.edit.text;
+    keep(edited);
+  }
+  grow();
+})();
