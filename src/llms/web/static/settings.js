@@ -20,12 +20,15 @@ export function change(fields) {
     const settings = stored
       ? await call(`/api/conversations/${state.id}`, { settings: fields }, "PATCH")
       : await call("/api/settings", { settings: state.settings, change: fields });
-    if (!stored) sessionStorage.setItem(KEPT, JSON.stringify(settings));
     use(settings);
+    if (!stored) keepSettings();
   });
   saving = done.catch(() => {});
   return done;
 }
+
+/** Let a chat that is not stored have its settings again after a reload. */
+export const keepSettings = () => sessionStorage.setItem(KEPT, JSON.stringify(state.settings));
 
 /** The chat is stored from now on, with what was chosen before; changes that are on their way come first. */
 export async function begin() {
