@@ -11,6 +11,7 @@ from pydantic_ai.models import Model as PydanticModel
 
 from ... import bridge
 from ...errors import LlmsError
+from ...models.default import choose, for_chats
 from ...models.local.model import LocalModel
 from ...models.name import ENDPOINTS, Name, parse
 from ...models.system import Capabilities, Model
@@ -72,14 +73,25 @@ class UnavailableModel(Model):
 
 
 class ModelPool:
-    """The models that requests may name. `default` is the one of new chats, `reach` says what may be named."""
+    """The models that requests may name. `started` answers new chats, else the default model; `reach` says what may be
+    named."""
 
-    def __init__(self, default: str, reach: Reach):
-        self.default, self.reach = default, reach
+    def __init__(self, started: str | None, reach: Reach):
+        self._started, self.reach = started, reach
         self._models = Models()
         self._slots: asyncio.Semaphore | None = None
         self._waiting: set[Callable[[], object]] = set()  # each lets one go
         self._ending = False
+
+    @property
+    def default(self) -> str:
+        """The model of new chats, as it is set now."""
+        return self._started or for_chats()
+
+    def make_default(self, name: str) -> None:
+        """Let a model that a request names answer in new chats, here and elsewhere, from now on. Raises UsageError."""
+        choose(self.reach.check_model(name))
+        self._started = None
 
     def get(self, name: str) -> Model:
         """The model that a request names, loaded once. Raises UsageError for what may not be named over HTTP."""
