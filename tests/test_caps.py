@@ -105,7 +105,7 @@ def test_an_account_that_is_used_up_ends_a_team(server, run, team):
     server.faults.extend([{"status": 402, "message": "Insufficient credits"}] * 50)
     status, said = run("agent", "x", "--team", team, "-m", "openai:mystery-9")
     assert status == 1
-    assert "the account is used up (402: Insufficient credits)" in said
+    assert "402: Insufficient credits" in said
     assert asked(server) == 1
 
 
@@ -113,11 +113,11 @@ def test_an_account_that_is_used_up_ends_the_evaluation_of_a_team(server, run):
     server.faults.extend([{"status": 402, "message": "Insufficient credits"}] * 50)
     status, said = run("eval", "team:single?model=openai:mystery-9", "-b", "gsm8k", "--limit", "9")
     assert status == 1
-    assert said.splitlines()[-1] == "llms: openai: the account is used up (402: Insufficient credits)"
+    assert "402: Insufficient credits" in said.splitlines()[-1]
     assert asked(server) == 1
 
 
 def test_an_account_that_is_used_up_ends_a_team_from_python(server):
     server.faults.extend([{"status": 402, "message": "Insufficient credits"}] * 50)
-    with pytest.raises(ModelError, match="used up"):
+    with pytest.raises(ModelError, match="402: Insufficient credits"):
         llms.evaluate("team:single?model=openai:mystery-9", ["gsm8k"], limit=3)

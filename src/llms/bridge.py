@@ -3,6 +3,7 @@
 run         a coroutine's result, for synchronous callers; `start` does not wait for it
 iterate     an async generator as an ordinary one
 in_thread   an ordinary generator as an async one, worked off in a thread
+in_daemon   what blocks for long, in a thread that nobody has to wait for
 posted      what other threads call back with, as an async generator
 
 All coroutines that synchronous code waits for run on one event loop, in a thread of its own, so that clients
@@ -10,6 +11,7 @@ which belong to a loop (HTTP connections) serve every call of the process; a not
 """
 
 import asyncio
+import contextvars
 import queue
 import threading
 from collections import deque
@@ -17,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
@@ -152,6 +154,34 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
             yield entry.value
     finally:
         cancel.set()
+
+
+async def in_daemon(work: Callable[[], T]) -> T:
+    """The result of `work`, done in a thread of its own. Who is cancelled while it goes on leaves it behind, and a program
+    that ends does not wait for it."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(outcome: Callable[[], None]) -> None:
+        if not done.done():
+            outcome()
+
+    def go() -> None:
+        try:
+            outcome = partial(done.set_result, context.run(work))
+        except BaseException as failure:
+            outcome = partial(done.set_exception, _carried(failure))
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, outcome)
+
+    threading.Thread(target=go, name="llms-in-daemon", daemon=True).start()
+    return await done
+
+
+def _carried(failure: BaseException) -> BaseException:
+    """A future does not take StopIteration."""
+    return RuntimeError(str(failure)) if isinstance(failure, StopIteration) else failure
 
 
 async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncGenerator[T, None]:

@@ -251,6 +251,20 @@ def result_text(part: ToolReturnPart | NativeToolReturnPart) -> str:
     return part.model_response_str_and_user_content(wrap_if_error=False)[0]
 
 
+def result_words(part: ToolReturnPart | NativeToolReturnPart) -> str:
+    """A tool's result as a person reads it: a failure in words, not as the JSON that the model is given."""
+    text = result_text(part)
+    if part.outcome == "success":
+        return text
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(fields, dict) or not isinstance(message := fields.get("message"), str):
+        return text
+    return f"{message}\n{hint}" if isinstance(hint := fields.get("hint"), str) else message
+
+
 def _files(part: ToolReturnPart | NativeToolReturnPart) -> list[MessagePart]:
     """Files that came with a result: its pictures and sounds, and those a tool stored (see its metadata)."""
     items = part.model_response_str_and_user_content(wrap_if_error=False)[1]

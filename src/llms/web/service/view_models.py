@@ -3,20 +3,26 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, ToolReturnPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 
-from ...chat.conversation.messages import MessagePart, index, results
+from ...chat.conversation.marks import error_of, notices_of
+from ...chat.conversation.messages import MessagePart, index, result_words, results
 from ...chat.conversation.tree import Conversation, Node
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
 from ...store.model_calls import StoredCall
+from .chat_settings import SettingsResponse, of_conversation
 
 NEW = "New chat"
 _DIGEST = re.compile("[0-9a-f]{64}")
+_BEFORE = {  # why answers of earlier versions failed, which kept a word only
+    "timeout": "the model said nothing for too long; try again",
+    "budget": "the request would have cost more than the budget allows",
+}
 DISPOSITIONS = {
     "elided": "sent without its tool calls",
     "dropped": "not sent",
@@ -86,34 +92,43 @@ class ToolCallResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeResponse:
+    """Something to know of an answer, such as why it is not whole; `code` names it."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageResponse:
-    """`siblings` are all versions of the message, `cut`: it ended at its token limit; `spent` is in words."""
+    """`siblings` are all versions of the message, `cut`: it ended at its token limit; `spent` is in words, `error` why it
+    failed. `author` is the model's whole name, `name` the short one."""
 
     id: str
     role: str
     author: str
+    name: str
     state: str
     cut: bool
     created: str
     parts: list[TextResponse | FileResponse | ToolCallResponse]
     siblings: list[str]
     spent: str
-
-
-@dataclass(frozen=True, slots=True)
-class FailedMessageResponse(MessageResponse):
     error: str
+    notices: list[NoticeResponse]
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationResponse:
-    """`id` None: not stored yet. `run` answers now, or waits for a person."""
+    """`id` None: not stored yet. `run` answers now, or waits for a person. `model`, `policy`, `tools` and `system` are those
+    of the settings."""
 
     id: str | None
     title: str
     model: str
     policy: str
-    path: list[FailedMessageResponse | MessageResponse] = field(default_factory=list)
+    settings: SettingsResponse
+    path: list[MessageResponse] = field(default_factory=list)
     run: str | None = None
     tools: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
@@ -157,50 +172,61 @@ def conversation(store: Conversations, id: str, model: str) -> ConversationRespo
     calls = {node.id: model_calls.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
     failed = {run.node: run.reason for run in runs if run.state == "failed"}
     errors = {
-        node.id: next((call.error for call in reversed(calls.get(node.id, [])) if call.error), "")
-        or failed.get(node.parent or "", "the answer failed")
+        node.id: error_of(node.message)
+        or next((call.error for call in reversed(calls.get(node.id, [])) if call.error), "")
+        or _BEFORE.get(failed.get(node.parent or "", ""), "the answer failed")
         for node in tree.path()
         if node.state == "failed"
     }
     spending = {node: spent(of_node) for node, of_node in calls.items()}
-    system = next((p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), "")
+    settings = of_conversation(store, id, model)
     return ConversationResponse(
-        id, about.title or NEW, about.model or model, about.policy, path(tree, spending, errors), busy,
-        tags=list(about.tags), system=system, spent=spent([call for of_node in calls.values() for call in of_node]),
+        id, about.title or NEW, settings.model, settings.policy, settings, path(tree, spending, errors), busy,
+        tools=settings.tools, tags=list(about.tags), system=settings.system, spent=spent([call for of_node in calls.values() for call in of_node]),
         pinned=about.pinned, archived=about.archived,
     )  # fmt: skip
 
 
-def path(
-    conversation: Conversation, spending: Mapping[str, str], errors: Mapping[str, str]
-) -> list[FailedMessageResponse | MessageResponse]:
+def path(conversation: Conversation, spending: Mapping[str, str], errors: Mapping[str, str]) -> list[MessageResponse]:
     """The active path, tool results joined to the calls they answer; spending and errors are by node."""
     nodes = conversation.path()
     returned = {part.tool_call_id: part for node in nodes if node.role == "tool" for part in results(node.message)}
     return [
-        _message(conversation, node, returned, spending.get(node.id, ""), errors.get(node.id))
+        _message(conversation, node, returned, spending.get(node.id, ""), errors.get(node.id, ""))
         for node in nodes
         if node.role in ("user", "assistant")
     ]
 
 
 def _message(
-    conversation: Conversation, node: Node, returned: Mapping[str, ToolReturnPart], spending: str, error: str | None
-) -> FailedMessageResponse | MessageResponse:
-    message = MessageResponse(
+    conversation: Conversation, node: Node, returned: Mapping[str, ToolReturnPart], spending: str, error: str
+) -> MessageResponse:
+    return MessageResponse(
         id=node.id,
         role=node.role,
         author="" if node.author == "user" else node.author,
+        name=_edited(node) or short_name(node.author),
         state=node.state,
         cut=getattr(node.message, "finish_reason", None) == "length",
         created=node.created,
         parts=_parts(node.message, returned),
         siblings=[sibling.id for sibling in conversation.siblings(node.id)],
         spent=spending,
+        error=error,
+        notices=[NoticeResponse(mark.code, mark.text) for mark in notices_of(node.message)],
     )
-    if error is None:
-        return message
-    return FailedMessageResponse(**{f.name: getattr(message, f.name) for f in fields(message)}, error=error)
+
+
+def _edited(node: Node) -> str:
+    return "edited by you" if node.role == "assistant" and node.author == "user" else ""
+
+
+def short_name(model: str) -> str:
+    """The last part of a model's name, without its address, folder and options: what a person calls it."""
+    name = model.partition("?")[0]
+    if name.startswith(("http://", "https://")):
+        return name.partition("#")[2] or name
+    return name.partition(":")[2].rstrip("/").rpartition("/")[2] or name
 
 
 def _parts(
@@ -237,7 +263,7 @@ def _part(
             id=id,
             name=str(part.more.get("name", "")),
             arguments=_readable(part.more.get("args")),
-            result=None if result is None else result.model_response_str(),
+            result=None if result is None else result_words(result),
             state="called" if result is None else getattr(result, "outcome", "done"),
             files=[] if result is None else _files(result),
         )

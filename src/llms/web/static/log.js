@@ -2,6 +2,7 @@
 import { call } from "./api.js";
 import { article, fill } from "./message.js";
 import { $, state } from "./session.js";
+import { use } from "./settings.js";
 
 export const log = $("log");
 /** What can be done with a message, by name; actions.js fills it. */
@@ -27,13 +28,17 @@ export function draw(path) {
     fresh.dataset.print = print;
     return fresh;
   });
-  if (wanted.some((element, place) => log.children[place] !== element) || log.children.length !== wanted.length) log.replaceChildren(...wanted);
+  wanted.forEach((element, place) => {
+    if (log.children[place] !== element) log.insertBefore(element, log.children[place] ?? null);
+  });
+  while (log.children.length > wanted.length) log.lastElementChild.remove();
   bottom();
 }
 
 export async function reload() {
   if (!state.id) return;
   const found = await call(`/api/conversations/${state.id}`);
+  use(found.settings);
   for (const name of ["run", "title", "pinned", "archived"]) state[name] = found[name];
   $("title").textContent = found.title;
   document.title = `${found.title} · llms`;

@@ -11,7 +11,7 @@ the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(se
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Unpack
@@ -27,9 +27,9 @@ from ...chat.chat_settings import POLICIES, ChatSettings, PolicyName
 from ...chat.conversation.messages import attached, user, visible
 from ...chat.conversation.messages import system as system_message
 from ...chat.conversation.tree import Conversation, Node, new_id
-from ...chat.turn.branch import untrusted
-from ...chat.turn.events import Event, TextDelta
-from ...chat.turn.setup import Setup, TurnHistory, TurnLimits
+from ...chat.turn.branch import tainted
+from ...chat.turn.events import Event
+from ...chat.turn.setup import PendingSetup, Setup, TurnHistory, TurnLimits
 from ...chat.turn.turn import Turn
 from ...chat.window.fit_result import FitResult, PinnedPrefix, Policy
 from ...chat.window.sizes import MessageSizes
@@ -207,9 +207,9 @@ class Chat:
         if run is None:
             raise UsageError("no tool call waits for a decision in this conversation")
         setup = self.setup()
-        tainted = _tainted(setup, self.path)
+        untrusted = tainted(setup.consent, self.path)
         for id, decision in decisions.items():
-            chat_runs.decide(self.store, run.id, id, decision, tainted)
+            chat_runs.decide(self.store, run.id, id, decision, untrusted)
         setup = self.setup()
         journal = chat_runs.resume(self.store, run.id, self._name)
         self.turn = Turn(under_system(self.path, self.settings), setup, journal, self.id, self._history(), decisions)
@@ -273,17 +273,23 @@ class Chat:
     # --- inside
 
     def _begin(self, say: Callable[[Conversation], Conversation], confirmed: bool) -> Turn:
-        """The turn that answers what is said; what cannot be sent is refused before anything is stored or given up."""
-        fitted(say(self.conversation.so_far()), self.settings, self.setup(remembered=()), self._history())
+        """The turn that answers what is said; what cannot be sent is refused before anything is stored or given up.
+
+        Unless that is not known yet: where the model must be loaded or reached first, the turn does it, and fails in words.
+        """
+        if self.model.ready:
+            fitted(say(self.conversation.so_far()), self.settings, self.setup(remembered=()), self._history())
         before = self._ready()
         self._save(say(before), before)
         return self._turn(confirmed=confirmed)
 
-    def setup(self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None) -> Setup:
+    def setup(
+        self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None, consent: Consent | None = None
+    ) -> Setup:
         """The model, window, tools and rules of the next turn; `remembered` saves looking up
-        what is `recalled`."""
+        what is `recalled`, `consent` what was allowed."""
         facts = [one.fact for one in (self.recalled() if remembered is None else remembered)]
-        consent = chat_runs.consent(self.store, self.id, self.config.approve)
+        consent = consent or self._consent()
         served = model_calls.served(self.store, self._name)
         count, grade = counter(self.model, served.calibration)
         if self._sizes is None or grade != "exact":
@@ -325,16 +331,24 @@ class Chat:
         talk = self.conversation
         path = talk.path(continues.parent) if continues is not None else talk.path()
         question = next((node.id for node in reversed(path) if node.role == "user"), "")
-        remembered = self.recalled()
-        setup = self.setup(confirmed, remembered)
-        journal = chat_runs.begin(self.store, self.id, question, self._name)
-        if remembered:
-            with open_memory() as memory:
-                used(memory, remembered, question)
+        journal, consent = chat_runs.begin(self.store, self.id, question, self._name), self._consent()
+
+        def load() -> Setup:
+            remembered = self.recalled()
+            setup = self.setup(confirmed, remembered, consent)
+            if remembered:
+                with open_memory() as memory:
+                    used(memory, remembered, question)
+            return setup
+
         self.turn = Turn(
-            under_system(path, self.settings), setup, journal, self.id, self._history(), continues=continues
-        )
+            under_system(path, self.settings), PendingSetup(self._name, consent, load), journal, self.id,
+            self._history(), continues=continues,
+        )  # fmt: skip
         return self.turn
+
+    def _consent(self) -> Consent:
+        return chat_runs.consent(self.store, self.id, self.config.approve)
 
     def _history(self) -> TurnHistory:
         path = self.path
@@ -378,23 +392,4 @@ class Chat:
 
     def _events(self, begin: Callable[[], Turn]) -> Stream:
         turn = begin()  # here, not on the event loop: a model may have to be loaded or asked first
-        yield from bridge.iterate(_events(turn))
-
-
-async def _events(turn: Turn) -> AsyncIterator[Event]:
-    """The events of a turn; leaving early stops it, and what was not yielded was not seen."""
-    turn.start()
-    seen = 0
-    try:
-        async for event in turn.events():
-            seen += len(event.text) if isinstance(event, TextDelta) else 0
-            yield event
-    finally:
-        turn.stop(seen)
-        await turn.wait()
-
-
-def _tainted(setup: Setup, path: Sequence[Node]) -> bool:
-    for node in path:
-        setup.consent.read(untrusted(node))
-    return bool(setup.consent.sources)
+        yield from bridge.iterate(turn.followed())
