@@ -38,6 +38,7 @@ class ChatFlags(TypedDict):
     temperature: float | None
     seed: int | None
     budget: str | None
+    price: str | None
     memory: bool | None
     no_store: bool
 
