@@ -30,6 +30,7 @@ def _chat_options(command: F) -> F:
             option(ANSWER, "--temperature", type=click.FloatRange(min=0), help="0 is greedy; the default is the model's own."),
             option(ANSWER, "--seed", type=int, help="Of sampling."),
             option(RUN, "--budget", help="At most so much money, in US dollars."),
+            option(RUN, "--price", metavar="IN/OUT", help="US dollars per million tokens sent and answered, where no price is known."),
             option(DATA, "--memory/--no-memory", default=None, help="Tell the model the remembered facts that matter; they are shown first (llms memory)."),
             option(DATA, "--no-store", is_flag=True, help="Keep nothing on disk."),
         )

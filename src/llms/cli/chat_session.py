@@ -43,6 +43,7 @@ def open_chat(
         seed=flags["seed"],
         schema=schema,
         budget=arguments.money(flags["budget"]),
+        price=flags["price"],
         ephemeral=flags["no_store"],
         memory=flags["memory"],
     )
