@@ -163,7 +163,8 @@ def _tools(messages: Sequence[ModelMessage]) -> tuple[ToolUse, ...]:
         if isinstance(part, ToolReturnPart) and not part.tool_name.startswith(OUTPUT_TOOL)
     ]
     return tuple(
-        ToolUse(part.tool_call_id, part.tool_name, part.model_response_str(), _outside(part)) for part in parts
+        ToolUse(part.tool_call_id, part.tool_name, part.model_response_str(wrap_if_error=False), _outside(part))
+        for part in parts
     )
 
 

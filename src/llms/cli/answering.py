@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ..chat.turn import events as turn
 from ..tools.consent import Decision
+from ..values import read_json
 from ..workbench.chat.chat import Chat
 from .tool_files import save
 
@@ -135,7 +136,7 @@ def decide(out: Console, event: turn.ApprovalNeeded) -> Decision:
             return Decision(True, "always")
         case "e":
             try:
-                args = json.loads(Prompt.ask("arguments as JSON", console=out))
+                args = read_json(Prompt.ask("arguments as JSON", console=out))
             except ValueError as error:
                 out.print(Text(f"not JSON: {error}; denied", style="red"))
                 return Decision(False)
