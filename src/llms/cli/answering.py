@@ -19,7 +19,8 @@ from ..tools.consent import Decision
 from ..workbench.chat.chat import Chat
 from .tool_files import save
 
-EXIT = {"budget": 3, "strict": 4, "waiting": 5}
+EXIT = {"usage": 2, "budget": 3, "strict": 4, "waiting": 5}
+NOT_WHOLE = ("length", "refused", "empty", "tool_limit")  # reasons for which an answer ends before it is whole
 INTERRUPTED = 130
 STOPPED = "stopped; what came is kept"
 CHOICES = {
@@ -29,7 +30,6 @@ CHOICES = {
     "e": "edit the arguments",
     "n": "no",
 }
-FAILURE = "error"  # a notice that the end of the run repeats
 LASTING = ("c", "a")  # hold for nothing once untrusted text was read
 LONGEST = 300  # characters of a tool's result that are shown
 
@@ -93,11 +93,11 @@ def _show(out: Console, chat: Chat, events: Iterable[turn.Event], save_files: st
                 case turn.ApprovalNeeded():
                     waiting.append(event)
                 case turn.Notice():
-                    if event.code != FAILURE:
-                        live.console.print(Text(event.text, style="yellow"))
+                    more = " (/more)" if event.code in ("cut", "output_limit") else ""
+                    live.console.print(Text(event.text + more, style="yellow" if event.lasts else "dim"))
                 case turn.RunFinished():
                     if event.state == "failed":
-                        live.console.print(Text(event.text or "the answer failed", style="red"))
+                        live.console.print(Text(f"{event.text or 'the answer failed'} (/again)", style="red"))
                     elif event.state == "stopped":
                         live.console.print(Text(STOPPED, style="dim"))
                 case (
@@ -146,9 +146,9 @@ def decide(out: Console, event: turn.ApprovalNeeded) -> Decision:
     return Decision(False)
 
 
-def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None) -> int:
+def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None, whole: bool = False) -> int:
     """Plain text as it comes, thinking, notices and the paths of files to standard error; the exit status."""
-    status, ended = 1, False
+    status, ended, line_end = 1, False, ""
     with stopping(chat):
         for event in events:
             match event:
@@ -158,8 +158,8 @@ def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None
                 case turn.ReasoningDelta():
                     click.echo(event.text, nl=False, err=True)
                 case turn.Notice():
-                    if event.code != FAILURE:
-                        click.echo(f"llms: {event.text}", err=True)
+                    click.echo(f"{line_end if event.lasts else ''}llms: {event.text}", err=True)
+                    line_end = "" if event.lasts else line_end
                 case turn.ApprovalNeeded():
                     call = f"{event.name} {_written(event.args)}"
                     click.echo(f"llms: {call} needs approval; give --approve all, or use llms chat", err=True)
