@@ -254,7 +254,7 @@ def test_files_are_attached_and_wrong_ones_named(page, tmp_path):
     page.set_input_files("#file", str(good))
     page.wait_for_selector("#attached:has-text('notes.txt')")
     page.set_input_files("#file", str(bad))
-    page.wait_for_selector(".toast:has-text('not what its name says')")
+    page.wait_for_selector("#attached li:has-text('not what its name says')")
     ask(page, "read this")
     answered(page)
     assert "notes.txt" in page.inner_text("article.user")

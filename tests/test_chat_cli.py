@@ -135,7 +135,7 @@ def test_conversations_are_listed_searched_exported_imported_and_deleted(server,
     llms("ask", "-m", f"{server.url}#m", "what about quagmires?")
     (one,) = lines("chats")
     assert set(one) == {
-        "id", "title", "created", "updated", "model", "policy", "project", "archived", "tags", "messages",
+        "id", "title", "created", "updated", "model", "policy", "project", "archived", "pinned", "tags", "messages",
     }  # fmt: skip
     llms("chats", "tag", "last", "wet", "land")
     llms("chats", "rename", one["id"][:18], "Bogs")
@@ -143,6 +143,18 @@ def test_conversations_are_listed_searched_exported_imported_and_deleted(server,
     hits = lines("chats", "search", "quagm", "tag:wet")
     assert set(hits[0]) == {"conversation", "title", "node", "role", "created", "active", "snippet"}
     assert [(hit["conversation"], hit["role"]) for hit in hits] == [(one["id"], "user")]
+    llms("ask", "-m", f"{server.url}#m", "a later one")
+    assert [chat["title"] for chat in lines("chats")] == ["a later one", "Bogs"]
+    assert "pinned" in llms("chats", "pin", one["id"])
+    assert [(chat["title"], chat["pinned"]) for chat in lines("chats")] == [("Bogs", True), ("a later one", False)]
+    assert "archived" in llms("chats", "archive", one["id"])
+    assert [chat["title"] for chat in lines("chats")] == ["a later one"]
+    assert [chat["title"] for chat in lines("chats", "--archived")] == ["Bogs"]
+    assert lines("chats", "search", "quagm")  # the archive is searched too
+    llms("chats", "archive", "--undo", one["id"])
+    llms("chats", "pin", "--undo", one["id"])
+    assert not any(chat["pinned"] or chat["archived"] for chat in lines("chats"))
+    llms("chats", "rm", "last", "--yes")
     assert "# Bogs" in llms("chats", "export", "last")
     archive = tmp_path / "bogs.zip"
     llms("chats", "export", "last", str(archive))

@@ -5,16 +5,18 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from ..errors import LlmsError, UnknownName, UsageError
+from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from . import agents, chats, lessons
-from .pages import HERE
+from .pages import HERE, page
 from .secret import Secret
 from .service.service import ChatService
 
 LARGEST_BODY = 26 << 20  # an attachment of 25 MB and its frame
+STORED = {"conversation", "message", "run", "team run", "attachment", "memory", "tool call that waits"}  # never listed
 POLICY = "; ".join(
     (
         "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "font-src 'self'",
@@ -39,6 +41,9 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     app.state.service = service
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (chats, agents, lessons):
+        for route in module.router.routes:
+            if isinstance(route, APIRoute) and route.methods == {"GET"} and not route.path.startswith("/api/"):
+                route.methods = {"GET", "HEAD"}  # pages alone: a stream of events has no head without its body
         app.include_router(module.router)
     _errors(app)
 
@@ -79,16 +84,33 @@ def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
 
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(LlmsError)
-    async def ours(request: Request, error: LlmsError) -> JSONResponse:
-        status = 404 if isinstance(error, UnknownName) else 400 if isinstance(error, UsageError) else 500
-        return JSONResponse({"error": str(error)}, status)
+    async def ours(request: Request, error: LlmsError) -> Response:
+        status = (
+            404 if isinstance(error, UnknownName) else 400 if isinstance(error, (UsageError, ContextOverflow)) else 500
+        )
+        if isinstance(error, UnknownName) and error.kind in STORED:
+            return _refusal(request, status, f"there is no {error.kind} {error.name}")
+        return _refusal(request, status, str(error))
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"] if part != "body")
-        return JSONResponse({"error": f"{field or 'the request'}: {first['msg']}"}, 422)
+        return _refusal(request, 422, f"{field or 'the request'}: {first['msg']}")
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": str(error.detail)}, error.status_code)
+    async def http(request: Request, error: HTTPException) -> Response:
+        words = f"there is no page {request.url.path}" if error.status_code == 404 else str(error.detail)
+        response = _refusal(request, error.status_code, words)
+        response.headers.update(error.headers or {})
+        return response
+
+
+def _refusal(request: Request, status: int, words: str) -> Response:
+    """A page for a person who follows a link, JSON for a program; both say what failed."""
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"error": words}, status)
+    title = "Not found" if status == 404 else "This did not work"
+    shown = page(request, "error.html", title=title, words=words[:300])
+    shown.status_code = status
+    return shown

@@ -1,7 +1,9 @@
 // One message of the log as an article: text, thinking, tool calls, attachments, what to know of it, what can be done with it.
 import { make } from "./api.js";
+import { openStored } from "./attachments.js";
 import { icon, iconButton } from "./icons.js";
 import { show } from "./markdown.js";
+import { guarded } from "./session.js";
 
 const STATES = { stopped: "stopped", failed: "failed", interrupted: "interrupted: the program ended", streaming: "answering" };
 const INCOMPLETE = ["cut", "output_limit"]; // notices after which an answer can go on
@@ -82,11 +84,17 @@ function piece(node, part) {
     return make("figure", { class: "attached" }, make("img", { src: part.url, alt: part.name || "image" }), make("figcaption", { class: "soft" }, part.name || ""));
   }
   if (part.type === "audio") return make("audio", { controls: true, src: part.url, "aria-label": part.name || "audio" });
-  if (part.type === "file") return make("p", { class: "soft" }, `Attached: ${part.name} (${part.size})`);
+  if (part.type === "file") return fileCard(node, part);
   const text = make("div", { class: "text" });
   if (node.role === "user") text.textContent = part.text;
   else show(text, part.text);
   return text;
+}
+
+/** A file that went along: a text opens as it was sent, another is saved. */
+function fileCard(node, part) {
+  if (part.url) return make("p", {}, make("a", { class: "button", href: part.url, download: part.name }, icon("download"), part.name));
+  return make("p", {}, make("button", { type: "button", class: "file-open", title: `Show the text of ${part.name}`, onclick: guarded(() => openStored(node.id, part)) }, icon("file"), make("span", { class: "file-label" }, make("span", { class: "file-name" }, part.name), make("span", { class: "file-about" }, part.size))));
 }
 
 /** What the model thought, folded. */
