@@ -56,9 +56,12 @@ class ConversationService:
         hits = await asyncio.to_thread(search.search, self._store, text, MOST_HITS, MARK, each_once=True)
         return [SearchHitResponse(hit.conversation, hit.title or NEW, hit.node, hit.snippet) for hit in hits]
 
-    async def calls(self, node: str) -> CallsResponse:
+    async def calls(self, id: str, node: str) -> CallsResponse:
         """Every request that was sent for a message."""
-        return view_models.calls(await asyncio.to_thread(lambda: model_calls.calls(self._store, node=node)))
+        return await asyncio.to_thread(self._calls, id, node)
+
+    def _calls(self, id: str, node: str) -> CallsResponse:
+        return view_models.calls(model_calls.calls(self._store, node=node), self._store.open(id), node)
 
     async def create(self, model: str, policy: str) -> str:
         """The id of a new, empty conversation. Raises UnknownName."""
