@@ -222,6 +222,10 @@ def test_the_list_is_grouped_by_date_and_its_rows_have_a_menu(page, server):
     page.wait_for_selector("#conversations :text('Chat of last week')")
     row_menu(page, "Chat of last week", "Archive")
     page.wait_for_selector("#conversations :text('Chat of last week')", state="detached")
+    page.fill("#search", "last week")  # which looks into the archive too
+    page.wait_for_selector("#conversations mark")
+    assert [row.replace("\n", " ") for row in listed(page)] == ["Chat of last week"]
+    page.fill("#search", "")
     page.click("#archived")
     page.wait_for_selector("#conversations :text('Chat of last week')")
     assert listed(page) == ["Chat of last week"]

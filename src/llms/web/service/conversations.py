@@ -52,8 +52,15 @@ class ConversationService:
             await self.switch(id, node)
 
     async def search(self, text: str) -> list[SearchHitResponse]:
-        hits = await asyncio.to_thread(search.search, self._store, text, MOST_HITS, MARK, each_once=True)
-        return [SearchHitResponse(hit.conversation, hit.title or NEW, hit.node, hit.snippet) for hit in hits]
+        return await asyncio.to_thread(self._search, text)
+
+    def _search(self, text: str) -> list[SearchHitResponse]:
+        hits = search.search(self._store, text, MOST_HITS, MARK, each_once=True)
+        found = [(hit, self._store.about(hit.conversation)) for hit in hits]
+        return [
+            SearchHitResponse(one.id, one.title or NEW, hit.node, hit.snippet, one.pinned, one.archived)
+            for hit, one in found
+        ]
 
     async def calls(self, node: str) -> CallsResponse:
         """Every request that was sent for a message."""

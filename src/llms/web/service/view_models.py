@@ -52,6 +52,8 @@ class SearchHitResponse:
     title: str
     node: str | None
     snippet: str
+    pinned: bool
+    archived: bool
 
 
 @dataclass(frozen=True, slots=True)
