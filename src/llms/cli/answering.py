@@ -16,7 +16,9 @@ from rich.text import Text
 
 from ..chat.turn import events as turn
 from ..tools.consent import Decision
+from ..values import read_json
 from ..workbench.chat.chat import Chat
+from .formulas import whole
 from .tool_files import save
 
 EXIT = {"usage": 2, "budget": 3, "strict": 4, "waiting": 5}
@@ -84,7 +86,7 @@ def _show(out: Console, chat: Chat, events: Iterable[turn.Event], save_files: st
             match event:
                 case turn.TextDelta():
                     text += event.text
-                    live.update(Markdown(text))
+                    live.update(Markdown(whole(text)))
                 case turn.ToolCallReady():
                     live.console.print(Text(f"{event.name} {_written(event.args)}", style="cyan"))
                 case turn.ToolFinished():
@@ -141,7 +143,7 @@ def decide(out: Console, event: turn.ApprovalNeeded) -> Decision:
             return Decision(True, "always")
         case "e":
             try:
-                args = json.loads(Prompt.ask("arguments as JSON", console=out))
+                args = read_json(Prompt.ask("arguments as JSON", console=out))
             except ValueError as error:
                 out.print(Text(f"not JSON: {error}; denied", style="red"))
                 return Decision(False)

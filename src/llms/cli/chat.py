@@ -19,7 +19,7 @@ def _chat_options(command: F) -> F:
             option(MODEL, "-m", "--model", help="The model; a stored conversation remembers its own (default: gguf:smollm2, or smollm2 where there is no llama.cpp)."),
             option(MODEL, "-s", "--system", help="A system prompt, or @FILE."),
             option(MODEL, "--preset", metavar="NAME", help="Model, system prompt, tools and sampling kept under a name (llms presets); options go before."),
-            option(DATA, "-a", "--attach", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to send along; may be given again."),
+            option(DATA, "-a", "--attach", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to send along: text in any encoding, PDF, Word, Excel, PowerPoint, a picture or sound; may be given again."),
             option(DATA, "-c", "--continue", "last", is_flag=True, help="Go on with the last conversation."),
             option(DATA, "--conversation", metavar="ID", help="Go on with this conversation."),
             option(RUN, "--tool", "tools", multiple=True, help="A tool the model may call, such as calculator, files:DIR, image:MODEL, speak:MODEL or mcp:NAME; may be given again."),
@@ -30,6 +30,7 @@ def _chat_options(command: F) -> F:
             option(ANSWER, "--temperature", type=click.FloatRange(min=0), help="0 is greedy; the default is the model's own."),
             option(ANSWER, "--seed", type=int, help="Of sampling."),
             option(RUN, "--budget", help="At most so much money, in US dollars."),
+            option(RUN, "--price", metavar="IN/OUT", help="US dollars per million tokens sent and answered, where no price is known."),
             option(DATA, "--memory/--no-memory", default=None, help="Tell the model the remembered facts that matter; they are shown first (llms memory)."),
             option(DATA, "--no-store", is_flag=True, help="Keep nothing on disk."),
         )

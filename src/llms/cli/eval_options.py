@@ -16,7 +16,7 @@ _GROUPED = {
     DATA: ("view", "limit", "shots", "draw", "data", "prompt", "by"),
     ANSWER: ("samples", "temperature", "top_p", "seed", "stop", "max_tokens"),
     GRADING: ("scorer", "judge", "rubric", "sandbox"),
-    RUN: ("fresh", "retry_failed", "workers", "budget"),
+    RUN: ("fresh", "retry_failed", "workers", "budget", "price"),
 }
 GROUP = {name: group for group, names in _GROUPED.items() for name in names}  # a setting that is nowhere: RUN
 

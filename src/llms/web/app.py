@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
-from . import agents, chats, lessons
+from . import agents, chats, choices, lessons
 from .pages import HERE, page
 from .secret import Secret
 from .service.service import ChatService
@@ -40,7 +40,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for module in (chats, agents, lessons):
+    for module in (chats, choices, agents, lessons):
         for route in module.router.routes:
             if isinstance(route, APIRoute) and route.methods == {"GET"} and not route.path.startswith("/api/"):
                 route.methods = {"GET", "HEAD"}  # pages alone: a stream of events has no head without its body

@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import Iterable
 
+from ...chat.chat_settings import ChatSettings
 from ...errors import UnknownName, UsageError
 from ...store import chat_runs
 from ...store.conversations import Conversations
 from ...tools import mcp
 from ...tools.catalogue import SERVERS, TOOLS, tools_of
 from ...tools.consent import Decision, Scope
+from ...values import read_json
 from .turns import TurnService
 
 
@@ -23,7 +25,7 @@ class Approvals:
     async def decide(self, run: str, call: str, approved: bool, arguments: str, scope: Scope) -> None:
         """Record the decision about a call with these `arguments`, a JSON object that the person may have edited."""
         try:
-            args = json.loads(arguments)
+            args = read_json(arguments)
         except ValueError as error:
             raise UsageError(f"the arguments are not JSON: {error}") from error
         waiting = {record.id: record for record in await asyncio.to_thread(chat_runs.waiting, self._store, run)}
@@ -34,7 +36,7 @@ class Approvals:
         original = waiting[call].args
         original = json.loads(original) if isinstance(original, str) else original
         conversation = await asyncio.to_thread(chat_runs.conversation_of, self._store, run)
-        asked = self._turns.tools_of(conversation)
+        asked = await asyncio.to_thread(self._turns.tools_of, conversation)
         tools = {one.name: _giving(one.name, asked) for one in waiting.values()}
         if approved and not tools[waiting[call].name]:
             raise UsageError(
@@ -45,7 +47,8 @@ class Approvals:
         if set(decided) < set(waiting):
             return
         del self._decided[run]
-        chat = await self._turns.open(conversation, "", [*dict.fromkeys([*asked, *filter(None, tools.values())])])
+        names = tuple(dict.fromkeys([*asked, *filter(None, tools.values())]))
+        chat = await self._turns.open(conversation, ChatSettings(tools=names))
         await self._turns.start(conversation, lambda: chat.begin_decided(decided))
 
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from pydantic_ai.toolsets import AbstractToolset
 
-from ...chat.chat_settings import PolicyName
+from ...chat.chat_settings import ChatSettings, PolicyName
 from ...errors import UsageError
 from ...tools.consent import Mode
 from ...tools.tool import Tool
@@ -29,10 +29,19 @@ class ChatOptions(TypedDict, total=False):
     seed: int | None
     schema: JsonObject | None
     budget: Decimal | None
+    price: str | None
     ephemeral: bool
     memory: bool | None
     notes: Sequence[str]
     most_tokens: int | None
+
+
+def options_of(settings: ChatSettings, most_tokens: int | None = None) -> ChatOptions:
+    """The keywords of Chat that say what `settings` say, but for the model."""
+    return ChatOptions(
+        system=settings.system, tools=settings.tools, policy=settings.policy, max_tokens=settings.max_tokens,
+        temperature=settings.temperature, seed=settings.seed, memory=settings.memory, most_tokens=most_tokens,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class ChatConfig:
 
     `tools` are names, typed functions or a toolset of pydantic-ai; `approve` says what happens to tools that ask. Answers
     obey `schema`, a JSON schema, and have at most `most_tokens`, whatever was said. `budget` caps what hosted models may
-    cost, in US dollars. With `ephemeral` nothing is written to disk. `notes` stand before the conversation in every request.
+    cost, in US dollars, at `price` where it is said: 0.15/0.60 is of a million tokens sent and answered. With `ephemeral` nothing is written to disk. `notes` stand before the conversation in every request.
     """
 
     preset: str | None = None
@@ -56,6 +65,7 @@ class ChatConfig:
     seed: int | None = None
     schema: JsonObject | None = None
     budget: Decimal | None = None
+    price: str | None = None
     ephemeral: bool = False
     memory: bool | None = None
     notes: Sequence[str] = ()
