@@ -18,6 +18,7 @@ from ..chat.turn import events as turn
 from ..tools.consent import Decision
 from ..values import read_json
 from ..workbench.chat.chat import Chat
+from .formulas import whole
 from .tool_files import save
 
 EXIT = {"budget": 3, "strict": 4, "waiting": 5}
@@ -84,7 +85,7 @@ def _show(out: Console, chat: Chat, events: Iterable[turn.Event], save_files: st
             match event:
                 case turn.TextDelta():
                     text += event.text
-                    live.update(Markdown(text))
+                    live.update(Markdown(whole(text)))
                 case turn.ToolCallReady():
                     live.console.print(Text(f"{event.name} {_written(event.args)}", style="cyan"))
                 case turn.ToolFinished():

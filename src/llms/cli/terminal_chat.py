@@ -46,7 +46,8 @@ def explain_request(text: str, flags: ChatFlags) -> None:
     click.echo(f"{report.count} of {report.budget} tokens ({report.grade}); nothing is sent")
     if plan := fit_result.reading:
         parts = f"{len(plan.chosen)} of {len(plan.chunks)} parts, {plan.tokens} tokens"
-        click.echo(f"too large for the window: it would be read in {plan.calls} requests ({parts})")
+        about = "about " if fit_result.rough else ""
+        click.echo(f"too large for the window: it would be read in {about}{plan.calls} requests ({parts})")
     for message in fit_result.payload.messages:
         for part in index(message):
             click.echo(f"\n[{part.kind}]\n{part.text}")
