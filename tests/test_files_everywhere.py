@@ -109,7 +109,7 @@ def test_a_file_of_the_database_is_not_attached(server):
 
 
 def test_explain_says_in_how_many_requests_a_text_is_read(server, ask, tmp_path):
-    (tmp_path / "long.txt").write_text("Some words of a sentence. " * 5000)
+    (tmp_path / "long.txt").write_text("Some words of a sentence. " * 3000)
     status, out, _ = ask("Summarise it", "--explain", "-a", str(tmp_path / "long.txt"))
     assert status == 0
     assert "too large for the window: it would be read in" in out

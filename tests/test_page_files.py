@@ -177,7 +177,7 @@ def strict(page) -> None:
 
 
 def test_the_gauge_says_what_would_be_read_in_parts(page, endpoint):
-    page.fill("#text", "Summarise all of it.\n\n" + "Some words of a sentence. " * 4000)
+    page.fill("#text", "Summarise all of it.\n\n" + "Some words of a sentence. " * 3000)
     page.wait_for_function("() => document.getElementById('meter').textContent.includes('Will be read in')")
     match = re.search(r"Will be read in (\d+) parts \((\d+) requests\)", page.inner_text("#meter"))
     assert match
