@@ -103,7 +103,8 @@ class Conversations(Database):
         """The pinned first, then the most recently used."""
         where = "WHERE archived = ?" + (" AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else "")
         return self._listed(
-            f"{where} ORDER BY pinned DESC, updated DESC, rowid DESC LIMIT ?", [archived, *([tag] if tag else []), limit]
+            f"{where} ORDER BY pinned DESC, updated DESC, rowid DESC LIMIT ?",
+            [archived, *([tag] if tag else []), limit],
         )
 
     def about(self, id: str) -> ConversationSummary:
@@ -313,7 +314,17 @@ class Conversations(Database):
         )
         return [
             ConversationSummary(
-                id, title, created, updated, model, policy, project, bool(archived), bool(pinned), tuple(json.loads(tags)), count
+                id,
+                title,
+                created,
+                updated,
+                model,
+                policy,
+                project,
+                bool(archived),
+                bool(pinned),
+                tuple(json.loads(tags)),
+                count,
             )  # fmt: skip
             for id, title, created, updated, model, policy, project, archived, pinned, tags, count in rows
         ]

@@ -6,15 +6,22 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import LlmsError, UnknownName, UsageError
+from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, UsageError, WorkerDied
+from ..listening.bodies import BodyBudget
 from . import agents, chats, lessons
 from .pages import HERE
 from .secret import Secret
 from .service.service import ChatService
 
 LARGEST_BODY = 26 << 20  # an attachment of 25 MB and its frame
+ALL_BODIES = 512 << 20  # of the requests that are being worked on
+STATUS: tuple[tuple[type[LlmsError], int], ...] = (
+    (UnknownName, 404), (UsageError, 400), (HubUnreachable, 502), (StoreError, 500), (WorkerDied, 500), (LlmsError, 422)
+)  # fmt: skip
 POLICY = "; ".join(
     (
         "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "font-src 'self'",
@@ -37,10 +44,13 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     cross-site requests)."""
     app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
+    bodies = BodyBudget(LARGEST_BODY, ALL_BODIES, _too_large, _full)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (chats, agents, lessons):
         app.include_router(module.router)
     _errors(app)
+
+    app.add_middleware(BodyLimit, bodies=bodies)
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -60,6 +70,33 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     return app
 
 
+class BodyLimit:
+    """Reads no more of a body than the budget has; it stands behind the guard, so that only whom it admits can fill it."""
+
+    def __init__(self, app: ASGIApp, bodies: BodyBudget):
+        self._app, self._bodies = app, bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._bodies.check(Headers(scope=scope))
+        except HTTPException as refused:
+            await JSONResponse({"error": refused.detail}, refused.status_code)(scope, receive, send)
+            return
+        with self._bodies.counted(receive) as counted:
+            await self._app(scope, counted, send)
+
+
+def _too_large(size: str) -> HTTPException:
+    return HTTPException(413, f"the request has {size} bytes; at most {LARGEST_BODY} are taken")
+
+
+def _full() -> HTTPException:
+    return HTTPException(503, "other requests fill the memory that is set aside for them; try again in a moment")
+
+
 def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
     """(status, reason) for a request that must not be answered."""
     name = (request.url.hostname or "").lower()
@@ -71,23 +108,26 @@ def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
             return 403, "pages of other sites may not write here"
         if origin and origin.partition("://")[2] != request.headers.get("host"):
             return 403, "pages of other sites may not write here"
-        length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            return 413, f"the request has {int(length) / 1e6:.0f} MB; at most {LARGEST_BODY // 1_000_000} MB are taken"
     return None
 
 
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(LlmsError)
     async def ours(request: Request, error: LlmsError) -> JSONResponse:
-        status = 404 if isinstance(error, UnknownName) else 400 if isinstance(error, UsageError) else 500
+        status = next(status for kind, status in STATUS if isinstance(error, kind))
         return JSONResponse({"error": str(error)}, status)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return JSONResponse({"error": f"the body is not JSON: {first['ctx']['error']}"}, 422)
         field = ".".join(str(part) for part in first["loc"] if part != "body")
         return JSONResponse({"error": f"{field or 'the request'}: {first['msg']}"}, 422)
+
+    @app.exception_handler(Exception)
+    async def ours_to_repair(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "the server failed to answer; its log says why"}, 500, HEADERS)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:

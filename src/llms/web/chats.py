@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ..chat.chat_settings import POLICIES
 from ..errors import UsageError
+from ..listening.json_body import StrictRoute
 from ..tools.consent import Scope
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.attachments import AttachedResponse
@@ -26,7 +27,7 @@ from .service.view_models import (
     SearchHitResponse,
 )
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 KEEP_ALIVE_SECONDS = 10.0
 
 
@@ -63,7 +64,7 @@ class Send(PageRequest):
 
 class Again(PageRequest):
     node: str
-    model: str = ""
+    model: str = Field("", max_length=300)
     tools: list[str] = Field(default_factory=list, max_length=50)
 
 
@@ -94,15 +95,15 @@ class DecisionRequest(PageRequest):
 class CountRequest(PageRequest):
     id: str | None = None
     text: str = Field(max_length=20_000_000)
-    model: str = ""
-    policy: str = ""
+    model: str = Field("", max_length=300)
+    policy: str = Field("", max_length=40)
     tools: list[str] = Field(default_factory=list)
     attachments: list[str] = Field(default_factory=list)
 
 
 class Transcribe(PageRequest):
     attachment: str
-    model: str = ""
+    model: str = Field("", max_length=300)
 
 
 @router.get("/", response_class=HTMLResponse)
