@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
+_BLANKS = re.compile(r"\x08\x1b\[(\d+)C")  # how blanks at the end of a line are written: back, then further on
 
 
 class Terminal:
     def __init__(self, process: subprocess.Popen, screen: int):
-        self.process, self.screen, self.text = process, screen, ""
+        self.process, self.screen = process, screen
+        self.text = self.raw = ""  # without escape sequences, and with them
 
     def type(self, text: str) -> None:
         os.write(self.screen, text.encode())
@@ -30,9 +32,10 @@ class Terminal:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and select.select([self.screen], [], [], left)[0]:
             try:
-                self.text += _ESCAPES.sub("", os.read(self.screen, 65536).decode("utf-8", "replace"))
+                self.raw += os.read(self.screen, 65536).decode("utf-8", "replace")
             except OSError:  # the other side is closed
                 break
+            self.text = _ESCAPES.sub("", _BLANKS.sub(lambda back: " " * (int(back[1]) - 1), self.raw))
         return self.text
 
     def wait_for(self, pattern: str, after: int = 0, seconds: float = 60) -> int:

@@ -104,9 +104,9 @@ def test_what_cannot_be_asked_is_one_line(server, tmp_path, llms):
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"no picture")
     asking = ("ask", "-m", f"{server.url}#m")
-    assert "is called image/png, but it is something else" in llms(*asking, "x", "-a", str(picture), check=1)
+    assert "picture.png is not what its name says: it holds text" in llms(*asking, "x", "-a", str(picture), check=2)
     assert "does not exist" in llms(*asking, "x", "-a", str(tmp_path / "none.txt"), check=2)
-    assert "not UTF-8 text" in llms(*asking, given=b"\xff\xfe", check=2)
+    assert "standard input is not text" in llms(*asking, given=b"a\0b", check=2)
     assert "is not JSON" in llms(*asking, "x", "--schema", '{"a', check=2)
     assert not server.posts
 
@@ -135,7 +135,7 @@ def test_conversations_are_listed_searched_exported_imported_and_deleted(server,
     llms("ask", "-m", f"{server.url}#m", "what about quagmires?")
     (one,) = lines("chats")
     assert set(one) == {
-        "id", "title", "created", "updated", "model", "policy", "project", "archived", "tags", "messages",
+        "id", "title", "created", "updated", "model", "policy", "project", "archived", "pinned", "tags", "messages",
     }  # fmt: skip
     llms("chats", "tag", "last", "wet", "land")
     llms("chats", "rename", one["id"][:18], "Bogs")
@@ -143,6 +143,18 @@ def test_conversations_are_listed_searched_exported_imported_and_deleted(server,
     hits = lines("chats", "search", "quagm", "tag:wet")
     assert set(hits[0]) == {"conversation", "title", "node", "role", "created", "active", "snippet"}
     assert [(hit["conversation"], hit["role"]) for hit in hits] == [(one["id"], "user")]
+    llms("ask", "-m", f"{server.url}#m", "a later one")
+    assert [chat["title"] for chat in lines("chats")] == ["a later one", "Bogs"]
+    assert "pinned" in llms("chats", "pin", one["id"])
+    assert [(chat["title"], chat["pinned"]) for chat in lines("chats")] == [("Bogs", True), ("a later one", False)]
+    assert "archived" in llms("chats", "archive", one["id"])
+    assert [chat["title"] for chat in lines("chats")] == ["a later one"]
+    assert [chat["title"] for chat in lines("chats", "--archived")] == ["Bogs"]
+    assert lines("chats", "search", "quagm")  # the archive is searched too
+    llms("chats", "archive", "--undo", one["id"])
+    llms("chats", "pin", "--undo", one["id"])
+    assert not any(chat["pinned"] or chat["archived"] for chat in lines("chats"))
+    llms("chats", "rm", "last", "--yes")
     assert "# Bogs" in llms("chats", "export", "last")
     archive = tmp_path / "bogs.zip"
     llms("chats", "export", "last", str(archive))
@@ -188,8 +200,6 @@ def test_what_is_remembered_is_shown_and_told_only_where_it_is_asked_for(server,
     llms("memory", "add", "The cat is called Pixel")
     assert "secrets are never remembered" in llms("memory", "add", "my password is hunter22", check=2)
     llms("ask", *model, "Which unit for lengths?")
-    assert "metres" not in json.dumps(sent(server))
-    llms("ask", *model, "Which unit for lengths?", "--memory", "--no-store")
     assert "metres" not in json.dumps(sent(server))
     asked = [sys.executable, "-m", "llms", "ask", *model, "Which unit for lengths?", "--memory"]
     result = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models.function import DeltaThinkingPart, DeltaToolCall
 
+from llms.chat.conversation.marks import error_of
 from llms.chat.conversation.messages import calls, document, index, results, user, visible
 from llms.chat.turn import events as told
 from llms.chat.turn.events import kind_of
@@ -214,7 +215,8 @@ def test_an_error_keeps_the_text_and_the_next_message_is_answered():
     talk = Talk()
     events = talk.ask("hi", script)
     assert (events[-1].state, events[-1].reason) == ("failed", "error")
-    assert "503" in of(events, told.Notice)[-1].text
+    assert events[-1].text == "scripted answered 503: overloaded. Try again"
+    assert error_of(talk.tree.path()[-1].message) == events[-1].text
     assert (talk.tree.path()[-1].state, talk.texts[-1]) == ("failed", "assistant: half an ")
     assert model_calls.calls(talk.store, node=talk.tree.path()[-1].id)[0].error
     assert talk.ask("again", answers("fine"))[-1].state == "finished"

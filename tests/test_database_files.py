@@ -13,7 +13,7 @@ from llms.errors import UsageError
 from llms.store.database import Database
 from llms.tools import files, sql
 from llms.tools.tool import ToolError
-from llms.workbench.chat.attachments import _read
+from llms.workbench.chat.attachments import attach
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def names(database, folder):
 def test_no_tool_and_no_argument_opens_a_file_of_the_database(opened):
     database, folder = opened
     for path in names(database, folder):
-        for read in (sql.over, lambda name: text_of(f"@{name}"), lambda name: _read(Path(name)), lambda name: settings.refuse_database(Path(name))):  # fmt: skip
+        for read in (sql.over, lambda name: text_of(f"@{name}"), lambda name: attach([name]), lambda name: settings.refuse_database(Path(name))):  # fmt: skip
             with pytest.raises(UsageError, match="belongs to the database of llms"):
                 read(str(path))
     for root, name in ((folder, "hard.sqlite3"), (folder, "hard-wal.txt"), (database.path.parent, database.path.name)):

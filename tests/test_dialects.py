@@ -40,7 +40,7 @@ from llms.models.api.retry_policy import RetryPolicy
 from llms.models.name import parse
 from llms.models.system import Generate
 from llms.testing import ScriptedEndpoint
-from llms.values import Failure, Message, ToolCall
+from llms.values import THINKING_TAGS, Failure, Message, ToolCall
 
 QUICK = RetryPolicy(backoff_seconds=0.01)
 ASK = (Message("user", "What is the answer?"),)
@@ -431,6 +431,27 @@ def test_reasoning_is_apart_from_the_answer_however_it_is_marked(server, model, 
     thought, text = chat(model).parts
     assert (thought.part_kind, thought.content) == ("thinking", "so so")
     assert (text.part_kind, text.content) == ("text", "yes")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("opening", "closing"), THINKING_TAGS)
+def test_thinking_in_the_text_is_thinking_whatever_its_tags(server, model, opening, closing, stream):
+    server.answer = lambda body: list(f"{opening}so so{closing}\n\nUse <think> here.")
+    thought, text = chat(model, stream=stream).parts
+    assert (thought.part_kind, thought.content, thought.id) == ("thinking", "so so", None)
+    assert (text.part_kind, text.content) == ("text", "Use <think> here.")
+    deltas = list(model.stream(Generate(ASK)))
+    assert "".join(delta.reasoning for delta in deltas) == "so so"
+    assert "".join(delta.text for delta in deltas) == "Use <think> here."
+    assert "".join(delta.text for delta in model.stream(Generate("raw"))).startswith(opening), (
+        "a continued text has none"
+    )
+
+
+def test_thinking_that_was_all_that_came_is_no_answer(server, model):
+    server.answer = lambda body: ["<think>so ", "so"]
+    (thought,) = chat(model).parts
+    assert (thought.part_kind, thought.content) == ("thinking", "so so")
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -1,5 +1,7 @@
 """Letters, instructions, thinking, free answers: what is read out of a reply."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,47 @@ from llms.scoring.thinking import split_thinking
 )  # fmt: skip
 def test_letters_are_found_and_never_guessed(reply, letter):
     assert chosen_letter(reply, "ABCD") == letter
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("ANSWER: A, B", None), ("Answer: A or B", None), ("Answer: A and C", None), ("Answer: B/C", None), ("Answer: A & B", None),
+        ("A, B", None), ("A or B", None), ("A and C", None), ("B/C", None), ("Answer: (A) or (B)", None), ("Answer: **A** and **C**", None),
+        ("Answer: A or possibly B", None), ("Answer: A-C", None), (r"\boxed{A} or \boxed{B}", None), ("Answer: A and B are both right", None),
+        ("A. Paris\nB. London\nC. Rome\nD. Oslo", None), ("(A) Paris\n(B) London", None), ("A) Paris B) London C) Rome", None),
+        ("A. Paris\nB. London\n\nI pick B", "B"), ("(A) Paris\n(B) London\n\nAnswer: (B)", "B"), ("**A.** Paris\n**B.** London", None),
+        ("The answer is A good choice", None), ("Answer: A dog", None), ("the answer is a dog", None), ("Answer: a.m. it is", None),
+        ("The answer is A because it is", "A"), ("The answer is a because", "A"), ("Answer: A) a dog", "A"), ("The answer is I think B", "B"),
+        ("a", "A"), ("b)", "B"), ("(b)", "B"), ("b) because it is", "B"), ("answer: c", "C"), ("answer is (b)", "B"), (r"\boxed{b}", "B"),
+        ("Ｂ", "B"), ("（Ｃ）", "C"), ("Answer：Ｄ", "D"), ("ｂ", "B"),
+        ("The answer is not B; it is C", "C"), ("The answer is not B.", None), ("It is not A but B", "B"), ("Neither A nor B, so C", "C"),
+        ("Both A and C are wrong. The answer must be B", "B"), ("A is incorrect, B is right", "B"), ("A is wrong.", None),
+        ("It is C.\nA and B are wrong.", "C"), ("It can't be A. So B", "B"), ("A and B are wrong, C or D remain", None),
+        ("Answer: A (not B)", "A"), ("Answer: A, because B is wrong", "A"), ("Answer: A\n\nB is wrong", "A"), ("Answer: B. A dog is it", "B"),
+        ("Answer: A, B\nAnswer: C", "C"), ("Answer: C\nAnswer: A or B", None),
+    ],
+)  # fmt: skip
+def test_a_letter_is_taken_where_one_is_named_and_no_other(reply, letter):
+    assert chosen_letter(reply, "ABCD") == letter
+
+
+def test_a_pronoun_is_no_letter():
+    assert chosen_letter("The answer is I think B", "ABCDEFGHIJ") is None
+    assert chosen_letter("I am sure it is C", "ABCDEFGHIJ") == "C"
+    assert [chosen_letter(text, "ABCDEFGHIJ") for text in ("I", "The answer is I.", "Answer: i", "Answer: I")] == [
+        "I"
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    "text", ["answer is " + "*" * 5000, "A, " * 2000, "A" + " , " * 2000, "option " * 2000, "A\n" * 2000, "(A) " * 2000]
+)
+def test_hostile_replies_are_read_in_time(text):
+    begun = time.process_time()
+    chosen_letter(text, "ABCDEFGHIJ")
+    split_thinking(text)
+    assert time.process_time() - begun < 5
 
 
 @given(st.text(), st.sampled_from("ABCD"))
@@ -117,6 +160,22 @@ def test_sentences_are_split_without_downloads():
         ("<reasoning>a</reasoning>b", "<reasoning>a</reasoning>", "b"),
         ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>42", None, "42"),
         ("analysishm hmassistantfinal42", None, "42"),
+        ("[THINK]hm[/THINK]42", "[THINK]hm[/THINK]", "42"),
+        ("◁think▷hm◁/think▷\n42", "◁think▷hm◁/think▷\n", "42"),
+        ("<seed:think>hm</seed:think>42", None, "42"),
+        ("<|begin_of_thought|>\nhm\n<|end_of_thought|>\n\n42", None, "42"),
+        ("<|channel>thought\nhm\n<channel|>42", None, "42"),
+        ("<THINK>hm</Think> 42", None, "42"),
+        ("<thinking>hm</thinking>\n<reflection>yes</reflection>\n42", None, "42"),
+        ("Let me see.\n<think>\nhm\n</think>\n42", None, "Let me see.\n\n42"),
+        ("hm[/THINK]42", "hm[/THINK]", "42"),
+        ("Models write <think> first. 42", "", "Models write <think> first. 42"),
+        ("Models write <think> and </think>. 42", "", "Models write <think> and </think>. 42"),
+        ("It ends with `</think>`. 42", "", "It ends with `</think>`. 42"),
+        ("`<think>` begins it. 42", "", "`<think>` begins it. 42"),
+        ("So:\n```\n<think>\nhm\n</think>\n```\n42", "", "So:\n```\n<think>\nhm\n</think>\n```\n42"),
+        ("<think>so `</think>` hm</think>42", None, "` hm</think>42"),
+        ("The final analysis of an assistant: 42", "", "The final analysis of an assistant: 42"),
     ],
 )  # fmt: skip
 def test_thinking_is_told_from_the_answer(text, thinking, answer):

@@ -96,7 +96,7 @@ def test_a_question_of_a_command_can_be_left_without_leaving_the_talk(server, le
         place = screen.wait_for(r"w59[^>]*> ", place)
         screen.type("/edit\n")
         place = screen.wait_for(r"new wording", place)
-        screen.interrupt() if leave == "interrupt" else screen.type("\x04")
+        screen.interrupt() if leave == "interrupt" else screen.type("\x15\x04")
         screen.wait_for(r"> ", place)
         screen.type("/quit\n")
         assert screen.end() == 0

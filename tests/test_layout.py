@@ -39,6 +39,7 @@ HOMES = {
     "dotenv": {"settings"},
     "click": {"cli"},
     "rich": {"cli"},
+    "prompt_toolkit": {"cli"},
     "fastapi": {"listening", "serve", "web"},
     "starlette": {"listening", "serve", "web"},
     "uvicorn": {"listening", "serve", "web"},

@@ -281,7 +281,7 @@ GROWN_AND_WHOLE = """([texts]) => {
     for (const piece of pieces) {
       all += piece;
       writer.update(all);
-      text.show(box, all);
+      text.stream(box).update(all);
       if (plain(grown) !== plain(box)) {
         wrong.push({ text: all, last: piece, grown: plain(grown), whole: plain(box) });
         break;
@@ -307,6 +307,20 @@ def test_a_text_that_grows_becomes_what_it_is_when_whole(page):
         texts.append(pieces_of("".join(parts), draw))
     wrong = page.evaluate(GROWN_AND_WHOLE, [texts])
     assert not wrong, json.dumps(wrong[0], indent=1, ensure_ascii=False)
+
+
+def test_what_was_written_is_not_drawn_again_when_it_is_whole(page):
+    same = page.evaluate(
+        """() => {
+          const grown = document.createElement("div"), writer = text.stream(grown);
+          const all = "One.\\n\\nTwo.[^1]\\n\\n[^1]: A note\\n";
+          for (let end = 1; end <= all.length; end++) writer.update(all.slice(0, end));
+          const [first] = grown.children, box = document.getElementById("box");
+          text.show(box, all);
+          return [box.firstChild === first, grown.childNodes.length, box.querySelectorAll("p, section").length];
+        }"""
+    )
+    assert same == [True, 0, 4]
 
 
 def test_a_growing_text_is_parsed_from_its_last_blocks(page):

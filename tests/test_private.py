@@ -121,7 +121,7 @@ def test_nothing_is_answered_without_the_token(site):
             status, answered, text = site.say(method, path, headers=headers)
             assert status == 401, (method, path)
             assert "set-cookie" not in answered
-            assert "token" in text
+            assert "token" in text or method == "HEAD"
     assert site.say("GET", "/?token=guess")[0] == 401
 
 

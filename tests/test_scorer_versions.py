@@ -7,6 +7,7 @@ import pytest
 import llms
 from llms import settings
 from llms.benchmarks.benchmark import Benchmark, EvalSplit, Grade, Open, View, reply
+from llms.benchmarks.catalogue import CATALOGUE, find
 from llms.benchmarks.own import OpenScorer, declare
 from llms.data import Dataset
 from llms.data.own import read
@@ -40,12 +41,6 @@ def test_the_name_of_a_run_whose_key_is_unchanged_stays_what_it_was(name):
     assert GOLDEN[name].run == name
 
 
-OWN = {
-    "choices": ("own", "question,choices,answer\nq,red|blue,blue\n", "1233dc9b0f"),
-    "regex": ("free", "question,answer\nq,blue\n", "29f572d2a3"),
-}
-
-
 def name_of(folder, name: str, text: str, scorer: OpenScorer) -> str:
     (folder / f"{name}.csv").write_text(text)
     table = read(folder / f"{name}.csv")
@@ -53,13 +48,25 @@ def name_of(folder, name: str, text: str, scorer: OpenScorer) -> str:
     return plan(benchmark, table, EvalConfig(), Identity("smollm2", "w")).key.run
 
 
-@pytest.mark.parametrize("scorer", OWN)
-def test_runs_of_ones_own_data_keep_their_names_where_their_scorer_did_not_change(tmp_path, scorer):
-    name, text, run = OWN[scorer]
-    assert name_of(tmp_path, name, text, OpenScorer("exact" if scorer == "choices" else scorer)) == run
+def test_runs_of_ones_own_data_keep_their_names_where_their_scorer_did_not_change(tmp_path, monkeypatch):
+    choices = "question,choices,answer\nq,red|blue,blue\n"
+    assert name_of(tmp_path, "own", choices, OpenScorer("exact")) == "1233dc9b0f"
+    monkeypatch.setitem(VERSIONS, "regex", "1")
+    assert name_of(tmp_path, "free", "question,answer\nq,blue\n", OpenScorer("regex")) == "29f572d2a3"
 
 
-@pytest.mark.parametrize("scorer", ["exact", "contains", "numeric", "judge"])
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_what_is_read_out_of_replies_was_raised_and_what_scores_likelihoods_was_not(name):
+    benchmark = CATALOGUE[name]
+    assert (benchmark.scorer == "1") == (benchmark.kind == "choice")
+
+
+def test_a_twin_is_raised_beside_its_benchmark():
+    assert find("arc_easy").scorer == "1"
+    assert find("arc_easy:letter").scorer == "1.letter2"
+
+
+@pytest.mark.parametrize("scorer", VERSIONS)
 def test_a_raised_version_alone_begins_a_new_run_of_ones_own_data(tmp_path, monkeypatch, scorer):
     text, how = "question,answer\nq,7\n", OpenScorer(scorer, judge_name="smollm2")
     present = name_of(tmp_path, "free", text, how)

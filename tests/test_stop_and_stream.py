@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llms.tokens.stop import StopText, cut_at_stop
-from llms.tokens.stream import Detokenizer, StopFilter, Thinking, beginning
+from llms.tokens.stream import Detokenizer, StopFilter, Thinking, beginning, opened
+from llms.values import THINKING_TAGS
 
 
 @pytest.mark.parametrize(
@@ -99,8 +100,7 @@ def test_blanks_that_depend_on_the_word_before_come_out_right():
     assert shown[:4] == ["one", " two", "s", " three"]
 
 
-@pytest.mark.parametrize(("opening", "closing"), [("<think>", "</think>"), ("<thinking>", "</thinking>"),
-                                                  ("<reasoning>", "</reasoning>")])  # fmt: skip
+@pytest.mark.parametrize(("opening", "closing"), [*THINKING_TAGS, ("<THINK>", "</Think>"), ("[think]", "[/Think]")])
 def test_thinking_ends_with_the_tag_that_it_began_with(opening, closing):
     thinking = Thinking()
     assert thinking.push(f"\n {opening}so{closing[:4]}") == ("so", "")
@@ -110,7 +110,7 @@ def test_thinking_ends_with_the_tag_that_it_began_with(opening, closing):
 
 
 def test_blank_lines_behind_thinking_go_wherever_they_are_cut():
-    thinking = Thinking(opened=True)
+    thinking = Thinking("</think>")
     assert thinking.push("a</think>") == ("a", "")
     assert [thinking.push(piece) for piece in ("\n", "\n\nb", "\n", "c")] == [
         ("", ""),
@@ -119,6 +119,22 @@ def test_blank_lines_behind_thinking_go_wherever_they_are_cut():
         ("", "c"),
     ]
     assert thinking.flush() == ("", "")
+
+
+def test_thinking_may_come_in_several_blocks_and_a_tag_in_the_answer_is_text():
+    thinking = Thinking()
+    assert thinking.push("<think>a</think>\n[THINK]b[/THINK]\nUse <think> so. <think>no</think>") == (
+        "a\n\nb",
+        "Use <think> so. <think>no</think>",
+    )
+    assert thinking.flush() == ("", "")
+
+
+def test_thinking_that_the_prompt_began_ends_with_its_own_tag():
+    assert opened("<|im_start|>assistant\n<think>\n") == "</think>"
+    assert opened("[INST] why? [/INST][THINK]") == "[/THINK]"
+    assert opened("<|im_start|>assistant\n<think>\n\n</think>\n\n") == ""
+    assert opened("") == ""
 
 
 def test_an_answer_without_thinking_comes_at_once():

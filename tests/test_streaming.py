@@ -16,7 +16,7 @@ from llms.models.local.toolcalls import ToolCallReader
 from llms.models.system import Generate
 from llms.tokens.stop import cut_at_stop
 from llms.tokens.stream import Detokenizer, StopFilter, Thinking
-from llms.values import Message
+from llms.values import THINKING_TAGS, Message
 
 TOOL = {
     "name": "add",
@@ -57,10 +57,18 @@ def test_a_stop_string_is_found_wherever_it_is_cut(text, stops, cuts):
     assert stop.stopped == any(string in text for string in stops)
 
 
-@given(st.text("ab<think>/", max_size=40), st.lists(st.integers(0, 99)), st.booleans())
-def test_thinking_is_told_apart_the_same_however_it_is_cut(text, cuts, opened):
+TAGS = [tag for pair in THINKING_TAGS for tag in (*pair, pair[0].swapcase(), pair[1][:-1])]
+THOUGHTS = st.lists(st.sampled_from([*TAGS, "a", " ", "\n", "İ", "<", "/", "so it is"]), max_size=8).map("".join)
+
+
+@given(
+    st.one_of(st.text("ab<think>/", max_size=40), THOUGHTS),
+    st.lists(st.integers(0, 99)),
+    st.sampled_from(["", "</think>", "[/THINK]"]),
+)
+def test_thinking_is_told_apart_the_same_however_it_is_cut(text, cuts, closing):
     def split(parts):
-        thinking = Thinking(opened)
+        thinking = Thinking(closing)
         found = [*(thinking.push(part) for part in parts), thinking.flush()]
         return "".join(r for r, _ in found), "".join(a for _, a in found)
 

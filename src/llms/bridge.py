@@ -3,6 +3,7 @@
 run         a coroutine's result, for synchronous callers; `start` does not wait for it
 iterate     an async generator as an ordinary one
 in_thread   an ordinary generator as an async one, worked off in a thread
+in_daemon   what blocks for long, in a thread that nobody has to wait for
 posted      what other threads call back with, as an async generator
 
 All coroutines that synchronous code waits for run on one event loop, in a thread of its own, so that clients
@@ -152,6 +153,29 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
             yield entry.value
     finally:
         cancel.set()
+
+
+async def in_daemon(work: Callable[[], T]) -> T:
+    """The result of `work`, done in a thread of its own. Who is cancelled while it goes on leaves it behind, and a program
+    that ends does not wait for it."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_it: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
+            loop.call_soon_threadsafe(lambda: None if result.done() else set_it())
+
+    def go() -> None:
+        try:
+            value = work()
+        except BaseException as failed:
+            error = failed
+            settle(lambda: result.set_exception(error))
+        else:
+            settle(lambda: result.set_result(value))
+
+    threading.Thread(target=go, name="llms-preparing", daemon=True).start()
+    return await result
 
 
 async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncGenerator[T, None]:

@@ -9,6 +9,7 @@
         UnsafeCheckpoint     pickled weights or remote code, without the user's consent
         NotNumbers           a model computes NaN: damaged weights, or a dtype too narrow
         ContextOverflow      a prompt is longer than the context window
+          PolicyRefusal      the policy strict sends nothing that does not fit whole (exit status 4)
         MissingKey           an endpoint needs a key that is not set; says which variable, and where one gets it
         JudgeFailed          a judge gave no verdict on an answer
       BudgetExceeded         the next request may cost more than is left of the budget (exit status 3)
@@ -78,6 +79,12 @@ class UnsafeCheckpoint(ModelError):
 
 class ContextOverflow(ModelError):
     """A prompt does not fit the model's context window."""
+
+
+class PolicyRefusal(ContextOverflow):
+    """A conversation does not fit whole, and its policy leaves nothing out."""
+
+    exit_status = 4
 
 
 class MissingKey(ModelError):

@@ -11,6 +11,19 @@ Status = Literal["ok", "unparsed", "truncated", "refused"]
 FailureKind = Literal["infra", "timeout"]
 Finish = Literal["stop", "length", "refused"]  # refused: the model, or its provider's filter, would not answer
 
+# what models write around their thinking, before their answer: opening and closing, read in any case
+THINKING_TAGS = (
+    *(
+        (f"<{word}>", f"</{word}>")
+        for word in ("think", "thinking", "thought", "reasoning", "reflection", "seed:think")
+    ),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel>thought", "<channel|>"),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:

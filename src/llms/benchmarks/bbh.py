@@ -119,4 +119,5 @@ BBH_COT = Benchmark(
     description=lambda subset, shots: description(subset, shots) + "\n\n" if shots else "",
     harness_draw="first",
     kind="generation",
+    scorer="2",
 )

@@ -84,4 +84,5 @@ DROP = Benchmark(
     grade=grade,
     cluster=passage,
     kind="generation",
+    scorer="2",
 )

@@ -69,4 +69,5 @@ GSM8K = Benchmark(
     shot=shot,
     grade=grade,
     kind="generation",
+    scorer="2",
 )

@@ -58,5 +58,5 @@ HUMANEVAL = Benchmark(
     shot=lambda row: row["prompt"] + row["canonical_solution"],
     program=program,
     kind="code",
-    scorer="2",
+    scorer="3",
 )

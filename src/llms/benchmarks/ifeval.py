@@ -55,4 +55,5 @@ IFEVAL = Benchmark(
     shot=lambda row: row["prompt"],
     grade=grade,
     kind="generation",
+    scorer="2",
 )

@@ -70,4 +70,5 @@ MATH_HARD = Benchmark(
     grade=grade,
     harness_draw="first",
     kind="generation",
+    scorer="2",
 )

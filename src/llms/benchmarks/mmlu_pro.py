@@ -116,4 +116,5 @@ MMLU_PRO_COT = Benchmark(
     description=description,
     harness_draw="first",
     kind="generation",
+    scorer="2",
 )

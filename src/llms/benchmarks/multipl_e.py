@@ -61,7 +61,7 @@ def declare(language: str) -> Benchmark:
         program=program,
         cluster=lambda example: example.row["name"],
         kind="code",
-        scorer="2",
+        scorer="3",
         language=language,
     )
 

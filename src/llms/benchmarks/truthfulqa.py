@@ -124,4 +124,5 @@ TRUTHFULQA_GEN = Benchmark(
     description=lambda subset, shots: DESCRIPTION,
     harness_draw="spare",
     kind="generation",
+    scorer="2",
 )

@@ -35,6 +35,7 @@ def twin(benchmark: Benchmark) -> Benchmark:
         grade=partial(_grade, benchmark),
         description=lambda subset, shots: "",
         kind="generation",
+        scorer=f"{benchmark.scorer}.letter2",
     )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, TypedDict
 
+from ..chat.files.encoding import decode
+from ..chat.files.kinds import Refused
 from ..errors import UsageError
 from ..settings import refuse_database
 from ..tools.consent import Mode
@@ -59,10 +61,15 @@ def _read(file: Path | None) -> str:
     """A file's text, or standard input's."""
     if file is not None:
         refuse_database(file)
+    return _text(sys.stdin.buffer.read() if file is None else file.read_bytes(), str(file or "standard input"))
+
+
+def _text(content: bytes, name: str) -> str:
+    """The text in `content`, in whatever encoding. Raises UsageError."""
     try:
-        return (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file or 'standard input'} is not UTF-8 text ({error.reason}); send a file by -a") from error
+        return decode(content).text
+    except Refused as error:
+        raise UsageError(f"{name} {error}; send a file by -a") from error
 
 
 def _filled(template: str, parameters: tuple[str, ...], words: str) -> str:
@@ -80,10 +87,10 @@ def text_of(argument: str) -> str:
         return argument
     refuse_database(Path(argument[1:]))
     try:
-        return Path(argument[1:]).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or f"not UTF-8 text ({error})"
-        raise UsageError(f"cannot read {argument[1:]}: {reason}") from error
+        content = Path(argument[1:]).read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {argument[1:]}: {error.strerror or error}") from error
+    return _text(content, argument[1:])
 
 
 def template_of(argument: str) -> str:

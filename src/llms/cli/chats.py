@@ -1,4 +1,4 @@
-"""`llms chats`: the stored conversations: list, search, title, tag, export, import, delete."""
+"""`llms chats`: the stored conversations: list, search, title, tag, pin, archive, export, import, delete."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..web.service import import_export
 from .output import console, print_json, table, visible
 
 _ID = click.argument("id")
+_IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
 MARK = ("\x02", "\x03")  # around the words that were searched for
 
@@ -28,7 +29,7 @@ def _store() -> Conversations:
 @_JSON
 @click.pass_context
 def chats(context: click.Context, tag: str | None, archived: bool, as_json: bool) -> None:
-    """List the stored conversations, the last used first. ID is a conversation's, a beginning of it, or `last`.
+    """List the stored conversations, the pinned and the last used first. ID is a conversation's, a beginning of it, or `last`.
 
     \b
     llms chats search "word embeddings"
@@ -102,6 +103,30 @@ def tag(id: str, tags: tuple[str, ...], remove: tuple[str, ...]) -> None:
 
 
 @chats.command()
+@_IDS
+@click.option("--undo", is_flag=True, help="Let them stand by their date again.")
+def pin(ids: tuple[str, ...], undo: bool) -> None:
+    """Let conversations stand first in the list."""
+    with _store() as store:
+        for conversation in [store.find(id) for id in ids]:
+            store.pin(conversation, not undo)
+            click.echo(f"{conversation}: {'unpinned' if undo else 'pinned'}")
+
+
+@chats.command()
+@_IDS
+@click.option("--undo", is_flag=True, help="Take them out of the archive.")
+def archive(ids: tuple[str, ...], undo: bool) -> None:
+    """Take conversations out of the list.
+
+    They stay as they are: `llms chats --archived` lists them, search finds them."""
+    with _store() as store:
+        for conversation in [store.find(id) for id in ids]:
+            store.archive(conversation, not undo)
+            click.echo(f"{conversation}: {'out of the archive' if undo else 'archived'}")
+
+
+@chats.command()
 @_ID
 @click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 def export(id: str, file: Path | None) -> None:
@@ -111,9 +136,8 @@ def export(id: str, file: Path | None) -> None:
     FILE ending in .md is Markdown, any other an archive that `llms chats import` reads; without FILE, Markdown goes to
     standard output.
     """
-    plain = file is None or file.suffix.lower() in (".md", ".markdown")
     with _store() as store:
-        data = import_export.export(store, store.find(id), "markdown" if plain else "archive").data
+        data = import_export.bytes_for(file, store, store.find(id))
     if file is None:
         return click.echo(data.decode(), nl=not data.endswith(b"\n"))
     file.write_bytes(data)
@@ -135,7 +159,7 @@ def import_(file: Path, dry_run: bool) -> None:
 
 
 @chats.command()
-@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@_IDS
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(ids: tuple[str, ...], yes: bool) -> None:
     """Delete conversations for good.

@@ -1,62 +1,20 @@
-"""A conversation in the terminal: one question with its answer, or line by line with commands that begin with a slash."""
+"""A conversation in the terminal: one question with its answer, or message by message with commands that begin with a slash."""
 
-import atexit
-import contextlib
 import json
-from pathlib import Path
 
 import click
-from rich.prompt import Prompt
 from rich.text import Text
 
 from .. import settings
 from ..chat.conversation.messages import index
-from ..errors import LlmsError, UsageError
-from ..models.default import for_chats
-from ..store import model_calls
+from ..errors import LlmsError
 from ..values import JsonObject
-from ..workbench.chat.chat import Chat, Stream
-from . import arguments
-from .answering import INTERRUPTED, answer, print_json, print_plain
+from .answering import INTERRUPTED, print_json, print_plain
 from .arguments import ChatFlags
+from .chat_commands import COMMANDS, completions, obey, unslashed
+from .chat_session import ChatSession, open_chat
+from .line_editor import LineEditor
 from .output import console
-
-COMMANDS = {
-    "/help": "this list",
-    "/new": "begin a new conversation",
-    "/model NAME": "go on with another model",
-    "/attach FILE": "send a file along with the next message",
-    "/edit": "write the last message anew, on a branch of its own",
-    "/again": "another answer beside the last one",
-    "/more": "go on with an answer that was cut short",
-    "/saw": "what the model was sent for the last answer",
-    "/list": "the conversations used last",
-    "/open ID": "go on with another conversation",
-    "/quit": "end (Ctrl-D, too)",
-}
-NAMES = {command.split()[0] for command in COMMANDS}
-
-
-def open_chat(flags: ChatFlags, schema: JsonObject | None = None) -> Chat:
-    """The conversation that the flags name, or a new one."""
-    stored = "last" if flags["last"] else flags["conversation"]
-    prompt = flags["system"]
-    return Chat(
-        flags["model"] or (None if stored or flags["preset"] else for_chats()),
-        preset=flags["preset"],
-        tools=flags["tools"] or None,
-        system=arguments.text_of(prompt) if prompt else None,
-        id=stored,
-        policy=flags["policy"],
-        approve=flags["approve"],
-        max_tokens=flags["max_tokens"],
-        temperature=flags["temperature"],
-        seed=flags["seed"],
-        schema=schema,
-        budget=arguments.money(flags["budget"]),
-        ephemeral=flags["no_store"],
-        memory=flags["memory"],
-    )
 
 
 def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bool) -> int:
@@ -99,135 +57,45 @@ def _is_json(text: str) -> bool:
 
 
 class TerminalChat:
-    """Reads lines until the user ends it. `files` go along with the next message."""
+    """Reads messages until the user ends it."""
 
     def __init__(self, flags: ChatFlags):
-        self.flags, self.files, self.out = flags, list(flags["files"]), console()
-        self.chat = open_chat(flags)
+        self.session = ChatSession(flags, console())
+        history = None if flags["no_store"] else settings.home() / "chat_history"
+        self.session.editor = LineEditor(completions(self.session), history)
+        self._refused = ""  # a text that was no command, to be put right
 
     def run(self) -> None:
-        self._begin("; /help lists the commands, Ctrl-D ends")
-        _line_history()
+        session = self.session
         try:
-            while True:
+            session.begin("; /help lists the commands, Ctrl-D ends")
+            while not session.ended:
+                default, self._refused = self._refused, ""
                 try:
-                    text = _read()
+                    text = session.editor.read(default=default)
                 except EOFError:
                     break
                 except KeyboardInterrupt:
-                    self.out.print()
+                    session.out.print()
                     continue
-                if text.strip() and not self._take(text):
-                    break
+                if text.strip():
+                    self._take(text)
         finally:
-            self.chat.close()
+            session.close()
 
-    def _begin(self, advice: str = "") -> None:
-        self.chat.model.prepare()
-        self._dim(f"{self.chat.model.name.text}, conversation {self.chat.id}{advice}")
-
-    def _take(self, text: str) -> bool:
-        """Obey a command, or send the text; whether the conversation goes on."""
-        is_command = text.startswith("/") and text.split()[0] in NAMES
+    def _take(self, text: str) -> None:
+        """Obey a command, or send the text. Ctrl-D at a question of a command leaves the question alone."""
+        session = self.session
         try:
-            if is_command:
-                name, _, rest = text.strip().partition(" ")
-                return self._obey(name, rest)
-            for one in self.chat.recalled(text):
-                self._dim(f"told from memory ({one.fact.id}): {one.fact.text}")
-            self._answer(self.chat.send(text, self.files, confirmed=True))
-            self.files.clear()
+            message = unslashed(text)
+            if message is None:
+                self._refused = text if text.split()[0].casefold() not in COMMANDS else ""
+                return obey(session, text)
+            for one in session.chat.recalled(message):
+                session.dim(f"told from memory ({one.fact.id}): {one.fact.text}")
+            session.show(session.chat.send(message, session.files, confirmed=True))
+            session.files.clear()
         except LlmsError as error:
-            self.out.print(Text(str(error), style="red"))
-        except KeyboardInterrupt:  # also at a question of a command, or while a model was loaded
-            self.out.print()
-        except EOFError:
-            if not is_command:
-                raise
-            self.out.print()
-        return True
-
-    def _answer(self, events: Stream) -> None:
-        answer(self.out, self.chat, events, self.flags["save_files"])
-
-    def _obey(self, name: str, rest: str) -> bool:
-        chat = self.chat
-        match name:
-            case "/quit":
-                return False
-            case "/help":
-                for command, effect in COMMANDS.items():
-                    self.out.print(Text(f"{command:14} {effect}"))
-            case "/new":
-                self._reopen(self.flags["model"], None)
-            case "/model":
-                self._reopen(rest, chat.id)
-            case "/open":
-                self._reopen(self.flags["model"], rest)
-            case "/attach":
-                if not Path(rest).is_file():
-                    raise UsageError(f"{rest} is not a file")
-                self.files.append(rest)
-            case "/edit":
-                last = next((node for node in reversed(chat.path) if node.role == "user"), None)
-                if last is None:
-                    raise UsageError("nothing has been said yet")
-                self._answer(chat.edit(last.id, rest or Prompt.ask("new wording", console=self.out)))
-            case "/again":
-                self._answer(chat.regenerate())
-            case "/more":
-                self._answer(chat.carry_on())
-            case "/saw":
-                self._show_sent()
-            case "/list":
-                for one in chat.store.all(limit=20):
-                    self.out.print(Text(f"{one.id}  {one.updated[:16]}  {one.title}"))
-        return True
-
-    def _reopen(self, model: str | None, conversation: str | None) -> None:
-        system = None if conversation else self.flags["system"]  # a stored one has its own
-        opened = open_chat(
-            {**self.flags, "last": False, "model": model, "conversation": conversation, "system": system}
-        )
-        self.chat.close()
-        self.chat = opened
-        self._begin()
-
-    def _show_sent(self) -> None:
-        last = next((node for node in reversed(self.chat.path) if node.role == "assistant"), None)
-        for call in model_calls.calls(self.chat.store, node=last.id) if last else []:
-            self.out.print(Text(f"{call.model}, {call.purpose}: {call.counted} tokens ({call.grade})", style="bold"))
-            for message in call.messages:
-                for part in index(message):
-                    self.out.print(Text(f"[{part.kind}] ", style="dim") + Text(part.text))
-
-    def _dim(self, text: str) -> None:
-        self.out.print(Text(text, style="dim"))
-
-
-def _read() -> str:
-    """One message; a line that ends in a backslash goes on in the next one."""
-    lines: list[str] = []
-    while True:
-        line = input("… " if lines else "> ")
-        if not line.endswith("\\"):
-            return "\n".join([*lines, line])
-        lines.append(line[:-1])
-
-
-def _line_history() -> None:
-    """Lines of earlier sessions by the arrow keys, where the terminal can."""
-    try:
-        import readline
-    except ImportError:
-        return
-    path = settings.home() / "chat_history"
-    with contextlib.suppress(OSError):
-        readline.read_history_file(path)
-    readline.set_history_length(1000)
-
-    def keep() -> None:
-        with contextlib.suppress(OSError):
-            readline.write_history_file(settings.private(path))
-
-    atexit.register(keep)
+            session.out.print(Text(str(error), style="red"))
+        except (KeyboardInterrupt, EOFError):  # also at a question of a command, or while a model was loaded
+            session.out.print()

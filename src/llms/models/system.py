@@ -184,6 +184,11 @@ class Model:
         """US dollars of an answer: 0 for what runs on one's own machines, None if unknown."""
         return Decimal(0)
 
+    @property
+    def ready(self) -> bool:
+        """Whether its window is known without loading or asking anything for long."""
+        return True
+
     def check(self) -> None:
         """Raise what can be known without loading or asking anything, such as MissingKey."""
 

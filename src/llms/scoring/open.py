@@ -78,7 +78,7 @@ SCORERS: Mapping[str, Callable[[str, str], bool]] = {
     "numeric": numeric,
 }
 # raised with every change that may give another score to the same reply; each begins new runs
-VERSIONS: Mapping[str, str] = {"exact": "2", "contains": "3", "regex": "1", "numeric": "3", "judge": "3"}
+VERSIONS: Mapping[str, str] = {"exact": "3", "contains": "4", "regex": "2", "numeric": "4", "judge": "4"}
 
 
 _MARK = re.compile(r"\banswer(?:\s+is)?\W*[:=]\W*(?:\\boxed\{|\\text\{)?([AB]|yes|no)\b(.*)", re.IGNORECASE)

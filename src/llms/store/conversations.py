@@ -325,7 +325,7 @@ class Conversations(Database):
                 bool(pinned),
                 tuple(json.loads(tags)),
                 count,
-            )  # fmt: skip
+            )
             for id, title, created, updated, model, policy, project, archived, pinned, tags, count in rows
         ]
 

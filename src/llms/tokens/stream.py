@@ -4,10 +4,12 @@ Each class takes what is new and gives what may be shown; `flush` gives what was
 later token could still change or take away.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
+from ..values import THINKING_TAGS
+
 _LOOK_BACK = 6  # tokens decoded again with each new one, so that spaces between words come out right
-THINKING = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"))
 
 
 class Detokenizer:
@@ -60,50 +62,55 @@ class StopFilter:
 
 
 class Thinking:
-    """Splits text into (reasoning, answer). Thinking stands first, between tags; an unclosed tag makes all of it that.
-
-    `opened`: the prompt itself opened the tag, as some chat templates do.
+    """Splits text into (reasoning, answer). Thinking stands first, in one block of THINKING_TAGS or more; an unclosed tag
+    makes all of it that. `closing`: the tag that ends it where the prompt itself began it, as some chat templates do.
     """
 
-    def __init__(self, opened: bool = False):
+    def __init__(self, closing: str = ""):
         self._held = ""
-        self._close: str | None = "</think>" if opened else None
-        self._begun = opened
+        self._closing = closing
+        self._thought = bool(closing)
         self._answer = False
-        self._blank = False  # the lines between thinking and answer have not ended
 
     def push(self, text: str) -> tuple[str, str]:
         if self._answer:
-            text = text.lstrip("\n") if self._blank else text
-            self._blank = self._blank and not text
             return "", text
         self._held += text
-        if not self._begun:
+        reasoning = ""
+        while True:
+            if self._closing:
+                end = re.search(re.escape(self._closing), self._held, re.IGNORECASE | re.ASCII)
+                if not end:
+                    keep = beginning(self._held[-len(self._closing) :].lower(), self._closing.lower())
+                    shown, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+                    return reasoning + shown, ""
+                reasoning += self._held[: end.start()]
+                self._held, self._closing = self._held[end.end() :], ""
             bare = self._held.lstrip()
-            tag = next((pair for pair in THINKING if bare.startswith(pair[0])), None)
+            tag = next((pair for pair in THINKING_TAGS if bare[: len(pair[0])].lower() == pair[0].lower()), None)
             if tag is None:
-                if not bare or any(opening.startswith(bare) for opening, _ in THINKING):
-                    return "", ""
-                return "", self._leave()
-            self._begun, self._close, self._held = True, tag[1], bare[len(tag[0]) :]
-        assert self._close is not None
-        end = self._held.find(self._close)
-        if end >= 0:
-            reasoning, self._held = self._held[:end], self._held[end + len(self._close) :].lstrip("\n")
-            self._blank = not self._held
-            return reasoning, self._leave()
-        keep = beginning(self._held, self._close)
-        reasoning, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-        return reasoning, ""
+                if not bare or any(opening.lower().startswith(bare.lower()) for opening, _ in THINKING_TAGS):
+                    return reasoning, ""
+                return reasoning, self._leave()
+            reasoning += "\n\n" if self._thought else ""
+            self._thought, self._closing, self._held = True, tag[1], bare[len(tag[0]) :]
 
     def flush(self) -> tuple[str, str]:
-        held, self._held = self._held, ""
-        return (held, "") if self._begun and not self._answer else ("", held)
+        if self._closing:
+            held, self._held = self._held, ""
+            return held, ""
+        return "", self._leave()
 
     def _leave(self) -> str:
         self._answer = True
         held, self._held = self._held, ""
-        return held
+        return held.lstrip("\n") if self._thought else held
+
+
+def opened(prompt: str) -> str:
+    """The tag that ends the thinking which the last words of `prompt` begin; "" if they begin none."""
+    end = prompt.rstrip().lower()
+    return next((closing for opening, closing in THINKING_TAGS if end.endswith(opening.lower())), "")
 
 
 def beginning(text: str, string: str) -> int:

@@ -5,23 +5,25 @@ from collections.abc import Awaitable, Callable
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, UsageError, WorkerDied
+from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, WorkerDied
 from ..listening.bodies import BodyBudget
 from . import agents, chats, lessons
-from .pages import HERE
+from .pages import HERE, page
 from .secret import Secret
 from .service.service import ChatService
 
 LARGEST_BODY = 26 << 20  # an attachment of 25 MB and its frame
 ALL_BODIES = 512 << 20  # of the requests that are being worked on
 STATUS: tuple[tuple[type[LlmsError], int], ...] = (
-    (UnknownName, 404), (UsageError, 400), (HubUnreachable, 502), (StoreError, 500), (WorkerDied, 500), (LlmsError, 422)
+    (UnknownName, 404), (HubUnreachable, 502), (StoreError, 500), (WorkerDied, 500), (LlmsError, 400)
 )  # fmt: skip
+STORED = {"conversation", "message", "run", "team run", "attachment", "memory", "tool call that waits"}  # never listed
 POLICY = "; ".join(
     (
         "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "font-src 'self'",
@@ -47,6 +49,9 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     bodies = BodyBudget(LARGEST_BODY, ALL_BODIES, _too_large, _full)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (chats, agents, lessons):
+        for route in module.router.routes:
+            if isinstance(route, APIRoute) and route.methods == {"GET"} and not route.path.startswith("/api/"):
+                route.methods = {"GET", "HEAD"}  # pages alone: a stream of events has no head without its body
         app.include_router(module.router)
     _errors(app)
 
@@ -113,22 +118,39 @@ def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
 
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(LlmsError)
-    async def ours(request: Request, error: LlmsError) -> JSONResponse:
+    async def ours(request: Request, error: LlmsError) -> Response:
         status = next(status for kind, status in STATUS if isinstance(error, kind))
-        return JSONResponse({"error": str(error)}, status)
+        if isinstance(error, UnknownName) and error.kind in STORED:
+            return _refusal(request, status, f"there is no {error.kind} {error.name}")
+        return _refusal(request, status, str(error))
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
-            return JSONResponse({"error": f"the body is not JSON: {first['ctx']['error']}"}, 422)
+            return _refusal(request, 422, f"the body is not JSON: {first['ctx']['error']}")
         field = ".".join(str(part) for part in first["loc"] if part != "body")
-        return JSONResponse({"error": f"{field or 'the request'}: {first['msg']}"}, 422)
+        return _refusal(request, 422, f"{field or 'the request'}: {first['msg']}")
 
     @app.exception_handler(Exception)
-    async def ours_to_repair(request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "the server failed to answer; its log says why"}, 500, HEADERS)
+    async def ours_to_repair(request: Request, error: Exception) -> Response:
+        response = _refusal(request, 500, "the server failed to answer; its log says why")
+        response.headers.update(HEADERS)
+        return response
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": str(error.detail)}, error.status_code)
+    async def http(request: Request, error: HTTPException) -> Response:
+        words = f"there is no page {request.url.path}" if error.status_code == 404 else str(error.detail)
+        response = _refusal(request, error.status_code, words)
+        response.headers.update(error.headers or {})
+        return response
+
+
+def _refusal(request: Request, status: int, words: str) -> Response:
+    """A page for a person who follows a link, JSON for a program; both say what failed."""
+    if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"error": words}, status)
+    title = "Not found" if status == 404 else "This did not work"
+    shown = page(request, "error.html", title=title, words=words[:300])
+    shown.status_code = status
+    return shown

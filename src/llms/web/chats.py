@@ -11,15 +11,15 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import Field
 
 from ..chat.chat_settings import POLICIES
+from ..chat.files.examine import LARGEST
 from ..errors import UsageError
 from ..listening.json_body import StrictRoute
 from ..tools.consent import Scope
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
-from .service.attachments import AttachedResponse
+from .service.attachments import AttachedResponse, FileTextResponse
 from .service.conversations import MOST_LISTED
-from .service.file_kinds import LARGEST
 from .service.tools_at_hand import ShippedToolResponse
-from .service.turns import CountResponse
+from .service.turns import CountResponse, Draft
 from .service.view_models import (
     CallsResponse,
     ConversationResponse,
@@ -60,6 +60,11 @@ class Send(PageRequest):
     tools: list[str] = Field(default_factory=list, max_length=50)
     attachments: list[str] = Field(default_factory=list, max_length=20)
     edit: str | None = None
+    keep: list[int] = Field(default_factory=list, max_length=100)
+
+    @property
+    def draft(self) -> Draft:
+        return Draft(self.text, tuple(self.attachments), self.edit or "", tuple(self.keep))
 
 
 class Again(PageRequest):
@@ -92,13 +97,8 @@ class DecisionRequest(PageRequest):
     scope: Scope = "once"
 
 
-class CountRequest(PageRequest):
+class CountRequest(Send):
     id: str | None = None
-    text: str = Field(max_length=20_000_000)
-    model: str = Field("", max_length=300)
-    policy: str = Field("", max_length=40)
-    tools: list[str] = Field(default_factory=list)
-    attachments: list[str] = Field(default_factory=list)
 
 
 class Transcribe(PageRequest):
@@ -166,12 +166,9 @@ async def delete(request: Request, id: str) -> DoneResponse:
 
 @router.post("/api/conversations/{id}/send")
 async def send(request: Request, id: str, body: Send) -> RunResponse:
-    if not body.text.strip() and not body.attachments:
+    if not body.text.strip() and not body.attachments and not body.keep:
         raise UsageError("there is nothing to send: no text and no attachment")
-    run = await service_of(request).turns.send(
-        id, body.text, body.model, body.policy, body.tools, body.attachments, body.edit
-    )
-    return RunResponse(run)
+    return RunResponse(await service_of(request).turns.send(id, body.draft, body.model, body.policy, body.tools))
 
 
 @router.post("/api/conversations/{id}/again")
@@ -224,14 +221,33 @@ async def tools(request: Request) -> list[ShippedToolResponse]:
 
 @router.post("/api/count")
 async def count(request: Request, body: CountRequest) -> CountResponse:
-    return await service_of(request).turns.count(
-        body.id, body.text, body.model, body.policy, body.tools, body.attachments
-    )
+    return await service_of(request).turns.count(body.id, body.draft, body.model, body.policy, body.tools)
 
 
 @router.post("/api/attachments")
 async def attach(request: Request, file: UploadFile) -> AttachedResponse:
-    return service_of(request).attachments.add(file.filename or "attachment", await _read(file))
+    return await service_of(request).attachments.add(file.filename or "attachment", await _read(file))
+
+
+@router.get("/api/attachments/{id}")
+async def attachment(request: Request, id: str) -> AttachedResponse:
+    return service_of(request).attachments.about(id)
+
+
+@router.get("/api/attachments/{id}/text")
+async def attachment_text(request: Request, id: str) -> FileTextResponse:
+    return service_of(request).attachments.text(id)
+
+
+@router.delete("/api/attachments/{id}")
+async def remove_attachment(request: Request, id: str) -> DoneResponse:
+    service_of(request).attachments.forget(id)
+    return DoneResponse()
+
+
+@router.get("/api/conversations/{id}/files/{node}/{position}")
+async def file_text(request: Request, id: str, node: str, position: int) -> FileTextResponse:
+    return await service_of(request).attachments.stored_text(id, node, position)
 
 
 @router.get("/api/blobs/{digest}")

@@ -40,7 +40,7 @@ class Secret:
 
     def enter(self, request: Request) -> Response | None:
         """The cookie, and the same address without the secret, for a request whose address carries it; else None."""
-        if request.method != "GET" or not self._is(request.query_params.get(PARAMETER, "")):
+        if request.method not in ("GET", "HEAD") or not self._is(request.query_params.get(PARAMETER, "")):
             return None
         rest = [(name, value) for name, value in request.query_params.multi_items() if name != PARAMETER]
         response = RedirectResponse("/" + request.url.path.lstrip("/") + (f"?{urlencode(rest)}" if rest else ""), 303)
@@ -49,7 +49,7 @@ class Secret:
 
     def refuse(self, request: Request) -> Response:
         """401, in words for a person or for a program."""
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
             return HTMLResponse(LOCKED, 401)
         return JSONResponse({"error": "open the address that llms web printed; this request has no token"}, 401)
 

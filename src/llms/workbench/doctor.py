@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 DISTRIBUTION = "llm-engineering"
-EXTRAS = ("local", "eval", "web", "train", "image", "notebooks")
+EXTRAS = ("local", "eval", "files", "web", "train", "image", "notebooks")
 LEAST_DISK_BYTES = 2 * 10**9  # what converting the embedded model and a first evaluation take, and some room
 LEAST_MEMORY_BYTES = 15 * 10**8
 IMPORT_SECONDS = 120

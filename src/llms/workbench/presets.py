@@ -42,5 +42,5 @@ def check(chosen: ChatSettings) -> ChatSettings:
     if chosen.model is not None:
         parse(chosen.model)
     for name in chosen.tools or ():
-        catalogue.find(name)
+        catalogue.tools_of(name)
     return chosen

@@ -98,6 +98,13 @@ def _with_args(call: ToolCallPart, args: Mapping[str, object]) -> ToolCallPart:
     return replace(call, args=dict(args))
 
 
+def tainted(consent: Consent, path: Iterable[Node]) -> bool:
+    """Whether `path` holds what others wrote, of which `consent` is told."""
+    for node in path:
+        consent.read(untrusted(node))
+    return bool(consent.sources)
+
+
 def untrusted(node: Node) -> Iterable[str]:
     """The parts of a message that others wrote: names of attachments and tools, or that it was imported."""
     if node.imported:

@@ -27,7 +27,10 @@ RunState = Literal["running", "waiting", "finished", "stopped", "failed", "inter
 Purpose = Literal[
     "chat", "finalise", "summary", "map", "reduce", "title", "planner", "specialist", "critic", "memory", "vote"
 ]
-Reason = Literal["answered", "stopped", "tool_limit", "length", "waiting", "error", "timeout", "interrupted", "budget"]
+Reason = Literal[
+    "answered", "stopped", "tool_limit", "length", "refused", "empty", "waiting", "error", "timeout", "interrupted",
+    "budget", "strict", "usage",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ class RunStarted(TurnEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(TurnEvent):
     """`tokens` of at most `budget` are sent, counted with `grade`; `fates` says for each message that was not sent
-    as it is what became of it."""
+    as it is what became of it. `prefix` is the text that the answer goes on from."""
 
     call: str
     node: str
@@ -60,6 +63,7 @@ class CallStarted(TurnEvent):
     budget: int
     grade: str
     fates: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,11 +153,14 @@ class UsageReported(TurnEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(TurnEvent):
-    """`code` names what happened, `text` says it to a person, `more` has the numbers."""
+    """`code` names what happened, `text` says it to a person, `more` has the numbers. One that `lasts` is kept with the
+    message `node`; any other says what happens just now, and the next one of its code takes its place."""
 
     code: str
     text: str
     more: Mapping[str, object] = field(default_factory=dict)
+    node: str = ""
+    lasts: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +172,7 @@ class NodeCommitted(TurnEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(TurnEvent):
-    """`node` ends the path that this run made."""
+    """`node` ends the path that this run made; `text` is why it failed."""
 
     state: RunState
     reason: Reason

@@ -20,15 +20,16 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.usage import RequestUsage
 
+from ...models.waiting import Waiting
 from ...tokens.count import impossible
-from ..conversation.messages import Part, arguments, index, visible, with_parts
+from ..conversation.marks import marked
+from ..conversation.messages import Part, arguments, calls, index, visible, with_parts
 from ..conversation.tree import State
 from ..window.fit_result import FitResult
 from ..window.served import ObservedAnswer, named_limit
 from ..window.sizes import estimate_text
 from .events import (
     CallStarted,
-    Notice,
     Purpose,
     ReasoningDelta,
     TextDelta,
@@ -38,6 +39,7 @@ from .events import (
     UsageReported,
 )
 from .journal import CallRecord
+from .setup import Setup
 from .state import ModelCall, TurnState
 
 WRITTEN_SECONDS = 3.0  # how often the text so far is written into its message
@@ -47,7 +49,11 @@ class ModelCalls:
     """The requests of one turn, one at a time: begin, send, receive …, finish."""
 
     def __init__(self, state: TurnState):
-        self._state, self._setup, self._events = state, state.setup, state.events
+        self._state, self._events = state, state.events
+
+    @property
+    def _setup(self) -> Setup:
+        return self._state.setup
 
     def begin(self, clock: asyncio.Timeout) -> ModelCall:
         """The message of the answer, before anything of it is known."""
@@ -66,11 +72,15 @@ class ModelCalls:
         self._events.emit(
             CallStarted(
                 call=call.id, node=call.node.id, purpose=call.purpose, tokens=report.count, budget=report.budget,
-                grade=report.grade, fates={fate.node: fate.what for fate in report.fates if fate.what != "sent"},
+                grade=report.grade, fates={fate.node: fate.what for fate in report.fates if fate.what != "sent"}, prefix=call.prefix,
             )
         )  # fmt: skip
         for repair in report.repairs:
-            self._events.emit(Notice(code="repaired", text=f"repaired before sending: {repair}"))
+            self._state.tell("repaired", f"repaired before sending: {repair}")
+        left_out = sum(fate.what == "dropped" for fate in report.fates)
+        if left_out:
+            text = f"{left_out} earlier {'message was' if left_out == 1 else 'messages were'} not sent: no room in the window"
+            self._state.tell("left_out", text, {"messages": left_out})
 
     def receive(self, event: AgentStreamEvent) -> None:
         """One event of the model's stream; text may also come in the event that begins a part."""
@@ -115,7 +125,6 @@ class ModelCalls:
     def finish(self, message: ModelResponse, state: State, error: str | None = None) -> None:
         """Store an answer and its usage, and say so."""
         call, branch = self._current(), self._state.branch
-        self._state.call = None
         self._events.settle()
         answer = self._observed(call, message) if call.fit_result is not None and error is None else None
         if answer is not None and self._setup.served.truncated(answer):
@@ -123,14 +132,18 @@ class ModelCalls:
             message = replace(message, metadata={**(message.metadata or {}), **mark})
         if call.prefix:
             message = replace(message, metadata={**(message.metadata or {}), "continued": "by instruction"})
-        node = branch.finish(call.node.id, message, state)
-        self._state.finished_characters += len(visible(message)) - len(call.prefix)
-        if call.fit_result is not None:
-            self._account(call, call.fit_result, message, error)
         if answer is not None:
             self._compare(answer)
         elif call.fit_result is not None and error is not None:
             self._take_limit(error)
+        if state == "complete" and self._state.phase != "finalising" and not calls(message):
+            self._tell_end(call, message)
+        message = marked(message, (error or "") if state == "failed" else "", call.notices)
+        self._state.call = None
+        node = branch.finish(call.node.id, message, state)
+        self._state.finished_characters += len(visible(message)) - len(call.prefix)
+        if call.fit_result is not None:
+            self._account(call, call.fit_result, message, error)
         branch.committed(node)
 
     def account(self, record: CallRecord) -> None:
@@ -189,15 +202,43 @@ class ModelCalls:
                 "to fit it"
             )
             more = {"sent": answer.counted, "read": answer.read, "window": after.window}
-            self._events.emit(Notice(code="server_truncated", text=text, more=more))
+            self._state.tell("server_truncated", text, more)
         elif known.most_output is None and after.most_output is not None:
             text = (
                 f"the server ended this answer after {answer.wrote} of {answer.reserve} tokens: a limit of its own on "
-                "answers, not of the conversation. Continue (/more) goes on"
+                "answers, not of the conversation. Continue goes on with it"
             )
-            self._events.emit(Notice(code="output_limit", text=text, more={"tokens": answer.wrote}))
+            self._state.tell("output_limit", text, {"tokens": answer.wrote})
         if after != known:
             self._learn(answer)
+
+    def _tell_end(self, call: ModelCall, message: ModelResponse) -> None:
+        """Say why an answer is not whole."""
+        state, details = self._state, message.provider_details or {}
+        if message.finish_reason == "length":
+            state.reason = "length"
+            if all(one.code != "output_limit" for one in call.notices):
+                state.tell(
+                    "cut",
+                    f"cut short after {message.usage.output_tokens or 'its most'} tokens. Continue (/more) goes on",
+                )
+        elif message.finish_reason == "content_filter":
+            state.reason = "refused"
+            by = "the model" if call.text.strip() else "the provider's filter"
+            why = f": {details['refusal']}" if details.get("refusal") else ""
+            state.tell("refused", f"refused by {by}{why}")
+        elif not call.text.strip():
+            state.reason = "empty"
+            state.tell("empty_answer", f"the model answered nothing{' beside its thinking' if call.reasoning else ''}")
+
+    def wait(self, waiting: Waiting) -> None:
+        """Say that the server wants time before it is asked again, and do not count it as silence."""
+        seconds = max(1, round(waiting.seconds))
+        if self._state.call is not None:
+            self._expect(self._state.call, self._setup.limits.first_token_seconds + waiting.seconds)
+        what = {0: "the connection was lost", 429: "the server asks to wait (429: too many requests)"}
+        text = what.get(waiting.status, f"the server answered {waiting.status}")
+        self._state.tell("waiting", f"{text}; trying again in {seconds} s", {"seconds": seconds}, lasts=False)
 
     def _take_limit(self, error: str) -> None:
         """Learn the window that an error names, if it is smaller than the one that was assumed."""
@@ -205,7 +246,7 @@ class ModelCalls:
         if limit is not None and limit < self._setup.window.tokens:
             self._learn(limit)
             text = f"the server takes {limit} tokens, which is its window from now on; send again to fit it"
-            self._events.emit(Notice(code="window_named", text=text, more={"window": limit}))
+            self._state.tell("window_named", text, {"window": limit})
 
     def _learn(self, shown: ObservedAnswer | int) -> None:
         self._events.writes.put(partial(self._state.journal.learned, shown))

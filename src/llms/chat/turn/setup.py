@@ -62,6 +62,15 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingSetup:
+    """A Setup that is not there yet: `load` makes it, in a thread, and may have to load or to ask the model first."""
+
+    name: str
+    consent: Consent
+    load: Callable[[], Setup]
+
+
+@dataclass(frozen=True, slots=True)
 class TurnHistory:
     """Where the last call cut the path, the latest summary, and arguments that a person edited, by tool call."""
 

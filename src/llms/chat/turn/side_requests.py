@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +15,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from ...errors import LlmsError, ModelError
-from ..conversation.messages import contents, user, visible
+from ..conversation.messages import contents, name_of, user, visible
 from ..conversation.tree import Node, new_id
 from ..window.fit import digest_of, summary_tokens
 from ..window.fit_result import Summary
@@ -23,9 +23,10 @@ from ..window.layout import READ_IN_PARTS
 from ..window.mapreduce import Question, Reader, Reading, ReadingAnswer, ReadingProgress
 from ..window.sizes import Payload, estimate_text
 from ..window.summary import Rejected, summarise
-from .events import Notice, TextDelta
+from .events import TextDelta
 from .journal import CallRecord, Journal
 from .model_call import ModelCalls
+from .setup import Setup
 from .state import TurnState
 
 TASK_CHARACTERS = 2000  # a paragraph up to this size at the beginning or end of a long text says what to do with it
@@ -35,7 +36,11 @@ class SideRequests:
     """Requests of their own purpose, kept like every other."""
 
     def __init__(self, state: TurnState, model_calls: ModelCalls):
-        self._state, self._setup, self._events, self._model_calls = state, state.setup, state.events, model_calls
+        self._state, self._events, self._model_calls = state, state.events, model_calls
+
+    @property
+    def _setup(self) -> Setup:
+        return self._state.setup
 
     def measure(self, text: str) -> int:
         return self._setup.count(Payload((user(text),)))
@@ -90,12 +95,12 @@ class SideRequests:
         )
         if isinstance(result, Rejected):
             text = f"older messages were left out instead of summarised: {result.reason}"
-            self._events.emit(Notice(code="summary_failed", text=text))
+            self._state.tell("summary_failed", text)
             return None
         summary = Summary(new_id(), tuple(node.id for node in covered), digest_of(covered), result.text)
         self._events.writes.put(partial(self._state.journal.summary, summary, result.tokens))
         text = f"{len(covered)} older messages are sent as a summary"
-        self._events.emit(Notice(code="summarised", text=text, more={"summary": summary.id}))
+        self._state.tell("summarised", text, {"summary": summary.id})
         return summary
 
     async def read_in_parts(self, attached: bool) -> bool:
@@ -114,21 +119,28 @@ class SideRequests:
         numbers = {"method": plan.method, "parts": len(plan.chunks), "calls": plan.calls, "tokens": plan.tokens}
         intent = f"the text is read in {plan.calls} requests ({len(plan.chunks)} parts, {plan.tokens} tokens)"
         if plan.needs_consent() and not setup.confirmed:
-            self._events.emit(Notice(code="confirm_reading", text=f"{intent}: confirm it first", more=numbers))
+            self._state.tell("confirm_reading", f"{intent}: confirm it first", numbers)
             return False
-        self._events.emit(Notice(code="reading", text=intent, more=numbers))
+        self._state.tell("reading", intent, numbers, lasts=False)
         reading: Reading | None = None
         async for step in reader.read(task, plan):
             if isinstance(step, ReadingProgress):
-                text = f"{step.done} of {step.total} parts read" + (f", {step.failed} failed" if step.failed else "")
+                text = (
+                    f"reading part {step.done + 1} of {step.total}"
+                    if step.done < step.total
+                    else "joining what was found"
+                )
+                text += f" ({step.failed} failed)" if step.failed else ""
                 progress = {"done": step.done, "total": step.total, "failed": step.failed}
-                self._events.emit(Notice(code="reading", text=text, more=progress))
+                self._state.tell("reading", text, progress, lasts=False)
             else:
                 reading = step
         assert reading is not None
+        coverage = _coverage(reading)
+        self._state.tell("read_in_parts", _read_words(coverage), coverage)
         call.text = reading.text
         self._events.delta(TextDelta(node=call.node.id, text=reading.text))
-        message = replace(call.message(), model_name=setup.name, metadata={READ_IN_PARTS: _coverage(reading)})
+        message = replace(call.message(), model_name=setup.name, metadata={READ_IN_PARTS: coverage})
         self._model_calls.finish(message, "complete")
         return True
 
@@ -163,7 +175,7 @@ def parts_of_question(node: Node, attached: bool) -> tuple[str, str]:
 
 
 def _titled(item: TextContent) -> str:
-    name = item.metadata.get("attachment") if isinstance(item.metadata, dict) else None
+    name = name_of(item)
     return f"# {name}\n\n{item.content}" if name else item.content
 
 
@@ -176,6 +188,20 @@ def _coverage(reading: Reading) -> dict[str, str | int]:
     states = [part.state for part in reading.coverage]
     counts = {state: states.count(state) for state in ("used", "empty", "failed", "not read")}
     return {"method": reading.method, **counts, "invented": sum(part.invented for part in reading.coverage)}
+
+
+def _read_words(coverage: Mapping[str, str | int]) -> str:
+    """The fate of the parts, for a person."""
+    states = ("used", "empty", "failed", "not read")
+    total = sum(int(coverage[state]) for state in states)
+    words = {
+        "used": "with something to say",
+        "empty": "with nothing to the point",
+        "failed": "failed",
+        "not read": "not read",
+    }
+    counted = ", ".join(f"{coverage[state]} {words[state]}" for state in states if coverage[state])
+    return f"the text was larger than the window and was read in {total} parts: {counted}"
 
 
 class _AnswerCache(MutableMapping[str, str]):

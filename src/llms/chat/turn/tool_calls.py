@@ -13,9 +13,10 @@ from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults
 
 from ...tools.consent import Decision
 from ...tools.guard import approval_requests, approval_result
-from ..conversation.messages import arguments, calls, result_text, results
+from ..conversation.messages import arguments, calls, result_text, result_words, results
 from .events import ApprovalNeeded, ToolFinished, ToolStarted
 from .journal import ToolRecord, ToolState
+from .setup import TurnLimits
 from .state import TurnState
 
 _STATES: dict[str, ToolState] = {"success": "done", "denied": "denied", "interrupted": "cancelled"}
@@ -32,10 +33,14 @@ class ToolCalls:
 
     def __init__(self, state: TurnState, decisions: Mapping[str, Decision]):
         self._state, self._branch, self._events = state, state.branch, state.events
-        self._limits, self._decisions = state.setup.limits, decisions
+        self._decisions = decisions
         self._turn_begun = time.monotonic()
         self._begun: dict[str, float] = {}
         self._results: dict[str, ToolReturnPart] = {}
+
+    @property
+    def _limits(self) -> TurnLimits:
+        return self._state.setup.limits
 
     @property
     def limit_reached(self) -> bool:
@@ -81,8 +86,8 @@ class ToolCalls:
         self._events.writes.put(partial(self._state.journal.tool, record))
         self._events.emit(
             ToolFinished(
-                tool_call=part.tool_call_id, name=part.tool_name, outcome=part.outcome, text=text, seconds=seconds,
-                files=tuple(files),
+                tool_call=part.tool_call_id, name=part.tool_name, outcome=part.outcome, text=result_words(part),
+                seconds=seconds, files=tuple(files),
             )
         )  # fmt: skip
 

@@ -7,35 +7,43 @@ stored. However a turn ends, the path it leaves may be sent again.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import TypeAlias
 
 import pydantic_ai
-from pydantic_ai import Agent, AgentRun, CancellationToken, ModelRequestNode, RunCancelled, RunContext, ToolDefinition
-from pydantic_ai.capabilities import AbstractCapability, ValidatedToolArgs, WrapToolExecuteHandler
-from pydantic_ai.exceptions import AgentRunError, UserError
-from pydantic_ai.messages import FunctionToolResultEvent, ModelMessage, ModelResponse, ToolCallPart, ToolReturnPart
-from pydantic_ai.models import ModelRequestContext
-from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai import Agent, AgentRun, CancellationToken, ModelRequestNode, RunCancelled, ToolDefinition
+from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
+from pydantic_ai.messages import (
+    FunctionToolResultEvent,
+    ModelMessage,
+    ModelResponse,
+    TextPart,
+    ToolReturnPart,
+)
 from pydantic_ai.settings import ModelSettings
-from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolDenied
+from pydantic_ai.tools import DeferredToolRequests
 from pydantic_ai.usage import UsageLimits
 
-from ...errors import BudgetExceeded, LlmsError
+from ... import bridge
+from ...errors import BudgetExceeded, LlmsError, PolicyRefusal, UsageError
+from ...models.waiting import WAITING
 from ...tools.consent import Decision
 from ...tools.tool import Deps
+from ..conversation.marks import marked
 from ..conversation.messages import calls, user, visible
-from ..conversation.tree import Node, now
+from ..conversation.tree import Node, State, now
 from ..window.fit import fit
 from ..window.fit_result import FitRequest, FitResult
 from .branch import Branch
 from .event_stream import STORED_SECONDS, EventStream
-from .events import Event, Notice, RunFinished, RunStarted, RunState, TextDelta
+from .events import Event, Reason, RunFinished, RunStarted, RunState, TextDelta
+from .hooks import Hooks
 from .journal import Journal
 from .model_call import ModelCalls, prefixed, without_calls
-from .setup import Setup, TurnHistory
+from .setup import PendingSetup, Setup, TurnHistory
 from .side_requests import SideRequests, own_cause
 from .state import TurnState
 from .tool_calls import ToolCalls
@@ -43,11 +51,18 @@ from .tool_calls import ToolCalls
 pydantic_ai.BANNER_ENABLED = False  # an advertisement before the first answer of a process
 
 BEAT_SECONDS = 10.0
+SILENT_SECONDS = 1.0  # after which it is said what is waited for
 _FINALISE = (
     "Answer now with what is there, without calling any tool. If something is missing, say what in one sentence."
 )
 _CONTINUE = "Continue your last answer exactly where it stopped. Do not repeat anything of it."
 _EXPECTED = (LlmsError, AgentRunError, UserError, OSError, TimeoutError)
+_REASONS: Mapping[type[BaseException], Reason] = {
+    TimeoutError: "timeout",
+    BudgetExceeded: "budget",
+    PolicyRefusal: "strict",
+    UsageError: "usage",
+}
 Output: TypeAlias = str | DeferredToolRequests
 
 
@@ -61,7 +76,7 @@ class _TooLarge(Exception):
 
 class Turn:
     """Answers the last message of `path`. Make it in a thread, for the path is read from the store; `start` it on a running
-    loop, where it goes on whether or not anybody reads.
+    loop, where it goes on whether or not anybody reads. A `setup` that is pending is made then.
 
     `decisions` resumes a turn that waited: a person's answer to each tool call, by id. `continues` is an answer that
     was cut short, beside `path`; the new one becomes its sibling and begins with its text.
@@ -70,7 +85,7 @@ class Turn:
     def __init__(
         self,
         path: Sequence[Node],
-        setup: Setup,
+        setup: Setup | PendingSetup,
         journal: Journal,
         conversation: str = "",
         past: TurnHistory = TurnHistory(),
@@ -113,11 +128,23 @@ class Turn:
 
     def notice(self, code: str, text: str) -> None:
         """Say something that a person should know, from the turn's event loop, while it runs."""
-        self._state.events.emit(Notice(code=code, text=text))
+        self._state.tell(code, text)
 
     def events(self, after: int = 0) -> AsyncIterator[Event]:
         """This turn's events with numbers above `after`, to its end."""
         return self._state.events.read(after)
+
+    async def followed(self) -> AsyncIterator[Event]:
+        """Start, and yield all events; leaving early stops the turn, and what was not yielded was not seen."""
+        self.start()
+        seen = 0
+        try:
+            async for event in self.events():
+                seen += len(event.text) if isinstance(event, TextDelta) else 0
+                yield event
+        finally:
+            self.stop(seen)
+            await self.wait()
 
     async def wait(self) -> None:
         """Return when everything is stored. Raises whatever the turn itself did not expect."""
@@ -133,7 +160,7 @@ class Turn:
         self._state.stop(seen)
         self._cancellation.cancel()
         if (
-            self._state.phase == "reading" and self._task is not None
+            self._state.phase in ("preparing", "reading") and self._task is not None
         ):  # no run of pydantic-ai's is there to be cancelled
             self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
@@ -144,7 +171,9 @@ class Turn:
         try:
             if not self._resumed:
                 question = turn.branch.question.id
-                turn.events.emit(RunStarted(conversation=self._conversation, node=question, model=turn.setup.name))
+                turn.events.emit(RunStarted(conversation=self._conversation, node=question, model=turn.chosen.name))
+            WAITING.set(self._model_calls.wait)
+            await self._prepare()
             run_state = await self._answer()
         except (RunCancelled, asyncio.CancelledError) as cancelled:
             run_state, turn.reason = ("stopped", "stopped") if turn.stopping else ("interrupted", "interrupted")
@@ -153,11 +182,13 @@ class Turn:
                 raise
         except BaseException as error:
             error = own_cause(error)
-            turn.reason = "timeout" if isinstance(error, TimeoutError) else "error"
-            turn.reason = "budget" if isinstance(error, BudgetExceeded) else turn.reason
+            turn.reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), "error")
             text = str(error) or type(error).__name__
+            if isinstance(error, ModelHTTPError):
+                text = f"{error.model_name} answered {error.status_code}: {error.body}. Try again"
+            if not isinstance(error, _EXPECTED):
+                text = f"llms itself failed ({type(error).__name__}: {text}); try again, and report it if it stays"
             self._close_off("failed", text)
-            turn.events.emit(Notice(code="error", text=text, more={"class": type(error).__name__}))
             if not isinstance(error, _EXPECTED):
                 raise
         finally:
@@ -182,6 +213,15 @@ class Turn:
             events.close()
             events.writes.close()
 
+    async def _prepare(self) -> None:
+        """Have the model ready, which may take minutes. In a thread that nothing waits for once this is cancelled."""
+        turn = self._state
+        if isinstance(turn.chosen, PendingSetup):
+            if turn.stopping:
+                raise asyncio.CancelledError
+            turn.chosen = await bridge.in_daemon(turn.chosen.load)
+        turn.phase = "answering"
+
     async def _answer(self) -> RunState:
         turn = self._state
         output: Output | None = None
@@ -190,9 +230,7 @@ class Turn:
         except _TooLarge as large:
             turn.phase = "reading"
             if not await self._side_requests.read_in_parts(large.fit_result.overflow == "attachments"):
-                turn.reason = "budget"
-                self._close_off("failed", "the text is larger than the user agreed to read")
-                return "failed"
+                raise BudgetExceeded("the text is larger than the user agreed to read") from None
         except AgentRunError as error:
             stored = turn.call is None and self.path[-1].role == "assistant"
             if isinstance(error, RunCancelled) or not stored or calls(self.path[-1].message):
@@ -202,8 +240,6 @@ class Turn:
             turn.reason = "waiting"
             self._tool_calls.wait_for(output)
             return "waiting"
-        if not visible(self.path[-1].message).strip():
-            turn.events.emit(Notice(code="empty_answer", text="the model answered without any text"))
         return "finished"
 
     async def _run_agent(self) -> Output | None:
@@ -212,7 +248,7 @@ class Turn:
         agent: Agent[Deps, Output] = Agent(
             setup.model,
             toolsets=[setup.toolset] if setup.toolset else [],
-            capabilities=[_Hooks(turn, self._tool_calls, self._fit_to_window)],
+            capabilities=[Hooks(turn, self._tool_calls, self._fit_to_window)],
             output_type=[str, DeferredToolRequests],
             retries={"tools": 1000, "output": 0},  # the limits are ours
         )
@@ -257,8 +293,6 @@ class Turn:
             turn.reason = "tool_limit"
             response = without_calls(response, self._tool_calls.summary())
             turn.events.delta(TextDelta(node=call.node.id, text=visible(response)[len(call.text) :]))
-        elif response.finish_reason == "length" and not calls(response):
-            turn.reason = "length"
         self._model_calls.finish(prefixed(response, call.prefix) if call.prefix else response, "complete")
         await turn.events.writes.settled()  # before anything is done because of it
         return last
@@ -295,66 +329,32 @@ class Turn:
     def _close_off(self, run_state: RunState, why: str) -> None:
         """Store what there is, so that the path may be sent again: the text that was shown, a result for every call."""
         turn, call = self._state, self._state.call
+        state: State = run_state if run_state in ("stopped", "failed") else "interrupted"
         if call is not None:
             length = None
             if run_state == "stopped" and turn.seen is not None:
                 length = max(0, turn.seen - turn.finished_characters) + len(call.prefix)
             message = call.message(length)
-            self._model_calls.finish(message, run_state if run_state in ("stopped", "failed") else "interrupted", why)
+            self._model_calls.finish(message, state, why)
         self._tool_calls.close(why)
+        if call is None and self.path[-1].role != "assistant":  # nothing was begun that could say what happened
+            empty = marked(ModelResponse(parts=[TextPart("")]), why if state == "failed" else "")
+            begun = turn.branch.begin(empty, turn.chosen.name)
+            turn.branch.committed(turn.branch.finish(begun.id, empty, state))
 
     async def _tick(self) -> None:
         """Store what has come while the model is silent, and say that this run is alive."""
-        beat = time.monotonic()
+        begun = beat = time.monotonic()
         while True:
             await asyncio.sleep(STORED_SECONDS)
+            if self._state.phase == "preparing" and time.monotonic() - begun >= SILENT_SECONDS:
+                self._state.tell("preparing", f"waiting for {self._state.chosen.name} to be ready", lasts=False)
+                begun = inf
             self._state.events.flush()
             self._model_calls.write()
             if time.monotonic() - beat >= BEAT_SECONDS:
                 beat = time.monotonic()
                 self._state.events.writes.put(self._state.journal.beat)
-
-
-@dataclass
-class _Hooks(AbstractCapability[Deps]):
-    """The turn's part in pydantic-ai's loop."""
-
-    state: TurnState
-    tool_calls: ToolCalls
-    fit: Callable[[Sequence[ToolDefinition]], Awaitable[FitResult]]
-
-    async def prepare_model_request(
-        self, ctx: RunContext[Deps], request_context: ModelRequestContext
-    ) -> ModelRequestContext:
-        parameters = request_context.model_request_parameters
-        fit_result = await self.fit(tuple(parameters.function_tools))
-        request_context.messages = list(fit_result.payload.messages)
-        if (schema := self.state.setup.schema) is not None:
-            output = OutputObjectDefinition(json_schema=dict(schema), name="answer")
-            request_context.model_request_parameters = replace(parameters, output_mode="native", output_object=output)
-        return request_context
-
-    async def prepare_tools(self, ctx: RunContext[Deps], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
-        return [] if self.state.phase == "finalising" else tool_defs
-
-    async def wrap_tool_execute(
-        self,
-        ctx: RunContext[Deps],
-        *,
-        call: ToolCallPart,
-        tool_def: ToolDefinition,
-        args: ValidatedToolArgs,
-        handler: WrapToolExecuteHandler,
-    ) -> object:
-        return await self.tool_calls.run(call, args, handler)
-
-    async def handle_deferred_tool_calls(
-        self, ctx: RunContext[Deps], *, requests: DeferredToolRequests
-    ) -> DeferredToolResults | None:
-        if self.state.setup.consent.mode != "never":
-            return None
-        denied = ToolDenied("denied: this run may not call tools that ask first")
-        return requests.build_results(approvals={call.tool_call_id: denied for call in requests.approvals})
 
 
 def _instruction(after: Node) -> Node:

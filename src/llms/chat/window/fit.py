@@ -24,8 +24,8 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from ...errors import ContextOverflow, UsageError
-from ..conversation.messages import contents, result_text, results, with_parts
+from ...errors import ContextOverflow, PolicyRefusal, UsageError
+from ..conversation.messages import contents, index, result_text, results, with_parts
 from ..conversation.tree import Node
 from .fit_result import Disposition, FitReport, FitRequest, FitResult, Summary, What, WindowCut
 from .layout import Exchange, PromptLayout, alternate, clamp, lay_out, with_text
@@ -118,7 +118,7 @@ def fit(request: FitRequest) -> FitResult:
     payload = case.payload(cut)
     total = request.count(payload)
     if total > window.budget and policy.name == "strict":
-        raise ContextOverflow(
+        raise PolicyRefusal(
             f"the conversation is {total} tokens, {total - window.budget} more than the {window.budget} that the model "
             "takes; use the policy truncate or summarise, or begin a new conversation"
         )
@@ -136,7 +136,10 @@ def _weights(path: Sequence[Node], layout: PromptLayout, sizes: MessageSizes) ->
     nodes, weights = {node.id: node for node in path}, dict[str, int]()
     for at, item in enumerate(item for exchange in layout.exchanges for item in exchange.items):
         node = nodes[item.node]
-        name = node.digest if item.message is node.message else f"{node.digest}~{at if item.node in weights else 0}"
+        name = node.digest
+        if item.message is not node.message:
+            length = sum(len(part.text) for part in index(item.message))
+            name = f"{name}~{at if item.node in weights else 0}~{length}"
         weights[node.id] = weights.get(node.id, 0) + sizes(name, item.message)
     return {id: weights[id] if id in weights else sizes(node.digest, node.message) for id, node in nodes.items()}
 

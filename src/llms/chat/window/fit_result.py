@@ -8,6 +8,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from ..chat_settings import PolicyName
 from ..conversation.tree import Node
+from .mapreduce import ReadingPlan
 from .sizes import Count, Grade, MessageSizes, Payload, Window
 
 What = Literal["sent", "clamped", "elided", "dropped", "covered", "chunked", "left out"]
@@ -100,9 +101,11 @@ class FitReport:
 @dataclass(frozen=True, slots=True)
 class FitResult:
     """`overflow` names what is too large for one payload, which then exceeds the budget; `evict` are nodes that the
-    policy would have summarised: make a summary and fit again, or send as it is."""
+    policy would have summarised: make a summary and fit again, or send as it is. `reading`: how what is too large would be
+    read, where somebody asked for it."""
 
     payload: Payload
     report: FitReport
     overflow: Literal["attachments", "text"] | None = None
     evict: tuple[str, ...] = ()
+    reading: ReadingPlan | None = None

@@ -12,14 +12,16 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelResponse,
     SystemPromptPart,
+    TextContent,
     TextPart,
     ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
     UserPromptPart,
 )
 
-from ..conversation.messages import Part, calls, contents, index, results, visible, with_parts
+from ..conversation.messages import Part, calls, contents, index, named, results, visible, with_parts
 from ..conversation.tree import FINAL, Node
 from .graphemes import cut_after, cut_before
 from .sizes import estimate_text
@@ -84,7 +86,7 @@ def lay_out(path: Sequence[Node]) -> PromptLayout:
     system = tuple(text for node in sendable if (text := _system_text(node.message)))
     exchanges: list[list[PromptItem]] = []
     users = {node.id for node in sendable if node.role == "user"}
-    for item in _paired([_without_links(node) for node in sendable if node.role != "system"], repaired):
+    for item in _paired([_as_sent(node) for node in sendable if node.role != "system"], repaired):
         if item.node in users and not results(item.message):
             exchanges.append([])
         if exchanges:
@@ -104,16 +106,28 @@ def _sendable(path: Iterable[Node], left_out: list[tuple[str, str]]) -> Iterator
             yield node
 
 
-def _without_links(node: Node) -> Node:
-    """An imported message must not make anything fetch an address that it names."""
-    if not node.imported or not any(isinstance(part, UserPromptPart) for part in node.message.parts):
+def _as_sent(node: Node) -> Node:
+    """With the names of attached texts; and an imported message must not make anything fetch an address that it names."""
+    if not any(isinstance(part, UserPromptPart) and not isinstance(part.content, str) for part in node.message.parts):
         return node
     parts: list[Part] = []
     for part in node.message.parts:
-        if isinstance(part, UserPromptPart) and any(isinstance(item, FileUrl) for item in contents(part)):
-            part = replace(part, content=[f"[{i.url}]" if isinstance(i, FileUrl) else i for i in contents(part)])
+        if isinstance(part, UserPromptPart):
+            before = contents(part)
+            after = [_item_as_sent(item, node.imported) for item in before]
+            if any(new is not old for new, old in zip(after, before, strict=True)):
+                part = replace(part, content=after)
         parts.append(part)
-    return replace(node, read=lambda: with_parts(node.message, parts))
+    if all(new is old for new, old in zip(parts, node.message.parts, strict=True)):
+        return node
+    message = with_parts(node.message, parts)
+    return replace(node, read=lambda: message)
+
+
+def _item_as_sent(item: UserContent, imported: bool) -> UserContent:
+    if isinstance(item, TextContent):
+        return named(item)
+    return f"[{item.url}]" if imported and isinstance(item, FileUrl) else item
 
 
 def _says_something(node: Node) -> bool:

@@ -160,6 +160,25 @@ class Reading:
         return f"{first}{self.answer.strip()}\n\n{_table(self.coverage)}"
 
 
+def plan_reading(task: str, text: str, measure: Measure, budget: int, method: Method | None = None) -> ReadingPlan:
+    """How `text` would be read where a request takes `budget` tokens; `method` overrides what the task seems to need."""
+    method = method or choose_method(task)
+    overhead = measure(_MAP + task) + 64
+    size = max(64, min(CHUNK_TOKENS, budget - overhead, budget // (6 if method == "retrieve" else 1)))
+    chunks = split(text, measure, size)
+    tokens = [measure(chunk.text) for chunk in chunks]
+    if method == "map":
+        return ReadingPlan("map", tuple(chunks), tuple(range(len(chunks))), len(chunks) + 1, sum(tokens))
+    ranked = scores(task, [chunk.text for chunk in chunks])
+    chosen: list[int] = []
+    for at in sorted((at for at in range(len(chunks)) if ranked[at] > 0), key=lambda at: (-ranked[at], at)):
+        if not chosen or sum(tokens[other] for other in chosen) + tokens[at] <= budget // 2:
+            chosen.append(at)
+    if not chosen:  # no word of the question occurs
+        return plan_reading(task, text, measure, budget, "map")
+    return ReadingPlan("retrieve", tuple(chunks), tuple(sorted(chosen)), 1, sum(tokens[at] for at in chosen))
+
+
 @dataclass(frozen=True)
 class Reader:
     """How to ask: `budget` tokens of input at most, `model` names what answers (part of every cache key).
@@ -178,21 +197,7 @@ class Reader:
 
     def plan(self, task: str, text: str, method: Method | None = None) -> ReadingPlan:
         """How `text` would be read; `method` overrides what the task seems to need."""
-        method = method or choose_method(task)
-        overhead = self.measure(_MAP + task) + 64
-        size = max(64, min(CHUNK_TOKENS, self.budget - overhead, self.budget // (6 if method == "retrieve" else 1)))
-        chunks = split(text, self.measure, size)
-        tokens = [self.measure(chunk.text) for chunk in chunks]
-        if method == "map":
-            return ReadingPlan("map", tuple(chunks), tuple(range(len(chunks))), len(chunks) + 1, sum(tokens))
-        ranked = scores(task, [chunk.text for chunk in chunks])
-        chosen: list[int] = []
-        for at in sorted((at for at in range(len(chunks)) if ranked[at] > 0), key=lambda at: (-ranked[at], at)):
-            if not chosen or sum(tokens[other] for other in chosen) + tokens[at] <= self.budget // 2:
-                chosen.append(at)
-        if not chosen:  # no word of the question occurs
-            return self.plan(task, text, "map")
-        return ReadingPlan("retrieve", tuple(chunks), tuple(sorted(chosen)), 1, sum(tokens[at] for at in chosen))
+        return plan_reading(task, text, self.measure, self.budget, method)
 
     async def read(self, task: str, plan: ReadingPlan) -> AsyncIterator[ReadingProgress | Reading]:
         """Progress after every chunk, then the Reading. Cancelling keeps what the cache has."""

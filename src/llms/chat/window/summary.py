@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic_ai.messages import ModelResponse
 
 from ...errors import BudgetExceeded, LlmsError
+from ...values import THINKING_TAGS
 from ..conversation.messages import arguments, calls, result_text, results, visible
 from ..conversation.tree import Node
 from .layout import clamp
@@ -15,7 +16,7 @@ from .split import Measure, split
 
 RESULT_CHARACTERS = 1500  # of a tool's result, about 500 tokens
 ANCHORS, ANCHOR_SHARE = 20, 0.8
-_REASONING = re.compile(r"</?(think|thinking|reasoning|reflection)>|<\|channel\|>", re.I)
+_REASONING = re.compile("|".join(re.escape(tag) for pair in THINKING_TAGS for tag in pair), re.IGNORECASE)
 _NUMBER = re.compile(r"\d(?:[\d.,]*\d)?")
 _QUOTED = re.compile(r"\"([^\"\n]{2,80})\"|“([^”\n]{2,80})”|`([^`\n]{2,80})`|(?<!\w)'([^'\n]{2,80})'(?!\w)")
 _IDENTIFIER = re.compile(r"\b[A-Za-z]\w*_\w+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\b(?=\()")

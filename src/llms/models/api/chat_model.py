@@ -14,15 +14,14 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RequestUsage
 
-from ...errors import LlmsError, UsageError
-from ...tokens.stream import Thinking
+from ...errors import UsageError
 from ...values import Json, Usage
 from .. import messages as pydantic_messages
 from ..system import Generate
 from .chat_stream import ChatStreamReader, Read
 from .client import EndpointClient
 from .connection import Events
-from .errors import EndpointError, refused
+from .errors import EndpointError, explained, refused
 from .request import body
 from .transport import HttpExchange
 
@@ -93,7 +92,7 @@ class ApiChatModel(PydanticModel):
             if not refused(error):
                 failed = self.failed(error)
                 raise failed from failed.__cause__
-            events, reader.finish, reader.reason = None, "refused", "content_filter"
+            events, reader.finish, reader.reason, reader.refusal = None, "refused", "content_filter", str(error)
         return _Answer(parameters, self, events, reader, exchange)
 
     def _body(
@@ -125,13 +124,11 @@ class ApiChatModel(PydanticModel):
 
     def failed(self, error: EndpointError) -> ModelAPIError:
         """The error for pydantic-ai; its cause is our own error, whose words a person reads."""
-        own: LlmsError
-        try:
-            own = EndpointError(self._client.failure_of(error).reason)
-        except LlmsError as fatal:
-            own = fatal
-        raised = ModelAPIError(self.model_name, str(own))
-        raised.__cause__ = own
+        client = self._client
+        raised = ModelAPIError(self.model_name, str(error))
+        raised.__cause__ = EndpointError(
+            explained(error, client.endpoint, client.name.model, client.transport.answered)
+        )
         return raised
 
 
@@ -142,7 +139,6 @@ class _Answer(StreamedResponse):
     _reader: ChatStreamReader
     _exchange: HttpExchange
     _begun: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _thinking: Thinking = field(default_factory=Thinking)
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         reader = self._reader
@@ -160,29 +156,27 @@ class _Answer(StreamedResponse):
             raise failed from failed.__cause__
         finally:
             self._settle()
-        for change in self._parts(reader.flush(), last=True):
+        for change in self._parts(reader.flush()):
             yield change
         self.finish_reason = FINISH[reader.finish or "stop"]
         if reader.calls and self.finish_reason == "stop":
             self.finish_reason = "tool_call"
         if reader.reason:
             self.provider_details = {"finish_reason": reader.reason}
+        if reader.refusal:
+            self.provider_details = {**(self.provider_details or {}), "refusal": reader.refusal}
 
-    def _parts(self, read: Read, last: bool = False) -> list[ModelResponseStreamEvent]:
-        """pydantic-ai's events for `read`. Thinking that some servers leave in the text, between tags, is taken out."""
+    def _parts(self, read: Read) -> list[ModelResponseStreamEvent]:
+        """pydantic-ai's events for `read`. Thinking that stood in the text goes back to no field of the server's."""
         manager, changes, name = self._parts_manager, list[ModelResponseStreamEvent](), self.provider_name
-        thought, text = self._thinking.push(read.text) if read.text else ("", "")
-        if last:
-            more, rest = self._thinking.flush()
-            thought, text = thought + more, text + rest
         if read.reasoning:
             changes += manager.handle_thinking_delta(
                 vendor_part_id="reasoning", content=read.reasoning, id=self._reader.field, provider_name=name
             )
-        if thought:
-            changes += manager.handle_thinking_delta(vendor_part_id="thinking", content=thought)
-        if text:
-            changes += manager.handle_text_delta(vendor_part_id="text", content=text)
+        if read.thought:
+            changes += manager.handle_thinking_delta(vendor_part_id="thinking", content=read.thought)
+        if read.text:
+            changes += manager.handle_text_delta(vendor_part_id="text", content=read.text)
         for number, call in read.calls:
             changes += manager.handle_tool_call_delta_events(
                 vendor_part_id=number,

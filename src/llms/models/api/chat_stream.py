@@ -1,5 +1,7 @@
 """A chat answer read event by event: text, reasoning and tool calls apart, keys hidden where they run over events.
 
+Reasoning stands in a field of its own, or in the text between tags, or in both.
+
 A whole answer is read as the one event of a stream.
 """
 
@@ -8,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
 
+from ...tokens.stream import Thinking
 from ...values import Finish, Json, JsonObject, TokenChance, ToolCall
 from .errors import BadAnswer
 from .redaction import RedactedStream, Redactor
@@ -16,27 +19,31 @@ from .response import ResponseChunk, piece
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The additions of one event. `calls` are (number of the call, what is new of it): the first of each has its id and name."""
+    """The additions of one event. `thought` is reasoning that stood in the text. `calls` are (number of the call, what is
+    new of it): the first of each has its id and name."""
 
     text: str = ""
     reasoning: str = ""
+    thought: str = ""
     calls: tuple[tuple[int, ToolCall], ...] = ()
     chances: tuple[TokenChance, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.text or self.reasoning or self.calls or self.chances)
+        return bool(self.text or self.reasoning or self.thought or self.calls or self.chances)
 
 
 class ChatStreamReader:
     """`push` every event, then `flush`. `finish` is how the answer ended, None while it has not; `reason` the server's own
-    word for it, `field` where its reasoning stood, `model` what the server calls itself."""
+    word for it, `refusal` why its filter refused the request, `field` where its reasoning stood, `model` what the server
+    calls itself. `raw`: the answer continues a text, in which tags are text."""
 
-    def __init__(self, redactor: Redactor):
+    def __init__(self, redactor: Redactor, raw: bool = False):
         self._text, self._reasoning = redactor.stream(), redactor.stream()
+        self._thinking = None if raw else Thinking()
         self._calls = Calls(redactor)
         self.begun = False
         self.finish: Finish | None = None
-        self.reason = self.field = self.model = ""
+        self.reason = self.refusal = self.field = self.model = ""
 
     def push(self, event: Json) -> Read:
         """Raises BadAnswer where the server says that the answer broke off."""
@@ -45,7 +52,8 @@ class ChatStreamReader:
             self.model = model or self.model
         if chunk is None:
             return Read()
-        self.finish, self.reason = chunk.finish or self.finish, chunk.reason or self.reason
+        if self.finish != "refused":  # the end of a refusal says "stop"
+            self.finish, self.reason = chunk.finish or self.finish, chunk.reason or self.reason
         self.field = chunk.field or self.field
         if chunk.error:
             raise BadAnswer(f"the answer broke off: {chunk.error}")
@@ -53,7 +61,11 @@ class ChatStreamReader:
 
     def flush(self) -> Read:
         """The rest, which was held back until the answer has ended."""
-        return Read(self._text.flush(), self._reasoning.flush(), self._calls.flush())
+        thought, text = self._split(self._text.flush())
+        if self._thinking:
+            more, rest = self._thinking.flush()
+            thought, text = thought + more, text + rest
+        return Read(text, self._reasoning.flush(), thought, self._calls.flush())
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -62,9 +74,13 @@ class ChatStreamReader:
 
     def _read(self, chunk: ResponseChunk) -> Read:
         self.begun = self.begun or bool(chunk.text or chunk.reasoning or chunk.calls)
-        text = self._text.push(chunk.text) if chunk.text else ""
+        thought, text = self._split(self._text.push(chunk.text)) if chunk.text else ("", "")
         reasoning = self._reasoning.push(chunk.reasoning) if chunk.reasoning else ""
-        return Read(text, reasoning, self._calls.push(chunk.calls), chunk.chances)
+        return Read(text, reasoning, thought, self._calls.push(chunk.calls), chunk.chances)
+
+    def _split(self, text: str) -> tuple[str, str]:
+        """(thought, answer)"""
+        return self._thinking.push(text) if self._thinking else ("", text)
 
 
 @dataclass

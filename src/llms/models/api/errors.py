@@ -13,6 +13,8 @@ MOST_CHARACTERS = 300
 USED_UP = ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "credits_exhausted")
 WEB_PAGE = "answered with a web page, not JSON; is the base URL right?"
 
+_OVERFLOW = re.compile(r"context|too (long|large|many tokens)|maximum.*tokens", re.IGNORECASE)
+
 
 class EndpointError(ModelError):
     """One request got no answer. Its text is one line in which keys are hidden."""
@@ -54,11 +56,40 @@ def failure(error: EndpointError, endpoint: Endpoint, model: str) -> Failure:
         raise ModelError(f"{endpoint.name} has no {model} ({error})") from error
     if status == 402 or error.code in USED_UP:
         raise ModelError(f"{endpoint.name}: the account is used up ({error})") from error
-    if status == 400 and re.search(
-        r"context|too (long|large|many tokens)|maximum.*tokens", error.detail, re.IGNORECASE
-    ):
+    if status == 400 and _OVERFLOW.search(error.detail):
         return Failure("infra", f"the prompt does not fit the context window ({error})")
     return Failure("infra", f"{endpoint.name}: {error}")
+
+
+def explained(error: EndpointError, endpoint: Endpoint, model: str, answered: bool) -> str:
+    """For a person whose message got no answer: what failed, in the server's words, and what to do. `answered`: the
+    server has sent something before."""
+    name, again = endpoint.name, "Try again, or choose another model"
+    if isinstance(error, Unreachable):
+        if error.slow:
+            return f"{name} sent nothing for too long ({error}). It may be loading the model, or busy: try again"
+        if not answered:
+            return f"{endpoint.base_url} does not answer ({error}). Is it running, and is the address right?"
+        return f"the connection to {name} was lost ({error}). Try again"
+    if not isinstance(error, StatusError):
+        return f"the answer of {name} cannot be read: {error}. {again}"
+    words = f"{name} answered {error.status}: {error.detail}"
+    if error.status in (401, 403):
+        key, known = endpoint.key, " or ".join(endpoint.keys)
+        what = f"refuses the key {settings.shown(key)}" if key else "wants a key"
+        advice = f"Check {known}" if key else f"Set {known}"
+        return f"{name} {what} ({error.status}: {error.detail}). {advice} in the environment or in ./.env"
+    if error.status == 402 or error.code in USED_UP:
+        return f"{words}. The account is used up: add credit there, or choose another model"
+    if error.status == 404:
+        return f"{name} has no {model} ({error.detail}). Choose another model"
+    if error.status == 429:
+        return f"{words}. Too much was asked of it: wait a little and try again"
+    if error.status >= 500:
+        return f"{words}. The fault is the server's. {again}"
+    if _OVERFLOW.search(error.detail):
+        return f"{words}. Shorten the message, or begin a new chat"
+    return f"{words}. It does not take the request as it is: change what it names, or choose another model"
 
 
 def refused(error: EndpointError) -> bool:

@@ -75,6 +75,11 @@ class ApiModel(Model):
         return Price(self.endpoint, self.name.model)
 
     @property
+    def ready(self) -> bool:
+        session = self.__dict__.get("session")
+        return session is not None and session.asked
+
+    @property
     def dialect(self) -> Dialect:
         """The words that the server takes, as far as it has said."""
         return dialect(self.endpoint.base_url, self.name.model, self.endpoint.max_tokens)

@@ -30,6 +30,11 @@ class EndpointSession:
     def __init__(self, client: EndpointClient):
         self.client = client
 
+    @property
+    def asked(self) -> bool:
+        """Whether the server has said what it is."""
+        return "handshake" in self.__dict__
+
     @lazy
     def handshake(self) -> Handshake:
         """The server's account of itself, asked once. Raises ModelError if it does not answer."""

@@ -24,12 +24,16 @@ async def stream(client: EndpointClient, request: Generate, cancel: threading.Ev
     path, fields = body(request, client.name.model, endpoint)
     if endpoint.stops is not None and len(list(filter(None, request.stop))) > endpoint.stops:
         raise UsageError(f"{endpoint.name} takes at most {endpoint.stops} stop strings in a stream")
-    exchange, reader, failed = HttpExchange(), ChatStreamReader(endpoint.redactor), None
+    exchange, reader, failed = (
+        HttpExchange(),
+        ChatStreamReader(endpoint.redactor, isinstance(request.prompt, str)),
+        None,
+    )
     try:
         async for event in _until(_events(client, path, fields, exchange), cancel):
             read = reader.push(event)
-            if read.text or read.reasoning or read.chances:
-                yield Delta(read.text, read.reasoning, (), read.chances)
+            if read.text or read.reasoning or read.thought or read.chances:
+                yield Delta(read.text, read.reasoning + read.thought, (), read.chances)
         if reader.finish is None and not reader.begun and not cancel.is_set():
             failed = Failure("infra", f"{endpoint.name}: no stream came")
     except EndpointError as error:
@@ -42,7 +46,7 @@ async def stream(client: EndpointClient, request: Generate, cancel: threading.Ev
     rest, whole = reader.flush(), not failed and not cancel.is_set()
     yield Delta(
         rest.text,
-        rest.reasoning,
+        rest.reasoning + rest.thought,
         reader.calls if whole else (),
         finish=reader.finish or ("stop" if whole else None),
         usage=exchange.usage,

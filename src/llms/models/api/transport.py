@@ -18,6 +18,7 @@ import httpx2
 from ... import settings
 from ...values import Usage
 from ..spending import ZERO, SpendingLedger
+from ..waiting import WAITING, Waiting
 from .errors import USED_UP
 from .limiter import Limiter, retry_after
 from .meter import Meter, RequestEstimate
@@ -94,6 +95,8 @@ class Transport(httpx2.AsyncBaseTransport):
             attempt.settle()
             many = failed is None and response.status_code == 429
             lost, limited = lost + (not many), limited + many
+            if (tell := WAITING.get()) is not None:
+                tell(Waiting(wait, response.status_code if failed is None else 0))
             await self._rest(wait, many)
 
     async def _admit(self, estimate: RequestEstimate, exchange: HttpExchange) -> "Attempt":

@@ -7,7 +7,7 @@ from secrets import token_hex
 from ...engine.request import DecodeRequest, Event
 from ...tokens.pair import encode_texts
 from ...tokens.stop import StopText
-from ...tokens.stream import THINKING, Detokenizer, StopFilter, Thinking
+from ...tokens.stream import Detokenizer, StopFilter, Thinking, opened
 from ...tokens.tokenizer import Tokenizer
 from ...values import Delta, Finish, TokenChance, ToolCall, Usage
 from ..system import Generate
@@ -17,11 +17,11 @@ from .toolcalls import ToolCallReader
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as token ids. Raw text has no thinking and no calls; `opened`: its last words opened the thinking tag."""
+    """A prompt as token ids. Raw text has no thinking and no calls; `closing` ends the thinking that its last words began."""
 
     ids: tuple[int, ...]
     raw: bool
-    opened: bool = False
+    closing: str = ""
 
 
 def read(request: Generate, render: Callable[..., str], tokenizer: Tokenizer) -> Prompt:
@@ -30,7 +30,7 @@ def read(request: Generate, render: Callable[..., str], tokenizer: Tokenizer) ->
     offered = request.tools if request.tool_choice != "none" else ()
     text = request.prompt if isinstance(request.prompt, str) else render(request.prompt, offered)
     ids = encode_texts(tokenizer, [text])[0] or [tokenizer.start]
-    return Prompt(tuple(ids), raw, not raw and text.rstrip().endswith(tuple(tag for tag, _ in THINKING)))
+    return Prompt(tuple(ids), raw, "" if raw else opened(text))
 
 
 def chance(event: Event, word: Callable[[Sequence[int]], str]) -> TokenChance | None:
@@ -56,7 +56,7 @@ class Reply:
     ):
         self._ends, self._tokenizer = ends, tokenizer
         self.unenforced = constraint.unenforced if constraint else ()
-        self._reader = ReplyReader(request, prompt.opened, f"call_{token_hex(6)}_")
+        self._reader = ReplyReader(request, prompt.closing, f"call_{token_hex(6)}_")
         decode: Callable[[Sequence[int]], str] = tokenizer.decode if prompt.raw else self._visible
         self._words = Detokenizer(decode)
         self._prompt_tokens, self._tokens = len(prompt.ids), 0
@@ -115,15 +115,15 @@ class Reply:
 class ReplyReader:
     """`push` what is new, get a Delta or None; `stopped` once a stop string came; `flush` gives the rest.
 
-    Raw text (a `request` whose prompt is a string) has neither thinking nor calls. `opened`: the prompt's last words
-    opened the thinking tag.
+    Raw text (a `request` whose prompt is a string) has neither thinking nor calls. `closing` ends
+    the thinking that the prompt's last words began.
     """
 
-    def __init__(self, request: Generate, opened: bool = False, prefix: str = "call_"):
+    def __init__(self, request: Generate, closing: str = "", prefix: str = "call_"):
         chat = not isinstance(request.prompt, str)
         names = [tool["name"] for tool in request.tools] if chat and request.tool_choice != "none" else []
         self._stop = StopFilter(request.stop)
-        self._thinking = Thinking(opened) if chat else None
+        self._thinking = Thinking(closing) if chat else None
         self._calls = ToolCallReader(names, prefix)
         self._chances: list[TokenChance] = []
         self.reasoning_tokens = 0

@@ -4,7 +4,7 @@ service         ChatService: all parts together
 conversations   listed, shown, searched, changed
 turns           answers, which go on whoever reads them
 approvals       decisions about tool calls that wait
-attachments     files that wait for their message; file_kinds examines them
+attachments     files that wait for their message
 import_export   conversations as files
 lessons         tokens, the next token, statelessness
 teams           runs of agents

@@ -37,6 +37,7 @@ class ConversationService:
         return [
             ListedConversationResponse(one.id, one.title or NEW, one.updated, one.pinned, one.archived)
             for one in listed
+            if one.messages or one.title  # a chat whose first message was refused is nothing yet
         ]
 
     async def get(self, id: str | None) -> ConversationResponse:
@@ -52,7 +53,7 @@ class ConversationService:
             await self.switch(id, node)
 
     async def search(self, text: str) -> list[SearchHitResponse]:
-        hits = await asyncio.to_thread(search.search, self._store, text, MOST_HITS, MARK)
+        hits = await asyncio.to_thread(search.search, self._store, text, MOST_HITS, MARK, each_once=True)
         return [SearchHitResponse(hit.conversation, hit.title or NEW, hit.node, hit.snippet) for hit in hits]
 
     async def calls(self, node: str) -> CallsResponse:

@@ -29,6 +29,12 @@ def export(store: Conversations, id: str, form: str) -> ExportedFile:
     return ExportedFile(f"{title}.zip", "application/zip", out.getvalue())
 
 
+def bytes_for(path: Path | None, store: Conversations, id: str) -> bytes:
+    """A conversation as the ending of a file's name says: Markdown for .md, .markdown or no file, an archive for any other."""
+    plain = path is None or path.suffix.lower() in (".md", ".markdown")
+    return export(store, id, "markdown" if plain else "archive").data
+
+
 def take_in(store: Conversations, name: str, data: bytes, dry: bool) -> str:
     """The report of an import, or of what it would take."""
     with tempfile.TemporaryDirectory(prefix="llms-import-") as folder:

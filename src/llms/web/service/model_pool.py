@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from pydantic_ai.models import Model as PydanticModel
+
 from ...errors import LlmsError
 from ...models.local.model import LocalModel
-from ...models.name import ENDPOINTS
-from ...models.system import Model
+from ...models.name import ENDPOINTS, Name, parse
+from ...models.system import Capabilities, Model
+from ...values import Identity
 from ...workbench.models import listing
 from ...workbench.system import load
 from .reach import Reach
@@ -41,6 +44,28 @@ class Models:
                     model.close()
 
 
+class UnavailableModel(Model):
+    """Stands in for a model that cannot be opened: what is said to it is stored, and its answer fails with the reason."""
+
+    def __init__(self, name: str, error: LlmsError):
+        self.name, self._error = Name(name, "url", name), error
+
+    @property
+    def identity(self) -> Identity:
+        raise self._error
+
+    @property
+    def capabilities(self) -> Capabilities:
+        raise self._error
+
+    @property
+    def ready(self) -> bool:
+        return False
+
+    def chat_model(self) -> PydanticModel:
+        raise self._error
+
+
 class ModelPool:
     """The models that requests may name. `default` is the one of new chats, `reach` says what may be named."""
 
@@ -52,6 +77,16 @@ class ModelPool:
     def get(self, name: str) -> Model:
         """The model that a request names, loaded once. Raises UsageError for what may not be named over HTTP."""
         return self._models.get(self.reach.check_model(name))
+
+    def get_anyway(self, name: str) -> Model:
+        """As `get`; instead of an error one that raises it when it is to answer."""
+        try:
+            return self.get(name)
+        except LlmsError as error:
+            with contextlib.suppress(LlmsError):
+                parse(name)
+                return UnavailableModel(name, error)
+            return UnavailableModel("", error)  # what cannot be read as a name might hold a key, and is not stored
 
     async def wait_for(self, function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
         """The result of a function that may load or ask a model, called in a thread of its own."""

@@ -5,12 +5,14 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic_ai.messages import ModelResponse, TextPart
 
 from ... import bridge
 from ...chat.chat_settings import POLICIES, policy_named
+from ...chat.conversation.messages import attached, visible
+from ...chat.conversation.tree import Node
 from ...chat.turn.events import Event, kind_of, to_json
 from ...chat.turn.turn import Turn
 from ...errors import ContextOverflow
@@ -18,23 +20,53 @@ from ...store import chat_runs
 from ...store.conversations import Conversations
 from ...values import Usage
 from ...workbench.chat.chat import Chat
-from .attachments import Attachments
+from .attachments import Attachments, chosen
 from .model_pool import ModelPool
-from .view_models import money
+from .view_models import DISPOSITIONS, money
 
 LOOK_SECONDS = 0.2  # how often a run of another process, or one that waits, is looked at
 NOT_SENT_WHOLE = ("dropped", "elided", "chunked", "covered")
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """Something a person says: `attachments` wait under their ids; in place of the message `edit`, it keeps the files of that
+    one at the positions `keep`."""
+
+    text: str
+    attachments: Sequence[str] = ()
+    edit: str = ""
+    keep: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutResponse:
+    """A message that would not be sent whole: how it begins, its tokens, and what becomes of it."""
+
+    role: str
+    begins: str
+    tokens: int
+    fate: str
+
+
+@dataclass(frozen=True, slots=True)
 class CountResponse:
-    """Tokens of the window that sending a text would take; `drops` says what the policy would leave out."""
+    """Tokens of the window that sending a question would take; `drops` sums up `left_out`, which the policy would not send.
+
+    `parts` and `calls` are 0 unless its text would be read in parts. `files` are the tokens of each attachment.
+    `refused` says why it would not be sent at all.
+    """
 
     tokens: int
     budget: int
     grade: str
-    drops: str
-    price: str
+    drops: str = ""
+    price: str = ""
+    left_out: list[LeftOutResponse] = field(default_factory=list)
+    parts: int = 0
+    calls: int = 0
+    files: dict[str, int] = field(default_factory=dict)
+    refused: str = ""
 
 
 class TurnService:
@@ -49,27 +81,25 @@ class TurnService:
 
     # beginning
 
-    async def send(
-        self,
-        id: str,
-        text: str,
-        model: str,
-        policy: str,
-        tools: Sequence[str],
-        attachments: Sequence[str],
-        edit: str | None,
-    ) -> str:
-        """The run that answers; empty if `edit` is an answer, which needs none. The question is stored before anything
-        is asked."""
-        if edit:
-            edited: bool = await asyncio.to_thread(self._edit_answer, id, edit, text)
+    async def send(self, id: str, draft: Draft, model: str, policy: str, tools: Sequence[str]) -> str:
+        """The run that answers; empty if an answer was edited, which needs none. The question is stored before anything is
+        asked, unless it cannot be sent: then nothing is."""
+        if draft.edit:
+            edited: bool = await asyncio.to_thread(self._edit_answer, id, draft.edit, draft.text)
             if edited:
                 return ""
-        contents = [self._attachments.content(one) for one in attachments]
+        new = [self._attachments.content(one) for one in draft.attachments]
         self._tools[id] = tools
         chat = await self.open(id, model, tools, policy)
-        run = await self.start(id, lambda: chat.begin_edit(edit, text) if edit else chat.begin(text, contents, True))
-        for one in attachments:
+
+        def begin() -> Turn:
+            if not draft.edit:
+                return chat.begin(draft.text, new, True)
+            held = attached(chat.conversation.node(draft.edit).message)
+            return chat.begin_edit(draft.edit, draft.text, chosen(held, draft.keep, new), True)
+
+        run = await self.start(id, begin)
+        for one in draft.attachments:
             self._attachments.forget(one)
         return run
 
@@ -106,7 +136,7 @@ class TurnService:
     def _open(self, id: str, model: str, tools: Sequence[str] | None, policy: str) -> Chat:
         about = self._store.about(id)
         return Chat(
-            self._models.get(model or about.model or self._models.default),
+            self._models.get_anyway(model or about.model or self._models.default),
             id=id,
             store=self._store,
             tools=None if tools is None else self._models.reach.check_tools(tools),
@@ -200,14 +230,10 @@ class TurnService:
 
     # looking ahead
 
-    async def count(
-        self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
-    ) -> CountResponse:
-        return await self._models.wait_for(self._count, id, text, model, policy, tools, attachments)
+    async def count(self, id: str | None, draft: Draft, model: str, policy: str, tools: Sequence[str]) -> CountResponse:
+        return await self._models.wait_for(self._count, id, draft, model, policy, tools)
 
-    def _count(
-        self, id: str | None, text: str, model: str, policy: str, tools: Sequence[str], attachments: Sequence[str]
-    ) -> CountResponse:
+    def _count(self, id: str | None, draft: Draft, model: str, policy: str, tools: Sequence[str]) -> CountResponse:
         opened = self._models.get(model or self._models.default)
         chat = Chat(
             opened,
@@ -219,21 +245,45 @@ class TurnService:
             most_tokens=self._max_tokens,
         )
         try:
-            report = chat.explain(text or " ", [self._attachments.content(one) for one in attachments]).report
-        except ContextOverflow as error:
-            return CountResponse(1, 0, "", str(error), "")
+            return self._counted(chat, draft)
         finally:
             if not id:
                 chat.close()
-        left_out = [fate for fate in report.fates if fate.what in NOT_SENT_WHOLE]
-        tokens = sum(fate.tokens for fate in left_out)
+
+    def _counted(self, chat: Chat, draft: Draft) -> CountResponse:
+        files = {one: self._attachments.tokens(one, chat.model) for one in draft.attachments}
+        nodes = {node.id: node for node in chat.path}
+        new = [self._attachments.content(one) for one in draft.attachments]
+        edit = draft.edit if draft.edit in nodes and nodes[draft.edit].role == "user" else ""
+        if edit:
+            new = chosen(attached(nodes[edit].message), draft.keep, new)
+        try:
+            result = chat.explain(draft.text or " ", new, edit or None)
+        except ContextOverflow as error:
+            return CountResponse(0, 0, "", files=files, refused=str(error))
+        report = result.report
+        left_out = [
+            LeftOutResponse(nodes[one.node].role, _begins(nodes[one.node]), one.tokens, DISPOSITIONS[one.what])
+            for one in report.fates
+            if one.what in NOT_SENT_WHOLE and one.node in nodes
+        ]
+        tokens = sum(one.tokens for one in left_out)
         return CountResponse(
             report.count,
             report.budget,
             report.grade,
-            f"{len(left_out)} messages ({tokens:,} tokens)" if left_out else "",
-            "" if opened.name.local else money(opened.price(Usage(report.count))),
+            f"{len(left_out)} message{'' if len(left_out) == 1 else 's'} ({tokens:,} tokens)" if left_out else "",
+            "" if chat.model.name.local else money(chat.model.price(Usage(report.count))),
+            left_out,
+            len(result.reading.chosen) if result.reading else 0,
+            result.reading.calls if result.reading else 0,
+            files,
         )
+
+
+def _begins(node: Node) -> str:
+    words = " ".join(visible(node.message).split())
+    return words if len(words) <= 80 else f"{words[:79]}…"
 
 
 async def _answer(turn: Turn) -> None:

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, ToolReturnPart
 
-from ...chat.conversation.messages import MessagePart, index, results
+from ...chat.conversation.marks import error_of, notices_of
+from ...chat.conversation.messages import MessagePart, index, result_words, results
 from ...chat.conversation.tree import Conversation, Node
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
@@ -17,6 +18,10 @@ from ...store.model_calls import StoredCall
 
 NEW = "New chat"
 _DIGEST = re.compile("[0-9a-f]{64}")
+_BEFORE = {  # why answers of earlier versions failed, which kept a word only
+    "timeout": "the model said nothing for too long; try again",
+    "budget": "the request would have cost more than the budget allows",
+}
 DISPOSITIONS = {
     "elided": "sent without its tool calls",
     "dropped": "not sent",
@@ -56,12 +61,13 @@ class TextResponse:
 
 @dataclass(frozen=True, slots=True)
 class FileResponse:
-    """`url` is empty for a text, whose `size` is in characters."""
+    """`url` is empty for a text, whose `size` is in characters; `position` is among the files of its message."""
 
     type: Literal["image", "audio", "file"]
     name: str
     size: str
     url: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +91,30 @@ class ToolCallResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeResponse:
+    """Something to know of an answer, such as why it is not whole; `code` names it."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageResponse:
-    """`siblings` are all versions of the message, `cut`: it ended at its token limit; `spent` is in words."""
+    """`siblings` are all versions of the message, `cut`: it ended at its token limit; `spent` is in words, `error` why it
+    failed. `author` is the model's whole name, `name` the short one."""
 
     id: str
     role: str
     author: str
+    name: str
     state: str
     cut: bool
     created: str
     parts: list[TextResponse | FileResponse | ToolCallResponse]
     siblings: list[str]
     spent: str
-
-
-@dataclass(frozen=True, slots=True)
-class FailedMessageResponse(MessageResponse):
     error: str
+    notices: list[NoticeResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +125,7 @@ class ConversationResponse:
     title: str
     model: str
     policy: str
-    path: list[FailedMessageResponse | MessageResponse] = field(default_factory=list)
+    path: list[MessageResponse] = field(default_factory=list)
     run: str | None = None
     tools: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
@@ -156,8 +169,9 @@ def conversation(store: Conversations, id: str, model: str) -> ConversationRespo
     calls = {node.id: model_calls.calls(store, node=node.id) for node in tree.path()[-40:] if node.role == "assistant"}
     failed = {run.node: run.reason for run in runs if run.state == "failed"}
     errors = {
-        node.id: next((call.error for call in reversed(calls.get(node.id, [])) if call.error), "")
-        or failed.get(node.parent or "", "the answer failed")
+        node.id: error_of(node.message)
+        or next((call.error for call in reversed(calls.get(node.id, [])) if call.error), "")
+        or _BEFORE.get(failed.get(node.parent or "", ""), "the answer failed")
         for node in tree.path()
         if node.state == "failed"
     }
@@ -170,40 +184,62 @@ def conversation(store: Conversations, id: str, model: str) -> ConversationRespo
     )  # fmt: skip
 
 
-def path(
-    conversation: Conversation, spending: Mapping[str, str], errors: Mapping[str, str]
-) -> list[FailedMessageResponse | MessageResponse]:
+def path(conversation: Conversation, spending: Mapping[str, str], errors: Mapping[str, str]) -> list[MessageResponse]:
     """The active path, tool results joined to the calls they answer; spending and errors are by node."""
     nodes = conversation.path()
     returned = {part.tool_call_id: part for node in nodes if node.role == "tool" for part in results(node.message)}
     return [
-        _message(conversation, node, returned, spending.get(node.id, ""), errors.get(node.id))
+        _message(conversation, node, returned, spending.get(node.id, ""), errors.get(node.id, ""))
         for node in nodes
         if node.role in ("user", "assistant")
     ]
 
 
 def _message(
-    conversation: Conversation, node: Node, returned: Mapping[str, ToolReturnPart], spending: str, error: str | None
-) -> FailedMessageResponse | MessageResponse:
-    message = MessageResponse(
+    conversation: Conversation, node: Node, returned: Mapping[str, ToolReturnPart], spending: str, error: str
+) -> MessageResponse:
+    return MessageResponse(
         id=node.id,
         role=node.role,
         author="" if node.author == "user" else node.author,
+        name=_edited(node) or short_name(node.author),
         state=node.state,
         cut=getattr(node.message, "finish_reason", None) == "length",
         created=node.created,
-        parts=[shown for part in index(node.message) for shown in _part(part, returned)],
+        parts=_parts(node.message, returned),
         siblings=[sibling.id for sibling in conversation.siblings(node.id)],
         spent=spending,
+        error=error,
+        notices=[NoticeResponse(mark.code, mark.text) for mark in notices_of(node.message)],
     )
-    if error is None:
-        return message
-    return FailedMessageResponse(**{f.name: getattr(message, f.name) for f in fields(message)}, error=error)
+
+
+def _edited(node: Node) -> str:
+    return "edited by you" if node.role == "assistant" and node.author == "user" else ""
+
+
+def short_name(model: str) -> str:
+    """The last part of a model's name, without its address, folder and options: what a person calls it."""
+    name = model.partition("?")[0]
+    if name.startswith(("http://", "https://")):
+        return name.partition("#")[2] or name
+    return name.partition(":")[2].rstrip("/").rpartition("/")[2] or name
+
+
+def _parts(
+    message: ModelMessage, returned: Mapping[str, ToolReturnPart]
+) -> list[TextResponse | FileResponse | ToolCallResponse]:
+    parts: list[TextResponse | FileResponse | ToolCallResponse] = []
+    files = 0
+    for part in index(message):
+        shown = list(_part(part, files, returned))
+        files += any(isinstance(one, FileResponse) for one in shown)
+        parts += shown
+    return parts
 
 
 def _part(
-    part: MessagePart, returned: Mapping[str, ToolReturnPart]
+    part: MessagePart, position: int, returned: Mapping[str, ToolReturnPart]
 ) -> Iterator[TextResponse | FileResponse | ToolCallResponse]:
     if part.kind in ("text", "reasoning") and part.text:
         yield TextResponse("text" if part.kind == "text" else "reasoning", part.text)
@@ -213,7 +249,9 @@ def _part(
             "image" if part.kind == "image" else "audio" if part.kind == "audio" else "file"
         )
         size = f"{len(part.text):,} characters" if part.text else ""
-        yield FileResponse(kind if part.blob else "file", name, size, f"/api/blobs/{part.blob}" if part.blob else "")
+        yield FileResponse(
+            kind if part.blob else "file", name, size, f"/api/blobs/{part.blob}" if part.blob else "", position
+        )
     elif part.kind == "tool_call":
         id = str(part.more.get("id", ""))
         result = returned.get(id)
@@ -222,7 +260,7 @@ def _part(
             id=id,
             name=str(part.more.get("name", "")),
             arguments=_readable(part.more.get("args")),
-            result=None if result is None else result.model_response_str(),
+            result=None if result is None else result_words(result),
             state="called" if result is None else getattr(result, "outcome", "done"),
             files=[] if result is None else _files(result),
         )

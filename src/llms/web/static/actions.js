@@ -4,19 +4,17 @@ import { edit } from "./composer.js";
 import { openSaw } from "./dialogs.js";
 import { acts, reload } from "./log.js";
 import { attach } from "./run.js";
-import { $, guarded, say, state } from "./session.js";
+import { $, clearToasts, copy, guarded, state } from "./session.js";
 
 const begin = async (path, body) => {
   if (state.source) throw new Error("an answer is still being written; stop it first");
+  clearToasts("answer");
   const begun = await call(path, body);
   await reload();
   if (begun.run) attach(begun.run, 0);
 };
 Object.assign(acts, {
-  copy: guarded(async (node) => {
-    await navigator.clipboard.writeText(node.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n"));
-    say("copied");
-  }),
+  copy: guarded((node, button) => copy(node.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n"), button)),
   edit,
   again: guarded((node) => begin(`/api/conversations/${state.id}/again`, { node: node.id, model: $("model").value, tools: state.tools })),
   more: guarded((node) => begin(`/api/conversations/${state.id}/continue`, { node: node.id })),

@@ -1,5 +1,13 @@
 // The server's doors: JSON in, JSON out; an error is thrown with the server's own words.
 
+const CHANGES = /^\/api\/(conversations|runs|import|presets)\b/;
+/** Where the tabs of one browser hear what another one has changed, {method, path}. */
+export const tabs = new BroadcastChannel("llms");
+
+export function changed(method, path) {
+  if (CHANGES.test(path)) tabs.postMessage({ method, path });
+}
+
 export async function call(path, body, method = body === undefined ? "GET" : "POST") {
   const response = await fetch(path, {
     method,
@@ -14,6 +22,7 @@ export async function call(path, body, method = body === undefined ? "GET" : "PO
     found = { error: text.slice(0, 300) };
   }
   if (!response.ok) throw new Error(found?.error ?? `the server answered ${response.status}`);
+  if (method !== "GET") changed(method, path);
   return found;
 }
 

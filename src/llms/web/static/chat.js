@@ -1,11 +1,13 @@
 // The chat page. The server holds the truth; log.js shows it, run.js what is being answered, composer.js what comes next.
 import "./actions.js";
 import { openMore, openTools } from "./dialogs.js";
+import "./follow.js";
 import "./header.js";
 import { bottom, draw, reload } from "./log.js";
 import { meter } from "./meter.js";
 import { attach } from "./run.js";
 import { $, guarded, state } from "./session.js";
+import "./welcome.js";
 
 $("tools-open").addEventListener("click", guarded(() => openTools(state, meter)));
 $("more-open").addEventListener("click", guarded(() => openMore(state, reload)));

@@ -1,92 +1,134 @@
-// The composer: text, attachments, sound; what is written there is sent, or becomes a new version of a message.
-import { call, make, upload } from "./api.js";
+// The composer: text, files, sound; what is written there is sent, or becomes a new version of a message.
+import { call, upload } from "./api.js";
+import { any, asked, clear, editFiles, onFiles, putBack, reading, restore, take } from "./attachments.js";
+import { drop, keep, kept, moved } from "./drafts.js";
 import { bottom, reload } from "./log.js";
-import { files, meter } from "./meter.js";
+import { countFor, meter } from "./meter.js";
 import { record } from "./microphone.js";
 import { attach, stop } from "./run.js";
 import { $, guarded, say, state, warn } from "./session.js";
 import { listing } from "./sidebar.js";
 
+const LONG = 20_000; // characters; what is pasted beyond becomes a file
 let editing = null; // the node whose new version the box holds
+let before = null; // the files that were chosen until then
 
 async function ensure() {
   if (state.id) return;
   const made = await call("/api/conversations", { model: $("model").value, policy: $("policy").value });
-  state.id = made.id;
+  moved(made.id);
   history.replaceState(null, "", `/c/${made.id}`);
 }
 
+/** What was refused leaves no chat behind that says nothing. */
+async function abandon() {
+  const id = state.id;
+  moved(null);
+  history.replaceState(null, "", "/");
+  await call(`/api/conversations/${id}`, {}, "DELETE");
+}
+
+let sending = false;
 const send = guarded(async () => {
   const text = $("text").value;
-  if (!text.trim() && !files.length) return;
+  if ((!text.trim() && !any()) || sending) return;
   if (state.source) return warn("an answer is still being written; stop it first");
-  await ensure();
-  const body = { text, model: $("model").value, policy: $("policy").value, tools: state.tools, attachments: files.map((f) => f.id) };
-  if (editing) body.edit = editing.id;
-  const begun = await call(`/api/conversations/${state.id}/send`, body);
-  $("text").value = "";
-  files.length = 0;
-  editing = null;
-  drawFiles();
-  meter();
-  await reload();
-  bottom(true);
-  attach(begun.run, 0);
-  $("text").focus();
-  listing();
+  if (reading()) return warn(`${reading().name} is still being read; send once it is`);
+  const fresh = !state.id;
+  sending = true;
+  try {
+    await ensure();
+    const body = { text, model: $("model").value, policy: $("policy").value, tools: state.tools, ...asked() };
+    if (editing) body.edit = editing.id;
+    const begun = await call(`/api/conversations/${state.id}/send`, body);
+    if (editing) leave();
+    else {
+      $("text").value = drop(null);
+      clear();
+    }
+    grow();
+    await reload();
+    bottom(true);
+    if (begun.run) attach(begun.run, 0); // an answer that was edited needs none
+    $("text").focus();
+    listing();
+  } catch (error) {
+    if (fresh && state.id && !state.path.length) await abandon();
+    throw error;
+  } finally {
+    sending = false;
+  }
 });
 
+/** Put a message into the box, to be sent anew; what stood there comes back afterwards. */
 export function edit(node) {
+  keep(editing);
+  const files = editFiles(node.role === "user" ? node : { parts: [] });
+  before ??= files;
   editing = node;
   $("text").value = node.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
+  $("editing-what").textContent = node.role === "user" ? "Editing your message" : "Editing the answer";
+  $("editing").classList.remove("hidden");
+  $("attach").disabled = node.role !== "user";
   $("text").focus();
-  say(node.role === "user" ? "editing: sending makes a new branch" : "editing the answer: sending keeps both versions");
-  meter();
+  grow();
+  countFor(node);
+  say(node.role === "user" ? "editing your message: sending makes a new branch" : "editing the answer: sending keeps both versions");
+}
+
+/** The box as it was before the editing. */
+function leave() {
+  $("text").value = drop(editing);
+  editing = null;
+  $("editing").classList.add("hidden");
+  $("attach").disabled = false;
+  putBack(before);
+  before = null;
+  grow();
+  countFor(null);
 }
 
 /** Leave the message as it is; whether one was being edited. */
 export function stopEditing() {
   if (!editing) return false;
-  editing = null;
-  $("text").value = "";
+  leave();
   say("not editing any more");
+  $("text").focus();
   return true;
 }
 
-const take = guarded(async (list) => {
-  for (const file of list) {
-    say(`attaching ${file.name}`);
-    files.push(await upload(file));
-  }
-  drawFiles();
-  meter();
-  say("");
-});
-
-function drawFiles() {
-  $("attached").replaceChildren(
-    ...files.map((file, place) =>
-      make("figure", {},
-        file.type.startsWith("image/") ? make("img", { src: file.url, alt: file.name }) : null,
-        make("figcaption", {}, `${file.name} `, make("button", { type: "button", class: "quiet", "aria-label": `Remove ${file.name}`, onclick: () => { files.splice(place, 1); drawFiles(); meter(); $("text").focus(); } }, "×")))),
-  );
+/** As tall as its text, where the style sheet alone does not do it. */
+function grow() {
+  if (CSS.supports("field-sizing", "content")) return;
+  $("text").style.height = "auto";
+  $("text").style.height = `${$("text").scrollHeight + 2}px`;
 }
 
+onFiles(meter);
 $("form").addEventListener("submit", (event) => { event.preventDefault(); send(); });
 $("text").addEventListener("keydown", (event) => {
-  if (event.isComposing) return;
+  if (event.isComposing || event.keyCode === 229) return; // Safari ends a composition before the key that ended it
   if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); send(); }
-  if (event.key === "ArrowUp" && !$("text").value) {
+  if (event.key === "Escape" && stopEditing()) event.preventDefault();
+  if (event.key === "ArrowUp" && !$("text").value && !editing) {
     const last = state.path.filter((node) => node.role === "user").at(-1);
     if (last) { event.preventDefault(); edit(last); }
   }
 });
-$("text").addEventListener("input", meter);
+$("text").addEventListener("input", () => { keep(editing); grow(); meter(); });
 for (const id of ["model", "policy"]) $(id).addEventListener("change", meter);
 $("stop").addEventListener("click", stop);
+$("editing-cancel").addEventListener("click", stopEditing);
 $("attach").addEventListener("click", () => $("file").click());
 $("file").addEventListener("change", () => { take([...$("file").files]); $("file").value = ""; });
-$("text").addEventListener("paste", (event) => { const list = [...event.clipboardData.files]; if (list.length) { event.preventDefault(); take(list); } });
+$("text").addEventListener("paste", (event) => {
+  const list = [...event.clipboardData.files];
+  const text = event.clipboardData.getData("text/plain");
+  if (!list.length && text.length <= LONG) return;
+  event.preventDefault();
+  if (list.length) take(list);
+  else take([new File([text], "pasted text.txt", { type: "text/plain" })], { pasted: true });
+});
 const composer = $("composer");
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
@@ -99,6 +141,20 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 $("record").addEventListener("click", guarded(() => record($("record"), async (file) => {
   const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id, model: $("model").value }));
   $("text").value = `${$("text").value}${$("text").value ? " " : ""}${heardWords.text}`;
+  keep(editing);
+  grow();
   meter();
   $("text").focus();
 })));
+guarded(async () => {
+  const draft = kept();
+  $("text").value = draft.text ?? "";
+  await restore();
+  const edited = state.path.find((node) => node.id === draft.edit?.node);
+  if (edited) {
+    edit(edited);
+    $("text").value = draft.edit.text;
+    keep(edited);
+  }
+  grow();
+})();

@@ -1,5 +1,5 @@
 // Dialogs: what the model saw, which tools it may call, and what can be done with a conversation.
-import { call, make } from "./api.js";
+import { call, changed as tell, make } from "./api.js";
 
 const dialog = document.getElementById("dialog");
 
@@ -73,7 +73,9 @@ function importForm(changed) {
     const found = await response.json();
     report.classList.remove("hidden");
     report.textContent = response.ok ? found.report : found.error;
-    if (response.ok && !dry) await changed();
+    if (!response.ok || dry) return;
+    tell("POST", "/api/import");
+    await changed();
   };
   return make("div", { class: "form" }, make("p", { class: "soft" }, "An export of llms (.zip), or ChatGPT's export: what is there already is not taken twice."), file,
     make("div", { class: "acts" }, make("button", { type: "button", onclick: run(true) }, "Look only"), make("button", { type: "button", onclick: run(false) }, "Import")), report);

@@ -20,7 +20,8 @@ export function open(target = $("side-close")) {
 export function close() {
   if (!isOpen()) return;
   $("side").classList.remove("open");
-  for (const name of ["role", "aria-modal"]) $("side").removeAttribute(name);
+  $("side").setAttribute("role", "complementary");
+  $("side").removeAttribute("aria-modal");
   $("side-toggle").setAttribute("aria-expanded", "false");
   $("main").inert = false;
   $("side-toggle").focus();

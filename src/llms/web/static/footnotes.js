@@ -10,7 +10,8 @@ export const footnotes = {
       name: "note",
       level: "block",
       start(text) {
-        const line = /\n {0,3}(?=\[\^[^\]\s]+\]:)/.exec(text);
+        const end = text.indexOf("\n\n"); // of the paragraph that it may end
+        const line = /\n {0,3}(?=\[\^[^\]\s]+\]:)/.exec(end < 0 ? text : text.slice(0, end));
         return line ? line.index + 1 : undefined;
       },
       tokenizer(text) {

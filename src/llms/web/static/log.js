@@ -27,7 +27,10 @@ export function draw(path) {
     fresh.dataset.print = print;
     return fresh;
   });
-  if (wanted.some((element, place) => log.children[place] !== element) || log.children.length !== wanted.length) log.replaceChildren(...wanted);
+  wanted.forEach((element, place) => {
+    if (log.children[place] !== element) log.insertBefore(element, log.children[place] ?? null);
+  });
+  while (log.children.length > wanted.length) log.lastElementChild.remove();
   bottom();
 }
 

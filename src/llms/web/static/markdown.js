@@ -132,6 +132,7 @@ class Writer {
 
   /** Show `text`: the number of blocks that were parsed for it. */
   update(text) {
+    this.text = text;
     if (text.includes("\r")) text = text.replace(/\r\n?/g, "\n");
     if (!text.startsWith(this.settled)) this.begin();
     const tokens = this.lex(text.slice(this.settled.length));
@@ -219,8 +220,23 @@ class Writer {
   }
 }
 
-/** A place for Markdown that grows: `update(text)` with all of it each time. */
-export const stream = (element) => new Writer(element);
+const RECENT = 4;
+const recent = []; // the last writers of growing texts
 
-/** Put `text`, Markdown, into `element`. */
-export const show = (element, text) => void stream(element).update(text);
+/** A place for Markdown that grows: `update(text)` with all of it each time. */
+export function stream(element) {
+  const writer = new Writer(element);
+  recent.push(writer);
+  if (recent.length > RECENT) recent.shift();
+  return writer;
+}
+
+/** Put `text`, Markdown, into `element`; if it has just been written elsewhere, its elements move here. */
+export function show(element, text) {
+  const at = recent.findIndex((writer) => writer.text === text && writer.element !== element);
+  if (at < 0) return void new Writer(element).update(text);
+  const [writer] = recent.splice(at, 1);
+  element.classList.add("prose");
+  element.replaceChildren(...writer.element.childNodes);
+  writer.begin(); // should it go on, it does so from nothing
+}

@@ -49,7 +49,8 @@ export const math = {
       name: "formula",
       level: "block",
       start(text) {
-        const line = /\n {0,3}(?=\$\$|\\\[|\\begin\{)/.exec(text);
+        const end = text.indexOf("\n\n"); // of the paragraph that it may end
+        const line = /\n {0,3}(?=\$\$|\\\[|\\begin\{)/.exec(end < 0 ? text : text.slice(0, end));
         return line ? line.index + 1 : undefined;
       },
       tokenizer(text) {

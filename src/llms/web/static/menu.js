@@ -27,7 +27,7 @@ const entries = () => [...shown.box.querySelectorAll("[role^=menuitem]")];
 function open(button, items, byKey) {
   close();
   const box = make("div", { class: "menu", role: "menu", popover: "manual", "aria-label": button.getAttribute("aria-label") ?? button.textContent }, ...items.map(entry));
-  (button.closest("dialog") ?? document.body).append(box);
+  (button.closest("dialog, .side, main, header") ?? document.body).append(box);
   shown = { box, button };
   button.setAttribute("aria-expanded", "true");
   box.showPopover();

@@ -2,9 +2,9 @@
 import { call, make } from "./api.js";
 import { acts, bottom, log, reload } from "./log.js";
 import { stream } from "./markdown.js";
-import { approvalCard, article, toolCard } from "./message.js";
+import { approvalCard, article, notice, thinking, toolCard } from "./message.js";
 import { meter } from "./meter.js";
-import { $, guarded, say, state, warn } from "./session.js";
+import { $, alarm, clearToasts, guarded, say, state, toast } from "./session.js";
 import { listing } from "./sidebar.js";
 
 const PAINT_MS = 40; // the renderer is throttled to 25 updates per second
@@ -12,7 +12,8 @@ const written = (args) => (typeof args === "string" ? args : JSON.stringify(args
 
 export function attach(run, after) {
   state.source?.close();
-  state.live = { run, seq: after, element: null, text: "", reasoning: "", dirty: false };
+  // `written`: messages whose article holds nothing but what this reader has heard; `seen` characters came in all
+  state.live = { run, seq: after, element: null, text: "", prefix: "", reasoning: "", seen: 0, written: new Set(after ? state.path.map((node) => node.id) : []) };
   busy(true);
   state.source = new EventSource(`/api/runs/${run}/events?after=${after}`);
   state.source.onmessage = (message) => {
@@ -23,6 +24,7 @@ export function attach(run, after) {
 }
 
 function busy(on) {
+  if (on) clearToasts("answer");
   log.setAttribute("aria-busy", String(on));
   $("stop").classList.toggle("hidden", !on);
   $("send").disabled = on;
@@ -31,26 +33,45 @@ function busy(on) {
 
 /** The article that is being written: the server's, once it is known, else one of our own. */
 function writing(id) {
-  if (id) state.live.element = document.getElementById(`n-${id}`) ?? state.live.element;
-  if (!state.live.element) {
-    const node = { id: id ?? "new", role: "assistant", author: $("model").value, parts: [], siblings: [], state: "streaming" };
-    state.live.element = article(node, acts);
-    log.append(state.live.element);
+  const live = state.live;
+  if (id) live.element = document.getElementById(`n-${id}`) ?? live.element;
+  if (!live.element) {
+    const name = $("model").value.split(/[#/:]/).at(-1);
+    live.element = article({ id: id ?? "new", role: "assistant", author: $("model").value, name, parts: [], siblings: [], notices: [], state: "streaming" }, acts);
+    log.append(live.element);
   }
   if (id) {
-    state.live.element.id = `n-${id}`;
-    state.live.element.dataset.node = id;
+    live.element.id = `n-${id}`;
+    live.element.dataset.node = id;
+    if (!live.written.has(id)) live.element.querySelector(".body").replaceChildren(); // what the server had of it comes again
+    live.written.add(id);
   }
-  state.live.element.setAttribute("aria-busy", "true");
-  return state.live.element;
+  if (live.element.getAttribute("aria-busy") !== "true") {
+    log.querySelectorAll("article[aria-busy]").forEach((element) => element.removeAttribute("aria-busy"));
+    live.element.setAttribute("aria-busy", "true");
+  }
+  return live.element;
+}
+
+/** One line about what goes on just now; the next one takes its place. */
+function progress(text, done, total, node) {
+  const place = writing(node).querySelector(".after");
+  place.querySelector(".progress")?.remove();
+  if (text) place.append(make("div", { class: "progress" }, total ? make("progress", { max: total, value: done, "aria-label": text }) : null, make("span", {}, text)));
 }
 
 /** What each event does to the page. The braces name the fields that are read: a test holds them against the server's. */
 const HEARD = {
   run_started() {},
-  call_started() {},
+  call_started({ node, prefix }) {
+    fresh();
+    if (state.live.element?.dataset.node !== "new") state.live.element = null;
+    writing(node);
+    state.live.prefix = prefix ?? "";
+  },
   text_delta({ node, text }) {
     state.live.text += text;
+    state.live.seen += [...text].length; // characters as the server counts them
     state.live.node = node;
     paint();
   },
@@ -70,18 +91,24 @@ const HEARD = {
   approval_needed({ run, seq, tool_call, name, args, tool_kind, sources }) {
     ask(run, seq, { id: tool_call, name, arguments: written(args), kind: tool_kind, sources });
   },
-  tool_started() {},
+  tool_started({ tool_call }) {
+    decided(tool_call);
+  },
   tool_progress() {},
   tool_finished({ tool_call, name, outcome, text, files }) {
+    decided(tool_call);
     const card = log.querySelector(`[data-call="${CSS.escape(tool_call)}"]`);
     const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome, files: kept(files) });
+    done.querySelector("details").open = card?.querySelector("details").open ?? false;
     if (card) card.replaceWith(done);
     else writing().querySelector(".body").append(done);
     bottom();
   },
   usage() {},
-  notice({ text }) {
-    log.append(make("div", { class: "notice" }, text));
+  notice({ code, text, more, node, lasts }) {
+    if (lasts) writing(node).querySelector(".after").append(notice(code, text));
+    else progress(text, more.done, more.total, node);
+    say(text);
     bottom();
   },
   node_committed() {
@@ -101,17 +128,23 @@ function paint() {
   painting = setTimeout(() => {
     painting = 0;
     if (!state.live) return;
-    const body = writing(state.live.node).querySelector(".body");
-    if (state.live.reasoning) {
-      state.live.thought ??= body.appendChild(make("details", { class: "reasoning" }, make("summary", {}, "Thinking"), make("pre")));
-      state.live.thought.querySelector("pre").textContent = state.live.reasoning;
-    }
-    if (state.live.text) {
-      state.live.words ??= stream(body.appendChild(make("div")));
-      state.live.words.update(state.live.text);
-    }
+    put();
     bottom();
   }, PAINT_MS);
+}
+
+function put() {
+  const live = state.live;
+  const body = writing(live.node).querySelector(".body");
+  progress("", 0, 0, live.node);
+  if (live.reasoning) {
+    live.thought ??= body.appendChild(thinking());
+    live.thought.querySelector("pre").textContent = live.reasoning;
+  }
+  if (live.text || live.prefix) {
+    live.words ??= stream(body.appendChild(make("div", { class: "text" })));
+    live.words.update(live.prefix + live.text);
+  }
 }
 
 /** What comes next is a new piece of the answer. */
@@ -119,10 +152,9 @@ function fresh() {
   if (painting) {
     clearTimeout(painting);
     painting = 0;
-    const body = writing(state.live.node).querySelector(".body");
-    if (state.live.text) (state.live.words ??= stream(body.appendChild(make("div")))).update(state.live.text);
+    put();
   }
-  Object.assign(state.live, { text: "", reasoning: "", words: undefined, thought: undefined });
+  Object.assign(state.live, { text: "", prefix: "", reasoning: "", words: undefined, thought: undefined });
 }
 
 const finish = guarded(async (end, text) => {
@@ -131,22 +163,31 @@ const finish = guarded(async (end, text) => {
   clearTimeout(painting);
   painting = 0;
   state.live = null;
-  busy(false);
-  log.querySelectorAll("[aria-busy=true]").forEach((element) => element.removeAttribute("aria-busy"));
   document.getElementById("n-new")?.remove();
-  await reload();
-  say(end === "finished" ? "answered" : text || end);
-  if (end === "failed") warn(text || "the answer failed");
+  log.querySelectorAll("article[aria-busy]").forEach((element) => element.removeAttribute("aria-busy"));
+  try {
+    await reload();
+  } finally {
+    busy(false); // the log is read out from here on: the whole answer, once
+  }
+  if (end === "failed") {
+    const node = state.path.at(-1);
+    toast(text || "the answer failed", { kind: "error", topic: "answer", action: node?.role === "assistant" ? { label: "Retry", act: () => acts.again(node) } : null });
+  } else say(end === "finished" ? "answered" : text || end);
   meter();
   listing();
 });
 
 export const stop = guarded(async () => {
   if (!state.live) return;
-  const seen = log.querySelector("article:last-of-type .body")?.textContent.length ?? 0;
   say("stopping");
-  await call(`/api/runs/${state.live.run}/stop`, { seen: state.live.text.length || seen, seq: state.live.seq });
+  await call(`/api/runs/${state.live.run}/stop`, { seen: state.live.seen, seq: state.live.seq });
 });
+
+/** Nobody is asked about a call any more. */
+function decided(tool_call) {
+  log.querySelector(`[data-approval="${CSS.escape(tool_call)}"]`)?.remove();
+}
 
 function ask(run, seq, asked) {
   if (document.querySelector(`[data-approval="${CSS.escape(asked.id)}"]`)) return;
@@ -158,6 +199,6 @@ function ask(run, seq, asked) {
   }));
   log.append(card);
   bottom(true);
-  warn(`the model asks to run ${asked.name}`);
+  alarm(`the model asks to run ${asked.name}`);
   card.querySelector("button.primary").focus();
 }

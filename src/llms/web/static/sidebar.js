@@ -49,8 +49,8 @@ export function group(when, now = new Date()) {
 function row(one) {
   const link = make("a", { href: `/c/${one.id}${one.node ? `?node=${one.node}` : ""}`, title: one.title, onclick: () => close() });
   if (one.id === state.id) link.setAttribute("aria-current", "page");
-  link.append(one.title);
-  if (one.snippet) link.append(make("span", { class: "soft result" }, ...marked(one.snippet)));
+  link.append(...(one.snippet && !one.node ? marked(one.snippet) : [one.title]));
+  if (one.node) link.append(make("span", { class: "soft result" }, ...marked(one.snippet)));
   const button = iconButton("more", `Menu of ${one.title}`);
   menuAt(button, () => chatMenu(one, link, listing));
   return make("li", {}, link, button);

@@ -10,7 +10,7 @@ $("form").addEventListener("submit", async (event) => {
   try {
     const found = await call("/api/stateless", { model: $("model").value, name: $("name").value });
     $("out").replaceChildren(...found.calls.map((one) =>
-      make("section", { class: "card" }, make("h3", {}, one.title), make("p", { class: "soft" }, `${one.tokens} tokens sent`), make("pre", {}, one.payload),
+      make("section", { class: "card" }, make("h2", {}, one.title), make("p", { class: "soft" }, `${one.tokens} tokens sent`), make("pre", {}, one.payload),
         make("p", {}, make("strong", {}, "Answer: "), one.answer), make("p", { class: one.as_expected ? "good" : "bad" }, one.holds_name ? "the payload holds the name" : "the payload does not hold the name"))));
   } catch (error) {
     $("out").replaceChildren();

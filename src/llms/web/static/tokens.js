@@ -23,7 +23,7 @@ function card(one) {
     ? make("div", { class: "pieces" }, ...one.pieces.map((piece) =>
         make("span", { class: `piece${piece.special ? " special" : ""}`, title: `id ${piece.id}` }, piece.text.replaceAll("\n", "⏎\n"), $("ids").checked ? make("small", {}, String(piece.id)) : null)))
     : make("p", { class: "soft" }, "Its tokenizer is not at hand; the count is an estimate.");
-  return make("section", { class: "card" }, make("h3", {}, one.model), make("p", { class: "soft" }, line), pieces);
+  return make("section", { class: "card" }, make("h2", {}, one.model), make("p", { class: "soft" }, line), pieces);
 }
 
 $("form").addEventListener("submit", (event) => { event.preventDefault(); cut(); });

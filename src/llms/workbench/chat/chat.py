@@ -11,7 +11,7 @@ the caller's event loop: `turn.start()`, `turn.events(after=…)`, `turn.stop(se
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Unpack
@@ -24,15 +24,14 @@ from pydantic_ai.usage import RequestUsage
 from ... import bridge, settings
 from ...agents.memory import Recalled, block
 from ...chat.chat_settings import POLICIES, ChatSettings, PolicyName
-from ...chat.conversation.messages import result_text, results, user, visible
+from ...chat.conversation.messages import attached, user, visible
 from ...chat.conversation.messages import system as system_message
 from ...chat.conversation.tree import Conversation, Node, new_id
-from ...chat.turn.branch import untrusted
-from ...chat.turn.events import Event, TextDelta
-from ...chat.turn.setup import Setup, TurnHistory, TurnLimits
+from ...chat.turn.branch import tainted
+from ...chat.turn.events import Event
+from ...chat.turn.setup import PendingSetup, Setup, TurnHistory, TurnLimits
 from ...chat.turn.turn import Turn
-from ...chat.window.fit import fit
-from ...chat.window.fit_result import FitRequest, FitResult, PinnedPrefix, Policy
+from ...chat.window.fit_result import FitResult, PinnedPrefix, Policy
 from ...chat.window.sizes import MessageSizes
 from ...errors import UsageError
 from ...models.load import load
@@ -45,18 +44,18 @@ from ...store.spending import Spending, spent
 from ...tools.catalogue import toolset
 from ...tools.consent import Consent, Decision
 from ...tools.tool import tool
-from ...tools.toolset import definitions
 from ...values import Usage
 from ..memory import open_memory, recalled, used
 from ..probe import recall
+from .artifact import artifact
 from .attachments import Attachment, attach
 from .config import ChatConfig, ChatOptions
+from .fitting import fitted, with_reading
 from .resolve import model_of, resolve, sampling, stored_settings, tools_of, under_system
 from .token_budget import counter, window_for
 
 LOCAL_FIRST_TOKEN_SECONDS = 300.0  # weights may have to be loaded
 REMOTE_TOGETHER = 4
-ARTIFACT_CHARACTERS = 8000
 Stream = Generator[Event, None, None]
 
 
@@ -149,9 +148,11 @@ class Chat:
         contents = attach(attachments)
         return self._follow(lambda: self.begin(text, contents, confirmed))
 
-    def edit(self, node: str, text: str) -> Stream:
-        """Say something else in place of a message of the user, on a new branch."""
-        return self._follow(lambda: self.begin_edit(node, text))
+    def edit(self, node: str, text: str, attachments: Sequence[Attachment] | None = None) -> Stream:
+        """Say something else in place of a message of the user, on a new branch; with its files, unless `attachments`
+        take their place."""
+        contents = None if attachments is None else attach(attachments)
+        return self._follow(lambda: self.begin_edit(node, text, contents))
 
     def regenerate(self, node: str | None = None, confirmed: bool = False) -> Stream:
         """Another answer beside `node`, or beside the last one."""
@@ -174,14 +175,14 @@ class Chat:
 
     def begin(self, text: str, contents: Sequence[UserContent] = (), confirmed: bool = False) -> Turn:
         """Store what was said; the turn that answers it."""
-        before = self._ready()
-        self._save(before.append(user(text, contents), "user"), before)
-        return self._turn(confirmed=confirmed)
+        return self._begin(lambda before: before.append(user(text, contents), "user"), confirmed)
 
-    def begin_edit(self, node: str, text: str) -> Turn:
-        before = self._ready()
-        self._save(before.edit(node, user(text)), before)
-        return self._turn()
+    def begin_edit(
+        self, node: str, text: str, contents: Sequence[UserContent] | None = None, confirmed: bool = False
+    ) -> Turn:
+        """As `begin`, in place of a message of the user, whose files stay unless there are `contents`."""
+        files = attached(self.conversation.node(node).message) if contents is None else contents
+        return self._begin(lambda before: before.edit(node, user(text, files)), confirmed)
 
     def begin_again(self, node: str | None = None, confirmed: bool = False) -> Turn:
         before = self._ready()
@@ -204,25 +205,25 @@ class Chat:
         if run is None:
             raise UsageError("no tool call waits for a decision in this conversation")
         setup = self.setup()
-        tainted = _tainted(setup, self.path)
+        untrusted = tainted(setup.consent, self.path)
         for id, decision in decisions.items():
-            chat_runs.decide(self.store, run.id, id, decision, tainted)
+            chat_runs.decide(self.store, run.id, id, decision, untrusted)
         setup = self.setup()
         journal = chat_runs.resume(self.store, run.id, self._name)
         self.turn = Turn(under_system(self.path, self.settings), setup, journal, self.id, self._history(), decisions)
         return self.turn
 
-    def explain(self, text: str | None = None, attachments: Sequence[Attachment] = ()) -> FitResult:
-        """The request that sending `text` would make, and what it would leave out; nothing is sent or stored."""
+    def explain(
+        self, text: str | None = None, attachments: Sequence[Attachment] = (), edit: str | None = None
+    ) -> FitResult:
+        """The request that sending `text` would make, in place of the message `edit` if there is one: what it would leave
+        out, and in how many requests a text larger than the window would be read. Nothing is sent or stored."""
         talk = self.conversation.so_far()
         if text is not None:
-            talk = talk.append(user(text, attach(attachments)), "user")
-        setup, history = self.setup(remembered=self.recalled(text)), self._history()
-        request = FitRequest(
-            under_system(talk.path(), self.settings), setup.window, setup.count, setup.policy, history.cut,
-            pinned=setup.pinned, summary=history.summary, tools=definitions(setup.toolset), sizes=setup.sizes,
-        )  # fmt: skip
-        return fit(request)
+            message = user(text, attach(attachments))
+            talk = talk.edit(edit, message) if edit else talk.append(message, "user")
+        setup = self.setup(remembered=self.recalled(text))
+        return with_reading(fitted(talk, self.settings, setup, self._history()), talk.path()[-1], setup)
 
     def recalled(self, text: str | None = None) -> list[Recalled]:
         """The remembered facts that the model is told when it answers `text`, or the last message of the user."""
@@ -269,11 +270,24 @@ class Chat:
 
     # --- inside
 
-    def setup(self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None) -> Setup:
+    def _begin(self, say: Callable[[Conversation], Conversation], confirmed: bool) -> Turn:
+        """The turn that answers what is said; what cannot be sent is refused before anything is stored or given up.
+
+        Unless that is not known yet: where the model must be loaded or reached first, the turn does it, and fails in words.
+        """
+        if self.model.ready:
+            fitted(say(self.conversation.so_far()), self.settings, self.setup(remembered=()), self._history())
+        before = self._ready()
+        self._save(say(before), before)
+        return self._turn(confirmed=confirmed)
+
+    def setup(
+        self, confirmed: bool = False, remembered: Sequence[Recalled] | None = None, consent: Consent | None = None
+    ) -> Setup:
         """The model, window, tools and rules of the next turn; `remembered` saves looking up
-        what is `recalled`."""
+        what is `recalled`, `consent` what was allowed."""
         facts = [one.fact for one in (self.recalled() if remembered is None else remembered)]
-        consent = chat_runs.consent(self.store, self.id, self.config.approve)
+        consent = consent or self._consent()
         served = model_calls.served(self.store, self._name)
         count, grade = counter(self.model, served.calibration)
         if self._sizes is None or grade != "exact":
@@ -315,16 +329,24 @@ class Chat:
         talk = self.conversation
         path = talk.path(continues.parent) if continues is not None else talk.path()
         question = next((node.id for node in reversed(path) if node.role == "user"), "")
-        remembered = self.recalled()
-        setup = self.setup(confirmed, remembered)
-        journal = chat_runs.begin(self.store, self.id, question, self._name)
-        if remembered:
-            with open_memory() as memory:
-                used(memory, remembered, question)
+        journal, consent = chat_runs.begin(self.store, self.id, question, self._name), self._consent()
+
+        def load() -> Setup:
+            remembered = self.recalled()
+            setup = self.setup(confirmed, remembered, consent)
+            if remembered:
+                with open_memory() as memory:
+                    used(memory, remembered, question)
+            return setup
+
         self.turn = Turn(
-            under_system(path, self.settings), setup, journal, self.id, self._history(), continues=continues
-        )
+            under_system(path, self.settings), PendingSetup(self._name, consent, load), journal, self.id,
+            self._history(), continues=continues,
+        )  # fmt: skip
         return self.turn
+
+    def _consent(self) -> Consent:
+        return chat_runs.consent(self.store, self.id, self.config.approve)
 
     def _history(self) -> TurnHistory:
         path = self.path
@@ -359,14 +381,7 @@ class Chat:
             id: the id that the shortened result names.
             start: the character to begin with.
         """
-        whole = next(
-            (result_text(p) for node in self.path for p in results(node.message) if p.tool_call_id == id), None
-        )
-        if whole is None:
-            whole = self.store.blob(id).decode("utf-8", "replace")
-        end = start + ARTIFACT_CHARACTERS
-        rest = f"\n[{len(whole) - end} characters follow; go on with start={end}]" if end < len(whole) else ""
-        return whole[start:end] + rest
+        return artifact(self.path, self.store, id, start)
 
     def _follow(self, begin: Callable[[], Turn]) -> Stream:
         stream = self._events(begin)
@@ -375,23 +390,4 @@ class Chat:
 
     def _events(self, begin: Callable[[], Turn]) -> Stream:
         turn = begin()  # here, not on the event loop: a model may have to be loaded or asked first
-        yield from bridge.iterate(_events(turn))
-
-
-async def _events(turn: Turn) -> AsyncIterator[Event]:
-    """The events of a turn; leaving early stops it, and what was not yielded was not seen."""
-    turn.start()
-    seen = 0
-    try:
-        async for event in turn.events():
-            seen += len(event.text) if isinstance(event, TextDelta) else 0
-            yield event
-    finally:
-        turn.stop(seen)
-        await turn.wait()
-
-
-def _tainted(setup: Setup, path: Sequence[Node]) -> bool:
-    for node in path:
-        setup.consent.read(untrusted(node))
-    return bool(setup.consent.sources)
+        yield from bridge.iterate(turn.followed())

@@ -8,6 +8,7 @@ from typing import TypedDict
 from pydantic_ai.toolsets import AbstractToolset
 
 from ...chat.chat_settings import PolicyName
+from ...errors import UsageError
 from ...tools.consent import Mode
 from ...tools.tool import Tool
 from ...values import JsonObject
@@ -59,3 +60,9 @@ class ChatConfig:
     memory: bool | None = None
     notes: Sequence[str] = ()
     most_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory and self.ephemeral:
+            raise UsageError(
+                "--memory and --no-store exclude one another: which facts were used is written down; leave one out"
+            )
