@@ -17,7 +17,7 @@ from llms.testing import ScriptedEndpoint
 from llms.tools import mcp, mcp_toolset
 from llms.tools.tool import ASKING, tool
 from llms.workbench.chat.chat import Chat
-from test_browser import TOKEN, ask, browser, page, pytestmark  # noqa: F401 fixtures and marks
+from test_browser import TOKEN, ask, browser, let_use, page, pytestmark  # noqa: F401 fixtures and marks
 
 CARD = "[data-approval]"
 LASTING = ("Allow in this conversation", "Always with these arguments")
@@ -94,9 +94,7 @@ class Talk:
 
     def __init__(self, page, endpoint, case: Case):  # noqa: F811
         self.page, self.endpoint, self.case, self.questions = page, endpoint, case, 0
-        page.click("#tools-open")
-        page.check(f"#tool-{case.tool}")
-        page.keyboard.press("Escape")
+        let_use(page, case.tool)
 
     def ask(self, arguments: dict[str, Any]) -> None:
         self.questions += 1

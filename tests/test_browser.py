@@ -84,6 +84,22 @@ def ask(page, text: str) -> None:
     page.press("#text", "Enter")
 
 
+def choose(page, model: str) -> None:
+    """Let the model of that name answer from now on."""
+    page.click("#model-open")
+    page.fill("#model", model)
+    page.press("#model", "Enter")
+    page.wait_for_selector("#picker", state="hidden")
+
+
+def let_use(page, tool: str) -> None:
+    """Offer the model a tool."""
+    page.click("#panel-open")
+    page.check(f"#tool-{tool}")
+    page.wait_for_selector("#chips .chip:has(use[href$='#tools'])")
+    page.keyboard.press("Escape")
+
+
 def answered(page, count: int = 1) -> None:
     """`count` answers stand there, whole."""
     page.wait_for_function(
@@ -137,7 +153,7 @@ def test_another_answer_stands_beside_the_first(page):
 
 def test_stop_keeps_what_came(page):
     with ScriptedEndpoint(lambda body: "word " * 40, raw=False, window=8192, seconds=0.5) as endpoint:
-        page.fill("#model", f"{endpoint.url}#m")
+        choose(page, f"{endpoint.url}#m")
         ask(page, "go on for long")
         page.wait_for_selector("article.assistant .body:has-text('word word')")
         page.keyboard.press("Escape")
@@ -159,10 +175,8 @@ def test_a_tool_that_acts_waits_for_a_person_who_may_change_what_it_does(page):
         return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
 
     with ScriptedEndpoint(answer, raw=False, window=8192) as endpoint:
-        page.fill("#model", f"{endpoint.url}#m")
-        page.click("#tools-open")
-        page.check("#tool-python")
-        page.keyboard.press("Escape")
+        choose(page, f"{endpoint.url}#m")
+        let_use(page, "python")
         ask(page, "run something")
         page.wait_for_selector("[data-approval]")
         assert sum("messages" in body for _, body in endpoint.posts) == 1  # nothing goes on before a person has decided

@@ -115,6 +115,8 @@ NO_JSON = (
     b"", b"{", b"\xff\xfe", b"NaN", b'{"text": NaN}', b'{"text": -Infinity}', b"[" * DEEP, b'{"a":' * DEEP, b"9" * 5_000, b"{'a': 1}",
     b"[" * DEEP + b"]" * DEEP, b'{"text": ' + b"[" * DEEP + b"]" * DEEP + b"}",
 )  # fmt: skip
+NESTED = tuple(b"{%s: %s1%s}" % (name, b"[" * depth, b"]" * depth) for name in (b'"text"', b'"settings"', b'"tools"')
+               for depth in (200, 300, 900, 960, 990))  # fmt: skip
 OTHER_SHAPES = (b"null", b"[]", b"1", b"true", b'"text"', b"[[]]", b'{"": 1}', b'{"\\ud800": 1}', b'{"nope": 1}')
 VALUES = (
     None, True, -1, 10**30, 1e308, "", "nope", LONG, "\x00", "\ud800", "a/../../b", [], [None], ["nope"], ["\ud800"], [[]], [{}], {},
@@ -179,7 +181,7 @@ def test_what_is_no_json_is_refused_everywhere(site, real):
     for route in taking:
         (method,) = route.methods
         path = paths(route.path, real)[0]
-        for body in (*NO_JSON, *OTHER_SHAPES):
+        for body in (*NO_JSON, *NESTED, *OTHER_SHAPES):
             assert 400 <= check(site, method, path, body) < 500, (path, body[:80])
         assert 400 <= check(site, method, path, b"{}", {"content-type": "text/plain"}) < 500
 
@@ -202,7 +204,9 @@ def test_no_value_of_a_field_makes_the_server_fail(site, real):
 
 def test_a_decision_is_taken_in_its_shape_alone_and_the_run_waits_on(site):
     id = site.make("/api/conversations", {})["id"]
-    run = site.make(f"/api/conversations/{id}/send", {"text": "run it", "tools": ["python"]})["run"]
+    run = site.make(f"/api/conversations/{id}/send", {"text": "run it", "tools": ["python"], "model": site.model})[
+        "run"
+    ]
     asked = next(event for event in site.events(run) if event["type"] == "approval_needed")
 
     def decide(arguments: str, call: str = asked["tool_call"], where: str = run, approved: bool = True) -> int:

@@ -147,9 +147,9 @@ def server(environment, endpoint, folder):
 
 @isolated
 def test_the_page_reaches_every_tool_shows_pictures_and_plays_sounds(page, server, endpoint):  # noqa: F811
-    page.click("#tools-open")
-    page.wait_for_selector("dialog tr")
-    for box in page.query_selector_all("dialog input[type=checkbox]"):
+    page.click("#panel-open")
+    page.wait_for_selector("[data-field=tools] input")
+    for box in page.query_selector_all("[data-field=tools] input"):
         box.check()
     page.keyboard.press("Escape")
     ask(page, "Do everything.")

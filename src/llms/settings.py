@@ -1,6 +1,7 @@
 """Where things lie, and the only reader of the environment (and of `.env` in the working folder).
 
 LLMS_HOME   database and caches of llms (default: ~/.cache/llms)
+LLMS_MODEL  the model of new chats, agents and `llms serve`, whatever `llms models default` keeps
 LLMS_DATA   a benchmark data root, as `--data DIR`
 LLMS_SERVE_KEY  what callers of `llms serve` must send; needed for any address but loopback
 LLMS_WEB_TOKEN  the token in the address of `llms web` (default: a new one at each start)
@@ -10,6 +11,7 @@ LLMS_API_KEY  the key of an endpoint that is named by its URL
 OPENAI_BASE_URL, ANTHROPIC_BASE_URL …  where a named endpoint is reached instead (a gateway)
 """
 
+import json
 import os
 import stat
 import sys
@@ -29,9 +31,11 @@ OURS = (
     "mcp*",
     "chat_history",
     "digests.json*",
+    "settings.json*",
     "web-*.html",
     "blobs",
     "files",
+    "teams",
     "models",
     "proofs",
 )  # what lies in a home
@@ -153,6 +157,33 @@ def refuse_database(path: Path) -> None:
 def models() -> Path:
     """Checkpoints that llms made itself: the embedded model, converted."""
     return home() / "models"
+
+
+def _kept_file() -> Path:
+    return home() / "settings.json"
+
+
+def default_model() -> tuple[str, str] | None:
+    """(the name of the model that was set as the default, what sets it); None where none was."""
+    if name := get("LLMS_MODEL"):
+        return name.strip(), "LLMS_MODEL"
+    try:
+        values = json.loads(_kept_file().read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {_kept_file()}: {error}; llms models default NAME writes it anew") from error
+    name = values.get("model") if isinstance(values, dict) else None
+    return (name, "llms models default") if isinstance(name, str) and name else None
+
+
+def keep_default_model(name: str | None) -> None:
+    """Set the default model, or, by None, no other than the shipped one. Raises OSError."""
+    path = private(_kept_file())
+    begun = path.with_name(f"{path.name}.{os.getpid()}")
+    begun.touch(mode=0o600)
+    begun.write_text(json.dumps({} if name is None else {"model": name}, ensure_ascii=False) + "\n", encoding="utf-8")
+    begun.replace(path)
 
 
 def data() -> str | None:

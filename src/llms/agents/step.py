@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import pydantic_ai
 from pydantic_ai import Agent, CancellationToken, DeferredToolRequests, DeferredToolResults, UsageLimits
+from pydantic_ai.exceptions import UsageLimitExceeded
 from pydantic_ai.messages import ModelMessage, ToolReturnPart
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
@@ -22,7 +23,6 @@ pydantic_ai.BANNER_ENABLED = False  # an advertisement before the first answer o
 
 ROUNDS = 8  # of model and tools within one step
 TOOL_CALLS = 16
-ANSWER_SECONDS = 30.0  # that the final answer has at least
 OUTPUT_TOOL = "final_result"  # pydantic-ai's name for the way in which structured output is given
 
 T = TypeVar("T")
@@ -40,24 +40,27 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class StepResult(Generic[T]):
-    """`value` is None if the step failed; then `problem` says why, and `exhausted` which limit of a budget ended it, if
-    one did."""
+    """`value` is None if the step failed; then `problem` says why, `exhausted` which limit of a budget ended it, if one
+    did, and `rounds_over` whether its rounds of model and tools were used up."""
 
     value: T | None
     problem: str = ""
     exhausted: Limit | None = None
     used: tuple[ToolUse, ...] = ()
+    rounds_over: bool = False
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A role's means: its model, its tools, and whether the model costs nothing (`free`)."""
+    """A role's means: its model, its tools, and whether the model costs nothing (`free`). `read` are the untrusted texts
+    that its prompts hold."""
 
     model: Model
     toolset: AbstractToolset[Deps] | None = None
     free: bool = False
     settings: ModelSettings | None = None
     approve: Approve = deny
+    read: tuple[str, ...] = ()
 
 
 async def run_step(
@@ -71,7 +74,6 @@ async def run_step(
     tools: bool = True,
 ) -> StepResult[T]:
     """The agent's answer to `prompt`. Never raises for what a model, a tool or a budget does; cancellation passes."""
-    seconds = budget.left().seconds if purpose != "answer" else max(ANSWER_SECONDS, budget.left().seconds)
     toolset = BudgetedTools(worker.toolset, budget) if worker.toolset is not None and tools else None
     agent: Agent[Deps, T | DeferredToolRequests] = Agent(
         BudgetedModel(worker.model, budget, purpose, worker.free),
@@ -83,16 +85,22 @@ async def run_step(
     )
     messages: list[ModelMessage] = []
     try:
-        async with asyncio.timeout(seconds):
-            value = await _converse(agent, prompt, worker.approve, messages, cancel)
+        async with asyncio.timeout(budget.seconds_for(purpose)):
+            value = await _converse(agent, prompt, worker, messages, cancel)
     except TimeoutError:
         return StepResult(None, "the time is over", "time", _tools(messages))
     except Exhausted as end:
         return StepResult(None, str(end), end.limit, _tools(messages))
+    except UsageLimitExceeded as end:
+        return StepResult(
+            None, f"a step has {ROUNDS} rounds and {TOOL_CALLS} tool calls: {end}", None, _tools(messages), True
+        )
     except Exception as error:  # the boundary to models and tools of any make: nothing they raise ends the team
         limit = error.__cause__.limit if isinstance(error.__cause__, Exhausted) else None
         return StepResult(None, f"{type(error).__name__}: {error}"[:500], limit, _tools(messages))
-    if isinstance(value, DeferredToolRequests) or (isinstance(value, str) and not value.strip()):
+    if isinstance(value, DeferredToolRequests):
+        return StepResult(None, f"it still asked for consent after {ROUNDS} rounds", None, _tools(messages), True)
+    if isinstance(value, str) and not value.strip():
         return StepResult(None, "the answer was empty", None, _tools(messages))
     return StepResult(value, "", None, _tools(messages))
 
@@ -100,7 +108,7 @@ async def run_step(
 async def _converse(
     agent: Agent[Deps, T | DeferredToolRequests],
     prompt: str,
-    approve: Approve,
+    worker: Worker,
     messages: list[ModelMessage],
     cancel: CancellationToken | None,
 ) -> T | DeferredToolRequests | None:
@@ -127,7 +135,7 @@ async def _converse(
             value = run.result.output if run.result is not None else None
         if not isinstance(value, DeferredToolRequests):
             break
-        asked, consent = None, await _decide(value, approve, messages)
+        asked, consent = None, await _decide(value, worker, messages)
     return value
 
 
@@ -149,13 +157,13 @@ def _outside(part: ToolReturnPart) -> bool:
 
 
 async def _decide(
-    deferred: DeferredToolRequests, approve: Approve, messages: Sequence[ModelMessage]
+    deferred: DeferredToolRequests, worker: Worker, messages: Sequence[ModelMessage]
 ) -> DeferredToolResults:
     """Ask for each call; what nobody can run, and what is refused, is denied."""
-    sources = dict.fromkeys(use.name for use in _tools(messages) if use.tainted)
+    sources = dict.fromkeys([*worker.read, *(use.name for use in _tools(messages) if use.tainted)])
     results = DeferredToolResults()
     for request in approval_requests(deferred, sources):
-        results.approvals[request.tool_call] = approval_result(await approve(request))
+        results.approvals[request.tool_call] = approval_result(await worker.approve(request))
     for call in deferred.calls:
         results.calls[call.tool_call_id] = "not executed: there is nobody to run it"
     return results

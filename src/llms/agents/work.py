@@ -95,7 +95,12 @@ class Work:
                 self._tell(Remembered(tuple(workspace.memory)))
             reason: StopReason = "stopped by the user"
             try:
-                reason = await self._pattern.work(workspace)
+                async with asyncio.timeout(
+                    workspace.budget.seconds_for("work")
+                ):  # also for what is no step: checks, consent
+                    reason = await self._pattern.work(workspace)
+            except TimeoutError:
+                reason = "time"
             except asyncio.CancelledError:
                 if not workspace.stopped:
                     raise
@@ -106,7 +111,7 @@ class Work:
     async def _finish(self, reason: StopReason) -> None:
         workspace = self._workspace
         answer, is_whole = workspace.draft, bool(workspace.draft) and reason == "done"
-        if not answer and reason != "stopped by the user":
+        if not answer and reason != "stopped by the user" and workspace.budget.seconds_for("answer") > 0:
             writer = replace(self._team.writer, tools=())
             result = await run_step(
                 workspace.worker(writer),

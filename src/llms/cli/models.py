@@ -1,10 +1,12 @@
-"""`llms models`: list, show, pull, rm."""
+"""`llms models`: list, show, default, pull, rm."""
 
 import sys
 from dataclasses import asdict
 
 import click
 
+from .. import settings
+from ..models import default as by_default
 from ..workbench import models as verbs
 from .models_show import print_about, show
 from .output import console, print_json, size, table
@@ -25,17 +27,38 @@ def models(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(asdict(model) for model in listed)
         return
-    out = console()
+    out, default = console(), by_default.for_chats()
     for kind in ("local", "endpoint"):
         rows = table("name", "state", "size", "", right=("size",))
         for model in listed:
             if model.kind == kind:
-                rows.add_row(model.name, model.state, size(model.bytes) if model.bytes else "", model.detail)
+                rows.add_row(
+                    f"{model.name} (default)" if model.name == default else model.name,
+                    model.state,
+                    size(model.bytes) if model.bytes else "",
+                    model.detail,
+                )
         out.print(rows)
         out.print()
     disk = verbs.disk()
     click.echo(f"disk: {size(disk.own)} converted, {size(disk.cache)} in the hub's cache, {size(disk.free)} free")
+    click.echo(f"default: {default}; another by llms models default NAME")
     click.echo("any other: hf:./folder or hf:owner/name, with options as in 'smollm2?dtype=bfloat16'")
+
+
+@models.command()
+@click.argument("name", required=False)
+@click.option("--unset", is_flag=True, help="Go back to the one that comes along.")
+def default(name: str | None, unset: bool) -> None:
+    """Make NAME the model of new chats, agents and `llms serve`; without NAME, print the one that is. LLMS_MODEL goes
+    before it."""
+    if name and unset:
+        raise click.UsageError("give a NAME or --unset, not both")
+    if not name and not unset:
+        return click.echo(by_default.for_chats())
+    click.echo(f"the default model is {by_default.choose(name)}")
+    if (chosen := settings.default_model()) and chosen[0] != name:
+        click.echo(f"{chosen[1]} goes before what was set here", err=True)
 
 
 @models.command()

@@ -80,8 +80,8 @@ def save(
 ) -> None:
     """Keep these settings under NAME, in the place of earlier ones."""
     prompt = text_of(system) if system is not None else None
-    said = ChatSettings(model, prompt, tools or None, policy=policy, max_tokens=max_tokens)
-    one = verb.save(name, said.changed({field: value for field, value in sampling.items() if value is not None}))
+    chosen = ChatSettings(model, prompt, tools or None, policy=policy, max_tokens=max_tokens)
+    one = verb.save(name, chosen.changed({field: value for field, value in sampling.items() if value is not None}))
     click.echo(f"{one.name}: {_said(one.settings) or 'says nothing yet'}")
 
 

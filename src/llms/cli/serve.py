@@ -6,6 +6,7 @@ import click
 
 from .. import settings
 from ..errors import MissingExtra
+from ..models.default import for_serving
 
 WEB = ("fastapi", "starlette", "uvicorn")
 
@@ -29,7 +30,7 @@ def serve(
     """Answer OpenAI's protocol with local MODELS, on this machine only.
 
     \b
-    llms serve                                    # the embedded model
+    llms serve                                    # the default model, if its weights are here; else the embedded one
     llms serve 'smollm2?dtype=bfloat16' --embeddings hf:sentence-transformers/all-MiniLM-L6-v2
 
     Chat and plain completions (streams, tools, JSON schemas, log-probabilities, several answers), embeddings, tokens.
@@ -42,7 +43,7 @@ def serve(
         raise MissingExtra(missing, "llms serve", "web" if missing in WEB else "local") from error
     key = api_key or settings.get("LLMS_SERVE_KEY")
     if not models and not embeddings:
-        models = ("smollm2",)
+        models = (for_serving(),)
 
     def ready(url: str, generating: Sequence[str], embedding: Sequence[str]) -> None:
         click.echo(f"ready: {url}  serving {', '.join([*generating, *embedding])}")

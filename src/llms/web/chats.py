@@ -8,15 +8,16 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, StreamingResponse
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from ..chat.chat_settings import POLICIES
+from ..chat.chat_settings import LONGEST_SYSTEM, ChatSettings, settings_of
 from ..chat.files.examine import LARGEST
 from ..errors import UsageError
 from ..listening.json_body import StrictRoute
 from ..tools.consent import Scope
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.attachments import AttachedResponse, FileTextResponse
+from .service.chat_settings import SettingsResponse
 from .service.conversations import MOST_LISTED
 from .service.tools_at_hand import ShippedToolResponse
 from .service.turns import CountResponse, Draft
@@ -48,16 +49,26 @@ class TranscriptResponse:
     text: str
 
 
-class Create(PageRequest):
+class Asked(PageRequest):
+    """Changes of the settings, which the conversation keeps; what is left out stays as it is."""
+
     model: str = Field("", max_length=300)
     policy: str = Field("", max_length=40)
+    tools: list[str] | None = Field(None, max_length=50)
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def how(self) -> ChatSettings:
+        """Raises UsageError."""
+        fields = {"model": self.model or None, "policy": self.policy or None, "tools": self.tools}
+        return settings_of({**{name: value for name, value in fields.items() if value is not None}, **self.settings})
 
 
-class Send(PageRequest):
+class Create(Asked):
+    pass
+
+
+class Send(Asked):
     text: str = Field(max_length=20_000_000)
-    model: str = Field("", max_length=300)
-    policy: str = Field("", max_length=40)
-    tools: list[str] = Field(default_factory=list, max_length=50)
     attachments: list[str] = Field(default_factory=list, max_length=20)
     edit: str | None = None
     keep: list[int] = Field(default_factory=list, max_length=100)
@@ -67,10 +78,8 @@ class Send(PageRequest):
         return Draft(self.text, tuple(self.attachments), self.edit or "", tuple(self.keep))
 
 
-class Again(PageRequest):
+class Again(Asked):
     node: str
-    model: str = Field("", max_length=300)
-    tools: list[str] = Field(default_factory=list, max_length=50)
 
 
 class OfNode(PageRequest):
@@ -80,7 +89,8 @@ class OfNode(PageRequest):
 class ConversationChange(PageRequest):
     title: str | None = Field(None, max_length=200)
     tags: list[str] | None = Field(None, max_length=50)
-    system: str | None = Field(None, max_length=100_000)
+    system: str | None = Field(None, max_length=LONGEST_SYSTEM)
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
     pinned: bool | None = None
     archived: bool | None = None
 
@@ -120,17 +130,12 @@ async def chat_page(request: Request, id: str, node: str | None = None) -> HTMLR
 
 async def _chat_page(request: Request, id: str | None) -> HTMLResponse:
     service = service_of(request)
-    conversation, listing, models = await asyncio.gather(
-        service.conversations.get(id), service.conversations.listing(), service.models.names()
-    )
+    conversation, listing = await asyncio.gather(service.conversations.get(id), service.conversations.listing())
     state = {
-        "id": conversation.id, "run": conversation.run, "path": conversation.path, "tools": conversation.tools,
+        "id": conversation.id, "run": conversation.run, "path": conversation.path, "settings": conversation.settings,
         "title": conversation.title, "pinned": conversation.pinned, "archived": conversation.archived, "listed": listing,
     }  # fmt: skip
-    return page(
-        request, "chat.html", id=id, title=conversation.title, model=conversation.model, policy=conversation.policy,
-        policies=POLICIES, models=models, state=state,
-    )  # fmt: skip
+    return page(request, "chat.html", id=id, title=conversation.title, state=state)
 
 
 @router.get("/api/conversations")
@@ -142,7 +147,7 @@ async def listing(
 
 @router.post("/api/conversations")
 async def create(request: Request, body: Create) -> NewConversationResponse:
-    return NewConversationResponse(await service_of(request).conversations.create(body.model, body.policy))
+    return NewConversationResponse(await service_of(request).conversations.create(body.how().to_json()))
 
 
 @router.get("/api/conversations/{id}")
@@ -151,11 +156,12 @@ async def conversation(request: Request, id: str) -> ConversationResponse:
 
 
 @router.patch("/api/conversations/{id}")
-async def change(request: Request, id: str, body: ConversationChange) -> DoneResponse:
-    conversations = service_of(request).conversations
-    await conversations.change(id, title=body.title, tags=body.tags, system=body.system)
-    await conversations.put(id, body.pinned, body.archived)
-    return DoneResponse()
+async def change(request: Request, id: str, body: ConversationChange) -> SettingsResponse:
+    service = service_of(request)
+    await service.conversations.change(id, title=body.title, tags=body.tags)
+    await service.conversations.put(id, body.pinned, body.archived)
+    system: dict[str, JsonValue] = {} if body.system is None else {"system": body.system}
+    return await service.settings.change(id, {**body.settings, **system})
 
 
 @router.delete("/api/conversations/{id}")
@@ -168,12 +174,12 @@ async def delete(request: Request, id: str) -> DoneResponse:
 async def send(request: Request, id: str, body: Send) -> RunResponse:
     if not body.text.strip() and not body.attachments and not body.keep:
         raise UsageError("there is nothing to send: no text and no attachment")
-    return RunResponse(await service_of(request).turns.send(id, body.draft, body.model, body.policy, body.tools))
+    return RunResponse(await service_of(request).turns.send(id, body.draft, body.how()))
 
 
 @router.post("/api/conversations/{id}/again")
 async def again(request: Request, id: str, body: Again) -> RunResponse:
-    return RunResponse(await service_of(request).turns.again(id, body.node, body.model, body.tools))
+    return RunResponse(await service_of(request).turns.again(id, body.node, body.how()))
 
 
 @router.post("/api/conversations/{id}/continue")
@@ -221,7 +227,7 @@ async def tools(request: Request) -> list[ShippedToolResponse]:
 
 @router.post("/api/count")
 async def count(request: Request, body: CountRequest) -> CountResponse:
-    return await service_of(request).turns.count(body.id, body.draft, body.model, body.policy, body.tools)
+    return await service_of(request).turns.count(body.id, body.draft, body.how())
 
 
 @router.post("/api/attachments")

@@ -30,6 +30,8 @@ class PageRequest(BaseModel):
             json.dumps(body if isinstance(body, dict) else None, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:
             raise ValueError("a text holds half of a surrogate pair") from error
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error
         return body
 
 

@@ -4,13 +4,14 @@ import http.client
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .. import settings
 from ..errors import ModelError, UsageError
 from ..models.api.endpoints import NAMED, Endpoint, endpoint
+from ..models.default import FAST, shipped
 from ..models.hub import hub
 from ..models.info import ModelInfo, about, about_hub, check_offer
 from ..models.local import embedded
@@ -44,7 +45,8 @@ class Disk:
 
 def listing() -> list[ModelListing]:
     """The models at hand. Servers on this machine are asked; nothing else is connected to."""
-    return [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
+    rows = [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
+    return [replace(rows[0], name=FAST), *rows] if shipped() == FAST else rows
 
 
 def disk() -> Disk:

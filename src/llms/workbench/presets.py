@@ -1,5 +1,7 @@
 """The verb `presets`: a model, a system prompt, tools and sampling under a name, for the terminal and the pages."""
 
+from dataclasses import replace
+
 from .. import settings
 from ..chat.chat_settings import ChatSettings
 from ..errors import UsageError
@@ -35,6 +37,12 @@ def delete(name: str) -> None:
     """Raises UnknownName."""
     with Presets(settings.database()) as store:
         store.delete(name)
+
+
+def taken(chosen: Preset, before: ChatSettings) -> ChatSettings:
+    """The settings of a conversation that takes a preset up: all that the preset says, and nothing else of `before` but
+    its model and window policy where the preset says none."""
+    return replace(chosen.settings, preset=chosen.name).over(ChatSettings(model=before.model, policy=before.policy))
 
 
 def check(chosen: ChatSettings) -> ChatSettings:

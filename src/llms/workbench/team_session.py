@@ -1,9 +1,12 @@
 """One team with its models loaded and its tools built over the files of the user."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic_ai.toolsets import AbstractToolset
@@ -16,6 +19,7 @@ from ..errors import DataError, UsageError
 from ..models.load import load
 from ..models.system import Model
 from ..sandbox import Sandbox
+from ..store.process import alive_since
 from ..store.table import identifier, read_table
 from ..tools.catalogue import toolset
 from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
@@ -105,7 +109,7 @@ class TeamSession:
         paths = [Path(file).resolve() for file in self.how.files]
         if len(paths) == 1 and paths[0].is_dir():
             return str(paths[0])
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llms-files-"))
+        folder = self._temporary()
         for path in paths:
             settings.refuse_database(path)
             Path(folder, path.name).write_bytes(path.read_bytes())
@@ -113,12 +117,22 @@ class TeamSession:
 
     def _table(self) -> str:
         """A database in which each CSV file is a table; the first is `data`."""
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llms-data-"))
+        folder = self._temporary()
         target = Path(folder, "data.sqlite3")
         tables = [Path(file) for file in self.how.files if Path(file).suffix.lower() in (".csv", ".tsv")]
         for number, path in enumerate(tables):
             read_table(path, target, "data" if number == 0 else identifier(path.stem))
         return str(target)
+
+    def _temporary(self) -> str:
+        """An empty folder for copies of the user's data, which goes with the session, or, if this process is killed, when
+        the next session begins."""
+        parent = settings.private_directory(settings.home() / "teams")
+        for left in parent.iterdir():
+            pid = left.name.partition("-")[0]
+            if pid.isdigit() and not alive_since(int(pid), _changed(left)):
+                shutil.rmtree(left, ignore_errors=True)
+        return self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=parent))
 
     def _make_check(self) -> Callable[[str], str | None] | None:
         how = self.how
@@ -147,3 +161,12 @@ class TeamSession:
         if self.how.files:
             return f"{goal}\n\nFiles given: {', '.join(Path(file).name for file in self.how.files)}"
         return goal
+
+
+def _changed(folder: Path) -> str:
+    """When a folder was last changed; ISO 8601, UTC."""
+    try:
+        seconds = folder.stat().st_mtime
+    except OSError:  # another process was faster
+        seconds = 0.0
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

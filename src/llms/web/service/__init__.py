@@ -7,6 +7,8 @@ approvals       decisions about tool calls that wait
 attachments     files that wait for their message
 import_export   conversations as files
 lessons         tokens, the next token, statelessness
+chat_settings   what conversations are asked with, and presets of it
+model_choices   models to choose from, by where they run
 teams           runs of agents
 view_models     conversations and messages as they go over the wire
 model_pool      models by name, loaded once

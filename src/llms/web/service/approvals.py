@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 
+from ...chat.chat_settings import ChatSettings
 from ...errors import UnknownName, UsageError
 from ...listening.json_body import parse
 from ...store import chat_runs
@@ -35,7 +36,7 @@ class Approvals:
         original = waiting[call].args
         original = json.loads(original) if isinstance(original, str) else original
         conversation = await asyncio.to_thread(chat_runs.conversation_of, self._store, run)
-        asked = self._turns.tools_of(conversation)
+        asked = await asyncio.to_thread(self._turns.tools_of, conversation)
         tools = {one.name: _giving(one.name, asked) for one in waiting.values()}
         if approved and not tools[waiting[call].name]:
             raise UsageError(
@@ -46,7 +47,8 @@ class Approvals:
         if set(decided) < set(waiting):
             return
         del self._decided[run]
-        chat = await self._turns.open(conversation, "", [*dict.fromkeys([*asked, *filter(None, tools.values())])])
+        names = tuple(dict.fromkeys([*asked, *filter(None, tools.values())]))
+        chat = await self._turns.open(conversation, ChatSettings(tools=names))
         await self._turns.start(conversation, lambda: chat.begin_decided(decided))
 
 

@@ -2,15 +2,15 @@
 
 import asyncio
 
-from pydantic_ai.messages import ModelRequest, SystemPromptPart
-
-from ...chat.chat_settings import POLICIES, policy_named
-from ...chat.conversation.messages import index
+from ...chat.chat_settings import POLICIES, ChatSettings
 from ...chat.conversation.tree import Conversation, new_id
-from ...errors import UsageError
 from ...store import model_calls, search
 from ...store.conversations import Conversations
+from ...store.presets import keep_settings, settings_in
+from ...values import JsonObject
 from . import view_models
+from .chat_settings import SettingsService
+from .model_pool import ModelPool
 from .turns import TurnService
 from .view_models import (
     NEW,
@@ -26,10 +26,8 @@ MARK = ("\u0002", "\u0003")  # around the words that were searched for
 
 
 class ConversationService:
-    """`model` answers in conversations that name none."""
-
-    def __init__(self, store: Conversations, turns: TurnService, model: str):
-        self._store, self._turns, self._model = store, turns, model
+    def __init__(self, store: Conversations, turns: TurnService, models: ModelPool, settings: SettingsService):
+        self._store, self._turns, self._models, self._settings = store, turns, models, settings
 
     async def listing(self, archived: bool = False, limit: int = MOST_LISTED) -> list[ListedConversationResponse]:
         """The pinned first, then the last used; those put away into the archive are listed apart."""
@@ -43,8 +41,9 @@ class ConversationService:
     async def get(self, id: str | None) -> ConversationResponse:
         """A conversation as a page shows it; an empty one for id None."""
         if id is None:
-            return ConversationResponse(None, NEW, self._model, POLICIES[0])
-        return await asyncio.to_thread(view_models.conversation, self._store, id, self._model)
+            settings = await self._settings.check({}, {})
+            return ConversationResponse(None, NEW, settings.model, settings.policy, settings)
+        return await asyncio.to_thread(view_models.conversation, self._store, id, self._models.default)
 
     async def show(self, id: str, node: str) -> None:
         """Make the branch of `node` the active one."""
@@ -60,18 +59,21 @@ class ConversationService:
         """Every request that was sent for a message."""
         return view_models.calls(await asyncio.to_thread(lambda: model_calls.calls(self._store, node=node)))
 
-    async def create(self, model: str, policy: str) -> str:
-        """The id of a new, empty conversation. Raises UnknownName."""
-        id, policy = new_id(), policy_named(policy or POLICIES[0])
-        await asyncio.to_thread(self._create, id, model or self._model, policy)
+    async def create(self, settings: JsonObject) -> str:
+        """The id of a new, empty conversation that is asked so. Raises UsageError."""
+        return await asyncio.to_thread(self._create, settings)
+
+    def _create(self, settings: JsonObject) -> str:
+        chosen = self._settings.changed(ChatSettings(), settings)
+        id = new_id()
+        model, policy = chosen.model or self._models.default, chosen.policy or POLICIES[0]
+        self._store.save(Conversation(id), model=model, policy=policy)
+        keep_settings(self._store, id, chosen)
         return id
 
-    def _create(self, id: str, model: str, policy: str) -> None:
-        self._store.save(Conversation(id), model=model, policy=policy)
-
-    async def change(self, id: str, title: str | None, tags: list[str] | None, system: str | None) -> None:
+    async def change(self, id: str, title: str | None, tags: list[str] | None) -> None:
         """Change what is not None."""
-        await asyncio.to_thread(self._change, id, title, tags, system)
+        await asyncio.to_thread(self._change, id, title, tags)
 
     async def put(self, id: str, pinned: bool | None, archived: bool | None) -> None:
         """Where the list has it, as far as that is not None."""
@@ -84,38 +86,12 @@ class ConversationService:
         if archived is not None:
             self._store.archive(id, archived)
 
-    def _change(self, id: str, title: str | None, tags: list[str] | None, system: str | None) -> None:
+    def _change(self, id: str, title: str | None, tags: list[str] | None) -> None:
         about = self._store.about(id)
         if title is not None and title.strip():
             self._store.rename(id, title.strip())
         if tags is not None:
             self._store.tag(id, add=tags, remove=[tag for tag in about.tags if tag not in tags])
-        if system is not None:
-            self._set_system(id, system)
-
-    def _set_system(self, id: str, text: str) -> None:
-        """Another system prompt: the active path is copied under it, the old one stays as a branch.
-
-        Raises UsageError for a conversation that began without one: its beginning is what it is.
-        """
-        before = self._store.open(id)
-        path = list(before.path())
-        old = path[0] if path and path[0].role == "system" else None
-        old_text = "".join(part.text for part in index(old.message)) if old else ""
-        if text.strip() == old_text.strip():
-            return
-        message = ModelRequest(parts=[SystemPromptPart(text)])
-        if old is not None and text.strip():
-            after = before.edit(old.id, message)
-        elif not path:
-            after = before.append(message, "user")
-        else:
-            raise UsageError(
-                "a conversation that has begun keeps its beginning; begin a new chat with this system prompt"
-            )
-        for node in path[1:]:
-            after = after.append(node.message, node.author, node.state)
-        self._store.save(after, before)
 
     async def delete(self, id: str) -> None:
         await self._turns.end_all_of(id)
@@ -137,4 +113,5 @@ class ConversationService:
         about = self._store.about(id)
         forked = self._store.open(id).fork(node)
         self._store.save(forked, model=about.model, policy=about.policy, title=f"{about.title or NEW} (fork)")
+        keep_settings(self._store, forked.id, settings_in(self._store, id))
         return forked.id

@@ -14,9 +14,11 @@ from ...store.conversations import Conversations
 from . import import_export, tools_at_hand
 from .approvals import Approvals
 from .attachments import Attachments
+from .chat_settings import SettingsService
 from .conversations import ConversationService
 from .import_export import ExportedFile
 from .lessons import LessonService
+from .model_choices import ModelChoices
 from .model_pool import ModelPool
 from .reach import Reach
 from .teams import TeamService
@@ -28,16 +30,22 @@ class ChatService:
     """`model` is the one of new chats, `max_tokens` the most of an answer; tools and teams read in `folders` alone."""
 
     def __init__(self, model: str | None = None, max_tokens: int | None = None, folders: Sequence[str] = ()):
-        self.model = model or for_chats()
-        self.models = ModelPool(self.model, Reach.of(folders, self.model))
+        self.models = ModelPool(model, Reach.of(folders, model or for_chats()))
         self._store = Conversations(settings.database())
         self.attachments = Attachments(self._store, self.models)
         self.turns = TurnService(self._store, self.models, self.attachments, max_tokens)
         self.approvals = Approvals(self._store, self.turns)
-        self.conversations = ConversationService(self._store, self.turns, self.model)
+        self.settings = SettingsService(self._store, self.models)
+        self.conversations = ConversationService(self._store, self.turns, self.models, self.settings)
+        self.model_choices = ModelChoices(self._store, self.models)
         self.lessons = LessonService(self.models)
         self.teams = TeamService(self.models)
         chat_runs.recover(self._store)
+
+    @property
+    def model(self) -> str:
+        """The model of new chats."""
+        return self.models.default
 
     async def tools(self) -> list[ShippedToolResponse]:
         """The tools that a page can switch on."""
@@ -53,6 +61,7 @@ class ChatService:
     async def quiet(self) -> None:
         """Stop what is being answered and let it keep what came: the server is about to end."""
         await asyncio.gather(self.turns.quiet(), self.teams.quiet(), return_exceptions=True)
+        self.models.quiet()
 
     def close(self) -> None:
         self.models.close()

@@ -10,16 +10,19 @@ from dataclasses import dataclass, field
 from pydantic_ai.messages import ModelResponse, TextPart
 
 from ... import bridge
-from ...chat.chat_settings import POLICIES, policy_named
+from ...chat.chat_settings import ChatSettings
 from ...chat.conversation.messages import attached, visible
 from ...chat.conversation.tree import Node
 from ...chat.turn.events import Event, kind_of, to_json
 from ...chat.turn.turn import Turn
 from ...errors import ContextOverflow
+from ...models.system import Model
 from ...store import chat_runs
 from ...store.conversations import Conversations
+from ...store.presets import settings_in
 from ...values import Usage
 from ...workbench.chat.chat import Chat
+from ...workbench.chat.config import options_of
 from .attachments import Attachments, chosen
 from .model_pool import ModelPool
 from .view_models import DISPOSITIONS, money
@@ -50,11 +53,17 @@ class LeftOutResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberedResponse:
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CountResponse:
     """Tokens of the window that sending a question would take; `drops` sums up `left_out`, which the policy would not send.
 
     `parts` and `calls` are 0 unless its text would be read in parts. `files` are the tokens of each attachment.
-    `refused` says why it would not be sent at all.
+    `refused` says why it would not be sent at all. `remembered` is what the model would be told besides.
     """
 
     tokens: int
@@ -67,6 +76,7 @@ class CountResponse:
     calls: int = 0
     files: dict[str, int] = field(default_factory=dict)
     refused: str = ""
+    remembered: list[RememberedResponse] = field(default_factory=list)
 
 
 class TurnService:
@@ -77,20 +87,18 @@ class TurnService:
         self.ending = False  # the server ends: readers of what waits are let go
         self._beginning: dict[str, asyncio.Lock] = {}  # by conversation
         self._turns: dict[str, tuple[Turn, Future[None]]] = {}  # with their ends
-        self._tools: dict[str, Sequence[str]] = {}  # the tools each conversation was last asked with
 
     # beginning
 
-    async def send(self, id: str, draft: Draft, model: str, policy: str, tools: Sequence[str]) -> str:
+    async def send(self, id: str, draft: Draft, how: ChatSettings = ChatSettings()) -> str:
         """The run that answers; empty if an answer was edited, which needs none. The question is stored before anything is
-        asked, unless it cannot be sent: then nothing is."""
+        asked, unless it cannot be sent: then nothing is. `how` changes the settings of the conversation."""
         if draft.edit:
             edited: bool = await asyncio.to_thread(self._edit_answer, id, draft.edit, draft.text)
             if edited:
                 return ""
         new = [self._attachments.content(one) for one in draft.attachments]
-        self._tools[id] = tools
-        chat = await self.open(id, model, tools, policy)
+        chat = await self.open(id, how)
 
         def begin() -> Turn:
             if not draft.edit:
@@ -113,9 +121,9 @@ class TurnService:
         self._store.save(before.edit(id, edited), before)
         return True
 
-    async def again(self, id: str, node: str, model: str, tools: Sequence[str]) -> str:
+    async def again(self, id: str, node: str, how: ChatSettings = ChatSettings()) -> str:
         """The run of another answer beside `node`."""
-        chat = await self.open(id, model, tools)
+        chat = await self.open(id, how)
         return await self.start(id, lambda: chat.begin_again(node, True))
 
     async def go_on(self, id: str, node: str) -> str:
@@ -129,24 +137,28 @@ class TurnService:
 
         return await self.start(id, begin)
 
-    async def open(self, id: str, model: str = "", tools: Sequence[str] | None = None, policy: str = "") -> Chat:
-        """The conversation, to be answered by `model`, or by the one it remembers."""
-        return await self._models.wait_for(self._open, id, model, tools, policy)
+    async def open(self, id: str, how: ChatSettings = ChatSettings()) -> Chat:
+        """The conversation, asked by its settings, but for what `how` says. Raises UsageError for what is out of reach."""
+        return await self._models.wait_for(self._open, id, how)
 
-    def _open(self, id: str, model: str, tools: Sequence[str] | None, policy: str) -> Chat:
+    def _open(self, id: str, how: ChatSettings) -> Chat:
         about = self._store.about(id)
-        return Chat(
-            self._models.get_anyway(model or about.model or self._models.default),
+        model = self._models.get_anyway(how.model or about.model or self._models.default)
+        return self._chat(self._store, how, id, model)
+
+    def _chat(self, store: Conversations, how: ChatSettings, id: str | None, model: Model) -> Chat:
+        chat = Chat(
+            model,
             id=id,
-            store=self._store,
-            tools=None if tools is None else self._models.reach.check_tools(tools),
-            policy=policy_named(policy) if policy else None,
-            most_tokens=self._max_tokens,
+            store=store,
+            **options_of(how, self._max_tokens),
         )
+        self._models.reach.check_tools(chat.settings.tools or ())  # a terminal may have given it others
+        return chat
 
     def tools_of(self, conversation: str) -> Sequence[str]:
-        """The tools with which the conversation was last asked."""
-        return self._tools.get(conversation, ())
+        """The tools with which the conversation is asked."""
+        return settings_in(self._store, conversation).tools or ()
 
     async def start(self, id: str, begin: Callable[[], Turn]) -> str:
         """Begin a turn, where all clients of models are: on the bridge's loop. It goes on whoever reads, and whether or not
@@ -230,25 +242,16 @@ class TurnService:
 
     # looking ahead
 
-    async def count(self, id: str | None, draft: Draft, model: str, policy: str, tools: Sequence[str]) -> CountResponse:
-        return await self._models.wait_for(self._count, id, draft, model, policy, tools)
+    async def count(self, id: str | None, draft: Draft, how: ChatSettings) -> CountResponse:
+        """`how` are the settings of a conversation that is not stored yet, or changes of them."""
+        return await self._models.wait_for(self._count, id or None, draft, how)
 
-    def _count(self, id: str | None, draft: Draft, model: str, policy: str, tools: Sequence[str]) -> CountResponse:
-        opened = self._models.get(model or self._models.default)
-        chat = Chat(
-            opened,
-            id=id or None,
-            store=self._store if id else None,
-            ephemeral=not id,
-            tools=self._models.reach.check_tools(tools),
-            policy=policy_named(policy or POLICIES[0]),
-            most_tokens=self._max_tokens,
-        )
-        try:
-            return self._counted(chat, draft)
-        finally:
-            if not id:
-                chat.close()
+    def _count(self, id: str | None, draft: Draft, how: ChatSettings) -> CountResponse:
+        if id is not None:
+            return self._counted(self._open(id, how), draft)
+        with Conversations.in_memory() as nothing:
+            model = self._models.get(how.model or self._models.default)
+            return self._counted(self._chat(nothing, how, None, model), draft)
 
     def _counted(self, chat: Chat, draft: Draft) -> CountResponse:
         files = {one: self._attachments.tokens(one, chat.model) for one in draft.attachments}
@@ -257,10 +260,11 @@ class TurnService:
         edit = draft.edit if draft.edit in nodes and nodes[draft.edit].role == "user" else ""
         if edit:
             new = chosen(attached(nodes[edit].message), draft.keep, new)
+        remembered = [RememberedResponse(one.fact.id, one.fact.text) for one in chat.recalled(draft.text or " ")]
         try:
             result = chat.explain(draft.text or " ", new, edit or None)
         except ContextOverflow as error:
-            return CountResponse(0, 0, "", files=files, refused=str(error))
+            return CountResponse(0, 0, "", files=files, refused=str(error), remembered=remembered)
         report = result.report
         left_out = [
             LeftOutResponse(nodes[one.node].role, _begins(nodes[one.node]), one.tokens, DISPOSITIONS[one.what])
@@ -278,6 +282,7 @@ class TurnService:
             len(result.reading.chosen) if result.reading else 0,
             result.reading.calls if result.reading else 0,
             files,
+            remembered=remembered,
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart, ToolReturnPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 
 from ...chat.conversation.marks import error_of, notices_of
 from ...chat.conversation.messages import MessagePart, index, result_words, results
@@ -15,6 +15,7 @@ from ...chat.conversation.tree import Conversation, Node
 from ...store import chat_runs, model_calls
 from ...store.conversations import Conversations
 from ...store.model_calls import StoredCall
+from .chat_settings import SettingsResponse, of_conversation
 
 NEW = "New chat"
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -119,12 +120,14 @@ class MessageResponse:
 
 @dataclass(frozen=True, slots=True)
 class ConversationResponse:
-    """`id` None: not stored yet. `run` answers now, or waits for a person."""
+    """`id` None: not stored yet. `run` answers now, or waits for a person. `model`, `policy`, `tools` and `system` are those
+    of the settings."""
 
     id: str | None
     title: str
     model: str
     policy: str
+    settings: SettingsResponse
     path: list[MessageResponse] = field(default_factory=list)
     run: str | None = None
     tools: list[str] = field(default_factory=list)
@@ -176,10 +179,10 @@ def conversation(store: Conversations, id: str, model: str) -> ConversationRespo
         if node.state == "failed"
     }
     spending = {node: spent(of_node) for node, of_node in calls.items()}
-    system = next((p.content for n in tree.path()[:1] for p in n.message.parts if isinstance(p, SystemPromptPart)), "")
+    settings = of_conversation(store, id, model)
     return ConversationResponse(
-        id, about.title or NEW, about.model or model, about.policy, path(tree, spending, errors), busy,
-        tags=list(about.tags), system=system, spent=spent([call for of_node in calls.values() for call in of_node]),
+        id, about.title or NEW, settings.model, settings.policy, settings, path(tree, spending, errors), busy,
+        tools=settings.tools, tags=list(about.tags), system=settings.system, spent=spent([call for of_node in calls.values() for call in of_node]),
         pinned=about.pinned, archived=about.archived,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ const begin = async (path, body) => {
 Object.assign(acts, {
   copy: guarded((node, button) => copy(node.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n\n"), button)),
   edit,
-  again: guarded((node) => begin(`/api/conversations/${state.id}/again`, { node: node.id, model: $("model").value, tools: state.tools })),
+  again: guarded((node) => begin(`/api/conversations/${state.id}/again`, { node: node.id })),
   more: guarded((node) => begin(`/api/conversations/${state.id}/continue`, { node: node.id })),
   turn: guarded(async (id) => {
     if (!id) return;

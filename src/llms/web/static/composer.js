@@ -7,23 +7,18 @@ import { countFor, meter } from "./meter.js";
 import { record } from "./microphone.js";
 import { attach, stop } from "./run.js";
 import { $, guarded, say, state, warn } from "./session.js";
+import { begin, keepSettings } from "./settings.js";
 import { listing } from "./sidebar.js";
 
 const LONG = 20_000; // characters; what is pasted beyond becomes a file
 let editing = null; // the node whose new version the box holds
 let before = null; // the files that were chosen until then
 
-async function ensure() {
-  if (state.id) return;
-  const made = await call("/api/conversations", { model: $("model").value, policy: $("policy").value });
-  moved(made.id);
-  history.replaceState(null, "", `/c/${made.id}`);
-}
-
 /** What was refused leaves no chat behind that says nothing. */
 async function abandon() {
   const id = state.id;
   moved(null);
+  keepSettings();
   history.replaceState(null, "", "/");
   await call(`/api/conversations/${id}`, {}, "DELETE");
 }
@@ -37,8 +32,8 @@ const send = guarded(async () => {
   const fresh = !state.id;
   sending = true;
   try {
-    await ensure();
-    const body = { text, model: $("model").value, policy: $("policy").value, tools: state.tools, ...asked() };
+    await begin();
+    const body = { text, ...asked() };
     if (editing) body.edit = editing.id;
     const begun = await call(`/api/conversations/${state.id}/send`, body);
     if (editing) leave();
@@ -116,7 +111,6 @@ $("text").addEventListener("keydown", (event) => {
   }
 });
 $("text").addEventListener("input", () => { keep(editing); grow(); meter(); });
-for (const id of ["model", "policy"]) $(id).addEventListener("change", meter);
 $("stop").addEventListener("click", stop);
 $("editing-cancel").addEventListener("click", stopEditing);
 $("attach").addEventListener("click", () => $("file").click());
@@ -139,7 +133,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   });
 }
 $("record").addEventListener("click", guarded(() => record($("record"), async (file) => {
-  const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id, model: $("model").value }));
+  const heardWords = await upload(file).then((made) => call("/api/transcribe", { attachment: made.id }));
   $("text").value = `${$("text").value}${$("text").value ? " " : ""}${heardWords.text}`;
   keep(editing);
   grow();

@@ -1,4 +1,4 @@
-// Dialogs: what the model saw, which tools it may call, and what can be done with a conversation.
+// Dialogs: what the model saw, and conversations to take in.
 import { call, changed as tell, make } from "./api.js";
 
 const dialog = document.getElementById("dialog");
@@ -24,39 +24,6 @@ export async function openSaw(conversation, node) {
     ? [make("h3", {}, "Not sent"), make("ul", {}, ...found.report.map((line) => make("li", {}, line)))]
     : [make("p", { class: "soft" }, "Everything on this path was sent.")];
   openDialog("What the model saw", ...(calls.length ? calls : [make("p", {}, "No call was stored for this message.")]), ...left);
-}
-
-export async function openTools(state, changed) {
-  const found = await call("/api/tools");
-  const rows = found.map((tool) => {
-    const box = make("input", { type: "checkbox", id: `tool-${tool.name}`, checked: state.tools.includes(tool.name), disabled: !!tool.missing });
-    box.addEventListener("change", () => {
-      state.tools = box.checked ? [...state.tools, tool.name] : state.tools.filter((name) => name !== tool.name);
-      changed();
-    });
-    return make("tr", {}, make("td", {}, box), make("td", {}, make("label", { for: `tool-${tool.name}` }, tool.name)), make("td", {}, tool.description, tool.missing ? make("div", { class: "warn" }, tool.missing) : null), make("td", {}, tool.asks ? "asks first" : "runs"));
-  });
-  openDialog("Tools the model may call", make("table", {}, make("tbody", {}, ...rows)));
-}
-
-export async function openMore(state, reload) {
-  const id = state.id;
-  if (!id) return openDialog("This conversation", make("p", {}, "Nothing has been said yet."));
-  const found = await call(`/api/conversations/${id}`);
-  const title = make("input", { value: found.title, "aria-label": "Title" });
-  const tags = make("input", { value: found.tags.join(", "), "aria-label": "Tags, separated by commas" });
-  const system = make("textarea", { rows: 4, "aria-label": "System prompt" });
-  system.value = found.system;
-  const save = async () => {
-    await call(`/api/conversations/${id}`, { title: title.value, system: system.value, tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean) }, "PATCH");
-    dialog.close();
-    await reload();
-  };
-  openDialog("This conversation",
-    make("div", { class: "form" },
-      make("label", {}, "Title", title), make("label", {}, "Tags", tags), make("label", {}, "System prompt", system),
-      make("div", { class: "row" },
-        make("button", { type: "button", class: "primary", onclick: save }, "Save"))));
 }
 
 /** The dialog that takes chats in; `changed` is called once there are more. */

@@ -1,6 +1,7 @@
 // The gauge below the box: how much of the window the next message takes, what it would push out, in how many parts it is read.
 import { make } from "./api.js";
 import { asked, counted } from "./attachments.js";
+import { recalled } from "./chips.js";
 import { openDialog } from "./dialogs.js";
 import { $, state } from "./session.js";
 
@@ -25,13 +26,14 @@ async function count() {
   try {
     const response = await fetch("/api/count", {
       method: "POST", signal: here.signal, headers: { "content-type": "application/json" },
-      body: JSON.stringify({ id: state.id, text: $("text").value, model: $("model").value, policy: $("policy").value, tools: state.tools, edit: editing, ...asked() }),
+      body: JSON.stringify({ id: state.id, text: $("text").value, settings: state.id ? {} : state.settings, edit: editing, ...asked() }),
     });
     const result = await response.json();
     if (here !== counter) return;
     if (!response.ok && state.source) return; // the last count stands while an answer is written
     if (!response.ok) return void ($("meter").textContent = result.error ?? "");
     counted(result.files);
+    recalled(result.remembered);
     show(result);
   } catch (error) {
     if (error.name !== "AbortError") $("meter").textContent = "";

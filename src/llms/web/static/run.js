@@ -5,9 +5,10 @@ import { stream } from "./markdown.js";
 import { approvalCard, article, notice, thinking, toolCard } from "./message.js";
 import { meter } from "./meter.js";
 import { $, alarm, clearToasts, guarded, say, state, toast } from "./session.js";
+import { short } from "./settings.js";
 import { listing } from "./sidebar.js";
 
-const PAINT_MS = 40; // the renderer is throttled to 25 updates per second
+const PAINT_MS = 40; // the renderer is throttled to 25 updates per second, and to a third of the time where they are dear
 const written = (args) => (typeof args === "string" ? args : JSON.stringify(args, null, 1));
 
 export function attach(run, after) {
@@ -36,8 +37,8 @@ function writing(id) {
   const live = state.live;
   if (id) live.element = document.getElementById(`n-${id}`) ?? live.element;
   if (!live.element) {
-    const name = $("model").value.split(/[#/:]/).at(-1);
-    live.element = article({ id: id ?? "new", role: "assistant", author: $("model").value, name, parts: [], siblings: [], notices: [], state: "streaming" }, acts);
+    const author = state.settings.model;
+    live.element = article({ id: id ?? "new", role: "assistant", author, name: short(author), parts: [], siblings: [], notices: [], state: "streaming" }, acts);
     log.append(live.element);
   }
   if (id) {
@@ -123,14 +124,17 @@ const kept = (files) => (files ?? []).filter((file) => file.kept).map((file) => 
 const heard = (event) => HEARD[event.type](event);
 
 let painting = 0;
+let pause = PAINT_MS;
 function paint() {
   if (painting) return;
   painting = setTimeout(() => {
     painting = 0;
     if (!state.live) return;
+    const begun = performance.now();
     put();
     bottom();
-  }, PAINT_MS);
+    pause = Math.max(PAINT_MS, 2 * (performance.now() - begun));
+  }, pause);
 }
 
 function put() {

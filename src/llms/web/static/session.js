@@ -4,7 +4,7 @@ import { icon, iconButton } from "./icons.js";
 
 export const $ = (id) => document.getElementById(id);
 
-/** From the server: id, run, path, tools. `live`: what of the running answer has been shown; `source`: its events. */
+/** From the server: id, run, path, settings. `live`: what of the running answer has been shown; `source`: its events. */
 export const state = { live: null, source: null, ...JSON.parse($("state").textContent) };
 
 /** For screen readers, what can be seen elsewhere: `say` in its time, `alarm` at once. */

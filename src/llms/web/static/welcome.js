@@ -2,12 +2,13 @@
 import { make } from "./api.js";
 import { icon } from "./icons.js";
 import { meter } from "./meter.js";
-import { $, state } from "./session.js";
+import { $, guarded, state } from "./session.js";
+import { change } from "./settings.js";
 
 const EXAMPLES = [
   { icon: "chat", title: "Ask", text: "What is a token, for a language model? Three sentences, please.", run: send },
-  { icon: "tools", title: "Let it use a tool", text: "What is 17 % of 2,340, plus 2 to the power of 20?", option: "--tool calculator", run: (text) => {
-    state.tools = [...new Set([...state.tools, "calculator"])];
+  { icon: "tools", title: "Let it use a tool", text: "What is 17 % of 2,340, plus 2 to the power of 20?", option: "--tool calculator", run: async (text) => {
+    await change({ tools: [...new Set([...state.settings.tools, "calculator"])] });
     send(text);
   } },
   { icon: "attach", title: "Give it a file", text: "Summarise this file in three sentences.", option: "--attach notes.txt", run: (text) => {
@@ -29,7 +30,7 @@ function send(text) {
 }
 
 const card = (one) => make("li", {},
-  make("button", { type: "button", onclick: () => one.run(one.text) }, icon(one.icon), make("span", {}, make("strong", {}, one.title), make("span", {}, one.text), one.about ? make("span", { class: "meta" }, one.about) : null)),
+  make("button", { type: "button", onclick: guarded(() => one.run(one.text)) }, icon(one.icon), make("span", {}, make("strong", {}, one.title), make("span", {}, one.text), one.about ? make("span", { class: "meta" }, one.about) : null)),
   make("code", {}, `llms ask ${one.option ? `${one.option} ` : ""}"${one.text}"`));
 
 $("examples").replaceChildren(...EXAMPLES.map(card));

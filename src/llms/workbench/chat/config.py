@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from pydantic_ai.toolsets import AbstractToolset
 
-from ...chat.chat_settings import PolicyName
+from ...chat.chat_settings import ChatSettings, PolicyName
 from ...errors import UsageError
 from ...tools.consent import Mode
 from ...tools.tool import Tool
@@ -33,6 +33,14 @@ class ChatOptions(TypedDict, total=False):
     memory: bool | None
     notes: Sequence[str]
     most_tokens: int | None
+
+
+def options_of(settings: ChatSettings, most_tokens: int | None = None) -> ChatOptions:
+    """The keywords of Chat that say what `settings` say, but for the model."""
+    return ChatOptions(
+        system=settings.system, tools=settings.tools, policy=settings.policy, max_tokens=settings.max_tokens,
+        temperature=settings.temperature, seed=settings.seed, memory=settings.memory, most_tokens=most_tokens,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ...errors import UsageError
 from ...models.default import for_chats
 from ...store.conversations import Conversations, ConversationSummary
 from ...store.presets import settings_in
-from ..presets import preset
+from ..presets import preset, taken
 from .config import ChatConfig, ChatTool
 
 
@@ -26,8 +26,8 @@ def resolve(config: ChatConfig, model: str | None, stored: ChatSettings) -> Chat
     )  # fmt: skip
     if config.preset is None:
         return options.over(stored if options == ChatSettings() else replace(stored, preset=None))
-    chosen = replace(preset(config.preset).settings, preset=config.preset if options == ChatSettings() else None)
-    return options.over(chosen).over(stored)
+    whole = options.over(taken(preset(config.preset), stored))
+    return whole if options == ChatSettings() else replace(whole, preset=None)
 
 
 def _named(config: ChatConfig) -> tuple[str, ...] | None:

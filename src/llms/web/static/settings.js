@@ -1,0 +1,54 @@
+// What this chat is asked with. The server holds it, checks it, and sends it along with every message.
+import { call } from "./api.js";
+import { moved } from "./drafts.js";
+import { state } from "./session.js";
+
+const KEPT = "llms.settings"; // of a chat that is not stored yet, so that it outlives a reload
+const listeners = [];
+let saving = Promise.resolve();
+
+/** Call `listener` with the settings, now and whenever they have changed. */
+export function whenSet(listener) {
+  listeners.push(listener);
+  listener(state.settings);
+}
+
+/** Change these fields, null taking one back; they count from the next message on. Throws the server's own words. */
+export function change(fields) {
+  const done = saving.then(async () => {
+    const stored = Boolean(state.id);
+    const settings = stored
+      ? await call(`/api/conversations/${state.id}`, { settings: fields }, "PATCH")
+      : await call("/api/settings", { settings: state.settings, change: fields });
+    use(settings);
+    if (!stored) keepSettings();
+  });
+  saving = done.catch(() => {});
+  return done;
+}
+
+/** Let a chat that is not stored have its settings again after a reload. */
+export const keepSettings = () => sessionStorage.setItem(KEPT, JSON.stringify(state.settings));
+
+/** The chat is stored from now on, with what was chosen before; changes that are on their way come first. */
+export async function begin() {
+  await saving;
+  if (state.id) return;
+  const made = await call("/api/conversations", { settings: state.settings });
+  moved(made.id);
+  sessionStorage.removeItem(KEPT);
+  history.replaceState(null, "", `/c/${made.id}`);
+}
+
+/** What the server says of a stored chat. */
+export function use(settings) {
+  if (JSON.stringify(settings) === JSON.stringify(state.settings)) return;
+  state.settings = settings;
+  for (const listener of listeners) listener(settings);
+}
+
+/** A model's name without where it runs: `gpt-5-mini` of `openai:gpt-5-mini`. */
+export const short = (name) => name.split("?")[0].split("#").at(-1).split("/").at(-1).split(":").at(-1) || name;
+
+const kept = state.id ? null : sessionStorage.getItem(KEPT);
+if (kept) state.settings = { ...state.settings, ...JSON.parse(kept) };
