@@ -52,6 +52,7 @@ class Workspace:
     draft: str = ""
     problem: str = ""  # what went wrong last
     stopped: bool = False  # by the user
+    fatal: StepResult[str] | None = None  # a step that met what every further one would meet
 
     async def run_step(
         self,
@@ -66,6 +67,8 @@ class Workspace:
     ) -> StepResult[Output]:
         """One agent's answer to `prompt`: text, or a value of the pydantic class `output`. Its tool results become facts
         on the board. `budget` is a share for this step, None: the whole."""
+        if self.fatal is not None:
+            return StepResult(None, self.fatal.problem, self.fatal.exhausted, fatal=self.fatal.fatal)
         result = self.finished.take(role.name, task, purpose, output)
         is_new = result is None
         started = time.monotonic()
@@ -79,6 +82,8 @@ class Workspace:
             text = f"{use.name}: {use.result}"[:RESULT]
             self.write("fact", text, f"tool:{use.name}", task=task, tainted=use.tainted)
         self.problem = result.problem or self.problem
+        if result.fatal is not None:
+            self.fatal = StepResult(None, result.problem, result.exhausted, fatal=result.fatal)
         if is_new:
             self.tell(_ended(result, role.name, task, purpose, time.monotonic() - started))
             self.tell_budget()

@@ -2,27 +2,23 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import NoReturn
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+
+from ..values import read_json
 
 
 def parse(text: bytes | str) -> object:
     """The value. Raises json.JSONDecodeError, whatever is wrong with it: NaN, bytes that are no text, nesting, long numbers."""
     try:
-        value: object = json.loads(text, parse_constant=_refuse)
+        return read_json(text if isinstance(text, str) else text.decode())
     except json.JSONDecodeError:
         raise
     except RecursionError as error:
         raise json.JSONDecodeError("it is nested too deep", "", 0) from error
     except ValueError as error:
         raise json.JSONDecodeError(str(error), "", 0) from error
-    return value
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number of JSON")
 
 
 class _StrictRequest(Request):

@@ -72,6 +72,9 @@ async def run(
     if stored is None:
         how = with_model(team, how)
     async with _open(team, how, approve) as (session, store):
+        if how.cost is not None:
+            for role in team.roles:
+                session.worker(role)  # whose model has a price that is known, or no cap could hold
         if stored is None:
             id, point, stored_events = f"t{secrets.token_hex(4)}", ResumePoint(), 0
             store.begin(id, team.name, goal, asdict(how), os.getpid())
@@ -167,6 +170,7 @@ class TeamOptions(TypedDict, total=False):
     cost: str | None
     seconds: float | None
     memory: bool
+    price: str | None
 
 
 class TeamHandle:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic_ai.toolsets import AbstractToolset
@@ -17,6 +18,8 @@ from ..agents.step import Worker
 from ..agents.team import Team
 from ..errors import DataError, UsageError
 from ..models.load import load
+from ..models.prices import stated_price
+from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.process import alive_since
@@ -46,6 +49,7 @@ class TeamSettings:
     cost: str | None = None
     seconds: float | None = None
     memory: bool = False
+    price: str | None = None
 
 
 class TeamSession:
@@ -59,6 +63,8 @@ class TeamSession:
                 raise DataError(f"the file {file} does not exist")
         self.team, self.how = team, how
         self._approve = approve
+        cost = Decimal(how.cost) if how.cost else team.limits.cost
+        self._ledger = SpendingLedger(cost, stated_price(how.price))
         self._models: dict[str, Model] = {}
         self._stack = ExitStack()
         self.check = self._make_check()
@@ -76,13 +82,17 @@ class TeamSession:
     def model(self, name: str) -> Model:
         """The model of that name, loaded once for all roles."""
         if name not in self._models:
-            self._models[name] = self._stack.enter_context(recall(load(name)))
+            model = self._stack.enter_context(recall(load(name)))
+            model.pay_from(self._ledger)
+            self._models[name] = model
         return self._models[name]
 
     def worker(self, role: Role) -> Worker:
         """The role's model and tools."""
         model = self.model(role.model or self.how.model or self.team.model)
-        return Worker(model.chat_model(), self._tools[role.name], model.name.local, None, self._consent)
+        return Worker(
+            model.chat_model(), self._tools[role.name], model.name.local, None, self._consent, price=model.price
+        )
 
     async def _consent(self, request: ApprovalRequest) -> Decision:
         if self.how.autonomy == "propose":
