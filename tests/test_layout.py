@@ -24,6 +24,7 @@ ORDER = (
     ("arena",),
     ("store",),
     ("workbench",),
+    ("listening",),
     ("serve", "web"),
     ("cli", "testing"),
 )
@@ -39,9 +40,9 @@ HOMES = {
     "click": {"cli"},
     "rich": {"cli"},
     "prompt_toolkit": {"cli"},
-    "fastapi": {"serve", "web"},
-    "starlette": {"serve", "web"},
-    "uvicorn": {"serve", "web"},
+    "fastapi": {"listening", "serve", "web"},
+    "starlette": {"listening", "serve", "web"},
+    "uvicorn": {"listening", "serve", "web"},
     "openai": {"models"},
     "httpx2": {"models", "tools"},  # tools: the page a model asks for, never a model
     "genai_prices": {"models"},
@@ -72,6 +73,7 @@ CEILINGS = {
 KEPT_AWAY = {
     ("llms.__main__", "llms.cli.main"): "click",  # an interrupt must be caught before it loads
     ("llms.cli.chat", "llms.cli.terminal_chat"): "pydantic_ai",
+    ("llms.cli.chats", "llms.cli.stored_chats"): "pydantic_ai",
     ("llms.cli.main", "llms.cli.output"): "rich",
     ("llms.cli.serve", "llms.serve.start"): "fastapi",
     ("llms.cli.web", "llms.web.server"): "fastapi",
