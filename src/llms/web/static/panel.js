@@ -25,10 +25,14 @@ export const openPanel = guarded(async (field) => {
   panel.classList.add("open");
   $("panel-open").setAttribute("aria-expanded", "true");
   modal(narrow.matches);
-  await look();
   const target = fields[field]?.box ?? panel.querySelector(".panel-head button");
+  const goTo = () => (target.querySelector("input, textarea, select, button") ?? target).focus({ preventScroll: true });
+  goTo();
+  const place = document.activeElement;
+  await look();
+  if (document.activeElement !== place) return; // whoever went on meanwhile, or closed the panel, is not led back
   target.scrollIntoView({ block: "nearest" });
-  (target.querySelector("input, textarea, select, button") ?? target).focus({ preventScroll: true });
+  goTo();
 });
 
 export function closePanel() {
