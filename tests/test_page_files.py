@@ -170,7 +170,10 @@ def test_a_refused_message_stays_in_the_box_and_leaves_no_chat(page):
 
 
 def strict(page) -> None:
-    page.select_option("#policy", "strict")
+    page.click("#panel-open")
+    page.check("[data-field=policy] [value=strict]")
+    page.wait_for_selector("#chips .chip:has-text('strict')")
+    page.keyboard.press("Escape")
 
 
 def test_the_gauge_says_what_would_be_read_in_parts(page, endpoint):

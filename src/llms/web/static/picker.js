@@ -41,7 +41,7 @@ function build() {
   const made = make("div", { class: "picker", id: "picker", popover: "manual", role: "dialog", "aria-label": "Choose a model" },
     make("div", { class: "picker-head" }, input, iconButton("again", "Ask the servers of this machine again", { onclick: refresh }), iconButton("close", "Close", { onclick: () => close() })),
     make("p", { class: "bad field-error", role: "alert", id: "model-error" }),
-    make("div", { class: "picker-lists", id: "model-lists" }),
+    make("div", { class: "picker-lists", id: "model-lists", tabindex: "0", role: "group", "aria-label": "Models" }),
     make("div", { class: "picker-foot", id: "model-foot" }));
   document.body.append(made);
   input.addEventListener("input", () => { complain(""); draw(); });
