@@ -72,12 +72,12 @@ function draw() {
   const matches = (model) => words.every((word) => model.name.toLowerCase().includes(word));
   options = [];
   const groups = (found?.groups ?? []).map((group) => section(group, group.models.filter(matches), words.length > 0)).filter(Boolean);
-  const exact = options.some((one) => one.name === query);
-  const typed = query && !exact ? [free(query, FULL.test(query))] : [];
+  const exact = options.findIndex((one) => one.name === query);
+  const typed = query && exact < 0 ? [free(query, FULL.test(query))] : [];
   const lists = FULL.test(query) ? [...typed, ...groups] : [...groups, ...typed];
   if (!found) lists.push(make("p", { class: "meta" }, "Looking at what runs here…"));
   $("model-lists").replaceChildren(...lists);
-  const place = query ? Math.max(0, options.findIndex((one) => one.name === query)) : options.findIndex((one) => one.name === state.settings.model);
+  const place = query ? exact : options.findIndex((one) => one.name === state.settings.model);
   move(options.length ? Math.max(0, place) : -1);
   foot();
 }
