@@ -25,6 +25,8 @@ IN_WHEEL = (
     "llms/web/templates/*.html",
     "llms/web/static/*.js",
     "llms/web/static/*.css",
+    "llms/web/static/vendor/katex.js",
+    "llms/web/static/vendor/fonts/*.woff2",
     "llms/data/sample/*.jsonl",
     "llms/testing/endpoint.py",
     f"llm_engineering-{VERSION}.dist-info/licenses/LICENSE",

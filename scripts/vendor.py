@@ -6,18 +6,27 @@
 npm verifies each archive against the registry's own hash before it is unpacked.
 """
 
+import fnmatch
 import hashlib
 import json
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 TARGET = Path(__file__).parents[1] / "src" / "llms" / "web" / "static" / "vendor"
-LIBRARIES = {  # package: (version, file in the archive, name here, licence files)
-    "marked": ("18.2.1", "lib/marked.esm.js", "marked.js", ["LICENSE"]),
-    "dompurify": ("3.4.18", "dist/purify.min.js", "purify.js", ["LICENSE"]),
+LIBRARIES = {  # package: (version, {files in the archive: name here}, licence files)
+    "marked": ("18.2.1", {"lib/marked.esm.js": "marked.js"}, ["LICENSE"]),
+    "dompurify": ("3.4.18", {"dist/purify.min.js": "purify.js"}, ["LICENSE"]),
+    "marked-cjk-friendly": ("0.1.2", {"dist/index.js": "cjk.js"}, ["LICENSE"]),
+    "@highlightjs/cdn-assets": ("11.12.0", {"es/highlight.min.js": "highlight.js"}, ["LICENSE"]),
+    "katex": (
+        "0.19.1",
+        {"dist/katex.min.js": "katex.js", "dist/katex.min.css": "katex.css", "dist/fonts/*.woff2": "fonts"},
+        ["LICENSE"],
+    ),
 }
 
 
@@ -33,27 +42,39 @@ def read(archive: tarfile.TarFile, path: str) -> bytes:
     return member.read()
 
 
+def copied(archive: tarfile.TarFile, files: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """(path in the archive, name here) of each file; a pattern of paths names their folder here."""
+    members = [name.removeprefix("package/") for name in archive.getnames()]
+    for pattern, name in files.items():
+        for path in sorted(fnmatch.filter(members, pattern)):
+            yield path, f"{name}/{Path(path).name}" if "*" in pattern else name
+
+
 def vendor() -> None:
-    TARGET.mkdir(parents=True, exist_ok=True)
     entries = []
     with tempfile.TemporaryDirectory() as scratch:
-        for package, (version, path, name, licences) in LIBRARIES.items():
+        for package, (version, files, licences) in LIBRARIES.items():
             archive = fetch(package, version, Path(scratch))
-            content = read(archive, path)
             about = json.loads(read(archive, "package.json"))
-            content = b"\n".join(line for line in content.split(b"\n") if not line.startswith(b"//# sourceMappingURL"))
-            (TARGET / name).write_bytes(content)
-            (TARGET / f"{package}.LICENSE").write_bytes(b"\n".join(read(archive, licence) for licence in licences))
-            entries.append(
-                {
-                    "package": package,
-                    "version": version,
-                    "file": name,
-                    "from": path,
-                    "licence": about["license"],
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                }
-            )
+            licence = f"{package.removeprefix('@').replace('/', '-')}.LICENSE"
+            (TARGET / licence).write_bytes(b"\n".join(read(archive, each) for each in licences))
+            for path, name in copied(archive, files):
+                content = read(archive, path)
+                if name.endswith(".js"):
+                    lines = content.split(b"\n")
+                    content = b"\n".join(line for line in lines if not line.startswith(b"//# sourceMappingURL"))
+                (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
+                (TARGET / name).write_bytes(content)
+                entries.append(
+                    {
+                        "package": package,
+                        "version": version,
+                        "file": name,
+                        "from": path,
+                        "licence": about["license"],
+                        "sha256": hashlib.sha256(content).hexdigest(),
+                    }
+                )
     (TARGET / "vendor.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ import random
 import sys
 import time
 from collections import Counter
+from decimal import Decimal
 
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
@@ -85,7 +86,10 @@ def random_team(seed: int) -> tuple[Team, Work]:
     limits = TeamLimits(rng.randrange(0, 10), rng.randrange(0, 6), rng.choice([0, 200, 10_000]), 30.0)
     team = Team("random", "", pattern, roles, limits=limits)
     models = {role.name: adversary(rng.choice(HABITS), rng) for role in roles}
-    workers = {role.name: Worker(models[role.name], FunctionToolset([lies]), free=True) for role in roles}
+    workers = {
+        role.name: Worker(models[role.name], FunctionToolset([lies]), local=True, price=lambda usage: Decimal(0))
+        for role in roles
+    }
     return team, Work(team, "the goal", lambda role: workers[role.name])
 
 

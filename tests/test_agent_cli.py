@@ -6,12 +6,21 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import deque
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from llms.benchmarks.languages import missing
 from llms.cli.main import main
+from llms.errors import UnknownName, UsageError
+from llms.models.system import Generate
+from llms.store.process import alive_since
 from llms.testing import ScriptedEndpoint
+from llms.values import Message
+from llms.web.service.reach import Reach
+from llms.workbench.system import load
 
 PLAN = {
     "tasks": [
@@ -105,11 +114,19 @@ def test_a_killed_run_is_resumed_and_nothing_that_was_done_is_asked_again(tmp_pa
         goal = ("agent", "When are the deadlines?", str(notes), "--team", "research", "-m", f"{server.url}#m", "--json")
         process = subprocess.Popen([sys.executable, "-m", "llms", *goal], stdout=subprocess.DEVNULL)
         assert research.waiting.wait(90), research.asked
+        copies = [*(tmp_path / "home" / "teams").iterdir()]
+        (run,) = events(llms("agent", "--runs", "--json").stdout)
+        taken = llms("agent", "--resume", run["id"])
+        assert taken.returncode == 2
+        assert f"run {run['id']} is being worked on by process {process.pid}" in taken.stderr
+        assert research.asked == ["planner", "first", "second"]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         research.go.set()
+        assert [folder.name for folder in copies] == [
+            f"{process.pid}-{folder.name.partition('-')[2]}" for folder in copies
+        ]
         assert research.asked == ["planner", "first", "second"]
-        (run,) = events(llms("agent", "--runs", "--json").stdout)
         done = llms("agent", "--resume", run["id"][:5], "--json")
         assert done.returncode == 0, done.stderr
         *_, last = events(done.stdout)
@@ -119,9 +136,52 @@ def test_a_killed_run_is_resumed_and_nothing_that_was_done_is_asked_again(tmp_pa
         again = llms("agent", "--replay", "last")
         assert "the first one is known" in again.stdout
         assert "first in May, second in June" in again.stdout
+        assert copies
+        assert [*(tmp_path / "home" / "teams").iterdir()] == []
         refused = llms("agent", "--resume", "last")
         assert refused.returncode == 2
         assert "has its answer already" in refused.stderr
+
+
+def test_a_run_ends_with_its_time_although_its_model_hangs(here):
+    hanging = [{"stall_first": 60.0}] * 9
+    with ScriptedEndpoint(raw=False, window=16384, faults=deque({"stall": 60.0, **one} for one in hanging)) as server:
+        begun = time.monotonic()
+        here("agent", "Plan.", "--team", "single", "-m", f"{server.url}#m", "--seconds", "2", "--json", check=1)
+        assert time.monotonic() - begun < 2 + 2
+        assert server.posts
+    *_, last = events(here("agent", "--replay", "last", "--json"))
+    assert (last["type"], last["reason"], last["complete"]) == ("Finished", "time", False)
+
+
+def test_a_process_that_began_after_the_last_sign_of_life_is_another():
+    now, earlier = datetime.now(UTC), datetime.now(UTC) - timedelta(days=400)
+    assert alive_since(os.getpid(), now.isoformat())
+    assert not alive_since(os.getpid(), earlier.isoformat())
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert not alive_since(gone.pid, now.isoformat())
+
+
+def test_tools_that_ask_are_denied_to_systems_unless_their_name_says_otherwise():
+    code = call("python", {"code": "print(6 * 7)"})
+    asked = [Generate((Message("user", "How much?"),), max_tokens=50)]
+
+    def answer(body):
+        last = body["messages"][-1]
+        return last["content"] if last["role"] == "tool" else code
+
+    with ScriptedEndpoint(answer, raw=False, window=16384) as server:
+        for name, words in (("", "denied by the user"), ("&approve=all", "42")):
+            with load(f"{server.url}#m?tools=python{name}") as system:
+                ((_, completion),) = system.complete(asked)
+            assert words in completion.text, name
+    with pytest.raises(UnknownName, match="unknown value of approve 'yes'"):
+        load("smollm2?tools=python&approve=yes")
+    with pytest.raises(UsageError, match="approve= is for tools that ask"):
+        load("smollm2?approve=all")
+    with pytest.raises(UsageError, match="approve= is not taken over HTTP"):
+        Reach().check_model("smollm2?tools=python&approve=all")
 
 
 def test_a_table_is_analysed_with_sql_and_explained(tmp_path):

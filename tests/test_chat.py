@@ -307,6 +307,9 @@ def test_what_is_too_large_is_said_to_be_read_in_parts_before_it_is_sent(server)
         plan = chat.explain("Summarise it", [("a.txt", b"Some words of a sentence. " * 2000)]).reading
         assert plan.method == "map"
         assert plan.calls == len(plan.chunks) + 1
+        long = chat.explain("Summarise it", [("a.txt", b"Some words of a sentence. " * 8000)])
+        assert long.rough
+        assert 3.6 < len(long.reading.chunks) / len(plan.chunks) < 4.4
         events = list(chat.send("Summarise it", [("a.txt", b"Some words of a sentence. " * 2000)], confirmed=True))
         said = next(event.more for event in events if getattr(event, "code", "") == "reading")
         assert (said["parts"], said["calls"]) == (len(plan.chunks), plan.calls)

@@ -1,6 +1,8 @@
 """Ctrl-C at any moment ends what is computed and keeps what came: real processes, real signals."""
 
 import asyncio
+import contextlib
+import http.client
 import importlib
 import json
 import random
@@ -215,6 +217,33 @@ def test_pages_end_while_an_answer_is_written_and_keep_what_came(server, monkeyp
     (answer,) = answers()
     assert answer.state == "stopped"
     assert 3 <= last_word(visible(answer.message)) < WORDS - 1
+
+
+@pytest.mark.parametrize(("path", "body"), [("/api/stateless", {}), ("/api/agents", {"goal": "g", "team": "single"})])
+def test_pages_end_at_once_while_a_model_hangs(server, monkeypatch, path, body):
+    monkeypatch.setenv("LLMS_WEB_TOKEN", TOKEN)
+    server.seconds = 60.0
+
+    def ask():
+        headers = {"content-type": "application/json", **MINE}
+        content = json.dumps({"model": f"{server.url}#m", **body}).encode()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            urllib.request.urlopen(urllib.request.Request(address + path, content, headers), timeout=20)
+
+    with terminal("web", "--port", "0", "-m", f"{server.url}#m") as screen:
+        screen.wait_for(r"http://\S+ ")
+        address = re.search(r"http://[^/]+", screen.text)[0]
+        asking = threading.Thread(target=ask)
+        asking.start()
+        deadline = time.monotonic() + 20
+        while not any("messages" in asked for _, asked in server.posts) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        begun = time.monotonic()
+        screen.interrupt()
+        assert screen.end() in (0, 130)
+        assert time.monotonic() - begun < 6
+        assert "Traceback" not in screen.text
+        asking.join()
 
 
 def _slow_to_end(log: list[str]):

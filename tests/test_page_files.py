@@ -171,13 +171,13 @@ def test_a_refused_message_stays_in_the_box_and_leaves_no_chat(page):
 
 def strict(page) -> None:
     page.click("#panel-open")
-    page.check("[data-field=policy] [value=strict]")
-    page.wait_for_selector("#chips .chip:has-text('strict')")
+    page.check("[data-field='policy'] input[value='strict']")
+    page.wait_for_selector("#chips:has-text('strict')")
     page.keyboard.press("Escape")
 
 
 def test_the_gauge_says_what_would_be_read_in_parts(page, endpoint):
-    page.fill("#text", "Summarise all of it.\n\n" + "Some words of a sentence. " * 4000)
+    page.fill("#text", "Summarise all of it.\n\n" + "Some words of a sentence. " * 3000)
     page.wait_for_function("() => document.getElementById('meter').textContent.includes('Will be read in')")
     match = re.search(r"Will be read in (\d+) parts \((\d+) requests\)", page.inner_text("#meter"))
     assert match

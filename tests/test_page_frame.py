@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from pydantic_ai.messages import BinaryContent, ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
 
+import llms
 from llms.chat.conversation.messages import user
 from llms.chat.conversation.tree import Conversation
 from llms.store.conversations import Conversations
@@ -216,6 +218,14 @@ def test_the_list_is_grouped_by_date_and_its_rows_have_a_menu(page, server):
     page.wait_for_selector("#conversations h2:has-text('Pinned')", state="detached")
     row_menu(page, "Chat of last week", "Archive")
     page.wait_for_selector("#conversations :text('Chat of last week')", state="detached")
+    page.click(".toast button:has-text('Undo')")
+    page.wait_for_selector("#conversations :text('Chat of last week')")
+    row_menu(page, "Chat of last week", "Archive")
+    page.wait_for_selector("#conversations :text('Chat of last week')", state="detached")
+    page.fill("#search", "last week")  # which looks into the archive too
+    page.wait_for_selector("#conversations mark")
+    assert [row.replace("\n", " ") for row in listed(page)] == ["Chat of last week"]
+    page.fill("#search", "")
     page.click("#archived")
     page.wait_for_selector("#conversations :text('Chat of last week')")
     assert listed(page) == ["Chat of last week"]
@@ -365,6 +375,15 @@ def test_an_import_is_in_the_list_at_once(page, server, tmp_path):
     page.wait_for_selector("#conversations :text('Everything at once')")
 
 
+def test_every_icon_that_is_used_is_drawn():
+    static = Path(llms.__file__).parent / "web/static"
+    drawn = set(re.findall(r'<symbol id="([\w-]+)"', (static / "icons.svg").read_text()))
+    sources = [*static.glob("*.js"), *(static.parent / "templates").glob("*.html")]
+    used = {name for path in sources for name in re.findall(r'icon(?:Button)?(?:\(|: )"([\w-]+)"', path.read_text())}
+    assert len(used) > 15
+    assert used <= drawn
+
+
 def request(server: str, method: str, path: str, **headers: str) -> tuple[int, str, str]:
     connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=20)
     connection.request(method, path, headers={"authorization": f"Bearer {TOKEN}", **headers})
@@ -422,7 +441,7 @@ def test_axe_finds_nothing_in_what_opens(page, server):
     def violations():
         return [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in axe.run(page).response["violations"]]
 
-    page.goto(f"{server}/c/full")
+    page.goto(f"{server}/c/today")
     page.click("#menu-open")
     assert not violations()
     page.click("[role=menuitem]:has-text('Delete')")

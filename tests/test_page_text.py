@@ -323,6 +323,34 @@ def test_what_was_written_is_not_drawn_again_when_it_is_whole(page):
     assert same == [True, 0, 4]
 
 
+LISTS = (
+    "- one **two**\n- three\n  - deeper\n  - more\n- [x] four [^1]\n- five\n\n[^1]: A note",
+    "- שלום\n- english\n- עוד\n",
+    "3. a\n4. b\n\n5. loose\n   with `more`\n6. $x$\n",
+    "| שם | b |\n|--|-:|\n| one | *two* |\n| [x](https://example.com) | 4 |\n| 5 |\n| 6 | 7 |\n\nbehind",
+)
+
+
+@pytest.mark.parametrize("text", LISTS)
+def test_lists_and_tables_grow_at_their_end(page, text):
+    assert page.evaluate(GROWN_AND_WHOLE, [[list(text)]]) == []
+    kept = page.evaluate(
+        """(all) => {
+          const box = document.getElementById("box"), writer = text.stream(box), part = "#box li, #box tbody tr";
+          let [first, steps, stayed] = [null, 0, 0];
+          for (let end = 1; end <= all.length; end++) {
+            writer.update(all.slice(0, end));
+            const now = document.querySelector(part);
+            if (document.querySelectorAll(part).length > 1) [steps, stayed] = [steps + 1, stayed + (now === first)];
+            first = now;
+          }
+          return stayed / steps;
+        }""",
+        text,
+    )
+    assert kept > 0.8
+
+
 def test_a_growing_text_is_parsed_from_its_last_blocks(page):
     parsed = page.evaluate(
         """() => {

@@ -12,11 +12,20 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic_ai.messages import BinaryContent, ModelMessagesTypeAdapter, ToolReturn
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ToolCallPart,
+    ToolReturn,
+    ToolReturnPart,
+)
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 from pydantic_ai.toolsets import FunctionToolset
 
+from llms.chat.conversation.messages import arguments as read_arguments
 from llms.errors import UnknownName, UsageError
+from llms.models.messages import plain as plain_messages
 from llms.tools.arguments import canonical, read
 from llms.tools.catalogue import TOOLS, find, toolset
 from llms.tools.guard import GuardedToolset, Rule, ToolLimits
@@ -40,6 +49,29 @@ def double(number: int, note: str = "") -> int:
         note: Ignored.
     """
     return 2 * number
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_json_does_not_have_are_refused_in_words(number):
+    called = []
+
+    def weigh(kilograms: float) -> str:
+        called.append(kilograms)
+        return "ok"
+
+    arguments = f'{{"kilograms": {number}}}'
+    _, (part,) = run(Script([("weigh", arguments)]), toolset([Tool("weigh", weigh, "pure")]))
+    assert failure(part)["type"] == "bad_arguments"
+    assert "is not a number that JSON has" in failure(part)["message"]
+    assert called == []
+    assert read_arguments(ToolCallPart("weigh", arguments)) == arguments  # as text, which a page can read
+
+
+def test_a_failure_reaches_a_model_as_json_that_is_escaped_once():
+    part = ToolReturnPart("calculator", error("domain", 'no "root"', "abs"), "c1", outcome="failed")
+    (message,) = plain_messages([ModelRequest(parts=[part])], "")
+    assert json.loads(message.content) == {"error": {"type": "domain", "message": 'no "root"', "hint": "abs"}}
+    assert message.content.count(chr(92)) == 2
 
 
 def text_of(part) -> str:

@@ -11,6 +11,7 @@ which belong to a loop (HTTP connections) serve every call of the process; a not
 """
 
 import asyncio
+import contextvars
 import queue
 import threading
 from collections import deque
@@ -18,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
@@ -159,23 +160,28 @@ async def in_daemon(work: Callable[[], T]) -> T:
     """The result of `work`, done in a thread of its own. Who is cancelled while it goes on leaves it behind, and a program
     that ends does not wait for it."""
     loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
+    done: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
 
-    def settle(set_it: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
-            loop.call_soon_threadsafe(lambda: None if result.done() else set_it())
+    def settle(outcome: Callable[[], None]) -> None:
+        if not done.done():
+            outcome()
 
     def go() -> None:
         try:
-            value = work()
-        except BaseException as failed:
-            error = failed
-            settle(lambda: result.set_exception(error))
-        else:
-            settle(lambda: result.set_result(value))
+            outcome = partial(done.set_result, context.run(work))
+        except BaseException as failure:
+            outcome = partial(done.set_exception, _carried(failure))
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, outcome)
 
-    threading.Thread(target=go, name="llms-preparing", daemon=True).start()
-    return await result
+    threading.Thread(target=go, name="llms-in-daemon", daemon=True).start()
+    return await done
+
+
+def _carried(failure: BaseException) -> BaseException:
+    """A future does not take StopIteration."""
+    return RuntimeError(str(failure)) if isinstance(failure, StopIteration) else failure
 
 
 async def posted(begin: Callable[[Callable[[T], None]], Callable[[], None]]) -> AsyncGenerator[T, None]:

@@ -35,6 +35,7 @@ OURS = (
     "web-*.html",
     "blobs",
     "files",
+    "teams",
     "models",
     "proofs",
 )  # what lies in a home

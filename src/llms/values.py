@@ -1,11 +1,31 @@
 """The values that travel between packages: frozen, compared by content, knowing no storage and no model."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
+
+
+class NotFinite(ValueError):
+    """NaN, Infinity or a number beyond all floats, which JSON does not have and Python's reader takes."""
+
+
+def read_json(text: str) -> Json:
+    """The value of a JSON text. Raises ValueError, and NotFinite for what other readers would not take."""
+
+    def refuse(word: str) -> float:
+        raise NotFinite(f"{word[:40]} is not a number that JSON has; write a finite number, or leave it out")
+
+    def finite(number: str) -> float:
+        return value if math.isfinite(value := float(number)) else refuse(number)
+
+    value: Json = json.loads(text, parse_constant=refuse, parse_float=finite)
+    return value
+
 
 Status = Literal["ok", "unparsed", "truncated", "refused"]
 FailureKind = Literal["infra", "timeout"]

@@ -60,6 +60,10 @@ class Board:
         with self._lock:
             return tuple(self._entries[:until])
 
+    def untrusted(self) -> tuple[str, ...]:
+        """The authors of entries that rest on text from outside: whoever reads the board has read them."""
+        return tuple(dict.fromkeys(e.author.removeprefix("tool:") for e in self.entries() if e.tainted))
+
     def current(self, until: int | None = None) -> tuple[Entry, ...]:
         """The entries that nothing supersedes."""
         entries = self.entries(until)
@@ -102,6 +106,7 @@ class Board:
                     kind="fact",
                     supersedes=confirmed.id,
                     sources=(*dict.fromkeys((*confirmed.sources, *sources)),),
+                    tainted=tainted or confirmed.tainted,
                 )
             elif same:
                 return same[0], False

@@ -16,7 +16,7 @@ from ..errors import LlmsError
 
 Purpose = Literal["plan", "work", "check", "answer"]
 Limit = Literal["time", "cost", "tokens", "calls", "tool calls"]
-RESERVE_SHARE = 0.15  # of the units, at least one call, only for the final answer
+RESERVE_SHARE = 0.15  # of calls, at least one, and of seconds: only for the final answer
 
 
 class Exhausted(LlmsError):
@@ -72,6 +72,7 @@ class StepBudget:
         self._lent = TeamLimits(0, 0, 0, 0.0)
         self._lock = threading.RLock()
         self.reserve = min(limits.calls, max(1, int(limits.calls * RESERVE_SHARE)))
+        self.reserve_seconds = limits.seconds * RESERVE_SHARE
 
     @property
     def used(self) -> Used:
@@ -96,10 +97,15 @@ class StepBudget:
             cost,
         )
 
+    def seconds_for(self, purpose: Purpose) -> float:
+        """The time that a step may take; the last of it is the answer's."""
+        left = self.left().seconds
+        return left if purpose == "answer" else max(0.0, left - self.reserve_seconds)
+
     def exhausted(self, purpose: Purpose = "work") -> Limit | None:
         """The first limit, in the order of precedence, that forbids one more model call; None if none does."""
         left = self.left()
-        if left.seconds <= 0:
+        if left.seconds <= (0 if purpose == "answer" else self.reserve_seconds):
             return "time"
         if left.cost is not None and left.cost <= 0:
             return "cost"
@@ -124,7 +130,7 @@ class StepBudget:
         """Pay for one tool call. Raises Exhausted."""
         with self._lock:
             left = self.left()
-            if left.seconds <= 0:
+            if left.seconds <= self.reserve_seconds:
                 raise Exhausted("time")
             if left.tool_calls <= 0:
                 raise Exhausted("tool calls")
@@ -150,7 +156,7 @@ class StepBudget:
                 int((left.calls - self.reserve) * part) if left.calls > self.reserve else 0,
                 int(left.tool_calls * part),
                 int(left.tokens * part),
-                left.seconds,
+                self.seconds_for("work"),
                 None if left.cost is None else left.cost * Decimal(str(part)),
             )
             self._lent = _sum(self._lent, limits, 1)
@@ -163,6 +169,7 @@ class Share(StepBudget):
     def __init__(self, giver: StepBudget, limits: TeamLimits):
         super().__init__(limits, giver._clock)
         self.reserve = 0
+        self.reserve_seconds = 0.0
         self._giver = giver
         self._returned = False
 

@@ -1,6 +1,6 @@
 """A model and tools whose every call pays the budget first: no loop of any library can go around it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,15 +14,18 @@ from pydantic_ai.toolsets import ToolsetTool
 from pydantic_ai.toolsets.wrapper import WrapperToolset
 
 from ..tools.tool import Deps
+from ..values import Usage
 from .budget import Purpose, StepBudget
+
+PriceOf = Callable[[Usage], Decimal | None]  # US dollars, None if unknown
 
 
 class BudgetedModel(WrapperModel):
     """`model`, each of whose requests takes a unit of `budget` before it leaves and settles its tokens after."""
 
-    def __init__(self, model: Model, budget: StepBudget, purpose: Purpose, free: bool = False):
+    def __init__(self, model: Model, budget: StepBudget, purpose: Purpose, price: PriceOf | None = None):
         super().__init__(model)
-        self._budget, self._purpose, self._free = budget, purpose, free
+        self._budget, self._purpose, self._price = budget, purpose, price
 
     async def request(
         self,
@@ -51,7 +54,9 @@ class BudgetedModel(WrapperModel):
                 self._settle(stream.get())
 
     def _settle(self, response: ModelResponse) -> None:
-        self._budget.settle(response.usage.total_tokens, Decimal(0) if self._free else _cost(response))
+        used = response.usage
+        usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens)
+        self._budget.settle(used.total_tokens, self._price(usage) if self._price else _cost(response))
 
 
 def _cost(response: ModelResponse) -> Decimal | None:

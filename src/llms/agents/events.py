@@ -18,7 +18,9 @@ from .memory import Fact
 from .plan import Task
 from .step import ToolUse
 
-StopReason = Literal["stopped by the user", "a model failed", "done", "repeated state", "no progress"] | Limit
+StopReason = (
+    Literal["stopped by the user", "a model failed", "done", "repeated state", "no progress", "too many rounds"] | Limit
+)
 
 
 @dataclass(frozen=True, slots=True)

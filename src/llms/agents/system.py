@@ -5,13 +5,15 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
+from decimal import Decimal
 
 from pydantic_ai.settings import ModelSettings
 
 from .. import bridge
 from ..models.name import Name
+from ..models.spending import SpendingLedger
 from ..models.system import Capabilities, Generate, Model
-from ..values import Completion, Failure, Identity, Message
+from ..values import Completion, Failure, Identity, Message, Usage
 from .events import Finished
 from .role import Role
 from .step import Worker
@@ -53,6 +55,19 @@ class TeamSystem(Model):
     def peak_memory_bytes(self) -> int:
         return sum(model.peak_memory_bytes for model in self._inner)
 
+    def pay_from(self, ledger: SpendingLedger) -> None:
+        self.ledger = ledger
+        for model in self._inner:
+            model.pay_from(ledger)
+
+    def price(self, usage: Usage) -> Decimal | None:
+        """0 where no model of the team costs anything, else unknown: how often it will ask them is."""
+        return Decimal(0) if all(model.price(usage) == 0 for model in self._inner) else None
+
+    def check(self) -> None:
+        for model in self._inner:
+            model.check()
+
     def count_tokens(self, prompt: str | Sequence[Message]) -> int:
         return self._inner[0].count_tokens(prompt)
 
@@ -72,6 +87,8 @@ class TeamSystem(Model):
         work = Work(self.team, goal, worker)
         last = list(bridge.iterate(work.run()))[-1]
         assert isinstance(last, Finished)
+        if work.fatal is not None:  # as a model of its own would end the evaluation
+            raise work.fatal
         if last.reason == "a model failed" and not last.complete and last.answer.startswith("No model gave an answer"):
             return Failure("infra", work.problem or last.answer)
         return Completion(last.answer, last.used.tokens, "stop", 0, 0, time.perf_counter() - started)

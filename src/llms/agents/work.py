@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
+from ..errors import LlmsError
 from .board import Board
 from .budget import StepBudget
 from .events import Began, Finished, Remembered, StopReason, TeamEvent
@@ -70,6 +71,11 @@ class Work:
         """The last thing that went wrong in a step; empty if nothing did."""
         return self._workspace.problem
 
+    @property
+    def fatal(self) -> LlmsError | None:
+        """The error that ended the run and would end every other one, too: no account, no money, no key."""
+        return self._workspace.fatal.fatal if self._workspace.fatal else None
+
     def stop(self) -> None:
         """End the run at the user's wish; what is on the board becomes the answer."""
         self._workspace.stopped = True
@@ -95,7 +101,12 @@ class Work:
                 self._tell(Remembered(tuple(workspace.memory)))
             reason: StopReason = "stopped by the user"
             try:
-                reason = await self._pattern.work(workspace)
+                async with asyncio.timeout(
+                    workspace.budget.seconds_for("work")
+                ):  # also for what is no step: checks, consent
+                    reason = await self._pattern.work(workspace)
+            except TimeoutError:
+                reason = "time"
             except asyncio.CancelledError:
                 if not workspace.stopped:
                     raise
@@ -106,7 +117,8 @@ class Work:
     async def _finish(self, reason: StopReason) -> None:
         workspace = self._workspace
         answer, is_whole = workspace.draft, bool(workspace.draft) and reason == "done"
-        if not answer and reason != "stopped by the user":
+        can_ask = workspace.fatal is None and workspace.budget.seconds_for("answer") > 0
+        if not answer and reason != "stopped by the user" and can_ask:
             writer = replace(self._team.writer, tools=())
             result = await run_step(
                 workspace.worker(writer),
@@ -128,7 +140,7 @@ class Work:
         """The answer when no model gives one: the results on the board, in order."""
         kinds = ("result", "fact", "claim", "decision")
         texts = [entry.text for entry in self._workspace.board.current() if entry.kind in kinds]
-        head = f"No model gave an answer ({reason})."
+        head = f"No model gave an answer ({self.fatal or reason})."
         return f"{head} This is what was found:\n\n" + "\n\n".join(texts) if texts else f"{head} Nothing was found."
 
     def _tell(self, event: TeamEvent) -> None:

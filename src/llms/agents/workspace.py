@@ -52,6 +52,7 @@ class Workspace:
     draft: str = ""
     problem: str = ""  # what went wrong last
     stopped: bool = False  # by the user
+    fatal: StepResult[str] | None = None  # a step that met what every further one would meet
 
     async def run_step(
         self,
@@ -66,19 +67,23 @@ class Workspace:
     ) -> StepResult[Output]:
         """One agent's answer to `prompt`: text, or a value of the pydantic class `output`. Its tool results become facts
         on the board. `budget` is a share for this step, None: the whole."""
+        if self.fatal is not None:
+            return StepResult(None, self.fatal.problem, self.fatal.exhausted, fatal=self.fatal.fatal)
         result = self.finished.take(role.name, task, purpose, output)
         is_new = result is None
         started = time.monotonic()
         if result is None:
             self.tell(StepBegan(role.name, task, purpose))
             result = await run_step(
-                self.worker(role), instructions(role, self.memory), prompt, budget or self.budget, purpose, output,
+                replace(self.worker(role), read=self.board.untrusted()), instructions(role, self.memory), prompt, budget or self.budget, purpose, output,
                 self.cancel, tools,
             )  # fmt: skip
         for use in result.used:
             text = f"{use.name}: {use.result}"[:RESULT]
             self.write("fact", text, f"tool:{use.name}", task=task, tainted=use.tainted)
         self.problem = result.problem or self.problem
+        if result.fatal is not None:
+            self.fatal = StepResult(None, result.problem, result.exhausted, fatal=result.fatal)
         if is_new:
             self.tell(_ended(result, role.name, task, purpose, time.monotonic() - started))
             self.tell_budget()
@@ -96,12 +101,13 @@ class Workspace:
         tainted: bool = False,
     ) -> bool:
         """Put an entry on the board; whether it was new. What rests on a tool's result (those that the step `result`
-        used) says so, and inherits that it came from outside."""
+        used) says so; it inherits that it came from outside, and so does what an agent writes once the board holds such."""
         if not text.strip():
             return False
         used: Sequence[ToolUse] = result.used if result else ()
         sources = [*sources, *(f"tool:{use.id}" for use in used)]
-        tainted = tainted or any(use.tainted for use in used)
+        by_agent = author != "user" and not author.startswith("tool:")
+        tainted = tainted or any(use.tainted for use in used) or (by_agent and bool(self.board.untrusted()))
         entry, is_new = self.board.write(kind, text, author, sources=sources, task=task, tainted=tainted)
         if is_new and entry not in self.known:
             self.tell(Written(entry))
@@ -113,7 +119,9 @@ class Workspace:
 
     def stop_reason(self, result: StepResult[Output]) -> StopReason:
         """Why a pattern ends whose step failed."""
-        return "stopped by the user" if self.stopped else result.exhausted or "a model failed"
+        if self.stopped:
+            return "stopped by the user"
+        return result.exhausted or ("too many rounds" if result.rounds_over else "a model failed")
 
     def tell_budget(self) -> None:
         limits = self.budget.limits

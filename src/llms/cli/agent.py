@@ -30,6 +30,7 @@ from ..tools.consent import ApprovalRequest, Decision
 from ..values import JsonObject
 from ..workbench import agent as verb
 from ..workbench.team_session import AUTONOMY, TeamSettings
+from .arguments import money
 from .option_groups import DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .output import console, print_json, table
 
@@ -58,6 +59,7 @@ from .output import console, print_json, table
 )
 @option(RUN, "--calls", type=click.IntRange(min=1), help="At most so many model calls.")
 @option(RUN, "--budget", help="At most so much money, in US dollars.")
+@option(RUN, "--price", metavar="IN/OUT", help="US dollars per million tokens sent and answered, where no price is known.")  # fmt: skip
 @option(RUN, "--seconds", type=click.FloatRange(min=1), help="At most so much time.")
 @option(DATA, "--memory", is_flag=True, help="Tell the team the remembered facts that matter; they are shown first (llms memory).")  # fmt: skip
 @option(RUN, "--resume", metavar="RUN", help="Go on with a run that was cut off.")
@@ -75,6 +77,7 @@ def agent(
     autonomy: str,
     calls: int | None,
     budget: str | None,
+    price: str | None,
     seconds: float | None,
     memory: bool,
     resume: str | None,
@@ -102,8 +105,9 @@ def agent(
         return _show_again(events)
     if not goal and not resume:
         raise click.UsageError('say what the team should do: llms agent "goal"')
+    money(budget)
     how = TeamSettings(
-        team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds, memory
+        team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds, memory, price
     )  # fmt: skip
     out = console()
     last: TeamEvent | None = None

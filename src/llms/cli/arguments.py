@@ -1,6 +1,5 @@
 """The values a command needs, from the text it was given: a question with its template, a file's text, a schema, a sum."""
 
-import json
 import re
 import secrets
 import sys
@@ -15,7 +14,7 @@ from ..chat.files.kinds import Refused
 from ..errors import UsageError
 from ..settings import refuse_database
 from ..tools.consent import Mode
-from ..values import Json, JsonObject
+from ..values import JsonObject, read_json
 
 if TYPE_CHECKING:
     from ..chat.chat_settings import PolicyName
@@ -39,6 +38,7 @@ class ChatFlags(TypedDict):
     temperature: float | None
     seed: int | None
     budget: str | None
+    price: str | None
     memory: bool | None
     no_store: bool
 
@@ -114,7 +114,7 @@ def schema(argument: str) -> JsonObject:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot read the schema {argument}: {reason}") from error
     try:
-        value: Json = json.loads(text)
+        value = read_json(text)
     except ValueError as error:
         raise UsageError(f"--schema takes a JSON schema; {argument} is not JSON: {error}") from error
     if not isinstance(value, Mapping):

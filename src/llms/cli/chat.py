@@ -19,7 +19,7 @@ def _chat_options(command: F) -> F:
             option(MODEL, "-m", "--model", help="The model; a stored conversation remembers its own (default: gguf:smollm2, or smollm2 where there is no llama.cpp)."),
             option(MODEL, "-s", "--system", help="A system prompt, or @FILE."),
             option(MODEL, "--preset", metavar="NAME", help="Model, system prompt, tools and sampling kept under a name (llms presets); options go before."),
-            option(DATA, "-a", "--attach", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to send along; may be given again."),
+            option(DATA, "-a", "--attach", "files", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to send along: text in any encoding, PDF, Word, Excel, PowerPoint, a picture or sound; may be given again."),
             option(DATA, "-c", "--continue", "last", is_flag=True, help="Go on with the last conversation."),
             option(DATA, "--conversation", metavar="ID", help="Go on with this conversation."),
             option(RUN, "--tool", "tools", multiple=True, help="A tool the model may call, such as calculator, files:DIR, image:MODEL, speak:MODEL or mcp:NAME; may be given again."),
@@ -30,6 +30,7 @@ def _chat_options(command: F) -> F:
             option(ANSWER, "--temperature", type=click.FloatRange(min=0), help="0 is greedy; the default is the model's own."),
             option(ANSWER, "--seed", type=int, help="Of sampling."),
             option(RUN, "--budget", help="At most so much money, in US dollars."),
+            option(RUN, "--price", metavar="IN/OUT", help="US dollars per million tokens sent and answered, where no price is known."),
             option(DATA, "--memory/--no-memory", default=None, help="Tell the model the remembered facts that matter; they are shown first (llms memory)."),
             option(DATA, "--no-store", is_flag=True, help="Keep nothing on disk."),
         )
@@ -45,6 +46,7 @@ def _chat_options(command: F) -> F:
 @option(DATA, "-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="The value of a name in the template; may be given again.")  # fmt: skip
 @option(ANSWER, "--schema", help="A JSON schema that the answer obeys, or a file that holds one.")
 @option(OUTPUT, "--json", "as_json", is_flag=True, help="One event a line.")
+@option(OUTPUT, "--whole", is_flag=True, help="End with 1 where the answer was cut, refused or empty.")
 @option(OUTPUT, "--explain", is_flag=True, help="Show what would be sent, and send nothing.")
 def ask(
     words: tuple[str, ...],
@@ -52,6 +54,7 @@ def ask(
     parameters: tuple[str, ...],
     schema: str | None,
     as_json: bool,
+    whole: bool,
     explain: bool,
     **flags: Unpack[ChatFlags],
 ) -> None:
@@ -62,8 +65,8 @@ def ask(
     cat notes.txt | llms ask "Summarise this in two sentences" -m openai:gpt-5-mini
     llms ask -c "And in French?"
 
-    Ctrl-C stops the answer and keeps what came. Exit status: 0 answered, 1 the model failed, 2 wrong usage, 3 budget,
-    4 refused by the policy, 5 a tool needs approval, 130 stopped.
+    Ctrl-C stops the answer and keeps what came. Exit status: 0 answered, 1 the model failed (with --whole, or
+    its answer is not whole), 2 wrong usage, 3 budget, 4 refused by the policy, 5 a tool needs approval, 130 stopped.
     """
     text = arguments.question(words, template, parameters)
     wanted = arguments.schema(schema) if schema else None
@@ -72,7 +75,7 @@ def ask(
     if explain:
         terminal_chat.explain_request(text, flags)
     else:
-        sys.exit(terminal_chat.ask_once(text, flags, wanted, as_json))
+        sys.exit(terminal_chat.ask_once(text, flags, wanted, as_json, whole))
 
 
 @click.command(cls=GroupedCommand)

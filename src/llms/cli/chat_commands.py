@@ -9,12 +9,13 @@ from prompt_toolkit.completion import Completer
 from rich.text import Text
 
 from ..chat.conversation.messages import index, visible
-from ..errors import UsageError
+from ..errors import UnknownName, UsageError
 from ..models.default import for_chats
 from ..store import model_calls
 from ..tools import catalogue
 from ..web.service.import_export import bytes_for
 from ..workbench import presets
+from ..workbench.chat.attachments import examined
 from ..workbench.chat.resolve import system_of, tools_of
 from ..workbench.models import listing
 from . import clipboard
@@ -156,16 +157,21 @@ def _set_tools(session: ChatSession, names: tuple[str, ...]) -> None:
 
 
 def _attach(session: ChatSession, file: str) -> None:
-    path = Path(file).expanduser()
-    if not path.is_file():
-        raise UsageError(f"{file} is not a file")
-    session.files.append(str(path))
-    session.dim(f"goes along with the next message: {', '.join(Path(one).name for one in session.files)}")
+    if file:
+        path = Path(file).expanduser()
+        if not path.is_file():
+            raise UsageError(f"{file} is not a file")
+        session.files.append(examined(path))
+    session.dim("goes along with the next message:" if session.files else "no file is attached")
+    session.show_files()
 
 
-def _detach(session: ChatSession, argument: str) -> None:
-    session.dim(f"{len(session.files)} files are not sent" if session.files else "no file is attached")
-    session.files.clear()
+def _detach(session: ChatSession, name: str) -> None:
+    names = [file.name for file in session.files]
+    if name and name not in names:
+        raise UnknownName("attached file", name, names)
+    session.files = [file for file in session.files if name and file.name != name]
+    session.dim(f"not sent: {name or ', '.join(names)}" if names else "no file is attached")
 
 
 def _edit(session: ChatSession, text: str) -> None:
@@ -267,8 +273,8 @@ COMMANDS: Mapping[str, ChatCommand] = {
         ChatCommand("/preset [NAME]", "take a preset's model, system prompt, tools and sampling", _preset, _presets),
         ChatCommand("/system [TEXT]", "the system prompt: @FILE reads one, `none` takes it away", _system),
         ChatCommand("/tools [NAMES]", "the tools the model may call; `none` for none", _tools, _tool_names),
-        ChatCommand("/attach FILE", "send a file along with the next message", _attach, FILES),
-        ChatCommand("/detach", "send no file along after all", _detach),
+        ChatCommand("/attach [FILE]", "send a file along with the next message; alone it lists those that go along", _attach, FILES),
+        ChatCommand("/detach [NAME]", "send no file along after all, or not that one", _detach),
         ChatCommand("/edit [TEXT]", "write the last message anew, on a branch of its own", _edit),
         ChatCommand("/again", "another answer beside the last one", _again),
         ChatCommand("/more", "go on with an answer that was cut short", _more),

@@ -12,6 +12,7 @@ from ..models.default import for_chats
 from ..models.system import Model
 from ..store.conversations import Conversations
 from ..values import JsonObject
+from ..workbench.chat.attachments import described, examined
 from ..workbench.chat.chat import Chat
 from . import arguments
 from .answering import answer
@@ -42,6 +43,7 @@ def open_chat(
         seed=flags["seed"],
         schema=schema,
         budget=arguments.money(flags["budget"]),
+        price=flags["price"],
         ephemeral=flags["no_store"],
         memory=flags["memory"],
     )
@@ -52,7 +54,7 @@ class ChatSession:
     listed last; `ended` once the user wants no more."""
 
     def __init__(self, flags: ChatFlags, out: Console):
-        self.flags, self.files, self.out = flags, list(flags["files"]), out
+        self.flags, self.files, self.out = flags, [examined(file) for file in flags["files"]], out
         self.listed: list[str] = []
         self.ended = False
         self.editor: LineEditor
@@ -74,6 +76,11 @@ class ChatSession:
 
     def dim(self, text: str) -> None:
         self.out.print(Text(text, style="dim"))
+
+    def show_files(self) -> None:
+        """Say of each file that goes along what was read of it."""
+        for file in self.files:
+            self.dim(described(self.chat.model, file))
 
     def begin(self, advice: str = "") -> None:
         self.chat.model.prepare()

@@ -13,14 +13,18 @@ STYLES = {"ok": "green", "off": "dim", "broken": "red"}
 
 
 @click.command()
-@click.option("--online", is_flag=True, help="Ask whether the hub, and Ollama on this machine, answer.")
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Ask the hub, Ollama on this machine, and each endpoint whether it takes the key that is set.",
+)
 @click.option("--deep", is_flag=True, help="Import torch and transformers too; takes some seconds.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line: name, state, detail, repair, needed.")
 def doctor(online: bool, deep: bool, as_json: bool) -> None:
     """Check what llms needs, and say how to repair what is broken.
 
     ok is fine, off is not there but not needed either, broken needs the repair that stands under it. Exits with 1 if
-    something that llms cannot do without is broken. No connection is made, unless --online asks for it.
+    something that llms cannot do without is broken, or a key is refused. No connection is made, unless --online asks for it.
     """
     checks = list(examine_all(online, deep))
     if as_json:

@@ -27,6 +27,7 @@ from .output import print_json
 @click.option(
     "--budget", type=click.FloatRange(min=0, min_open=True), help="US dollars that a judge may cost; a hard cap."
 )
+@click.option("--price", metavar="IN/OUT", help="US dollars per million tokens that a judge is sent and answers.")
 @click.option("--json", "as_json", is_flag=True, help="One object, as llms eval prints it.")
 def command(
     run: str,
@@ -36,6 +37,7 @@ def command(
     data: str,
     by: tuple[str, ...],
     budget: float | None,
+    price: str | None,
     as_json: bool,
 ) -> None:
     """Grade the answers of RUN (its name, the beginning of it, or `last`) again; the model is not asked.
@@ -47,7 +49,7 @@ def command(
 
     The result is a run of its own, which says what it was graded from; RUN stays as it is.
     """
-    how = Regrade(scorer or "", judge, arguments.text_of(rubric), data, budget, by)
+    how = Regrade(scorer or "", judge, arguments.text_of(rubric), data, budget, by, price)
     (report,) = show_progress(grade(run, how))
     if as_json:
         print_json([report.to_json()])

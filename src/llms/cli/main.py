@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from .. import __version__
 from ..errors import LlmsError
@@ -39,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "models": ("models", "models", "List, describe, download and remove models."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
+    "completion": ("completion", "completion", "Print the script by which a shell completes commands and options."),
     "benchmarks": ("benchmarks", "benchmarks", "List the benchmarks and their views."),
 }
 KEPT = {  # what an interrupt leaves, for commands that go on from it
@@ -75,6 +77,13 @@ class Lazy(click.Group):
             raise click.UsageError(f"no such command {args[0]!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so, without importing what they would run."""
+        names = [
+            CompletionItem(name, help=text) for name, (_, _, text) in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
@@ -101,7 +110,7 @@ def main() -> None:
     notices.listen(stored.append)
     defer_during_imports()
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="llms", standalone_mode=False)
         for sentence in dict.fromkeys(stored):  # an error has said it already
             _say(sentence, 0)
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -9,6 +9,7 @@ from .. import settings
 from ..chat.conversation.messages import index
 from ..errors import LlmsError
 from ..values import JsonObject
+from ..workbench.chat.attachments import described, examined
 from .answering import INTERRUPTED, print_json, print_plain
 from .arguments import ChatFlags
 from .chat_commands import COMMANDS, completions, obey, unslashed
@@ -17,14 +18,17 @@ from .line_editor import LineEditor
 from .output import console
 
 
-def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bool) -> int:
-    """Print the answer as it comes; the exit status."""
+def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bool, whole: bool = False) -> int:
+    """Print the answer as it comes; the exit status, which tells a `whole` answer from others if asked."""
     with open_chat(flags, schema) as chat:
         for one in chat.recalled(text):
             click.echo(f"llms: told from memory ({one.fact.id}): {one.fact.text}", err=True)
-        events = chat.send(text, flags["files"], confirmed=True)
+        files = [examined(file) for file in flags["files"]]
+        for file in files:
+            click.echo(f"llms: {described(chat.model, file)}", err=True)
+        events = chat.send(text, files, confirmed=True)
         try:
-            status = (print_json if as_json else print_plain)(chat, events, flags["save_files"])
+            status = (print_json if as_json else print_plain)(chat, events, flags["save_files"], whole)
         except KeyboardInterrupt:
             click.echo("\nllms: interrupted; what came is kept", err=True)
             status = INTERRUPTED
@@ -40,6 +44,10 @@ def explain_request(text: str, flags: ChatFlags) -> None:
         fit_result = chat.explain(text, flags["files"])
     report = fit_result.report
     click.echo(f"{report.count} of {report.budget} tokens ({report.grade}); nothing is sent")
+    if plan := fit_result.reading:
+        parts = f"{len(plan.chosen)} of {len(plan.chunks)} parts, {plan.tokens} tokens"
+        about = "about " if fit_result.rough else ""
+        click.echo(f"too large for the window: it would be read in {about}{plan.calls} requests ({parts})")
     for message in fit_result.payload.messages:
         for part in index(message):
             click.echo(f"\n[{part.kind}]\n{part.text}")
@@ -69,6 +77,7 @@ class TerminalChat:
         session = self.session
         try:
             session.begin("; /help lists the commands, Ctrl-D ends")
+            session.show_files()
             while not session.ended:
                 default, self._refused = self._refused, ""
                 try:

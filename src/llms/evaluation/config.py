@@ -65,7 +65,7 @@ class EvalConfig:
     """How to evaluate. None leaves a choice to the view, the settings, the machine or the system.
 
     `chat_template` None: off, but for systems that are reached through chat only. `budget` in US dollars is for all
-    systems and benchmarks together, a judge included. Of one's own file: `prompt` is a template with `{column}` fields,
+    systems and benchmarks together, a judge included, as is `price`, per million tokens sent and answered: 0.15/0.60. Of one's own file: `prompt` is a template with `{column}` fields,
     `stop` and `max_tokens` end an answer, `by` names the metadata columns by whose values scores are grouped.
     """
 
@@ -204,6 +204,12 @@ class EvalConfig:
     budget: float | None = field(
         default=None, metadata=setting("US dollars that requests may cost in all; a hard cap.", "--budget", above=0.0)
     )
+    price: str | None = field(
+        default=None,
+        metadata=setting(
+            "US dollars per million tokens sent and answered, where no price is known.", "--price", metavar="IN/OUT"
+        ),
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", None if self.stop is None else tuple(self.stop))
@@ -238,6 +244,7 @@ class EvalSettings(TypedDict, total=False):
     max_tokens: int | None
     by: Sequence[str]
     budget: float | None
+    price: str | None
 
 
 def settings_of(config: type[EvalConfig] | EvalConfig) -> Mapping[str, Setting]:

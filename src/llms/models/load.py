@@ -2,7 +2,7 @@
 
 from ..errors import UsageError
 from .api.model import open_api
-from .name import Name, parse
+from .name import OF_SYSTEMS, Name, parse
 from .system import Model
 
 
@@ -13,7 +13,7 @@ def load(text: str, workers: int = 1, chat: bool = False) -> Model:
     unless the name says in what. Raises UnknownName, UsageError, MissingExtra or ModelError.
     """
     name = parse(text)
-    if name.provider == "team" or {"tools", "system"} & set(name.options):
+    if name.provider == "team" or set(OF_SYSTEMS) & set(name.options):
         raise UsageError(f"{text!r} is a system made of models; a model is wanted here")
     if not name.local:
         return open_api(name)

@@ -1,6 +1,8 @@
 """pydantic-ai's messages and settings as what our models are asked: one reading for local models and for endpoints."""
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import (
@@ -92,9 +94,8 @@ def _request(message: ModelRequest, media: bool) -> Iterator[Message]:
             case UserPromptPart():
                 yield _user(part.content)
             case ToolReturnPart():
-                text, more = part.model_response_str_and_user_content() if media else (part.model_response_str(), [])
-                files += more
-                yield Message("tool", text, tool_call_id=part.tool_call_id)
+                files += part.model_response_str_and_user_content()[1] if media else []
+                yield Message("tool", _returned(part, media), tool_call_id=part.tool_call_id)
             case RetryPromptPart() if part.tool_name:
                 yield Message("tool", part.model_response(), tool_call_id=part.tool_call_id)
             case RetryPromptPart():
@@ -103,6 +104,15 @@ def _request(message: ModelRequest, media: bool) -> Iterator[Message]:
                 raise UserError(f"a {type(part).__name__} cannot be sent to this model")
     if files:
         yield _user(files)
+
+
+def _returned(part: ToolReturnPart, media: bool) -> str:
+    """The result of a tool as a model reads it. A failure that is JSON goes as that JSON, not as text with every quote
+    escaped."""
+    if part.outcome == "failed" and isinstance(part.content, str) and part.content.startswith("{"):
+        with suppress(ValueError):
+            return json.dumps({"error": json.loads(part.content)}, ensure_ascii=False)
+    return part.model_response_str_and_user_content()[0] if media else part.model_response_str()
 
 
 def _user(content: Contents) -> Message:

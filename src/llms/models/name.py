@@ -20,8 +20,12 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "adapter": (),
 }
 OF_CHECKPOINTS = frozenset(OPTIONS)  # options that mean something for a model whose weights are here
-OF_SYSTEMS: Mapping[str, tuple[str, ...]] = {"tools": (), "system": ()}  # make one agent of a model
-OF_TEAMS: Mapping[str, tuple[str, ...]] = {"model": ()}
+OF_SYSTEMS: Mapping[str, tuple[str, ...]] = {
+    "tools": (),
+    "system": (),
+    "approve": ("all",),
+}  # make one agent of a model
+OF_TEAMS: Mapping[str, tuple[str, ...]] = {"model": (), "approve": ("all",)}
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ def _options(text: str, query: str, provider: str) -> dict[str, str]:
         if key in options:
             raise UsageError(f"{text!r}: {key} is given twice, as {options[key]!r} and {value!r}; give it once")
         if key in mine:
+            if mine[key] and value not in mine[key]:
+                raise UnknownName(f"value of {key}", value, mine[key])
             options[key] = value
             continue
         if key in OPTIONS and key not in known:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..lazy import lazy
 from ..values import Usage
 from .api.endpoints import Endpoint
@@ -13,6 +15,31 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider
 
 ZERO = Decimal(0)
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPrice:
+    """A price that the user states, in US dollars per million tokens: of what is sent, and of what is answered."""
+
+    into: Decimal
+    out: Decimal
+
+    def of(self, usage: Usage) -> Decimal:
+        return (usage.prompt_tokens * self.into + usage.tokens * self.out) / MILLION
+
+
+def stated_price(text: str | None) -> StatedPrice | None:
+    """The price in `text`, as in 0.15/0.60; None for None. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        into, out = map(Decimal, text.split("/"))
+    except (ValueError, ArithmeticError):
+        into = out = Decimal(-1)
+    if not (into.is_finite() and out.is_finite() and into >= 0 and out >= 0):
+        raise UsageError(f"a price is US dollars per million tokens sent and answered, as in 0.15/0.60; got {text!r}")
+    return StatedPrice(into, out)
 
 
 class Price:

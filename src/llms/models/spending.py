@@ -5,9 +5,14 @@ from decimal import Decimal
 
 from ..errors import BudgetExceeded, UsageError
 from ..values import Billed, Usage
+from .prices import StatedPrice
 from .wait_queue import WaitQueue
 
 ZERO = Decimal(0)
+NO_PRICE = (
+    "no price is known for {}, so no cap can hold; give one: --price IN/OUT, in dollars per million tokens, or leave out "
+    "--budget"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,12 @@ class SpendingLedger:
     """The account of one command or conversation, for all its models, threads and event loops.
 
     The sum of what is spent and reserved never exceeds `budget` (US dollars; None: no cap), as long as no request
-    costs more than what was reserved for it.
+    costs more than what was reserved for it. `stated` is the price of all that is paid from here but for models on this
+    machine, instead of the known one.
     """
 
-    def __init__(self, budget: Decimal | None = None):
-        self.budget = budget
+    def __init__(self, budget: Decimal | None = None, stated: StatedPrice | None = None):
+        self.budget, self.stated = budget, stated
         self.tally = Tally()
         self.reserved = ZERO
         self._queue = WaitQueue()
@@ -48,7 +54,7 @@ class SpendingLedger:
         if self.budget is None:
             return ZERO
         if most is None:
-            raise UsageError("the price of this model is unknown, so no budget can be kept; leave out --budget")
+            raise UsageError(NO_PRICE.format("this model"))
 
         def take() -> bool:
             assert self.budget is not None

@@ -26,7 +26,7 @@ from ..values import (
     Usage,
 )
 from .name import Name
-from .spending import SpendingLedger
+from .spending import NO_PRICE, SpendingLedger
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -179,6 +179,12 @@ class Model:
     @ledger.setter
     def ledger(self, shared: SpendingLedger) -> None:
         self._ledger = shared
+
+    def pay_from(self, ledger: SpendingLedger) -> None:
+        """Let `ledger` pay for requests. Raises UsageError, before anything is spent, where its cap could not hold."""
+        self.ledger = ledger
+        if ledger.budget is not None and self.price(Usage(1, 1)) is None:
+            raise UsageError(NO_PRICE.format(self.name.text))
 
     def price(self, usage: Usage) -> Decimal | None:
         """US dollars of an answer: 0 for what runs on one's own machines, None if unknown."""

@@ -8,6 +8,7 @@ conversations         messages as a tree, attachments; search looks through them
 chat_runs, journal    runs of the turn loop: state, approvals; every event as it happens
 model_calls, spending requests as they were sent, and what they cost
 memory                remembered facts, runs of teams
+process               whether the process that owns a run is gone
 transfer              archives of conversations, out and in; imported, chatgpt: what other files hold
 table                 a user's CSV file as a database of its own
 """

@@ -9,7 +9,6 @@ import platform
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import get_args
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
@@ -23,8 +22,7 @@ from ..tools.consent import Consent, Decision, Mode, args_hash
 from ..values import JsonObject
 from .conversations import Conversations
 from .journal import StoredJournal
-
-DEAD_SECONDS = 30  # without a heartbeat, if the process is gone as well
+from .process import DEAD_SECONDS, alive, begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,30 +112,16 @@ def _with_shown_text(store: Conversations, run: str, node: str, message: ModelMe
 
 
 def _this_process() -> str:
-    return f"{platform.node()}:{os.getpid()}:{_begun(os.getpid())}"
-
-
-def _begun(pid: int) -> str:
-    """When a process began, which tells it from a later one with its number; empty where the system does not say."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return ""
+    return f"{platform.node()}:{os.getpid()}:{begun(os.getpid())}"
 
 
 def _gone(process: str, heartbeat: str) -> bool:
     """Whether a run's process is dead; that of another machine counts as dead without a heartbeat."""
-    host, pid, begun = process.rsplit(":", 2)
+    host, pid, began = process.rsplit(":", 2)
     if host != platform.node():
         limit = datetime.now(UTC) - timedelta(seconds=DEAD_SECONDS)
         return heartbeat < limit.isoformat(timespec="milliseconds")
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return _begun(int(pid)) != begun
+    return not alive(int(pid)) or begun(int(pid)) != began
 
 
 def abandon(store: Conversations, conversation: str) -> None:

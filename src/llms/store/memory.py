@@ -9,9 +9,10 @@ from functools import cache
 from pydantic import TypeAdapter
 
 from ..agents.memory import Fact
-from ..errors import UnknownName
+from ..errors import UnknownName, UsageError
 from ..values import JsonObject
 from .database import Database
+from .process import alive_since
 
 
 class Memory(Database):
@@ -69,6 +70,12 @@ class StoredTeamRun:
     started: str
     answer: str
     pid: int
+    heartbeat: str
+
+    @property
+    def taken(self) -> bool:
+        """Whether a process is at work on it."""
+        return self.state == "running" and alive_since(self.pid, self.heartbeat)
 
 
 class TeamRuns(Database):
@@ -80,7 +87,13 @@ class TeamRuns(Database):
             db.execute("INSERT INTO team_run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def resume(self, id: str, pid: int) -> None:
+        """Take the run. Raises UsageError where a process that still runs has it."""
         with self.transaction() as db:
+            if (run := self.run(id)).taken:
+                raise UsageError(
+                    f"run {id} is being worked on by process {run.pid}; wait for it, or end that one first. "
+                    f"llms agent --replay {id} shows what it has done"
+                )
             db.execute("UPDATE team_run SET state = 'running', heartbeat = ?, pid = ? WHERE id = ?", (_now(), pid, id))
 
     def append(self, id: str, seq: int, event: JsonObject) -> None:
@@ -89,6 +102,11 @@ class TeamRuns(Database):
             db.execute(
                 "INSERT INTO team_event VALUES (?, ?, ?, ?)", (id, seq, _now(), json.dumps(event, ensure_ascii=False))
             )
+            db.execute("UPDATE team_run SET heartbeat = ? WHERE id = ?", (_now(), id))
+
+    def beat(self, id: str) -> None:
+        """Say that the run is being worked on."""
+        with self.transaction() as db:
             db.execute("UPDATE team_run SET heartbeat = ? WHERE id = ?", (_now(), id))
 
     def end(self, id: str, state: str, answer: str) -> None:
@@ -103,9 +121,9 @@ class TeamRuns(Database):
     def all(self) -> list[StoredTeamRun]:
         """The newest first."""
         rows = self.read(
-            "SELECT id, team, goal, state, settings, started, answer, pid FROM team_run ORDER BY rowid DESC"
+            "SELECT id, team, goal, state, settings, started, answer, pid, heartbeat FROM team_run ORDER BY rowid DESC"
         )
-        return [StoredTeamRun(i, t, g, s, json.loads(x), b, a, p) for i, t, g, s, x, b, a, p in rows]
+        return [StoredTeamRun(i, t, g, s, json.loads(x), b, a, p, h) for i, t, g, s, x, b, a, p, h in rows]
 
     def run(self, id: str) -> StoredTeamRun:
         """The run whose id begins with `id`, or the `last` one. Raises UnknownName."""

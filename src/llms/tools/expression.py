@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from .arithmetic import EXPONENT as TEN_TO
 from .arithmetic import CalculatorError
 from .functions import CONSTANTS, FUNCTIONS
+from .spoken import ANGLES, SIGNS, UNITS_HINT, behind_operand, instead, needs_brackets
 
 LONGEST, DEEPEST, MOST_NODES = 500, 50, 300
 MAPPED = {"×": "*", "⋅": "*", "·": "*", "÷": "/", "−": "-", "π": "pi", "τ": "tau"}
@@ -22,9 +23,8 @@ NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|\.?\d[\d_.,]*")
 EXPONENT = re.compile(r"[eE][+-]?\d+")
 WORD = re.compile(r"[^\W\d]\w*")
 GROUPED = re.compile(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
-OF = re.compile(r"\s*of\b", re.IGNORECASE)
+OF = re.compile(r"\s*of(?![^\W\d])", re.IGNORECASE)
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.UAdd, ast.USub)
-UNITS_HINT = "leave the unit out, or convert with the tool `convert`"
 
 
 class WrittenNumber(Decimal):
@@ -120,9 +120,14 @@ class _Rewriter:
             self._sign(character)
 
     def _number(self, run: str) -> None:
-        if not self._between_arguments():
-            run = run.rstrip(",") if run.rstrip(",") else run
-        else:
+        run = run.rstrip(",") if run.rstrip(",") else run
+        if self._between_arguments():
+            if grouped := GROUPED.match(run):
+                raise self._refuse(
+                    "ambiguous_number",
+                    f"{grouped[0]} between brackets can be one number or several",
+                    f"write {grouped[0].replace(',', '')}, or {grouped[0].replace(',', ', ')}",
+                )
             run = run.partition(",")[0]
         if run[:2].lower() not in ("0x", "0o", "0b"):
             plain = self._ungrouped(run)
@@ -163,20 +168,15 @@ class _Rewriter:
         name = word[0]
         if keyword.iskeyword(name):
             self._emit(" ", 0)  # 1if is deprecated Python
-        elif name in FUNCTIONS or name in CONSTANTS:
-            raise self._refuse("syntax", f"an operator is missing before {name}", f"write * before {name}", ahead)
-        elif name in ("x", "X"):
-            raise self._refuse("syntax", "x is not an operator", "write * to multiply", ahead)
-        elif name == "of":
-            raise self._refuse("syntax", "of needs a percent sign before it", "write 15% of 80, or *", ahead)
-        elif name == "mod":
-            raise self._refuse("syntax", "mod is written as an operator", "write mod(7, 3) or 7 % 3", ahead)
-        else:
-            raise self._refuse("units_not_supported", f"the calculator knows no units ({name})", UNITS_HINT, ahead)
+            return
+        kind, message, hint = behind_operand(name)
+        raise self._refuse(kind, message, hint, ahead)
 
     def _word(self, name: str) -> None:
         if not name.isascii():
             raise self._refuse("unknown_name", f"{name} is not known", "")
+        if name in FUNCTIONS and (hint := needs_brackets(name, self.text[self.position + len(name) :])):
+            raise self._refuse("syntax", f"{name} needs brackets", hint)
         self._emit(name, len(name))
         self.after_operand = not keyword.iskeyword(name)
         self.after_name = self.after_operand
@@ -208,12 +208,18 @@ class _Rewriter:
             self._no_unit()
 
     def _sign(self, character: str) -> None:
+        if character == "'" and self.after_operand and self.text[self.position + 1 : self.position + 2].isdigit():
+            raise self._refuse(
+                "ambiguous_number", "digits are not grouped by '", "write the number without it, as in 1234.5"
+            )
+        if character in SIGNS:
+            raise self._refuse("syntax", f"{character} has no meaning here", SIGNS[character])
         if character in "'\"`":
             raise self._refuse("not_allowed", "text in quotes is not allowed", "")
         if character in "#@$€£¥°" or unicodedata.category(character) == "Sc":
             if character in "#@":
                 raise self._refuse("not_allowed", f"{character} is not allowed", "")
-            hint = "for degrees use sind, cosd, tand" if character == "°" else UNITS_HINT
+            hint = ANGLES if character == "°" else UNITS_HINT
             raise self._refuse("units_not_supported", f"the calculator knows no units ({character})", hint)
         if not character.isascii() or not character.isprintable():
             raise self._refuse("syntax", f"the character U+{ord(character):04X} has no meaning here", "")
@@ -322,7 +328,8 @@ class _Checker:
     def _unknown(self, node: ast.Name) -> CalculatorError:
         known = [*FUNCTIONS, *CONSTANTS]
         near = get_close_matches(node.id.lower(), known, n=1, cutoff=0.6)
-        return self._refuse(node, "unknown_name", f"{node.id} is not known", near[0] if near else "")
+        hint = instead(node.id) or (near[0] if near else "")
+        return self._refuse(node, "unknown_name", f"{node.id} is not known", hint)
 
     def _call(self, node: ast.Call, depth: int) -> ast.expr:
         if isinstance(node.func, ast.Constant):

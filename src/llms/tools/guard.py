@@ -30,6 +30,7 @@ from pydantic_core import SchemaValidator
 
 from .. import settings
 from ..models.api.endpoints import NAMED
+from ..values import NotFinite
 from .arguments import canonical, read
 from .consent import ApprovalRequest, Decision
 from .results import Keep, error, result
@@ -226,7 +227,10 @@ class Arguments:
         self, input: str | bytes | bytearray, *, allow_partial: Partial = False, **options: Any
     ) -> object:
         text = input if isinstance(input, str) else bytes(input).decode("utf-8", "replace")
-        arguments = read(text)
+        try:
+            arguments = read(text)
+        except NotFinite as wrong:
+            raise ToolFailed(error("bad_arguments", str(wrong), "correct the arguments and call again")) from None
         if arguments is None:
             raise ToolFailed(error("bad_arguments", "the arguments are not one JSON object", 'write {"name": value}'))
         return self.validate_python(arguments, allow_partial=allow_partial, **options)

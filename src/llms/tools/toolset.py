@@ -1,10 +1,6 @@
 """Tools as a toolset of pydantic-ai."""
 
-import asyncio
-import contextlib
-import contextvars
 import functools
-import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from pydantic.errors import PydanticUserError
@@ -13,6 +9,7 @@ from pydantic_ai.exceptions import UserError
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, CombinedToolset, FunctionToolset, WrapperToolset
 
+from .. import bridge
 from ..errors import UsageError
 from .guard import Allowed, GuardedToolset, Rule, ToolLimits, nothing
 from .mcp import McpServer
@@ -72,30 +69,6 @@ def _in_thread(function: Callable[..., object]) -> Callable[..., Awaitable[objec
 
     @functools.wraps(function)
     async def called(*args: object, **kwargs: object) -> object:
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[object] = loop.create_future()
-        context = contextvars.copy_context()
-
-        def settle(outcome: Callable[[], None]) -> None:
-            if not done.done():
-                outcome()
-
-        def work() -> None:
-            try:
-                outcome = functools.partial(done.set_result, context.run(function, *args, **kwargs))
-            except BaseException as failure:
-                outcome = functools.partial(done.set_exception, _carried(failure))
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, outcome)
-
-        threading.Thread(
-            target=work, name=f"llms-tool-{getattr(function, '__name__', 'function')}", daemon=True
-        ).start()
-        return await done
+        return await bridge.in_daemon(functools.partial(function, *args, **kwargs))
 
     return called
-
-
-def _carried(failure: BaseException) -> BaseException:
-    """A future does not take StopIteration."""
-    return RuntimeError(str(failure)) if isinstance(failure, StopIteration) else failure

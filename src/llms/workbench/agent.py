@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -28,6 +29,8 @@ from ..tools.consent import ApprovalRequest, Approve, Decision, deny
 from ..values import JsonObject
 from .memory import open_memory, recalled, used
 from .team_session import TeamSession, TeamSettings
+
+BEAT_SECONDS = 10.0
 
 
 def choose(files: Sequence[str]) -> str:
@@ -69,16 +72,18 @@ async def run(
     if stored is None:
         how = with_model(team, how)
     async with _open(team, how, approve) as (session, store):
+        if how.cost is not None:
+            for role in team.roles:
+                session.worker(role)  # whose model has a price that is known, or no cap could hold
         if stored is None:
             id, point, stored_events = f"t{secrets.token_hex(4)}", ResumePoint(), 0
             store.begin(id, team.name, goal, asdict(how), os.getpid())
-            memory = _recalled(team, goal, id) if how.memory else []
         else:
             id, goal = stored.id, stored.goal
+            store.resume(id, os.getpid())  # before its events are read: from here on nobody else adds to them
             events = [event for _, event in store.events(id)]
             point, stored_events = resume_point(events), len(events)
-            memory = list(point.memory)
-            store.resume(id, os.getpid())
+        beating = asyncio.create_task(_beat(store, id))
         numbers = count(stored_events + 1)
         ended = False
 
@@ -89,16 +94,25 @@ async def run(
                 store.end(id, "finished", event.answer)
                 ended = True
 
-        work = Work(
-            team, session.goal(goal), session.worker, budget=StepBudget(limits_of(team, how)), resume=point,
-            memory=memory, check=session.check, journal=journal,
-        )  # fmt: skip
         try:
+            memory = list(point.memory) if stored else _recalled(team, goal, id) if how.memory else []
+            work = Work(
+                team, session.goal(goal), session.worker, budget=StepBudget(limits_of(team, how)), resume=point,
+                memory=memory, check=session.check, journal=journal,
+            )  # fmt: skip
             async for event in work.run():
                 yield id, event
         finally:
+            beating.cancel()
             if not ended:
                 store.end(id, "interrupted", "")
+
+
+async def _beat(store: TeamRuns, id: str) -> None:
+    """Say now and then that the run is being worked on, also while a model is silent."""
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        store.beat(id)
 
 
 @asynccontextmanager
@@ -110,7 +124,7 @@ async def _open(team: Team, how: TeamSettings, approve: Approve) -> AsyncIterato
         with TeamRuns(settings.database()) as store:
             yield session, store
     finally:
-        await asyncio.to_thread(session.close)
+        await bridge.in_daemon(session.close)
 
 
 def _unfinished(id: str) -> StoredTeamRun:
@@ -140,7 +154,7 @@ def follow(
     """`run` for synchronous callers; `approve` is called in a thread and may wait for a person."""
 
     async def ask(request: ApprovalRequest) -> Decision:
-        return await asyncio.to_thread(approve, request)
+        return await bridge.in_daemon(partial(approve, request))
 
     return bridge.iterate(run(goal, how, ask, resume))
 
@@ -156,6 +170,7 @@ class TeamOptions(TypedDict, total=False):
     cost: str | None
     seconds: float | None
     memory: bool
+    price: str | None
 
 
 class TeamHandle:
@@ -204,17 +219,7 @@ def events_after(id: str, number: int) -> tuple[str, list[tuple[int, JsonObject]
     with TeamRuns(settings.database()) as store:
         run = store.run(id)
         state = run.state
-        if state == "running" and not _alive(run.pid):
+        if state == "running" and not run.taken:
             state = "interrupted"
             store.end(run.id, state, "")
         return state, list(store.events(run.id, number))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it is another user's
-        pass
-    return True

@@ -3,6 +3,7 @@
 Nothing is connected to unless `online`; torch is imported, in a process of its own, only if `deep`.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -15,13 +16,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .. import sandbox, settings
+from .. import bridge, sandbox, settings
 from ..benchmarks.languages import RUNNERS, missing
-from ..models.api.endpoints import NAMED, endpoint
+from ..errors import ModelError
+from ..models.api.connection import EndpointConnection
+from ..models.api.endpoints import NAMED, Endpoint, endpoint
+from ..models.api.errors import EndpointError, StatusError
+from ..models.api.retry_policy import RetryPolicy
+from ..models.api.transport import Transport
 from ..models.default import for_chats
 from ..models.gguf import library
 from ..models.hub import hub
 from ..models.local import embedded
+from ..models.spending import SpendingLedger
 from ..store.health import KNOWN, examine
 from . import machine
 from .models import served
@@ -34,6 +41,8 @@ EXTRAS = ("local", "eval", "files", "web", "train", "image", "notebooks")
 LEAST_DISK_BYTES = 2 * 10**9  # what converting the embedded model and a first evaluation take, and some room
 LEAST_MEMORY_BYTES = 15 * 10**8
 IMPORT_SECONDS = 120
+ASKS_KEY = {"openrouter": "/key"}  # where the list of models is for everyone
+ONCE = RetryPolicy(tries=1, rate_tries=1, first_token_seconds=10)
 State = Literal["ok", "off", "broken"]
 
 
@@ -299,8 +308,34 @@ def _online() -> Iterator[Check]:
         )
     else:
         yield Check("hub", "broken", f"{address} does not answer", "check the connection, HTTPS_PROXY and HF_ENDPOINT")
+    yield from bridge.run(_try_keys())
     models = served(endpoint("ollama", ""))
     if models is None:
         yield Check("ollama", "off", "not running on this machine", "ollama serve")
     else:
         yield Check("ollama", "ok", f"{len(models)} models: {', '.join(name for name, _ in models)}")
+
+
+async def _try_keys() -> list[Check]:
+    """Whether each endpoint takes the key that is set for it: one question each that costs nothing."""
+    set_ends = [end for end in (endpoint(name, "") for name in NAMED) if settings.key(end.keys)]
+    return list(await asyncio.gather(*map(_try_key, set_ends)))
+
+
+async def _try_key(end: Endpoint) -> Check:
+    name, key = f"key {end.name} online", settings.shown(settings.key(end.keys) or "")
+    transport = Transport(ONCE, lambda usage: None, SpendingLedger)
+    try:
+        await EndpointConnection(end, transport).get(ASKS_KEY.get(end.name, "/models"))
+    except StatusError as error:
+        if error.status in (401, 402, 403):
+            repair = f"write {end.keys[0]} anew into the environment or .env; {end.page} has it"
+            return Check(name, "broken", f"{end.base_url} refuses {key} ({error})", repair, needed=True)
+        return Check(name, "ok", f"{end.base_url} answers; it says nothing about {key} ({error})")
+    except EndpointError as error:
+        return Check(name, "broken", f"{end.base_url} is not reached ({error})", "check the connection and HTTPS_PROXY")
+    except ModelError as error:
+        return Check(name, "broken", str(error), f"write {end.keys[0]} anew", needed=True)
+    finally:
+        await transport.aclose()
+    return Check(name, "ok", f"{end.base_url} takes {key}")

@@ -12,6 +12,8 @@ from ..evaluation.plan import Plan
 from ..evaluation.run import check
 from ..models.local import embedded
 from ..models.name import Name, parse
+from ..models.prices import stated_price
+from ..models.spending import SpendingLedger
 from ..models.system import Capabilities, Model
 from ..store.runs import Runs
 from ..values import Identity
@@ -63,6 +65,7 @@ def estimate(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -
     with Runs(settings.database()) as store:
         for name in dict.fromkeys(systems):
             with _opened(name) as model:
+                model.ledger = SpendingLedger(None, stated_price(config.price))
                 for benchmark in suited(model, benchmarks, names):
                     questions = make_plan(model, benchmark, source, config)
                     new = config.fresh or isinstance(model, _Unconverted)

@@ -26,6 +26,7 @@ from ..evaluation.report import Report, report
 from ..evaluation.room import with_room, without_room
 from ..evaluation.run import check, run
 from ..lazy import lazy
+from ..models.prices import stated_price
 from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..sandbox import Sandbox
@@ -124,7 +125,7 @@ def evaluate_all(systems: Sequence[str], names: Sequence[str], config: EvalConfi
 def _evaluate_all(
     systems: Sequence[str], names: Sequence[str], config: EvalConfig, opened: ExitStack
 ) -> Iterator[Progress | Report]:
-    ledger = SpendingLedger(None if config.budget is None else Decimal(str(config.budget)))
+    ledger = ledger_of(config)
     source, benchmarks = choose(names, config, ledger, opened)
     models = [load(name) for name in dict.fromkeys(systems)]
     for note in left_out(names, config, source, benchmarks):
@@ -135,8 +136,8 @@ def _evaluate_all(
     benchmarks = [benchmark for benchmark in benchmarks if not not_run(benchmark, config)]
     sandbox = Sandbox(config.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
     for model in models:
-        model.ledger = ledger
         model.check()
+        model.pay_from(ledger)
         opened.callback(model.close)
     plans = [[(b, make_plan(model, b, source, config)) for b in suited(model, benchmarks, names)] for model in models]
     if not names or "all" in names:
@@ -156,6 +157,11 @@ def _evaluate_all(
                     yield from evaluate_plan(store, model, benchmark, questions, config, sandbox)
             finally:
                 model.close()
+
+
+def ledger_of(config: EvalConfig) -> SpendingLedger:
+    """The account that pays for an evaluation. Raises UsageError for a price that is none."""
+    return SpendingLedger(None if config.budget is None else Decimal(str(config.budget)), stated_price(config.price))
 
 
 def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str | Benchmark]) -> list[Benchmark]:
@@ -310,8 +316,8 @@ def evaluate(
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")
     config = replace(config or EvalConfig(), **changes)
     system = load(model) if isinstance(model, str) else model
-    if config.budget is not None:
-        system.ledger = SpendingLedger(Decimal(str(config.budget)))
+    if config.budget is not None or config.price is not None:
+        system.pay_from(ledger_of(config))
     if config.workers is not None:
         system.workers = config.workers
     reports: dict[str, Report] = {}

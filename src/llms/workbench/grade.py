@@ -21,6 +21,7 @@ from ..evaluation.plan import Plan, plan
 from ..evaluation.replay import Replay
 from ..evaluation.report import Report, report
 from ..evaluation.run import run as evaluated
+from ..models.prices import stated_price
 from ..models.spending import SpendingLedger
 from ..sandbox import Sandbox
 from ..store.runs import Bill, Runs, StoredRun
@@ -43,6 +44,7 @@ class Regrade:
     data: str = ""
     budget: float | None = None
     by: tuple[str, ...] = ()
+    price: str | None = None
 
 
 def grade(name: str, how: Regrade) -> Iterator[Progress | Report]:
@@ -57,7 +59,7 @@ def grade(name: str, how: Regrade) -> Iterator[Progress | Report]:
 
 
 def _grade(store: Runs, run: StoredRun, how: Regrade, opened: ExitStack) -> Iterator[Progress | Report]:
-    ledger = SpendingLedger(None if how.budget is None else Decimal(str(how.budget)))
+    ledger = SpendingLedger(None if how.budget is None else Decimal(str(how.budget)), stated_price(how.price))
     stored: Stored = {outcome.item: (prompt, outcome) for prompt, outcome in store.outcomes(run.run)}
     if not stored:
         raise UsageError(f"run {run.run} has no outcome to grade; finish it with the llms eval command that began it")

@@ -67,8 +67,8 @@ def scorer_of(
     if not judge:
         raise UsageError("--scorer judge needs a model to judge: --judge NAME")
     model = load(judge)
-    model.ledger = ledger or model.ledger
     model.check()
+    model.pay_from(ledger or model.ledger)
     opened.callback(model.close)
 
     def answer(prompt: str) -> str:

@@ -15,12 +15,15 @@ PROMPT = "You answer the user's request. Use your tools where they help, one cal
 def load(text: str, workers: int = 1) -> Model:
     """The system that `text` names, nothing loaded yet. Raises UnknownName, UsageError, MissingExtra or ModelError.
 
-    `team:NAME` is a team; `…?tools=calculator,python` and `…?system=FILE` make one agent of a model.
+    `team:NAME` is a team; `…?tools=calculator,python` and `…?system=FILE` make one agent of a model. Nobody is there to
+    be asked: tools that ask are denied, unless the name says `approve=all`.
     """
     name = parse(text)
     options = dict(name.options)
-    tools, prompt = options.pop("tools", ""), options.pop("system", "")
+    tools, prompt, approve = (options.pop(key, "") for key in ("tools", "system", "approve"))
     if name.provider != "team" and not tools and not prompt:
+        if approve:
+            raise UsageError(f"{text!r}: approve= is for tools that ask; name some: …?tools=python&approve=all")
         return load_model(text, workers)
     from .team_system import agent_system, shipped_system  # pydantic-ai: ten times the time of all else here
 

@@ -1,9 +1,13 @@
 """One team with its models loaded and its tools built over the files of the user."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic_ai.toolsets import AbstractToolset
@@ -14,8 +18,11 @@ from ..agents.step import Worker
 from ..agents.team import Team
 from ..errors import DataError, UsageError
 from ..models.load import load
+from ..models.prices import stated_price
+from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..sandbox import Sandbox
+from ..store.process import alive_since
 from ..store.table import identifier, read_table
 from ..tools.catalogue import toolset
 from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
@@ -42,6 +49,7 @@ class TeamSettings:
     cost: str | None = None
     seconds: float | None = None
     memory: bool = False
+    price: str | None = None
 
 
 class TeamSession:
@@ -55,6 +63,8 @@ class TeamSession:
                 raise DataError(f"the file {file} does not exist")
         self.team, self.how = team, how
         self._approve = approve
+        cost = Decimal(how.cost) if how.cost else team.limits.cost
+        self._ledger = SpendingLedger(cost, stated_price(how.price))
         self._models: dict[str, Model] = {}
         self._stack = ExitStack()
         self.check = self._make_check()
@@ -72,13 +82,17 @@ class TeamSession:
     def model(self, name: str) -> Model:
         """The model of that name, loaded once for all roles."""
         if name not in self._models:
-            self._models[name] = self._stack.enter_context(recall(load(name)))
+            model = self._stack.enter_context(recall(load(name)))
+            model.pay_from(self._ledger)
+            self._models[name] = model
         return self._models[name]
 
     def worker(self, role: Role) -> Worker:
         """The role's model and tools."""
         model = self.model(role.model or self.how.model or self.team.model)
-        return Worker(model.chat_model(), self._tools[role.name], model.name.local, None, self._consent)
+        return Worker(
+            model.chat_model(), self._tools[role.name], model.name.local, None, self._consent, price=model.price
+        )
 
     async def _consent(self, request: ApprovalRequest) -> Decision:
         if self.how.autonomy == "propose":
@@ -105,7 +119,7 @@ class TeamSession:
         paths = [Path(file).resolve() for file in self.how.files]
         if len(paths) == 1 and paths[0].is_dir():
             return str(paths[0])
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llms-files-"))
+        folder = self._temporary()
         for path in paths:
             settings.refuse_database(path)
             Path(folder, path.name).write_bytes(path.read_bytes())
@@ -113,12 +127,22 @@ class TeamSession:
 
     def _table(self) -> str:
         """A database in which each CSV file is a table; the first is `data`."""
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="llms-data-"))
+        folder = self._temporary()
         target = Path(folder, "data.sqlite3")
         tables = [Path(file) for file in self.how.files if Path(file).suffix.lower() in (".csv", ".tsv")]
         for number, path in enumerate(tables):
             read_table(path, target, "data" if number == 0 else identifier(path.stem))
         return str(target)
+
+    def _temporary(self) -> str:
+        """An empty folder for copies of the user's data, which goes with the session, or, if this process is killed, when
+        the next session begins."""
+        parent = settings.private_directory(settings.home() / "teams")
+        for left in parent.iterdir():
+            pid = left.name.partition("-")[0]
+            if pid.isdigit() and not alive_since(int(pid), _changed(left)):
+                shutil.rmtree(left, ignore_errors=True)
+        return self._stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=parent))
 
     def _make_check(self) -> Callable[[str], str | None] | None:
         how = self.how
@@ -147,3 +171,12 @@ class TeamSession:
         if self.how.files:
             return f"{goal}\n\nFiles given: {', '.join(Path(file).name for file in self.how.files)}"
         return goal
+
+
+def _changed(folder: Path) -> str:
+    """When a folder was last changed; ISO 8601, UTC."""
+    try:
+        seconds = folder.stat().st_mtime
+    except OSError:  # another process was faster
+        seconds = 0.0
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

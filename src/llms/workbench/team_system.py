@@ -24,5 +24,7 @@ def agent_system(name: Name, model: str, prompt: str, tools: tuple[str, ...]) ->
 
 def _system(name: Name, team: Team, model: str | None) -> Model:
     team = replace(team, model=model) if model else team
-    session = TeamSession(team, TeamSettings(team.name, model, autonomy="approved"))
+    session = TeamSession(
+        team, TeamSettings(team.name, model, autonomy="approved" if name.options.get("approve") == "all" else "ask")
+    )
     return TeamSystem(name, team, session.worker, [session.model(each) for each in team.models], session.close)

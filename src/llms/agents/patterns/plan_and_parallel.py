@@ -74,7 +74,7 @@ async def _make_plan(workspace: Workspace, prefix: str) -> bool:
 
 async def _carry_out(workspace: Workspace) -> StopReason | None:
     """Work off what is ready, several at once, until nothing is; a reason if the whole run must stop."""
-    local = all(workspace.worker(role).free for role in _specialists(workspace))
+    local = all(workspace.worker(role).local for role in _specialists(workspace))
     most_at_once = AT_ONCE_LOCAL if local else AT_ONCE_REMOTE
     running: dict[asyncio.Task[StopReason | None], Share] = {}
     reason: StopReason | None = None
@@ -110,7 +110,7 @@ async def _do(workspace: Workspace, task: Task, share: Share) -> StopReason | No
     again = task.attempts < ATTEMPTS and not result.exhausted
     _change(workspace, task.id, "open" if again else "failed")
     # a share that is used up ends its task alone; the run ends when the whole budget is
-    exhausted = workspace.budget.exhausted()
+    exhausted = result.exhausted if result.fatal else workspace.budget.exhausted()
     return workspace.stop_reason(replace(result, exhausted=exhausted)) if exhausted else None
 
 

@@ -3,11 +3,12 @@
 Where the workspace has a check, which is code, it judges in place of the critic.
 """
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ... import bridge
 from ..events import StopReason
 from ..prompts import fenced
 from ..role import Role
@@ -45,7 +46,7 @@ async def _work(workspace: Workspace) -> StopReason:
 
 async def _problems(workspace: Workspace, critic: Role, draft: str) -> list[str]:
     if workspace.check is not None:
-        problem = await asyncio.to_thread(workspace.check, draft)
+        problem = await bridge.in_daemon(partial(workspace.check, draft))
         workspace.write("fact", getattr(workspace.check, "finding", ""), "tool:check")
         return [problem] if problem else []
     verdict = (await workspace.run_step(critic, _critic_prompt(workspace.goal, draft), CriticVerdict, "check")).value

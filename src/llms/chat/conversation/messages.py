@@ -35,7 +35,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_core import PydanticSerializationError
 
-from ...values import Json, JsonObject
+from ...values import Json, JsonObject, read_json
 
 Role = Literal["system", "user", "assistant", "tool"]
 Kind = Literal["text", "reasoning", "image", "audio", "file", "tool_call", "tool_result", "summary", "notice"]
@@ -240,8 +240,7 @@ def arguments(call: ToolCallPart | NativeToolCallPart) -> Json:
     if not isinstance(call.args, str):
         return call.args or {}
     try:
-        values: Json = json.loads(call.args) if call.args.strip() else {}
-        return values
+        return read_json(call.args) if call.args.strip() else {}
     except ValueError:
         return call.args
 

@@ -102,10 +102,11 @@ class FitReport:
 class FitResult:
     """`overflow` names what is too large for one payload, which then exceeds the budget; `evict` are nodes that the
     policy would have summarised: make a summary and fit again, or send as it is. `reading`: how what is too large would be
-    read, where somebody asked for it."""
+    read, where somebody asked for it; `rough` if its numbers are near ones."""
 
     payload: Payload
     report: FitReport
     overflow: Literal["attachments", "text"] | None = None
     evict: tuple[str, ...] = ()
     reading: ReadingPlan | None = None
+    rough: bool = False

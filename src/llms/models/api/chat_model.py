@@ -14,14 +14,14 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import RunContext
 from pydantic_ai.usage import RequestUsage
 
-from ...errors import UsageError
+from ...errors import LlmsError, UsageError
 from ...values import Json, Usage
 from .. import messages as pydantic_messages
 from ..system import Generate
 from .chat_stream import ChatStreamReader, Read
 from .client import EndpointClient
 from .connection import Events
-from .errors import EndpointError, explained, refused
+from .errors import EndpointError, EndpointUnusable, explained, refused
 from .request import body
 from .transport import HttpExchange
 
@@ -126,9 +126,12 @@ class ApiChatModel(PydanticModel):
         """The error for pydantic-ai; its cause is our own error, whose words a person reads."""
         client = self._client
         raised = ModelAPIError(self.model_name, str(error))
-        raised.__cause__ = EndpointError(
-            explained(error, client.endpoint, client.name.model, client.transport.answered)
-        )
+        try:
+            client.failure_of(error)
+            kind = EndpointError
+        except LlmsError:
+            kind = EndpointUnusable
+        raised.__cause__ = kind(explained(error, client.endpoint, client.name.model, client.transport.answered))
         return raised
 
 

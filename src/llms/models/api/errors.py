@@ -41,6 +41,10 @@ class BadAnswer(EndpointError):
     """An answer that cannot be read, or says itself that it broke off."""
 
 
+class EndpointUnusable(EndpointError):
+    """Every further request would fail alike: no account, key or model."""
+
+
 def failure(error: EndpointError, endpoint: Endpoint, model: str) -> Failure:
     """Why one request got no answer. Raises ModelError where all requests would fail alike."""
     if isinstance(error, Unreachable):

@@ -95,7 +95,8 @@ class ApiModel(Model):
         _ = self.endpoint.key
 
     def price(self, usage: Usage) -> Decimal | None:
-        return self.price_row.of(usage)
+        stated = self.ledger.stated
+        return self.price_row.of(usage) if stated is None else stated.of(usage)
 
     def chat_model(self) -> PydanticModel:
         from .chat_model import ApiChatModel  # pydantic-ai, half a second

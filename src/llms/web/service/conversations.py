@@ -52,12 +52,22 @@ class ConversationService:
             await self.switch(id, node)
 
     async def search(self, text: str) -> list[SearchHitResponse]:
-        hits = await asyncio.to_thread(search.search, self._store, text, MOST_HITS, MARK, each_once=True)
-        return [SearchHitResponse(hit.conversation, hit.title or NEW, hit.node, hit.snippet) for hit in hits]
+        return await asyncio.to_thread(self._search, text)
 
-    async def calls(self, node: str) -> CallsResponse:
+    def _search(self, text: str) -> list[SearchHitResponse]:
+        hits = search.search(self._store, text, MOST_HITS, MARK, each_once=True)
+        found = [(hit, self._store.about(hit.conversation)) for hit in hits]
+        return [
+            SearchHitResponse(one.id, one.title or NEW, hit.node, hit.snippet, one.pinned, one.archived)
+            for hit, one in found
+        ]
+
+    async def calls(self, id: str, node: str) -> CallsResponse:
         """Every request that was sent for a message."""
-        return view_models.calls(await asyncio.to_thread(lambda: model_calls.calls(self._store, node=node)))
+        return await asyncio.to_thread(self._calls, id, node)
+
+    def _calls(self, id: str, node: str) -> CallsResponse:
+        return view_models.calls(model_calls.calls(self._store, node=node), self._store.open(id), node)
 
     async def create(self, settings: JsonObject) -> str:
         """The id of a new, empty conversation that is asked so. Raises UsageError."""

@@ -1,6 +1,5 @@
 """Questions of the lessons to models: how they cut a text, what they would say next, what they remember."""
 
-import asyncio
 from collections.abc import Sequence
 
 from ...values import NextToken
@@ -15,7 +14,7 @@ class LessonService:
     async def cut(self, text: str, models: Sequence[str]) -> list[tokens.Tokenization]:
         """The text under each model. Raises UsageError for what may not be named over HTTP."""
         names = [self._models.reach.check_model(name) for name in models]
-        return await asyncio.to_thread(tokens.cut, text, names)
+        return await self._models.wait_for(tokens.cut, text, names)
 
     async def next_tokens(self, model: str, text: str, top: int) -> list[NextToken]:
         """The `top` most likely tokens after the text."""

@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from pydantic_ai.models import Model as PydanticModel
 
+from ... import bridge
 from ...errors import LlmsError
 from ...models.default import choose, for_chats
 from ...models.local.model import LocalModel
@@ -39,10 +39,15 @@ class Models:
             return self._loaded[name]
 
     def close(self) -> None:
+        """Let go of every model, but of one that is being loaded: that may take minutes, and ends with the program."""
         for name, loading in list(self._loading.items()):
-            with loading:
+            if not loading.acquire(blocking=False):
+                continue
+            try:
                 if model := self._loaded.pop(name, None):
                     model.close()
+            finally:
+                loading.release()
 
 
 class UnavailableModel(Model):
@@ -74,7 +79,9 @@ class ModelPool:
     def __init__(self, started: str | None, reach: Reach):
         self._started, self.reach = started, reach
         self._models = Models()
-        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, "llms-models")  # what waits for a model holds up no page
+        self._slots: asyncio.Semaphore | None = None
+        self._waiting: set[Callable[[], object]] = set()  # each lets one go
+        self._ending = False
 
     @property
     def default(self) -> str:
@@ -101,10 +108,26 @@ class ModelPool:
             return UnavailableModel("", error)  # what cannot be read as a name might hold a key, and is not stored
 
     async def wait_for(self, function: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-        """The result of a function that may load or ask a model, called in a thread of its own."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, partial(function, *arguments, **keywords)
-        )
+        """The result of a function that may load or ask a model, called in a thread of its own: what waits for a model
+        holds up no page, nor the end of the program. Raises LlmsError when that comes first."""
+        self._slots = self._slots or asyncio.Semaphore(MOST_AT_ONCE)
+        async with self._slots:
+            asking = asyncio.ensure_future(bridge.in_daemon(partial(function, *arguments, **keywords)))
+            self._waiting.add(asking.cancel)
+            try:
+                return await asking
+            except asyncio.CancelledError:
+                if self._ending:
+                    raise LlmsError("the program was ended before the model had answered") from None
+                raise
+            finally:
+                self._waiting.discard(asking.cancel)
+
+    def quiet(self) -> None:
+        """Let go of all who wait: the server is about to end."""
+        self._ending = True
+        for let_go in list(self._waiting):
+            let_go()
 
     async def names(self) -> list[str]:
         """Models at hand, and the prefixes of endpoints."""
@@ -121,5 +144,4 @@ class ModelPool:
                 model.prepare()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
         self._models.close()

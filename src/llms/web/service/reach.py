@@ -39,6 +39,11 @@ class Reach:
                 f"{name}: allow= is not taken over HTTP, as it may run code of the checkpoint's author; "
                 f"start the program with it: -m '{name}'"
             )
+        if "approve" in options:
+            raise UsageError(
+                f"{name}: approve= is not taken over HTTP, as tools would act without anybody being asked; start the "
+                f"program with it: -m '{name}'"
+            )
         if file := options.get("system"):
             self.check_file(file)
         self.check_tools(split(options.get("tools", "")))

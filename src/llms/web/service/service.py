@@ -61,6 +61,7 @@ class ChatService:
     async def quiet(self) -> None:
         """Stop what is being answered and let it keep what came: the server is about to end."""
         await asyncio.gather(self.turns.quiet(), self.teams.quiet(), return_exceptions=True)
+        self.models.quiet()
 
     def close(self) -> None:
         self.models.close()

@@ -62,7 +62,7 @@ class RememberedResponse:
 class CountResponse:
     """Tokens of the window that sending a question would take; `drops` sums up `left_out`, which the policy would not send.
 
-    `parts` and `calls` are 0 unless its text would be read in parts. `files` are the tokens of each attachment.
+    `parts` and `calls` are 0 unless its text would be read in parts, and near numbers if `rough`. `files` are the tokens of each attachment.
     `refused` says why it would not be sent at all. `remembered` is what the model would be told besides.
     """
 
@@ -74,6 +74,7 @@ class CountResponse:
     left_out: list[LeftOutResponse] = field(default_factory=list)
     parts: int = 0
     calls: int = 0
+    rough: bool = False
     files: dict[str, int] = field(default_factory=dict)
     refused: str = ""
     remembered: list[RememberedResponse] = field(default_factory=list)
@@ -281,6 +282,7 @@ class TurnService:
             left_out,
             len(result.reading.chosen) if result.reading else 0,
             result.reading.calls if result.reading else 0,
+            result.rough,
             files,
             remembered=remembered,
         )

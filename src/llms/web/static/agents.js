@@ -79,4 +79,9 @@ $("begin").addEventListener("submit", async (event) => {
   }
 });
 $("stop").addEventListener("click", () => call(`/api/agents/${run}/stop`, {}).catch((error) => ($("alert").textContent = error.message)));
+$("example")?.addEventListener("click", () => {
+  $("goal").value = $("example").textContent.trim();
+  $("team").value = "panel";
+  $("begin").requestSubmit();
+});
 if (run) watch(run);

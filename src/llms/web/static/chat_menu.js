@@ -2,25 +2,28 @@
 import { call } from "./api.js";
 import { confirm } from "./confirm.js";
 import { rename } from "./rename.js";
-import { $, guarded, say, state } from "./session.js";
+import { $, guarded, state, toast } from "./session.js";
 
 /** The entries for `one`, {id, title, pinned, archived}; its name stands in `element`; `changed` shows the list anew. */
 export function chatMenu(one, element, changed) {
   const path = `/api/conversations/${one.id}`;
-  const put = (fields, said) => guarded(async () => {
+  const put = (fields) => guarded(async () => {
     await call(path, fields, "PATCH");
     Object.assign(one, fields);
-    say(said);
     await changed();
+  });
+  const archive = (archived) => guarded(async () => {
+    await put({ archived })();
+    toast(archived ? `“${one.title}” is archived` : `“${one.title}” is out of the archive`, { topic: "archive", action: { label: "Undo", act: archive(!archived) } });
   });
   return [
     { label: "Rename", icon: "edit", act: () => retitle(one, element, changed) },
-    one.pinned ? { label: "Unpin", icon: "pin", act: put({ pinned: false }, "unpinned") } : { label: "Pin", icon: "pin", act: put({ pinned: true }, "pinned") },
-    one.archived ? { label: "Take out of the archive", icon: "archive", act: put({ archived: false }, "taken out of the archive") } : { label: "Archive", icon: "archive", act: put({ archived: true }, "archived") },
+    one.pinned ? { label: "Unpin", icon: "pin", act: put({ pinned: false }) } : { label: "Pin", icon: "pin", act: put({ pinned: true }) },
+    one.archived ? { label: "Take out of the archive", icon: "archive", act: archive(false) } : { label: "Archive", icon: "archive", act: archive(true) },
     { label: "Export with all branches", icon: "download", href: `${path}/export?form=archive`, download: "" },
     { label: "Export as Markdown", icon: "download", href: `${path}/export?form=markdown`, download: "" },
     null,
-    { label: "Delete…", icon: "delete", danger: true, act: guarded(() => remove(one, changed)) },
+    { label: "Delete…", icon: "delete", danger: true, act: guarded(() => remove(one, changed, archive)) },
   ];
 }
 
@@ -38,13 +41,13 @@ export function entitled(title) {
   document.title = `${title} · llms`;
 }
 
-async function remove(one, changed) {
+async function remove(one, changed, archive) {
   const choices = [["", "Cancel"], ...(one.archived ? [] : [["archive", "Archive instead"]]), ["delete", "Delete", "danger"]];
   const chosen = await confirm(`Delete “${one.title}”?`, "With all its branches, and files that no other chat has. This cannot be undone.", ...choices);
-  if (chosen === "archive") await call(`/api/conversations/${one.id}`, { archived: true }, "PATCH");
-  else if (chosen === "delete") await call(`/api/conversations/${one.id}`, {}, "DELETE");
-  else return;
-  say(chosen === "delete" ? "deleted" : "archived");
-  if (chosen === "delete" && one.id === state.id) location.href = "/";
-  else await changed();
+  if (chosen === "archive") return archive(true)();
+  if (chosen !== "delete") return;
+  await call(`/api/conversations/${one.id}`, {}, "DELETE");
+  if (one.id === state.id) return void (location.href = "/");
+  toast(`“${one.title}” is deleted`, { topic: "archive" });
+  await changed();
 }

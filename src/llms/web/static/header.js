@@ -2,12 +2,12 @@
 import { chatMenu, retitle } from "./chat_menu.js";
 import { openKeys } from "./keys.js";
 import { menuAt } from "./menu.js";
-import { $, say, state } from "./session.js";
+import { $, state, toast } from "./session.js";
 import { listing } from "./sidebar.js";
 
 $("title").addEventListener("click", () => {
   if (state.id) retitle(state, $("title"), listing);
-  else say("the first message gives the chat its title");
+  else toast("The first message gives the chat its title; then it can be changed here.", { topic: "title" });
 });
 menuAt($("menu-open"), () => [
   ...(state.id ? [...chatMenu(state, $("title"), listing), null] : []),

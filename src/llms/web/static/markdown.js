@@ -101,11 +101,40 @@ const LEFTWARD = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{
 function directed(root) {
   for (const block of root.querySelectorAll("p, h1, h2, h3, h4, h5, h6, th, td")) block.dir = "auto";
   for (const block of root.querySelectorAll("ul, ol, li, blockquote, table")) {
-    const letter = FIRST_LETTER.exec(block.textContent)?.[0] ?? "";
+    const first = block.matches("ul, ol, table") ? block.firstElementChild : block;
+    const letter = FIRST_LETTER.exec(first?.textContent ?? "")?.[0] ?? "";
     if (LEFTWARD.test(letter)) block.dir = "rtl";
     else if (block.parentElement?.closest("[dir=rtl]")) block.dir = "ltr";
   }
 }
+
+/** How a block becomes a later state of itself at its end alone: the nodes that leave `parent` and those that come; null if
+ * it must be drawn anew. Code that is not at its end is changed at once. */
+function growth(old, token) {
+  if (!old || old.type !== token?.type) return null;
+  if (token.type === "code" && old.lang === token.lang && !closed(token) && !closed(old)) {
+    old.nodes[0].querySelector("code").textContent = token.text;
+    return { gone: [], nodes: [] };
+  }
+  const [field, container] = { list: ["items", "ul, ol"], table: ["rows", "tbody"] }[token.type] ?? [];
+  if (!field || head(old) !== head(token)) return null;
+  const [before, after] = [old[field], token[field]];
+  let first = 0;
+  while (first < before.length && first < after.length && written(before[first]) === written(after[first])) first++;
+  if (!first) return null;
+  const within = ([node]) => (node.matches(container) ? node : node.querySelector(container));
+  const parent = within(old.nodes);
+  const gone = [];
+  for (let node = parent.children[first - 1].nextSibling; node; node = node.nextSibling) gone.push(node);
+  const [nodes] = drawn([{ ...token, [field]: [after[0], ...after.slice(first)] }]); // the first one says how all of them run
+  const fresh = within(nodes);
+  fresh.firstElementChild.remove();
+  if (fresh.childNodes.length > 1 && token.type === "list") fresh.firstChild.remove();
+  return { parent, gone, nodes: [...fresh.childNodes] };
+}
+
+const head = ({ ordered, start, loose, header, align }) => JSON.stringify([ordered, start, loose, header?.map((cell) => cell.text), align]);
+const written = (part) => part.raw ?? part.map((cell) => cell.text).join("\n|");
 
 const SILENT = new Set(["space", "def", "note"]);
 let writers = 0;
@@ -124,7 +153,7 @@ class Writer {
     this.settled = ""; // the text of all blocks that no further text can change
     this.links = {};
     this.notes = new Map();
-    this.blocks = []; // {raw, type, lang, nodes}, settled ones first
+    this.blocks = []; // tokens with their nodes, settled ones first
     this.firm = 0; // how many of them are settled
     this.section = null;
     this.known = "";
@@ -175,22 +204,21 @@ class Writer {
     let same = 0;
     const stays = (block, token) => block?.raw === token?.raw && block?.type === token?.type && !(changed && token?.raw.includes("["));
     while (same < Math.min(old.length, tokens.length) && stays(old[same], tokens[same])) same++;
-    const grown = old[same]?.type === "code" && tokens[same]?.type === "code" && old[same].lang === tokens[same].lang;
-    if (grown && same === old.length - 1 && !closed(tokens[same]) && !closed(old[same])) {
-      const code = old[same].nodes[0].querySelector("code");
-      code.textContent = tokens[same].text;
-      old[same].raw = tokens[same].raw;
+    const grown = changed ? null : growth(old[same], tokens[same]);
+    if (grown) {
+      old[same] = { ...tokens[same], nodes: old[same].nodes };
       same++;
     }
-    const gone = old.slice(same).flatMap((block) => block.nodes);
+    const gone = [...(grown?.gone ?? []), ...old.slice(same).flatMap((block) => block.nodes)];
     for (const node of gone) node.remove();
+    grown?.parent?.append(...grown.nodes);
     const fresh = drawn(tokens.slice(same));
     this.blocks.push(...old.slice(0, same));
     for (const [at, nodes] of fresh.entries()) {
-      const { raw, type, lang } = tokens[same + at];
-      this.blocks.push({ raw, type, lang, nodes });
+      this.blocks.push({ ...tokens[same + at], nodes });
       for (const node of nodes) this.element.insertBefore(node, this.section);
     }
+    fresh.push(grown?.nodes ?? []);
     return [...gone, ...fresh.flat()].some((node) => node.querySelector?.("sup[data-note]"));
   }
 
@@ -216,7 +244,9 @@ class Writer {
       Object.assign(this, { links: kept.links, notes: kept.notes });
     }
     this.settled += raw;
+    const from = this.firm;
     this.firm += firm.filter((token) => !SILENT.has(token.type)).length;
+    for (let at = from; at < this.firm; at++) this.blocks[at] = { raw: this.blocks[at].raw, nodes: this.blocks[at].nodes };
   }
 }
 

@@ -47,7 +47,7 @@ function show(result) {
   const gauge = make("span", { class: `gauge${result.tokens > result.budget ? " full" : ""}`, "aria-hidden": "true" }, make("span"));
   gauge.firstChild.style.width = `${100 * Math.min(1, result.tokens / Math.max(1, result.budget))}%`;
   const size = `${result.tokens.toLocaleString()} / ${result.budget.toLocaleString()} tokens (${result.grade})${result.price ? `, ${result.price}` : ""}`;
-  const effect = result.parts ? `Will be read in ${several(result.parts, "part")} (${several(result.calls, "request")})` : result.drops ? `Sending would leave out ${result.drops}` : "";
+  const effect = result.parts ? `Will be read in ${result.rough ? "about " : ""}${several(result.parts, "part")} (${several(result.calls, "request")})` : result.drops ? `Sending would leave out ${result.drops}` : "";
   $("meter").replaceChildren(opener(result, gauge, make("span", {}, size), ...(effect ? [make("span", { class: "warn" }, effect)] : [])));
 }
 
@@ -59,7 +59,7 @@ function explain(result) {
   const heads = ["By", "Message", "Tokens", "What becomes of it"].map((text) => make("th", { scope: "col", class: text === "Tokens" ? "number" : undefined }, text));
   openDialog("What is sent",
     make("p", {}, result.refused || `${result.tokens.toLocaleString()} of the ${result.budget.toLocaleString()} tokens that the model takes beside its answer, ${result.grade === "exact" ? "counted by its own tokenizer" : "estimated"}.`),
-    result.parts ? make("p", { class: "warn" }, `The text is larger than the window: it is read in ${several(result.parts, "part")}, which takes ${several(result.calls, "request")}, and the findings are joined.`) : null,
+    result.parts ? make("p", { class: "warn" }, `The text is larger than the window: it is read in ${result.rough ? "about " : ""}${several(result.parts, "part")}, which takes ${several(result.calls, "request")}, and the findings are joined.`) : null,
     result.left_out.length
       ? make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...result.left_out.map(row))))
       : result.refused || result.parts ? null : make("p", { class: "soft" }, "Nothing is left out."));

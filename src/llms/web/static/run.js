@@ -8,7 +8,7 @@ import { $, alarm, clearToasts, guarded, say, state, toast } from "./session.js"
 import { short } from "./settings.js";
 import { listing } from "./sidebar.js";
 
-const PAINT_MS = 40; // the renderer is throttled to 25 updates per second
+const PAINT_MS = 40; // the renderer is throttled to 25 updates per second, and to a third of the time where they are dear
 const written = (args) => (typeof args === "string" ? args : JSON.stringify(args, null, 1));
 
 export function attach(run, after) {
@@ -21,7 +21,8 @@ export function attach(run, after) {
     state.live.seq = Number(message.lastEventId);
     heard(JSON.parse(message.data));
   };
-  state.source.onerror = () => say("the connection broke off; trying again"); // EventSource comes back with Last-Event-ID
+  state.source.onopen = () => log.querySelector(".progress")?.remove();
+  state.source.onerror = () => state.live && progress("the connection to llms broke off; trying again"); // EventSource comes back with Last-Event-ID
 }
 
 function busy(on) {
@@ -124,14 +125,17 @@ const kept = (files) => (files ?? []).filter((file) => file.kept).map((file) => 
 const heard = (event) => HEARD[event.type](event);
 
 let painting = 0;
+let pause = PAINT_MS;
 function paint() {
   if (painting) return;
   painting = setTimeout(() => {
     painting = 0;
     if (!state.live) return;
+    const begun = performance.now();
     put();
     bottom();
-  }, PAINT_MS);
+    pause = Math.max(PAINT_MS, 2 * (performance.now() - begun));
+  }, pause);
 }
 
 function put() {

@@ -74,3 +74,4 @@ $("archived").addEventListener("click", guarded(() => {
 }));
 $("import").addEventListener("click", () => openImport(listing));
 show(state.listed, "");
+$("conversations").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });

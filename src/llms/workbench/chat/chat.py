@@ -35,6 +35,7 @@ from ...chat.window.fit_result import FitResult, PinnedPrefix, Policy
 from ...chat.window.sizes import MessageSizes
 from ...errors import UsageError
 from ...models.load import load
+from ...models.prices import stated_price
 from ...models.spending import SpendingLedger
 from ...models.system import Model
 from ...store import chat_runs, model_calls
@@ -76,6 +77,7 @@ class Chat:
         **options: Unpack[ChatOptions],
     ):
         self.config = config = ChatConfig(**options)
+        ledger = SpendingLedger(config.budget, stated_price(config.price))
         self._own_store, self._own_model, self._limits = store is None, not isinstance(model, Model), limits
         self._marker = secrets.token_hex(4)
         self._sizes: MessageSizes | None = None
@@ -88,12 +90,12 @@ class Chat:
             stored = stored_settings(self.store, about) if about else ChatSettings()
             self.settings = resolve(config, model if isinstance(model, str) else None, stored)
             self.model = model if isinstance(model, Model) else recall(load(model_of(config, self.settings), chat=True))
+            if config.budget is not None or config.price is not None:
+                self.model.pay_from(ledger)
         except BaseException:
             if self._own_store:
                 self.store.close()
             raise
-        if config.budget is not None:
-            self.model.ledger = SpendingLedger(config.budget)
         self.policy: PolicyName = self.settings.policy or POLICIES[0]
         self._begun = Conversation(about.id if about else new_id())  # the tree before anything is stored
         if about is None and self.settings.system:

@@ -29,6 +29,7 @@ class ChatOptions(TypedDict, total=False):
     seed: int | None
     schema: JsonObject | None
     budget: Decimal | None
+    price: str | None
     ephemeral: bool
     memory: bool | None
     notes: Sequence[str]
@@ -51,7 +52,7 @@ class ChatConfig:
 
     `tools` are names, typed functions or a toolset of pydantic-ai; `approve` says what happens to tools that ask. Answers
     obey `schema`, a JSON schema, and have at most `most_tokens`, whatever was said. `budget` caps what hosted models may
-    cost, in US dollars. With `ephemeral` nothing is written to disk. `notes` stand before the conversation in every request.
+    cost, in US dollars, at `price` where it is said: 0.15/0.60 is of a million tokens sent and answered. With `ephemeral` nothing is written to disk. `notes` stand before the conversation in every request.
     """
 
     preset: str | None = None
@@ -64,6 +65,7 @@ class ChatConfig:
     seed: int | None = None
     schema: JsonObject | None = None
     budget: Decimal | None = None
+    price: str | None = None
     ephemeral: bool = False
     memory: bool | None = None
     notes: Sequence[str] = ()
