@@ -163,7 +163,7 @@ def test_the_page_reaches_every_tool_shows_pictures_and_plays_sounds(page, serve
     page.get_by_text("All done.").wait_for()
     for name, (_, words) in CALLS.items():
         if name not in EXCUSED:
-            text = page.inner_text(f'[data-call="c-{name}"]')
+            text = page.text_content(f'[data-call="c-{name}"]')
             assert ("50" if name == "notes_add" else words) in text, name
     assert page.evaluate("document.querySelector('[data-call=c-generate_image] img').naturalWidth") == 8
     assert page.evaluate("document.querySelector('[data-call=c-speak] audio').src").startswith(server)

@@ -87,11 +87,10 @@ class SettingsService:
             raise UsageError(str(error)) from error
 
     def _reached(self, settings: ChatSettings) -> ChatSettings:
-        presets.check(settings)
         if settings.model is not None:
             self._models.reach.check_model(settings.model)
-        self._models.reach.check_tools(settings.tools or ())
-        return settings
+        self._models.reach.check_tools(settings.tools or ())  # before a file is looked at
+        return presets.check(settings)
 
     async def presets(self) -> list[PresetResponse]:
         return await asyncio.to_thread(lambda: [self._shown(one) for one in presets.presets()])
