@@ -269,7 +269,7 @@ function build() {
   const body = make("div", { class: "panel-body" }, presetField(), systemField(), temperatureField(),
     make("div", { class: "pair" }, numberField("max_tokens", "Token limit", "what fits", "Of an answer."), numberField("seed", "Seed", "none", "Equal ones draw alike.")),
     memoryField(), toolsField(), policyField(), tagsField(), make("div", { class: "field" }, reset));
-  const made = make("aside", { class: "panel", id: "panel", "aria-label": "Settings of this chat" }, head, body);
+  const made = make("section", { class: "panel", id: "panel", "aria-label": "Settings of this chat" }, head, body);
   made.addEventListener("keydown", keys);
   return made;
 }
