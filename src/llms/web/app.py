@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
 from . import agents, chats, choices, lessons
@@ -62,6 +63,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
             response.headers.setdefault("cache-control", "no-store")
         return response
 
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # streams of events pass as they are
     return app
 
 
