@@ -289,6 +289,7 @@ def test_an_edited_question_keeps_its_files_unless_others_take_their_place(serve
 def test_a_question_that_cannot_be_sent_leaves_nothing_behind(server):
     server.window = 200
     with chat_with(server, policy="strict") as chat:
+        assert chat.model.context_window == 200  # the server was asked: nothing else is needed to refuse
         with pytest.raises(PolicyRefusal, match="more than the"):
             list(chat.send("word " * 2000))
         assert not chat.path

@@ -224,7 +224,7 @@ def test_what_is_remembered_is_shown_and_told_only_where_it_is_asked_for(server,
 def test_a_failure_of_the_server_is_said_once_in_its_words_here_and_on_the_page(server, llms):
     name = f"{server.url}#m"
     server.faults.extend([{"status": 402, "message": "Insufficient credits"}] * 9)  # the first ask what it is
-    words = f"{server.url}: the account is used up (402: Insufficient credits)"
+    words = f"{server.url} answered 402: Insufficient credits. The account is used up: add credit there, or choose another model"
     assert llms("ask", "-m", name, "hello", check=1) == f"llms: {words}\n"
     with Conversations(settings.database()) as store:
         page = view_models.conversation(store, store.find("last"), name)

@@ -559,3 +559,27 @@ def test_conversations_in_memory_leave_no_file(tmp_path, monkeypatch):
         store.save(talk_of(user("x", [BinaryContent(data=bytes(INLINE_BYTES + 1), media_type="image/png")])))
         assert len(store.all()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('{"system": "be brief", "temperature": 0.5}', '{"system": "be brief", "temperature": 0.5}'),
+        ('{"system": "be brief", "tools": ["python"], "memory": true}', '{"system": "be brief"}'),
+        ('{"temperature": 99}', "{}"),
+        ('{"unheard": 1}', "{}"),
+        ("[1]", "{}"),
+        ("{", "{}"),
+    ],
+)
+def test_an_archive_keeps_pins_and_settings_and_no_settings_that_are_none(store, tmp_path, written, read):
+    talk = talk_of(user("hello"))
+    store.save(talk)
+    store.pin(talk.id)
+    with store.transaction() as db:
+        db.execute("UPDATE conversations SET settings = ?", (written,))
+    (tmp_path / "x.zip").write_bytes(exported(store))
+    with Conversations.in_memory() as other:
+        transfer.read(other, tmp_path / "x.zip")
+        assert other.about(talk.id).pinned
+        assert other.texts("SELECT settings FROM conversations") == [read]

@@ -59,7 +59,9 @@ def test_the_help_of_llms_loads_click_alone():
     assert not loaded & (MODELS | NUMBERS | CHATS | SERVERS | {"rich", "sqlite3", "asyncio", "pydantic"})
 
 
-@pytest.mark.parametrize("command", ["ask", "chat", "web", "serve"])
+@pytest.mark.parametrize(
+    "command", ["ask", "chat", "chats", "presets", "memory", "models", "runs", "doctor", "web", "serve"]
+)
 def test_the_help_of_a_command_waits_for_no_library_of_chats_or_servers(command):
     assert not modules_of_command(command, "--help") & (MODELS | NUMBERS | CHATS | SERVERS)
 

@@ -81,6 +81,56 @@ def test_a_dropped_answer_keeps_its_text_and_goes_on(page, endpoint):  # noqa: F
     page.wait_for_selector("article.assistant:last-of-type .body:has-text('one twoone two three four')")
 
 
+def test_what_is_to_know_of_an_answer_stands_there_after_a_reload(page, endpoint):  # noqa: F811
+    known(page, endpoint)
+    before, endpoint.answer = (
+        endpoint.answer,
+        lambda body: [{"delta": {"refusal": "I cannot help with that."}}, "**no**"],
+    )
+    ask(page, "do something bad")
+    page.wait_for_selector("article.assistant:last-of-type .notice[data-code=refused]")
+    page.reload()
+    page.wait_for_selector("article.assistant:last-of-type .notice:has-text('refused by the model')")
+    assert page.inner_text("article.assistant:last-of-type .text").startswith("I cannot help")
+    endpoint.answer = before
+    page.click("article.assistant:last-of-type .row button:has-text('Retry')")
+    page.wait_for_selector("article.assistant:last-of-type .acts:has-text('2 / 2')")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("article.assistant:last-of-type [aria-label=Copy]")
+    page.wait_for_selector("article.assistant:last-of-type .acts button:has-text('Copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == "one two three four"
+
+
+def test_an_answer_that_is_edited_leaves_the_page_ready(page, endpoint):  # noqa: F811
+    known(page, endpoint)
+    page.click("article.assistant [aria-label=Edit]")
+    ask(page, "one two five")
+    page.wait_for_selector("article.assistant .text:has-text('one two five')")
+    page.fill("#text", "and then?")
+    assert page.is_enabled("#send")
+    page.press("#text", "Enter")
+    answered(page, 2)
+
+
+def test_a_reload_in_mid_answer_shows_each_word_once_and_one_caret(page, endpoint):  # noqa: F811
+    known(page, endpoint)
+    before, endpoint.answer, endpoint.seconds = (
+        endpoint.answer,
+        lambda body: "a b c d e f g h i j k l m n o p q r s t",
+        0.1,
+    )
+    ask(page, "the alphabet")
+    page.wait_for_selector("article.assistant:last-of-type .text:has-text('a b c')")
+    page.reload()
+    page.wait_for_selector("article[aria-busy=true] .text:has-text('e f g')")
+    assert page.locator("article[aria-busy=true]").count() == 1
+    assert page.inner_text("article.assistant:last-of-type").count("a b c") == 1
+    assert "http" not in page.inner_text("article.assistant:last-of-type header")
+    answered(page, 2)
+    endpoint.answer, endpoint.seconds = before, 0.0
+    assert page.inner_text("article.assistant:last-of-type .text") == "a b c d e f g h i j k l m n o p q r s t"
+
+
 @contextmanager
 def html():
     """A server that answers everything with a page."""

@@ -21,7 +21,8 @@ from ..workbench.chat.chat import Chat
 from .formulas import whole
 from .tool_files import save
 
-EXIT = {"budget": 3, "strict": 4, "waiting": 5}
+EXIT = {"usage": 2, "budget": 3, "strict": 4, "waiting": 5}
+NOT_WHOLE = ("length", "refused", "empty", "tool_limit")  # reasons for which an answer ends before it is whole
 INTERRUPTED = 130
 STOPPED = "stopped; what came is kept"
 CHOICES = {
@@ -31,7 +32,6 @@ CHOICES = {
     "e": "edit the arguments",
     "n": "no",
 }
-FAILURE = "error"  # a notice that the end of the run repeats
 LASTING = ("c", "a")  # hold for nothing once untrusted text was read
 LONGEST = 300  # characters of a tool's result that are shown
 
@@ -77,6 +77,7 @@ def answer(out: Console, chat: Chat, events: Generator[turn.Event, None, None], 
 def _show(out: Console, chat: Chat, events: Iterable[turn.Event], save_files: str | None) -> list[turn.ApprovalNeeded]:
     """The calls that wait for a decision; none once the answer is whole."""
     waiting: list[turn.ApprovalNeeded] = []
+    below: list[Text] = []  # the lines that stand below the answer
     text = ""
     from rich.markdown import Markdown  # a tenth of a second, which an answer to a script need not wait for
 
@@ -95,13 +96,16 @@ def _show(out: Console, chat: Chat, events: Iterable[turn.Event], save_files: st
                 case turn.ApprovalNeeded():
                     waiting.append(event)
                 case turn.Notice():
-                    if event.code != FAILURE:
-                        live.console.print(Text(event.text, style="yellow"))
+                    more = " (/more)" if event.code in ("cut", "output_limit") else ""
+                    if event.lasts:
+                        below.append(Text(event.text + more, style="yellow"))
+                    else:
+                        live.console.print(Text(event.text, style="dim"))
                 case turn.RunFinished():
                     if event.state == "failed":
-                        live.console.print(Text(event.text or "the answer failed", style="red"))
+                        below.append(Text(f"{event.text or 'the answer failed'} (/again)", style="red"))
                     elif event.state == "stopped":
-                        live.console.print(Text(STOPPED, style="dim"))
+                        below.append(Text(STOPPED, style="dim"))
                 case (
                     turn.RunStarted()
                     | turn.CallStarted()
@@ -116,6 +120,8 @@ def _show(out: Console, chat: Chat, events: Iterable[turn.Event], save_files: st
                     pass
                 case _:
                     assert_never(event)
+    for last in below:
+        out.print(last)
     return waiting
 
 
@@ -148,9 +154,9 @@ def decide(out: Console, event: turn.ApprovalNeeded) -> Decision:
     return Decision(False)
 
 
-def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None) -> int:
+def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None, whole: bool = False) -> int:
     """Plain text as it comes, thinking, notices and the paths of files to standard error; the exit status."""
-    status, ended = 1, False
+    status, ended = 1, True
     with stopping(chat):
         for event in events:
             match event:
@@ -159,9 +165,13 @@ def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None
                     ended = event.text.endswith("\n")
                 case turn.ReasoningDelta():
                     click.echo(event.text, nl=False, err=True)
+                case turn.Notice(code="preparing"):
+                    pass  # what is loaded is said by who loads it
                 case turn.Notice():
-                    if event.code != FAILURE:
-                        click.echo(f"llms: {event.text}", err=True)
+                    if not ended:
+                        click.echo()
+                        ended = True
+                    click.echo(f"llms: {event.text}", err=True)
                 case turn.ApprovalNeeded():
                     call = f"{event.name} {_written(event.args)}"
                     click.echo(f"llms: {call} needs approval; give --approve all, or use llms chat", err=True)
@@ -170,9 +180,9 @@ def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None
                     for line in save(chat, event, save_files):
                         click.echo(f"llms: {line}", err=True)
                 case turn.RunFinished():
-                    status = status_of(event)
+                    status = status_of(event, whole)
                     if event.state == "failed" and event.text:
-                        click.echo(f"llms: {event.text}", err=True)
+                        click.echo(f"{'' if ended else chr(10)}llms: {event.text}", err=True)
                     elif event.state == "stopped":
                         click.echo(f"{'' if ended else chr(10)}llms: {STOPPED}", err=True)
                 case (
@@ -194,7 +204,7 @@ def print_plain(chat: Chat, events: Iterable[turn.Event], save_files: str | None
     return status
 
 
-def print_json(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None) -> int:
+def print_json(chat: Chat, events: Iterable[turn.Event], save_files: str | None = None, whole: bool = False) -> int:
     """One event a line; the exit status. Files are saved where a folder for them is named."""
     status = 1
     with stopping(chat):
@@ -206,12 +216,14 @@ def print_json(chat: Chat, events: Iterable[turn.Event], save_files: str | None 
             if isinstance(event, turn.ApprovalNeeded):
                 status = EXIT["waiting"]
             elif isinstance(event, turn.RunFinished):
-                status = status_of(event)
+                status = status_of(event, whole)
     return status
 
 
-def status_of(end: turn.RunFinished) -> int:
-    """The exit status of a run's end."""
+def status_of(end: turn.RunFinished, whole: bool = False) -> int:
+    """The exit status of a run's end; with `whole`, an answer that is not is a failure."""
+    if whole and end.state == "finished" and end.reason in NOT_WHOLE:
+        return 1
     if end.state == "stopped":
         return INTERRUPTED
     return 0 if end.state == "finished" else EXIT.get(end.reason, 1)

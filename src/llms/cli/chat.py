@@ -46,6 +46,7 @@ def _chat_options(command: F) -> F:
 @option(DATA, "-p", "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="The value of a name in the template; may be given again.")  # fmt: skip
 @option(ANSWER, "--schema", help="A JSON schema that the answer obeys, or a file that holds one.")
 @option(OUTPUT, "--json", "as_json", is_flag=True, help="One event a line.")
+@option(OUTPUT, "--whole", is_flag=True, help="End with 1 where the answer was cut, refused or empty.")
 @option(OUTPUT, "--explain", is_flag=True, help="Show what would be sent, and send nothing.")
 def ask(
     words: tuple[str, ...],
@@ -53,6 +54,7 @@ def ask(
     parameters: tuple[str, ...],
     schema: str | None,
     as_json: bool,
+    whole: bool,
     explain: bool,
     **flags: Unpack[ChatFlags],
 ) -> None:
@@ -63,8 +65,8 @@ def ask(
     cat notes.txt | llms ask "Summarise this in two sentences" -m openai:gpt-5-mini
     llms ask -c "And in French?"
 
-    Ctrl-C stops the answer and keeps what came. Exit status: 0 answered, 1 the model failed, 2 wrong usage, 3 budget,
-    4 refused by the policy, 5 a tool needs approval, 130 stopped.
+    Ctrl-C stops the answer and keeps what came. Exit status: 0 answered, 1 the model failed (with --whole, or
+    its answer is not whole), 2 wrong usage, 3 budget, 4 refused by the policy, 5 a tool needs approval, 130 stopped.
     """
     text = arguments.question(words, template, parameters)
     wanted = arguments.schema(schema) if schema else None
@@ -73,7 +75,7 @@ def ask(
     if explain:
         terminal_chat.explain_request(text, flags)
     else:
-        sys.exit(terminal_chat.ask_once(text, flags, wanted, as_json))
+        sys.exit(terminal_chat.ask_once(text, flags, wanted, as_json, whole))
 
 
 @click.command(cls=GroupedCommand)

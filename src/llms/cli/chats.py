@@ -2,16 +2,16 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
 from .. import settings
-from ..store import transfer
-from ..store.conversations import Conversations
-from ..store.search import search as find
-from ..web.service import import_export
 from .output import console, print_json, table, visible
+
+if TYPE_CHECKING:
+    from .stored_chats import StoredChats
 
 _ID = click.argument("id")
 _IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...")
@@ -19,8 +19,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.
 MARK = ("\x02", "\x03")  # around the words that were searched for
 
 
-def _store() -> Conversations:
-    return Conversations(settings.database())
+def _store() -> "StoredChats":
+    from .stored_chats import StoredChats  # pydantic-ai, which --help need not wait for
+
+    return StoredChats(settings.database())
 
 
 @click.group(invoke_without_command=True)
@@ -63,7 +65,7 @@ def search(words: tuple[str, ...], limit: int, as_json: bool) -> None:
     All WORDS must occur; the last one may be a beginning. tag:, model:, before: and after: narrow it.
     """
     with _store() as store:
-        hits = find(store, " ".join(words), limit, ("", "") if as_json else MARK)
+        hits = store.matching(" ".join(words), limit, ("", "") if as_json else MARK)
     if as_json:
         return print_json(asdict(hit) for hit in hits)
     if not hits:
@@ -137,7 +139,7 @@ def export(id: str, file: Path | None) -> None:
     standard output.
     """
     with _store() as store:
-        data = import_export.bytes_for(file, store, store.find(id))
+        data = store.exported(id, file)
     if file is None:
         return click.echo(data.decode(), nl=not data.endswith(b"\n"))
     file.write_bytes(data)
@@ -154,7 +156,7 @@ def import_(file: Path, dry_run: bool) -> None:
     taken once; what is left out is listed with the reason.
     """
     with _store() as store:
-        for line in import_export.report(transfer.read(store, file, dry_run), dry_run).splitlines():
+        for line in store.take_in(file, dry_run):
             click.echo(visible(line))
 
 

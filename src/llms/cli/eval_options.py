@@ -1,12 +1,15 @@
 """The settings of an evaluation as options of a command, made of the fields of `EvalConfig`."""
 
-from collections.abc import Callable, Mapping
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import click
 
-from ..evaluation.config import SETTING, EvalConfig, Setting, SettingParts
+from ..errors import UnknownName, UsageError
+from ..evaluation.config import SETTING, EvalConfig, Setting, SettingParts, settings_of
 from . import arguments
 from .option_groups import ANSWER, DATA, GRADING, MODEL, RUN, option
 
@@ -18,6 +21,7 @@ _GROUPED = {
     GRADING: ("scorer", "judge", "rubric", "sandbox"),
     RUN: ("fresh", "retry_failed", "workers", "budget", "price"),
 }
+BENCHMARKS = "benchmarks"
 GROUP = {name: group for group, names in _GROUPED.items() for name in names}  # a setting that is nowhere: RUN
 
 
@@ -46,6 +50,48 @@ def config_of(values: Mapping[str, object], config: type[EvalConfig] = EvalConfi
     forms = {each.name: each.metadata[SETTING].form for each in fields(config)}
     read: Any = {name: _read(forms[name], value) for name, value in values.items()}
     return config(**read)
+
+
+def config_file(context: click.Context, parameter: click.Parameter, path: Path | None) -> None:
+    """Let the settings in a TOML file be the defaults of a command's options. Raises UsageError, which names the key."""
+    if path is None:
+        return
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    kinds, known = get_type_hints(EvalConfig), settings_of(EvalConfig)
+    defaults: dict[str, object] = {}
+    for name, value in values.items():
+        if name not in (*known, BENCHMARKS):
+            raise UnknownName(f"setting in {path}", name, [*known, BENCHMARKS])
+        accepted = {str} if name == BENCHMARKS else {kinds[name], *get_args(kinds[name])}
+        defaults[name] = _stated(f"{name} in {path}", value, accepted, known[name].form if name in known else "plain")
+    context.default_map = defaults
+
+
+def _stated(what: str, value: object, kinds: set[object], form: str) -> object:
+    """A value of a file as the command line would give it."""
+    if isinstance(value, bool):
+        right = bool in kinds
+    elif isinstance(value, int | float):
+        right = float in kinds or (isinstance(value, int) and int in kinds)
+    elif isinstance(value, list):
+        right = all(isinstance(one, str) for one in value) and not kinds & {int, float, bool}
+    else:
+        right = isinstance(value, str) and not kinds & {int, float, bool}
+    if not right:
+        raise UsageError(f"{what} is {value!r}, which is not of its type; see llms eval --help")
+    if form == "on or off":
+        return "on" if value else "off"
+    if form in ("template", "escaped") and isinstance(value, str | list):  # escapes are TOML's, and read already
+        texts = [one if one.startswith("@") else one.replace("\\", "\\\\") for one in _texts(value)]
+        return texts[0] if form == "template" else texts
+    return _texts(value) if kinds & {Sequence[str]} else value
+
+
+def _texts(value: object) -> list[str]:
+    return [value] if isinstance(value, str) else [str(one) for one in value] if isinstance(value, list) else []
 
 
 def _option(name: str, setting: Setting, kind: object, default: object) -> Callable[[Command], Command]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,7 +13,7 @@ from ..workbench.estimate import Estimate, estimate
 from ..workbench.evaluate import Progress as Step
 from ..workbench.evaluate import evaluate_all
 from ..workbench.leaderboard import build
-from .eval_options import config_of, eval_options
+from .eval_options import config_file, config_of, eval_options
 from .leaderboard import failed, show
 from .option_groups import DATA, OUTPUT, GroupedCommand, option
 from .output import console, dollars, interval, notes_shown, percent, print_json, table
@@ -37,6 +38,15 @@ def names(context: click.Context, parameter: click.Parameter, values: tuple[str,
     multiple=True,
     callback=names,
     help="Benchmarks, comma-separated; all is the default.",
+)
+@option(
+    DATA,
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=config_file,
+    help="A TOML file of settings, named as in Python: shots, data, system_prompt …; what is given here goes before.",
 )
 @eval_options()
 @option(OUTPUT, "--dry-run", is_flag=True, help="Say items, tokens, expected time and cost; load nothing.")

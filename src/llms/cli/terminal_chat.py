@@ -18,8 +18,8 @@ from .line_editor import LineEditor
 from .output import console
 
 
-def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bool) -> int:
-    """Print the answer as it comes; the exit status."""
+def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bool, whole: bool = False) -> int:
+    """Print the answer as it comes; the exit status, which tells a `whole` answer from others if asked."""
     with open_chat(flags, schema) as chat:
         for one in chat.recalled(text):
             click.echo(f"llms: told from memory ({one.fact.id}): {one.fact.text}", err=True)
@@ -28,7 +28,7 @@ def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bo
             click.echo(f"llms: {described(chat.model, file)}", err=True)
         events = chat.send(text, files, confirmed=True)
         try:
-            status = (print_json if as_json else print_plain)(chat, events, flags["save_files"])
+            status = (print_json if as_json else print_plain)(chat, events, flags["save_files"], whole)
         except KeyboardInterrupt:
             click.echo("\nllms: interrupted; what came is kept", err=True)
             status = INTERRUPTED

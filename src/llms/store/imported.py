@@ -29,6 +29,8 @@ class ImportedHead:
     archived: bool = False
     origin_conversation: str | None = None
     origin_node: str | None = None
+    pinned: bool = False
+    settings: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)

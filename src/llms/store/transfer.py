@@ -10,15 +10,16 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from pydantic_ai.messages import ModelMessage
 
+from ..chat.chat_settings import settings_of
 from ..chat.conversation.messages import digest, load, role_of
 from ..chat.conversation.tree import FINAL, Node, now
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..settings import refuse_database
 from ..values import Json, JsonObject
 from . import chatgpt
@@ -28,7 +29,7 @@ from .imported import ImportedConversation, ImportedHead, Skipped
 FORMAT, VERSION = "llms-conversations", 1
 MOST_BYTES = 4 << 30  # unpacked, of one archive
 _NAME = re.compile(r"[0-9a-f]{64}$")
-_COLUMNS = "id, title, created, updated, leaf, policy, model, project, archived, origin_conversation, origin_node"
+_COLUMNS = "id, title, created, updated, leaf, policy, model, project, archived, origin_conversation, origin_node, pinned, settings"
 _NODE = "id, parent, role, state, created, author, edited_from, used"
 
 
@@ -191,7 +192,20 @@ def _head(row: JsonObject, nodes: Mapping[str, Node]) -> ImportedHead:
         bool(row.get("archived")),
         _text_or_none(row.get("origin_conversation")),
         _text_or_none(row.get("origin_node")),
+        bool(row.get("pinned")),
+        _settings(row.get("settings")),
     )
+
+
+def _settings(value: Json) -> str:
+    """A conversation's settings, as JSON; none where they are not such as this version takes. A file gives nobody tools,
+    nor the remembered facts: those a person turns on here."""
+    try:
+        values = json.loads(value) if isinstance(value, str) else None
+        taken = settings_of(values if isinstance(values, dict) else {})
+        return json.dumps(replace(taken, tools=None, memory=None).to_json())
+    except (ValueError, RecursionError, UsageError):
+        return "{}"
 
 
 def _text_or_none(value: Json) -> str | None:

@@ -199,7 +199,7 @@ async def fork(request: Request, id: str, body: OfNode) -> NewConversationRespon
 
 @router.get("/api/conversations/{id}/saw/{node}")
 async def saw(request: Request, id: str, node: str) -> CallsResponse:
-    return await service_of(request).conversations.calls(node)
+    return await service_of(request).conversations.calls(id, node)
 
 
 @router.get("/api/conversations/{id}/export")

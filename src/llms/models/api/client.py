@@ -95,7 +95,7 @@ class EndpointClient:
         """The Failure that `error` is. Raises ModelError if nothing can be expected of the endpoint."""
         reported = failure(error, self.endpoint, self.name.model)
         if unreachable(error) and not self.transport.answered:
-            raise ModelError(f"{self.endpoint.base_url} does not answer ({reported.reason}); is it running?") from error
+            raise ModelError(f"{self.endpoint.base_url} does not answer ({error}); is it running?") from error
         if self.transport.silent >= self.retry_policy.silent:
             raise ModelError(
                 f"{self.endpoint.name} has stopped answering ({reported.reason}). What was answered is kept; run again "

@@ -62,9 +62,12 @@ class ConversationService:
             for hit, one in found
         ]
 
-    async def calls(self, node: str) -> CallsResponse:
+    async def calls(self, id: str, node: str) -> CallsResponse:
         """Every request that was sent for a message."""
-        return view_models.calls(await asyncio.to_thread(lambda: model_calls.calls(self._store, node=node)))
+        return await asyncio.to_thread(self._calls, id, node)
+
+    def _calls(self, id: str, node: str) -> CallsResponse:
+        return view_models.calls(model_calls.calls(self._store, node=node), self._store.open(id), node)
 
     async def create(self, settings: JsonObject) -> str:
         """The id of a new, empty conversation that is asked so. Raises UsageError."""

@@ -23,6 +23,8 @@ _BEFORE = {  # why answers of earlier versions failed, which kept a word only
     "timeout": "the model said nothing for too long; try again",
     "budget": "the request would have cost more than the budget allows",
 }
+FIRST_CHARACTERS = 60  # of a message that is named by its beginning
+NOT_ALL_READ = ("read_in_parts", "server_truncated", "summarised")  # notices of answers that rest on less than the path
 DISPOSITIONS = {
     "elided": "sent without its tool calls",
     "dropped": "not sent",
@@ -292,15 +294,27 @@ def _readable(args: object) -> str:
     return json.dumps(args, ensure_ascii=False, indent=1)
 
 
-def calls(stored: Sequence[StoredCall]) -> CallsResponse:
+def calls(stored: Sequence[StoredCall], tree: Conversation, node: str) -> CallsResponse:
     """Every request that was sent for a message, and what of its path was not sent."""
     dispositions = next((call.dispositions for call in stored if call.dispositions), ())
     left = [
-        f"{DISPOSITIONS[one.what]}: message {one.node} ({one.tokens} tokens){', ' + one.why if one.why else ''}"
+        f"{DISPOSITIONS[one.what]}: {_named(tree, one.node)}, {one.tokens:,} tokens{f' ({one.why})' if one.why else ''}"
         for one in dispositions
         if one.what in DISPOSITIONS
     ]
-    return CallsResponse([_call(call) for call in stored], left)
+    parts = [mark.text for mark in notices_of(tree.node(node).message) if mark.code in NOT_ALL_READ]
+    return CallsResponse([_call(call) for call in stored], [*parts, *left])
+
+
+def _named(tree: Conversation, node: str) -> str:
+    """A message by who said it, when, and how it begins."""
+    if node not in tree.nodes:
+        return "a message that is gone"
+    one = tree.nodes[node]
+    who = {"user": "you", "tool": "a tool", "system": "the system prompt"}.get(one.role) or short_name(one.author)
+    words = "; ".join(part.text for part in index(one.message) if part.text).split()
+    start = " ".join(words)[:FIRST_CHARACTERS].rstrip()
+    return f"{who}, {one.created[:16].replace('T', ' ')}: “{start}{'…' if len(' '.join(words)) > len(start) else ''}”"
 
 
 def _call(call: StoredCall) -> CallResponse:

@@ -21,9 +21,9 @@ export async function openSaw(conversation, node) {
       one.tools.length ? make("p", {}, `Tools offered: ${one.tools.join(", ")}`) : null,
       make("button", { type: "button", onclick: () => navigator.clipboard.writeText(one.code) }, "Copy as Python")));
   const left = found.report.length
-    ? [make("h3", {}, "Not sent"), make("ul", {}, ...found.report.map((line) => make("li", {}, line)))]
-    : [make("p", { class: "soft" }, "Everything on this path was sent.")];
-  openDialog("What the model saw", ...(calls.length ? calls : [make("p", {}, "No call was stored for this message.")]), ...left);
+    ? [make("h3", {}, "Not sent as it stands"), make("ul", {}, ...found.report.map((line) => make("li", {}, line)))]
+    : calls.length ? [make("p", { class: "soft" }, "Everything on this path was sent.")] : [];
+  openDialog("What the model saw", ...(calls.length ? calls : [make("p", {}, "No single request was made for this message.")]), ...left);
 }
 
 /** The dialog that takes chats in; `changed` is called once there are more. */

@@ -21,7 +21,8 @@ export function attach(run, after) {
     state.live.seq = Number(message.lastEventId);
     heard(JSON.parse(message.data));
   };
-  state.source.onerror = () => say("the connection broke off; trying again"); // EventSource comes back with Last-Event-ID
+  state.source.onopen = () => log.querySelector(".progress")?.remove();
+  state.source.onerror = () => state.live && progress("the connection to llms broke off; trying again"); // EventSource comes back with Last-Event-ID
 }
 
 function busy(on) {
