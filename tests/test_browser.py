@@ -129,6 +129,13 @@ def test_the_meter_counts_while_typing(page):
     page.wait_for_function(
         "() => Number(document.getElementById('meter').textContent.split('/')[0].replace(/[^0-9]/g, '')) > 400"
     )
+    page.click("#meter button")
+    said = page.inner_text("#dialog")
+    assert "counted by its own tokenizer" in said
+    assert not re.search("null|undefined", said)
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.locator("#meter").bounding_box()["height"] <= 32
 
 
 def test_editing_makes_a_branch_and_both_can_be_seen(page):
