@@ -24,6 +24,7 @@ ORDER = (
     ("arena",),
     ("store",),
     ("workbench",),
+    ("listening",),
     ("serve", "web"),
     ("cli", "testing"),
 )
@@ -39,9 +40,9 @@ HOMES = {
     "click": {"cli"},
     "rich": {"cli"},
     "prompt_toolkit": {"cli"},
-    "fastapi": {"serve", "web"},
-    "starlette": {"serve", "web"},
-    "uvicorn": {"serve", "web"},
+    "fastapi": {"listening", "serve", "web"},
+    "starlette": {"listening", "serve", "web"},
+    "uvicorn": {"listening", "serve", "web"},
     "openai": {"models"},
     "httpx2": {"models", "tools"},  # tools: the page a model asks for, never a model
     "genai_prices": {"models"},

@@ -194,6 +194,24 @@ def test_tools_and_teams_read_in_the_folders_of_the_start_alone(site, notes, tmp
     assert inside[0] == 200, inside
 
 
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ("mcp:nobody", "unknown MCP server"),
+        ("mcp:new", "was never accepted"),
+        ("image:http://127.0.0.1:9/v1#m?allow=pickle", "allow"),
+        ("speak:smollm2", "is not a model of an endpoint"),
+    ],
+)
+def test_a_request_reaches_accepted_servers_and_models_of_endpoints_alone(site, tool, words):
+    (settings.home() / "mcp.json").write_text('{"mcpServers": {"new": {"command": "true"}}}', encoding="utf-8")
+    for body in ({"tools": [tool]}, {"model": f"{'http://127.0.0.1:9/v1#m'}?tools={tool.partition('?')[0]}"}):
+        if "model" in body and ("?" in tool or "speak" in tool):
+            continue
+        status, _, text = site.say("POST", "/api/count", {"text": "hi", **body}, mine=True)
+        assert (status in (400, 404), words in text) == (True, True), text
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as another account")
 def test_another_account_of_the_machine_gets_nothing(open_home, site):
     ask = (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from llms.sandbox import probe
-from llms.testing import ScriptedEndpoint
+from llms.testing import ScriptedEndpoint, call
 from llms.tools.catalogue import FORMS, MODULES, tools_of
 from media_endpoint import PNG, WAV, media_endpoint
 from test_browser import TOKEN, ask, browser, page  # noqa: F401 fixtures
@@ -163,9 +163,30 @@ def test_the_page_reaches_every_tool_shows_pictures_and_plays_sounds(page, serve
     page.get_by_text("All done.").wait_for()
     for name, (_, words) in CALLS.items():
         if name not in EXCUSED:
-            text = page.inner_text(f'[data-call="c-{name}"]')
+            text = page.text_content(f'[data-call="c-{name}"]')
             assert ("50" if name == "notes_add" else words) in text, name
     assert page.evaluate("document.querySelector('[data-call=c-generate_image] img').naturalWidth") == 8
     assert page.evaluate("document.querySelector('[data-call=c-speak] audio').src").startswith(server)
     sent = json.loads(next(m["content"] for m in endpoint.posts[-1][1]["messages"] if m.get("tool_call_id") == "c-notes_add").splitlines()[2])  # fmt: skip
     assert sent == 50
+
+
+def draws(body):
+    """A model that has a fox drawn, then says that it is done."""
+    return "Done." if body["messages"][-1]["role"] == "tool" else [call("generate_image", prompt="a fox")]
+
+
+@pytest.mark.parametrize("team", ["single", "code"])
+def test_a_team_is_given_a_tool_by_its_name(environment, media, team):
+    with ScriptedEndpoint(draws, raw=False, window=32768) as model:
+        command = [sys.executable, "-m", "llms", "agent", "Draw a fox", "--team", team, "-m", f"{model.url}#m"]
+        command += ["--tool", f"image:{media.url}#m", "--autonomy", "approved"]
+        ran = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if team == "code":
+        assert ran.returncode == 2
+        assert "no role of the team code uses tools; single, research, data, panel have some" in ran.stderr
+        return
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    (path,) = re.findall(r"saved (.*)", ran.stdout)
+    assert Path(path).read_bytes() == PNG
+    assert Path(path).is_relative_to(environment["LLMS_HOME"])

@@ -32,12 +32,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A tool call of a step and what came back; `tainted`: it is text from outside."""
+    """A tool call of a step and what came back; `tainted`: it is text from outside. `files` are the paths of those that it
+    made."""
 
     id: str
     name: str
     result: str
     tainted: bool = False
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,20 @@ def _tools(messages: Sequence[ModelMessage]) -> tuple[ToolUse, ...]:
         if isinstance(part, ToolReturnPart) and not part.tool_name.startswith(OUTPUT_TOOL)
     ]
     return tuple(
-        ToolUse(part.tool_call_id, part.tool_name, part.model_response_str(wrap_if_error=False), _outside(part))
+        ToolUse(
+            part.tool_call_id,
+            part.tool_name,
+            part.model_response_str(wrap_if_error=False),
+            _outside(part),
+            _files(part),
+        )
         for part in parts
     )
+
+
+def _files(part: ToolReturnPart) -> tuple[str, ...]:
+    files = part.metadata.get("files") if isinstance(part.metadata, dict) else None
+    return tuple(file["kept"] for file in files or () if file["kept"])
 
 
 def _outside(part: ToolReturnPart) -> bool:

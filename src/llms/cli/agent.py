@@ -57,6 +57,7 @@ from .output import console, print_json, table
     show_default=True,
     help="When tools that act may run.",
 )
+@option(RUN, "--tool", "tools", multiple=True, help="A tool beside the team's own, as for llms ask: image:MODEL, mcp:NAME …; may be given again.")  # fmt: skip
 @option(RUN, "--calls", type=click.IntRange(min=1), help="At most so many model calls.")
 @option(RUN, "--budget", help="At most so much money, in US dollars.")
 @option(RUN, "--price", metavar="IN/OUT", help="US dollars per million tokens sent and answered, where no price is known.")  # fmt: skip
@@ -80,6 +81,7 @@ def agent(
     price: str | None,
     seconds: float | None,
     memory: bool,
+    tools: tuple[str, ...],
     resume: str | None,
     replay: str | None,
     runs: bool,
@@ -107,7 +109,8 @@ def agent(
         raise click.UsageError('say what the team should do: llms agent "goal"')
     money(budget)
     how = TeamSettings(
-        team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds, memory, price
+        team or verb.choose(files), model, tuple(files), tests, language, autonomy, calls, budget, seconds, memory, price,
+        tools,
     )  # fmt: skip
     out = console()
     last: TeamEvent | None = None
@@ -154,6 +157,8 @@ def _show(out: Console, event: TeamEvent) -> None:
             out.print(Text(f"  {event.role} failed: {problem}", style="red"))
         case StepEnded():
             out.print(Text(f"  {event.role} done in {event.seconds:.1f} s", style="dim"))
+            for path in (path for use in event.used for path in use.files):
+                out.print(Text(f"  saved {path}"), soft_wrap=True)
         case Written(entry=entry):
             first = entry.text.strip().splitlines()[0][:150]
             out.print(Text(f"  [{entry.id}] {entry.kind} by {entry.author}: ", style="cyan") + Text(first))

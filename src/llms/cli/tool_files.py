@@ -1,14 +1,11 @@
 """Pictures, sounds and other files that tools made, written where a person of the terminal finds them."""
 
-import re
 from pathlib import Path
 
-from .. import settings
 from ..chat.turn.events import ToolFinished
 from ..errors import UsageError
+from ..workbench import tool_files
 from ..workbench.chat.chat import Chat
-
-ODD = re.compile(r"[^\w.-]+")
 
 
 def save(chat: Chat, event: ToolFinished, folder: str | None) -> list[str]:
@@ -24,24 +21,8 @@ def _save(chat: Chat, name: str, digest: str, folder: str | None) -> str:
     if folder is None and chat.config.ephemeral:
         return f"{name} was made; --save-files DIR would keep it"
     try:
-        directory = Path(folder).expanduser() if folder else settings.private_directory(settings.home() / "files")
+        directory = Path(folder).expanduser() if folder else tool_files.folder()
         directory.mkdir(parents=True, exist_ok=True)
-        return f"saved {_write(directory, name, chat.store.blob(digest))}"
+        return f"saved {tool_files.write(directory, name, chat.store.blob(digest))}"
     except OSError as error:
         raise UsageError(f"{name} cannot be saved in {folder or 'LLMS_HOME'}: {error.strerror or error}") from error
-
-
-def _write(directory: Path, name: str, data: bytes) -> Path:
-    """Write to the first of name, name-2, … that is free; what a tool calls a file leads nowhere else."""
-    safe = ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).strip("._")[-100:] or "file"
-    stem, dot, suffix = safe.rpartition(".")
-    stem, suffix = (stem, f".{suffix}") if dot else (suffix, "")
-    number = 1
-    while True:
-        path = directory / f"{stem}{'' if number == 1 else f'-{number}'}{suffix}"
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-            return path
-        except FileExistsError:
-            number += 1

@@ -1,9 +1,9 @@
 """Names of models: `provider:name[@revision][?option=value&…]`, one string everywhere."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import UnknownName, UsageError
@@ -60,7 +60,7 @@ def parse(text: str) -> Name:
         return _endpoint(text, base, query)
     provider, colon, model = base.partition(":")
     if provider not in PROVIDERS or (provider != "smollm2" and not colon):
-        if Path(base).is_dir():
+        if os.path.isdir(base):  # False, too, for what can name no folder
             raise UsageError(f"{text!r} is a folder; name it as a model: hf:{text}")
         if base.endswith(".gguf"):
             raise UsageError(f"{text!r} is a GGUF file; name it as a model: gguf:{text}")
@@ -80,7 +80,7 @@ def parse(text: str) -> Name:
     if provider == "openrouter" and not all(model.partition("/")):
         raise UsageError(f"{text!r}: openrouter names a model with its owner, as in openrouter:owner/model")
     revision = None
-    if provider == "hf" and "@" in model and not Path(model).expanduser().exists():
+    if provider == "hf" and "@" in model and not os.path.exists(os.path.expanduser(model)):
         model, _, revision = model.rpartition("@")
     return Name(text, provider, model, revision, _options(text, query, provider))
 

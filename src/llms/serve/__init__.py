@@ -8,7 +8,6 @@ chat        /v1/chat/completions
 completions /v1/completions, prompts scored too
 others      models, embeddings, tokens, health
 guard       keys, hosts and sizes, before anything is read
-connection  time limits of connections
 server      the application and its process
 start       models, address and server of `llms serve`
 """

@@ -5,8 +5,9 @@ import hmac
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..listening.bodies import BodyBudget
 from .refusal import RequestRefused, stopped
 from .served import ServerLimits
 
@@ -26,8 +27,8 @@ class AccessGuard:
     reach the server under a name of its own. Bodies are bounded each and together."""
 
     def __init__(self, app: ASGIApp, limits: ServerLimits, key: str | None):
-        self._app, self._limits, self._key = app, limits, key
-        self._bodies = 0  # bytes of all requests that are being worked on
+        self._app, self._key = app, key
+        self._bodies = BodyBudget(limits.body, limits.bodies, lambda size: _too_large(size, limits.body), _full)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -36,29 +37,15 @@ class AccessGuard:
         headers = Headers(scope=scope)
         try:
             self._check_caller(scope["path"], headers)
-            self._check_size(headers)
+            self._bodies.check(headers)
         except RequestRefused as refused:
             await refused.response(scope, receive, send)
             return
-        read = 0
-
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            size = len(message.get("body", b""))
-            read, self._bodies = read + size, self._bodies + size
-            if read > self._limits.body:
-                raise self._too_large(f"more than {read}")
-            if self._bodies > self._limits.bodies:
-                raise _full()
-            return message
-
-        try:
-            await self._app(scope, counted, send)
-        except asyncio.CancelledError:  # the server is stopped; answers that have begun end by themselves
-            await stopped().response(scope, receive, send)
-        finally:
-            self._bodies -= read
+        with self._bodies.counted(receive) as counted:
+            try:
+                await self._app(scope, counted, send)
+            except asyncio.CancelledError:  # the server is stopped; answers that have begun end by themselves
+                await stopped().response(scope, receive, send)
 
     def _check_caller(self, path: str, headers: Headers) -> None:
         if self._key is None:
@@ -74,15 +61,9 @@ class AccessGuard:
                 f"{reason}; send the server's key as Authorization: Bearer KEY", code="invalid_api_key", status=401
             )
 
-    def _check_size(self, headers: Headers) -> None:
-        stated = headers.get("content-length", "0")
-        if stated.isdigit() and int(stated) > self._limits.body:
-            raise self._too_large(stated)
-        if stated.isdigit() and self._bodies + int(stated) > self._limits.bodies:
-            raise _full()
 
-    def _too_large(self, size: str) -> RequestRefused:
-        return RequestRefused(f"the body has {size} bytes; at most {self._limits.body} are read", status=413)
+def _too_large(size: str, most: int) -> RequestRefused:
+    return RequestRefused(f"the body has {size} bytes; at most {most} are read", status=413)
 
 
 def _full() -> RequestRefused:

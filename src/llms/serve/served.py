@@ -9,6 +9,7 @@ from functools import cache
 
 from .. import bridge
 from ..engine import Engine, Traced, Tracer
+from ..listening.connection import ConnectionLimits
 from ..models.local.embedding import EmbeddingModel
 from ..models.local.model import LocalModel
 from .refusal import RequestRefused
@@ -18,18 +19,12 @@ MOST_LOGPROBS = 1 << 20  # of one request: they are kept until its answer is who
 
 
 @dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """`waiting` rows per model beside those that are worked on, `body` bytes of a request, `bodies` of all at once.
-
-    `request_seconds` is how long a request may take to arrive, `stall_seconds` how long an answer may go unread.
-    """
+class ServerLimits(ConnectionLimits):
+    """`waiting` rows per model beside those that are worked on, `body` bytes of a request, `bodies` of all at once."""
 
     waiting: int = 256
     body: int = 16 << 20
     bodies: int = 256 << 20
-    connections: int = 512
-    request_seconds: float = 60.0
-    stall_seconds: float = 60.0
 
 
 class ServedModel:

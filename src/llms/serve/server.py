@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from ..errors import UsageError
+from ..listening.connection import TimedConnection
+from ..listening.json_body import StrictRoute
 from . import others
 from .answers import ModelResponse, unheeded_header
 from .chat import chat
 from .completions import complete
-from .connection import TimedConnection
 from .guard import AccessGuard, loopback
 from .refusal import RequestRefused, invalid
 from .requests import ChatRequest, CompletionRequest, DetokenizeRequest, EmbeddingRequest, TokenizeRequest
@@ -32,6 +33,7 @@ def build(shelf: Shelf, limits: ServerLimits, key: str | None = None) -> ASGIApp
     """The ASGI application that answers for the models of `shelf`."""
     off: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
     app = FastAPI(title="llms serve", docs_url=None, redoc_url=None, openapi_url=None, telemetry=off)
+    app.router.route_class = StrictRoute
 
     @app.post("/v1/chat/completions")
     async def chat_completions(asked: ChatRequest) -> Response:

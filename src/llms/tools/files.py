@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
 
 from ..errors import UsageError
 from ..settings import of_database
@@ -22,10 +21,9 @@ MOST_LISTED, MOST_SEARCHED, MOST_HITS, LONGEST_LINE = 500, 2_000, 100, 300
 
 def over(folder: str) -> list[Tool]:
     """Tools over the files of `folder`."""
-    path = Path(folder).expanduser()
-    if not path.is_dir():
+    if not os.path.isdir(os.path.expanduser(folder)):  # False, too, for what can name no folder
         raise UsageError(f"files:{folder} is not a directory; name one that exists, as in files:./notes")
-    return Files(str(path.resolve())).tools()
+    return Files(os.path.realpath(os.path.expanduser(folder))).tools()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Opened read-only; every action but reading is denied (so ATTACH, PRAGMA, writes 
 statement is prepared); time, memory, rows and sizes are limited.
 """
 
+import os
 import resource
 import sqlite3
 import time
@@ -31,15 +32,14 @@ LIMITS = {
 
 def over(file: str) -> list[Tool]:
     """Tools over the database `file`."""
-    path = Path(file).expanduser()
-    refuse_database(path)
+    path = Path(os.path.expanduser(file))
     try:
+        refuse_database(path)
         with path.open("rb") as start:
             known = start.read(16) == b"SQLite format 3\0"
-    except OSError as error:
-        raise UsageError(
-            f"sql:{file} cannot be read: {error.strerror}; name a SQLite file, as in sql:./shop.db"
-        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"sql:{file} cannot be read: {reason}; name a SQLite file, as in sql:./shop.db") from None
     if not known:
         raise UsageError(f"sql:{file} is not a SQLite database")
     return ReadOnlyFile(str(path.resolve())).tools()

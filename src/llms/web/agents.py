@@ -9,12 +9,13 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import Field
 
 from ..agents.shipped import TEAMS
+from ..listening.json_body import StrictRoute
 from ..workbench import agent as verb
 from ..workbench.team_session import TeamSettings
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.service import ChatService
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 LOOK_SECONDS = 0.25  # how often the store is asked for more
 
 

@@ -7,16 +7,23 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import ContextOverflow, LlmsError, UnknownName, UsageError
+from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, WorkerDied
+from ..listening.bodies import BodyBudget
 from . import agents, chats, choices, lessons
 from .pages import HERE, page
 from .secret import Secret
 from .service.service import ChatService
 
 LARGEST_BODY = 26 << 20  # an attachment of 25 MB and its frame
+ALL_BODIES = 512 << 20  # of the requests that are being worked on
+STATUS: tuple[tuple[type[LlmsError], int], ...] = (
+    (UnknownName, 404), (HubUnreachable, 502), (StoreError, 500), (WorkerDied, 500), (LlmsError, 400)
+)  # fmt: skip
 STORED = {"conversation", "message", "run", "team run", "attachment", "memory", "tool call that waits"}  # never listed
 POLICY = "; ".join(
     (
@@ -40,6 +47,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     cross-site requests)."""
     app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
+    bodies = BodyBudget(LARGEST_BODY, ALL_BODIES, _too_large, _full)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (chats, choices, agents, lessons):
         for route in module.router.routes:
@@ -47,6 +55,8 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
                 route.methods = {"GET", "HEAD"}  # pages alone: a stream of events has no head without its body
         app.include_router(module.router)
     _errors(app)
+
+    app.add_middleware(BodyLimit, bodies=bodies)
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -67,6 +77,33 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     return app
 
 
+class BodyLimit:
+    """Reads no more of a body than the budget has; it stands behind the guard, so that only whom it admits can fill it."""
+
+    def __init__(self, app: ASGIApp, bodies: BodyBudget):
+        self._app, self._bodies = app, bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._bodies.check(Headers(scope=scope))
+        except HTTPException as refused:
+            await JSONResponse({"error": refused.detail}, refused.status_code)(scope, receive, send)
+            return
+        with self._bodies.counted(receive) as counted:
+            await self._app(scope, counted, send)
+
+
+def _too_large(size: str) -> HTTPException:
+    return HTTPException(413, f"the request has {size} bytes; at most {LARGEST_BODY} are taken")
+
+
+def _full() -> HTTPException:
+    return HTTPException(503, "other requests fill the memory that is set aside for them; try again in a moment")
+
+
 def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
     """(status, reason) for a request that must not be answered."""
     name = (request.url.hostname or "").lower()
@@ -78,18 +115,13 @@ def _refused(request: Request, hosts: frozenset[str]) -> tuple[int, str] | None:
             return 403, "pages of other sites may not write here"
         if origin and origin.partition("://")[2] != request.headers.get("host"):
             return 403, "pages of other sites may not write here"
-        length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            return 413, f"the request has {int(length) / 1e6:.0f} MB; at most {LARGEST_BODY // 1_000_000} MB are taken"
     return None
 
 
 def _errors(app: FastAPI) -> None:
     @app.exception_handler(LlmsError)
     async def ours(request: Request, error: LlmsError) -> Response:
-        status = (
-            404 if isinstance(error, UnknownName) else 400 if isinstance(error, (UsageError, ContextOverflow)) else 500
-        )
+        status = next(status for kind, status in STATUS if isinstance(error, kind))
         if isinstance(error, UnknownName) and error.kind in STORED:
             return _refusal(request, status, f"there is no {error.kind} {error.name}")
         return _refusal(request, status, str(error))
@@ -97,8 +129,16 @@ def _errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return _refusal(request, 422, f"the body is not JSON: {first['ctx']['error']}")
         field = ".".join(str(part) for part in first["loc"] if part != "body")
         return _refusal(request, 422, f"{field or 'the request'}: {first['msg']}")
+
+    @app.exception_handler(Exception)
+    async def ours_to_repair(request: Request, error: Exception) -> Response:
+        response = _refusal(request, 500, "the server failed to answer; its log says why")
+        response.headers.update(HEADERS)
+        return response
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue
 from ..chat.chat_settings import LONGEST_SYSTEM, ChatSettings, settings_of
 from ..chat.files.examine import LARGEST
 from ..errors import UsageError
+from ..listening.json_body import StrictRoute
 from ..tools.consent import Scope
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.attachments import AttachedResponse, FileTextResponse
@@ -27,7 +28,7 @@ from .service.view_models import (
     SearchHitResponse,
 )
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 KEEP_ALIVE_SECONDS = 10.0
 
 
@@ -51,9 +52,9 @@ class TranscriptResponse:
 class Asked(PageRequest):
     """Changes of the settings, which the conversation keeps; what is left out stays as it is."""
 
-    model: str = ""
-    policy: str = ""
-    tools: list[str] | None = None
+    model: str = Field("", max_length=300)
+    policy: str = Field("", max_length=40)
+    tools: list[str] | None = Field(None, max_length=50)
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
     def how(self) -> ChatSettings:
@@ -112,7 +113,7 @@ class CountRequest(Send):
 
 class Transcribe(PageRequest):
     attachment: str
-    model: str = ""
+    model: str = Field("", max_length=300)
 
 
 @router.get("/", response_class=HTMLResponse)

@@ -3,12 +3,13 @@
 from fastapi import APIRouter, Request
 from pydantic import Field, JsonValue
 
+from ..listening.json_body import StrictRoute
 from ..workbench.presets import LONGEST_NAME
 from .pages import DoneResponse, PageRequest, service_of
 from .service.chat_settings import PresetResponse, SettingsResponse
 from .service.model_choices import ModelGroupResponse, ModelsResponse
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 
 
 class SettingsChange(PageRequest):

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
+from ..listening.json_body import StrictRoute
 from ..workbench import leaderboard as board_verb
 from ..workbench import stateless as stateless_verb
 from ..workbench.tokens import Tokenization
 from .pages import PageRequest, page, service_of
 
-router = APIRouter()
+router = APIRouter(route_class=StrictRoute)
 MOST_SHOWN = 2000  # tokens that a page draws
 
 

@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from .service.service import ChatService
 
@@ -19,9 +19,20 @@ PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", 
 
 
 class PageRequest(BaseModel):
-    """A request's body: a field that is not known is refused."""
+    """A request's body: a field that is not known is refused, and half of a surrogate pair, which is no text."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, body: object) -> object:
+        try:
+            json.dumps(body if isinstance(body, dict) else None, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("a text holds half of a surrogate pair") from error
+        except RecursionError as error:
+            raise ValueError("it is nested too deep") from error
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ def service_of(request: Request) -> ChatService:
 def first_event(request: Request, after: int) -> int:
     """The number behind which a stream of events goes on: the browser's own count, when it connects again."""
     last = request.headers.get("last-event-id", "")
-    return int(last) if last.isdigit() else after
+    return int(last) if last.isascii() and last.isdigit() and len(last) <= 18 else after
 
 
 def page(request: Request, name: str, **values: object) -> HTMLResponse:

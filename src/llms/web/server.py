@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import uvicorn
 
+from ..listening.connection import ConnectionLimits, TimedConnection
 from .app import create_app
 from .secret import Secret
 from .service.service import ChatService
 
-MOST_CONNECTIONS = 500
+LIMITS = ConnectionLimits(stall_seconds=300.0)  # a page in the background may be slow to read
 
 
 class Pages:
@@ -27,13 +28,17 @@ class Pages:
     def serve(self, listening: socket.socket) -> None:
         """Answer on `listening`; returns when an interrupt or a termination has been obeyed."""
         threading.Thread(target=self._service.models.warm_up, name="llms-warm-up", daemon=True).start()
+        self.server().run([listening])
+
+    def server(self, limits: ConnectionLimits = LIMITS) -> "PageServer":
+        """The server of the pages, not yet running."""
         config = uvicorn.Config(
             create_app(self._service, self._secret),
             log_level="warning",
             timeout_graceful_shutdown=2,
-            limit_concurrency=MOST_CONNECTIONS,
+            http=TimedConnection.under(limits),
         )
-        PageServer(config, self._service).run([listening])
+        return PageServer(config, self._service)
 
     def close(self) -> None:
         self._service.close()

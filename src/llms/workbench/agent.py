@@ -171,6 +171,7 @@ class TeamOptions(TypedDict, total=False):
     seconds: float | None
     memory: bool
     price: str | None
+    tools: tuple[str, ...]
 
 
 class TeamHandle:

@@ -39,5 +39,6 @@ def _text(file: str) -> str:
     try:
         refuse_database(Path(file))
         return Path(file).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"system={file}: cannot read the system prompt: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text in UTF-8"
+        raise UsageError(f"system={file}: cannot read the system prompt: {reason}") from error

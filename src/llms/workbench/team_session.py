@@ -14,6 +14,7 @@ from pydantic_ai.toolsets import AbstractToolset
 
 from .. import settings
 from ..agents.role import Role
+from ..agents.shipped import TEAMS
 from ..agents.step import Worker
 from ..agents.team import Team
 from ..errors import DataError, UsageError
@@ -26,7 +27,8 @@ from ..store.process import alive_since
 from ..store.table import identifier, read_table
 from ..tools.catalogue import toolset
 from ..tools.consent import ApprovalRequest, Approve, Consent, Decision, deny
-from ..tools.tool import Deps
+from ..tools.tool import Deps, File
+from . import tool_files
 from .checks import PassesTests, RunsAlone, SaysTheSame
 from .probe import recall
 
@@ -37,7 +39,7 @@ AUTONOMY = ("propose", "ask-always", "ask", "approved")  # levels 0 to 3
 class TeamSettings:
     """The user's choices for a run. `autonomy`: propose (tools that act are never run), ask-always, ask (tools of kinds that
     act, the default), approved (they run within the budget until text from outside has been read). With `memory` the team
-    is told the remembered facts that matter for its goal."""
+    is told the remembered facts that matter for its goal. Roles that use tools may call `tools` as well."""
 
     team: str
     model: str | None = None
@@ -50,6 +52,7 @@ class TeamSettings:
     seconds: float | None = None
     memory: bool = False
     price: str | None = None
+    tools: tuple[str, ...] = ()
 
 
 class TeamSession:
@@ -67,6 +70,9 @@ class TeamSession:
         self._ledger = SpendingLedger(cost, stated_price(how.price))
         self._models: dict[str, Model] = {}
         self._stack = ExitStack()
+        if how.tools and not team.tools:
+            with_tools = ", ".join(name for name, other in TEAMS.items() if other.tools)
+            raise UsageError(f"no role of the team {team.name} uses tools; {with_tools} have some")
         self.check = self._make_check()
         self._tools = {role.name: self._toolset(role) for role in team.roles}
 
@@ -104,7 +110,8 @@ class TeamSession:
 
     def _toolset(self, role: Role) -> AbstractToolset[Deps] | None:
         names = [name for tool in role.tools for name in self._resolved(tool)]
-        return toolset(names) if names else None
+        names += [name for name in self.how.tools if role.tools and name not in names]
+        return toolset(names, keep=_keep) if names else None
 
     def _resolved(self, tool: str) -> list[str]:
         """`tool` as the catalogue names it: those over something (files, sql) with what the user gave, or left out."""
@@ -180,3 +187,8 @@ def _changed(folder: Path) -> str:
     except OSError:  # another process was faster
         seconds = 0.0
     return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _keep(file: File) -> str:
+    """The path to which a file of a tool was written."""
+    return str(tool_files.write(tool_files.folder(), file.name, file.data))

@@ -42,6 +42,7 @@ from .journal import CallRecord
 from .setup import Setup
 from .state import ModelCall, TurnState
 
+SAID_SECONDS = 2  # a pause after a lost connection that is shorter is not worth a word
 WRITTEN_SECONDS = 3.0  # how often the text so far is written into its message
 
 
@@ -236,6 +237,8 @@ class ModelCalls:
         seconds = max(1, round(waiting.seconds))
         if self._state.call is not None:
             self._expect(self._state.call, self._setup.limits.first_token_seconds + waiting.seconds)
+        if not waiting.status and seconds < SAID_SECONDS:
+            return  # it is tried again before anybody has read so
         what = {0: "the connection was lost", 429: "the server asks to wait (429: too many requests)"}
         text = what.get(waiting.status, f"the server answered {waiting.status}")
         self._state.tell("waiting", f"{text}; trying again in {seconds} s", {"seconds": seconds}, lasts=False)

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from ...chat.chat_settings import ChatSettings
 from ...errors import UnknownName, UsageError
+from ...listening.json_body import parse
 from ...store import chat_runs
 from ...store.conversations import Conversations
 from ...tools import mcp
 from ...tools.catalogue import SERVERS, TOOLS, tools_of
 from ...tools.consent import Decision, Scope
-from ...values import read_json
 from .turns import TurnService
 
 
@@ -25,7 +25,7 @@ class Approvals:
     async def decide(self, run: str, call: str, approved: bool, arguments: str, scope: Scope) -> None:
         """Record the decision about a call with these `arguments`, a JSON object that the person may have edited."""
         try:
-            args = read_json(arguments)
+            args = parse(arguments)
         except ValueError as error:
             raise UsageError(f"the arguments are not JSON: {error}") from error
         waiting = {record.id: record for record in await asyncio.to_thread(chat_runs.waiting, self._store, run)}

@@ -1,7 +1,7 @@
 """Settings of conversations and presets of them, as far as requests may reach."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...chat.chat_settings import POLICIES, ChatSettings, settings_of
 from ...errors import UnknownName, UsageError
@@ -73,7 +73,8 @@ class SettingsService:
     def _change(self, id: str, change: JsonObject) -> SettingsResponse:
         before = stored_settings(self._store, self._store.about(id))
         if change:
-            keep_settings(self._store, id, self.changed(before, change))
+            after = self.changed(before, change)
+            keep_settings(self._store, id, replace(after, policy=after.policy or POLICIES[0]))
         return of_conversation(self._store, id, self._models.default)
 
     def changed(self, before: ChatSettings, change: JsonObject) -> ChatSettings:
@@ -86,11 +87,10 @@ class SettingsService:
             raise UsageError(str(error)) from error
 
     def _reached(self, settings: ChatSettings) -> ChatSettings:
-        presets.check(settings)
         if settings.model is not None:
             self._models.reach.check_model(settings.model)
-        self._models.reach.check_tools(settings.tools or ())
-        return settings
+        self._models.reach.check_tools(settings.tools or ())  # before a file is looked at
+        return presets.check(settings)
 
     async def presets(self) -> list[PresetResponse]:
         return await asyncio.to_thread(lambda: [self._shown(one) for one in presets.presets()])

@@ -3,6 +3,7 @@
 Whoever starts a program names folders and dangers on its command line; a request can only choose among them.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +75,14 @@ class Reach:
 
     def check_file(self, file: str) -> str:
         """`file`, if it is one of the folders or lies in one, links followed. Raises UsageError."""
-        path = Path(file).expanduser().resolve()
+        try:
+            path = Path(file).expanduser().resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # too long, a zero byte, a home of nobody
+            raise UsageError(f"{file[:100]!r} names no file: {error}") from error
         if not any(path.is_relative_to(folder) for folder in self.folders):
             folders = ", ".join(str(folder) for folder in self.folders) or "no folder"
             raise UsageError(
                 f"{file} is out of reach: this program was started with {folders}. "
-                f"Start it with --folder {path if path.is_dir() else path.parent} to let tools read there"
+                f"Start it with --folder {path if os.path.isdir(path) else path.parent} to let tools read there"
             )
         return file

@@ -25,10 +25,14 @@ export const openPanel = guarded(async (field) => {
   panel.classList.add("open");
   $("panel-open").setAttribute("aria-expanded", "true");
   modal(narrow.matches);
-  await look();
   const target = fields[field]?.box ?? panel.querySelector(".panel-head button");
+  const goTo = () => (target.querySelector("input, textarea, select, button") ?? target).focus({ preventScroll: true });
+  goTo();
+  const place = document.activeElement;
+  await look();
+  if (document.activeElement !== place) return; // whoever went on meanwhile, or closed the panel, is not led back
   target.scrollIntoView({ block: "nearest" });
-  (target.querySelector("input, textarea, select, button") ?? target).focus({ preventScroll: true });
+  goTo();
 });
 
 export function closePanel() {
@@ -265,7 +269,7 @@ function build() {
   const body = make("div", { class: "panel-body" }, presetField(), systemField(), temperatureField(),
     make("div", { class: "pair" }, numberField("max_tokens", "Token limit", "what fits", "Of an answer."), numberField("seed", "Seed", "none", "Equal ones draw alike.")),
     memoryField(), toolsField(), policyField(), tagsField(), make("div", { class: "field" }, reset));
-  const made = make("aside", { class: "panel", id: "panel", "aria-label": "Settings of this chat" }, head, body);
+  const made = make("section", { class: "panel", id: "panel", "aria-label": "Settings of this chat" }, head, body);
   made.addEventListener("keydown", keys);
   return made;
 }

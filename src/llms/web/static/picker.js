@@ -41,7 +41,7 @@ function build() {
   const made = make("div", { class: "picker", id: "picker", popover: "manual", role: "dialog", "aria-label": "Choose a model" },
     make("div", { class: "picker-head" }, input, iconButton("again", "Ask the servers of this machine again", { onclick: refresh }), iconButton("close", "Close", { onclick: () => close() })),
     make("p", { class: "bad field-error", role: "alert", id: "model-error" }),
-    make("div", { class: "picker-lists", id: "model-lists" }),
+    make("div", { class: "picker-lists", id: "model-lists", tabindex: "0", role: "group", "aria-label": "Models" }),
     make("div", { class: "picker-foot", id: "model-foot" }));
   document.body.append(made);
   input.addEventListener("input", () => { complain(""); draw(); });
@@ -71,20 +71,21 @@ function draw() {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const matches = (model) => words.every((word) => model.name.toLowerCase().includes(word));
   options = [];
-  const groups = (found?.groups ?? []).map((group) => section(group, group.models.filter(matches), words.length > 0)).filter(Boolean);
-  const exact = options.some((one) => one.name === query);
-  const typed = query && !exact ? [free(query, FULL.test(query))] : [];
+  const meant = ({ name }) => Boolean(name && query) && (name.startsWith(words[0]) || words[0].startsWith(name));
+  const groups = (found?.groups ?? []).map((group) => section(group, group.models.filter(matches), words.length > 0 && !meant(group))).filter(Boolean);
+  const exact = options.findIndex((one) => one.name === query);
+  const typed = query && exact < 0 ? [free(query, FULL.test(query))] : [];
   const lists = FULL.test(query) ? [...typed, ...groups] : [...groups, ...typed];
   if (!found) lists.push(make("p", { class: "meta" }, "Looking at what runs here…"));
   $("model-lists").replaceChildren(...lists);
-  const place = query ? Math.max(0, options.findIndex((one) => one.name === query)) : options.findIndex((one) => one.name === state.settings.model);
+  const place = query ? exact : options.findIndex((one) => one.name === state.settings.model);
   move(options.length ? Math.max(0, place) : -1);
   foot();
 }
 
-/** One place where models run, with those of it that match; null where there is nothing to see while one searches. */
-function section(group, models, searching) {
-  if (searching && !models.length) return null;
+/** One place where models run, with those of it that match; null where none does and the place was not meant either. */
+function section(group, models, sought) {
+  if (sought && !models.length) return null;
   const id = `group-${group.title.replace(/\W/g, "-")}`;
   const again = group.state === "ready" && group.name && !group.asked;
   const list = make("button", { type: "button", class: "quiet", onclick: () => ask(group, list) }, group.state === "failed" ? "Try again" : "List models");

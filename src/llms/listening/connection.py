@@ -1,24 +1,32 @@
 """Connections that do not wait for ever: for a request to arrive, or for an answer to be read."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .served import ServerLimits
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """`connections` at once; a request may take `request_seconds` to arrive, an answer go unread for `stall_seconds`."""
+
+    connections: int = 512
+    request_seconds: float = 60.0
+    stall_seconds: float = 60.0
 
 
 class TimedConnection(H11Protocol):
     """uvicorn's connection with time limits. When there are too many, the one that waits longest for a request gives
     way; if all are being answered, the new one does."""
 
-    limits = ServerLimits()
+    limits = ConnectionLimits()
     idle: ClassVar[dict["TimedConnection", None]] = {}  # those without a request, oldest first
     _deadline: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
     @classmethod
-    def under(cls, limits: ServerLimits) -> type["TimedConnection"]:
+    def under(cls, limits: ConnectionLimits) -> type["TimedConnection"]:
         return type("TimedConnection", (cls,), {"limits": limits, "idle": {}})
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
