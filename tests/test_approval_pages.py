@@ -136,7 +136,7 @@ def test_a_call_waits_for_a_person_and_is_made_as_they_say(page, endpoint, case)
 
     talk.ask(first)
     card = talk.card(first)
-    assert f"May the model run {case.tool}? {case.does}" in card
+    assert f"May the model run {case.tool}? {case.does}" in " ".join(card.split())
     assert all(label in card for label in ("Run once", "Deny", *LASTING))
     talk.press("Always with these arguments")
     assert came_first in talk.said()
@@ -195,7 +195,7 @@ def test_a_call_of_a_tool_that_the_page_has_not_can_only_be_denied_there(
         list(talk.send(json.dumps({"first": 2, "second": 3})))
         page.goto(f"{server}/c/{talk.id}")
         page.wait_for_selector(CARD)
-        assert f"May the model run {name}? acts outside this program" in page.inner_text(CARD)
+        assert f"May the model run {name}? acts outside this program" in " ".join(page.inner_text(CARD).split())
         page.click(f"{CARD} button:has-text('Run once')")
         page.wait_for_selector(f"text={name} is not among the tools of these pages; deny it here")
         page.click(f"{CARD} button:has-text('Deny')")

@@ -108,6 +108,8 @@ def test_an_error_has_its_kind(expression, kind):
         ("sqrt 2", 1, "write sqrt(2)"),
         ("ln pi", 1, "write ln(pi)"),
         ("5!", 2, "factorial(5)"),
+        ("10 rem 3", 4, "mod(7, 3)"),
+        ("7 div 2", 3, "write /"),
         ("√2", 1, "sqrt(2)"),
         ("∛8", 1, "cbrt(8)"),
         ("|-5|", 1, "abs(-5)"),

@@ -45,6 +45,10 @@ def test_letters_are_found_and_never_guessed(reply, letter):
         ("It is C.\nA and B are wrong.", "C"), ("It can't be A. So B", "B"), ("A and B are wrong, C or D remain", None),
         ("Answer: A (not B)", "A"), ("Answer: A, because B is wrong", "A"), ("Answer: A\n\nB is wrong", "A"), ("Answer: B. A dog is it", "B"),
         ("Answer: A, B\nAnswer: C", "C"), ("Answer: C\nAnswer: A or B", None),
+        ("Answer: A; B", None), ("Answer: A and/or B", None), ("Answer: B (or C)", None), ("Answer: A → B", None), ("A vs B", None),
+        ("(A) and (B)", None), ("(A),(B)", None), ("A.\nB.", None), ("A\nB", None), ("- A\n- B", None), ("Answer:\nA\nB", None),
+        (r"\boxed{A}\boxed{B}", None), ("Answer: N/A", None), ("The answer is A+", None), ("Answer: C++", None), ("option b", "B"),
+        ("Answer: B (A is wrong)", "B"), ("Answer: B; A is wrong", "B"), ("B\nB", "B"), ("Answer: B\n\nC would be odd", "B"),
     ],
 )  # fmt: skip
 def test_a_letter_is_taken_where_one_is_named_and_no_other(reply, letter):
@@ -166,6 +170,9 @@ def test_sentences_are_split_without_downloads():
         ("<|begin_of_thought|>\nhm\n<|end_of_thought|>\n\n42", None, "42"),
         ("<|channel>thought\nhm\n<channel|>42", None, "42"),
         ("<THINK>hm</Think> 42", None, "42"),
+        ("<|START_THINKING|>hm<|END_THINKING|>42", None, "42"),
+        ("<unused94>thought\nhm<unused95>42", None, "42"),
+        ("<longcat_think>hm</longcat_think>42", None, "42"),
         ("<thinking>hm</thinking>\n<reflection>yes</reflection>\n42", None, "42"),
         ("Let me see.\n<think>\nhm\n</think>\n42", None, "Let me see.\n\n42"),
         ("hm[/THINK]42", "hm[/THINK]", "42"),

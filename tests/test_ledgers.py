@@ -32,15 +32,15 @@ def test_a_share_is_its_part_of_what_is_left_beyond_the_reserve():
     ledger.take_call()
     ledger.take_tool()
     ledger.settle(1, Decimal(2))
-    share = ledger.share(0.5)  # of 30 - 1 - 4 calls, 60 tool calls, 1000 tokens, 6 dollars
-    assert share.limits == TeamLimits(12, 30, 500, 60.0, Decimal(3))
+    share = ledger.share(0.5)  # of 30 - 1 - 4 calls, 60 tool calls, 1000 tokens, 6 dollars; 9 seconds are the answer's
+    assert share.limits == TeamLimits(12, 30, 500, 51.0, Decimal(3))
     assert share.reserve == 0
     assert ledger.used == Used(13, 31, 501, Decimal(5))
     assert ledger.left() == TeamLimits(17, 30, 500, 60.0, Decimal(3))
     second = ledger.share(1.0)
-    assert second.limits == TeamLimits(13, 30, 500, 60.0, Decimal(3))
+    assert second.limits == TeamLimits(13, 30, 500, 51.0, Decimal(3))
     assert ledger.left() == TeamLimits(4, 0, 0, 60.0, Decimal(0))
-    assert ledger.share(1.0).limits == TeamLimits(0, 0, 0, 60.0, Decimal(0))
+    assert ledger.share(1.0).limits == TeamLimits(0, 0, 0, 51.0, Decimal(0))
 
 
 def test_what_a_share_used_is_its_givers_use_and_the_rest_is_free_again():

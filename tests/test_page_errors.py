@@ -217,3 +217,45 @@ def test_a_server_that_hangs_can_be_stopped_and_says_what_is_waited_for(page):  
         page.wait_for_selector("article.assistant .state:has-text('stopped')")
         page.wait_for_selector("article.assistant .row button:has-text('Retry')")
         assert page.is_enabled("#send")
+
+
+def test_a_server_that_is_gone_is_said_to_be_gone_also_when_it_answered_before(page):  # noqa: F811
+    with ScriptedEndpoint(lambda body: "one two") as endpoint:
+        known(page, endpoint)
+    ask(page, "are you there?")
+    assert f"{endpoint.url} does not answer" in failed(page)
+
+
+def test_why_an_answer_is_not_whole_is_said_once(page, endpoint):  # noqa: F811
+    page.add_init_script("""
+      window.EventSource = class extends EventSource {
+        set onmessage(hear) {
+          let turn = Promise.resolve();
+          super.onmessage = (message) => (turn = turn.then(async () => {
+            if (JSON.parse(message.data).type === "notice") await (await import("/static/log.js")).reload();
+            hear(message);
+          }));
+        }
+      };""")  # what the store holds may be drawn before its event is heard: another tab, a change of the list
+    page.reload()
+    known(page, endpoint)
+    endpoint.finish = "length"
+    ask(page, "and now?")
+    page.wait_for_selector("article.assistant:last-of-type .row button:has-text('Continue')")
+    page.wait_for_selector("#send:visible")
+    endpoint.finish = "stop"
+    assert page.locator("article.assistant:last-of-type .notice").count() == 1
+    assert "/more" not in page.inner_text("article.assistant:last-of-type .notice")
+
+
+def test_stop_stands_where_send_was_while_an_answer_is_written(page, endpoint):  # noqa: F811
+    known(page, endpoint)
+    place = page.locator("#send").bounding_box()
+    endpoint.faults.append({"stall": 20})
+    ask(page, "and now?")
+    page.wait_for_selector("#stop:visible")
+    assert page.locator("#send").is_hidden()
+    assert page.locator("#stop").bounding_box() == place
+    page.click("#stop")
+    page.wait_for_selector("#send:visible")
+    assert page.evaluate("document.activeElement.id") == "send"

@@ -196,6 +196,24 @@ time.sleep(20)
 
 
 @isolated
+def test_what_the_kernel_keeps_of_mappings_counts_as_memory():
+    """Every other page made read-only, in many processes: none is resident, and each is a mapping of its own."""
+    program = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, *[ctypes.c_long] * 5]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
+start = libc.mmap(None, 50_000 << 12, 3, 0x22, -1, 0)
+for page in range(0, 50_000, 2): libc.mprotect(start + (page << 12), 4096, 1)
+for _ in range(12):
+    if os.fork() == 0: time.sleep(20)
+time.sleep(20)
+"""
+    ran = python(program, memory_bytes=250 * MB)
+    assert ran.end == "memory", ran
+
+
+@isolated
 def test_tables_of_pages_count_as_memory():
     """A page read here and there of much that is reserved: none is resident, and the tables take gigabytes."""
     program = """

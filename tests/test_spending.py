@@ -95,7 +95,7 @@ def test_an_unknown_price_is_not_zero_and_cannot_be_capped():
     ledger = SpendingLedger()
     ledger.settle(Decimal(0), Usage(5, 5), None)
     assert ledger.tally.total is None
-    with pytest.raises(UsageError, match="no price is known for openai:m, so no cap can hold"):
+    with pytest.raises(UsageError, match="no price is known for this model, so no cap can hold"):
         asyncio.run(SpendingLedger(Decimal(1)).reserve(None))
 
 
@@ -265,7 +265,7 @@ def test_agents_are_held_to_the_same_budget(server):
 
 
 def test_a_budget_needs_a_price(server):
-    with pytest.raises(UsageError, match="price of this model is unknown"):
+    with pytest.raises(UsageError, match="no price is known for openai:m, so no cap can hold"):
         llms.evaluate("openai:m", ["gsm8k"], limit=2, budget=1)
     assert llms.evaluate("openai:m", ["gsm8k"], limit=2).reports["gsm8k"].usage.cost is None
 

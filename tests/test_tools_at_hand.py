@@ -258,5 +258,5 @@ def test_only_a_database_is_one(tmp_path):
         find(f"sql:{tmp_path}/x.db")
     with pytest.raises(UsageError, match="cannot be read"):
         find(f"sql:{tmp_path}/missing.db")
-    with pytest.raises(UsageError, match="name it as in sql:"):
+    with pytest.raises(UsageError, match="write sql:FILE"):
         find("sql")

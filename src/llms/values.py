@@ -35,12 +35,14 @@ Finish = Literal["stop", "length", "refused"]  # refused: the model, or its prov
 THINKING_TAGS = (
     *(
         (f"<{word}>", f"</{word}>")
-        for word in ("think", "thinking", "thought", "reasoning", "reflection", "seed:think")
+        for word in ("think", "thinking", "thought", "reasoning", "reflection", "seed:think", "longcat_think")
     ),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|channel>thought", "<channel|>"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<unused94>thought", "<unused95>"),
     ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
 )
 

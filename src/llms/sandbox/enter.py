@@ -55,6 +55,7 @@ DEVICES = ("null", "full", "random", "urandom")  # not zero: what is mapped from
 BYTES_PER_INODE = 512  # of a disk; it has one inode for so many
 INODE_BYTES = 2048  # of the kernel's memory, with a long name
 COUNTED = (b"VmRSS:", b"VmPTE:", b"VmSwap:", b"HugetlbPages:")
+MAPPING_BYTES = 256  # of the kernel's memory, for each of a process
 SOCKET_BYTES = 212_992  # that may wait in one to be read, unless it is allowed more
 DEEPEST, MOST_ENTRIES, LOOK_SECONDS = 32, 100_000, 2.0  # of the folders that are looked through for files
 
@@ -208,13 +209,15 @@ def confine(code: bytes) -> None:
 
 
 def used_bytes(own: int) -> int:
-    """Memory of all processes in this process namespace but the first, and the kernel's for their files and sockets."""
+    """Memory of all processes in this process namespace but the first, and the kernel's for their mappings, files, sockets."""
     total = 0
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != own:
             with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/status", "rb") as file:
                 lines = (line.split() for line in file if line.startswith((b"Vm", b"Huge")))
                 total += sum(int(line[1]) for line in lines if line[0] in COUNTED) << 10
+            with contextlib.suppress(OSError), open(f"/proc/{name}/maps", "rb") as file:
+                total += file.read().count(b"\n") * MAPPING_BYTES
     files = os.statvfs("/tmp")
     total += (files.f_files - files.f_ffree) * INODE_BYTES
     with contextlib.suppress(OSError), open("/proc/net/sockstat", "rb") as file:

@@ -44,6 +44,7 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
 UNKNOWN: dict[str, tuple[int | None, int | None]] = {
     "clone3": (435, 435), "memfd_create": (319, 279), "userfaultfd": (323, 282), "io_setup": (206, 0), "inotify_init": (253, None),
     "inotify_init1": (294, 26), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "landlock_create_ruleset": (444, 444), "landlock_add_rule": (445, 445),
 }  # fmt: skip
 CLONE, MMAP, SOCKET, SOCKETPAIR, SETSOCKOPT, IOCTL, PERSONALITY = (
     (56, 220), (9, 222), (41, 198), (53, 199), (54, 208), (16, 29), (135, 92),

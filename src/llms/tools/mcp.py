@@ -7,7 +7,6 @@ A server that starts otherwise, or whose tools are not the accepted ones, gives 
 Values of the form ${NAME} in env and headers are taken from the environment; nothing else of it goes to a server.
 """
 
-import asyncio
 import hashlib
 import json
 import os
@@ -227,6 +226,8 @@ async def running(server: McpServer) -> "AsyncIterator[tuple[MCPToolset[Deps], S
             await toolset.__aexit__(None, None, None)
     finally:
         if log:
+            import asyncio  # 30 ms, which naming a tool need not wait for
+
             await asyncio.to_thread(log.close)
 
 

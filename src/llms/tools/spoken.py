@@ -21,11 +21,13 @@ NAMES = {
     "arcsin": "asin", "arccos": "acos", "arctan": "atan", "lg": "log10", "int": "floor", "trunc": "floor",
     "fact": "factorial", "ncr": "comb", "choose": "comb", "binomial": "comb", "npr": "perm", "maximum": "max",
     "minimum": "min", "total": "sum", "add": "sum", "ceiling": "ceil", "nthroot": "write 27^(1/3)",
+    "variance": "write stdev(1, 2)^2", "var": "write stdev(1, 2)^2", "half": "write 10/2", "double": "write 2 * 5",
 }  # fmt: skip
 OPERATORS = {
     "times": "write * to multiply", "multiplied": "write * to multiply", "plus": "write + to add",
     "minus": "write - to subtract", "divided": "write / to divide", "over": "write / to divide",
     "to": "write ^ for a power", "squared": "write ^2", "cubed": "write ^3", "choose": "write comb(5, 2)",
+    "rem": "write mod(7, 3) or 7 % 3", "remainder": "write mod(7, 3) or 7 % 3", "div": "write / to divide, // for whole numbers",
     "mod": "write mod(7, 3) or 7 % 3", "modulo": "write mod(7, 3) or 7 % 3", "percent": "write 15%",
     "x": "write * to multiply", "of": "write 15% of 80, or *", "factorial": "write factorial(5)",
 }  # fmt: skip

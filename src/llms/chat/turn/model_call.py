@@ -219,10 +219,7 @@ class ModelCalls:
         if message.finish_reason == "length":
             state.reason = "length"
             if all(one.code != "output_limit" for one in call.notices):
-                state.tell(
-                    "cut",
-                    f"cut short after {message.usage.output_tokens or 'its most'} tokens. Continue (/more) goes on",
-                )
+                state.tell("cut", f"cut short after {message.usage.output_tokens or 'its most'} tokens")
         elif message.finish_reason == "content_filter":
             state.reason = "refused"
             by = "the model" if call.text.strip() else "the provider's filter"

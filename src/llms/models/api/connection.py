@@ -192,7 +192,8 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
 def lost(error: Exception, endpoint: Endpoint) -> Unreachable:
     """The error for a request that was lost on the way. The client's own error is left behind: its words may hold what the server sent."""
     slow = isinstance(error, httpx2.TimeoutException) and not isinstance(error, httpx2.ConnectTimeout)
-    return Unreachable(one_line(str(error) or type(error).__name__, endpoint), slow)
+    absent = isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout))
+    return Unreachable(one_line(str(error) or type(error).__name__, endpoint), slow, absent)
 
 
 def unreadable(content: bytes, error: Exception, endpoint: Endpoint) -> BadAnswer:

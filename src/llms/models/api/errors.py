@@ -30,11 +30,11 @@ class StatusError(EndpointError):
 
 
 class Unreachable(EndpointError):
-    """There was no connection, or it was lost; `slow`: the server took too long."""
+    """There was no connection (`absent`), or it was lost; `slow`: the server took too long."""
 
-    def __init__(self, detail: str, slow: bool = False):
+    def __init__(self, detail: str, slow: bool = False, absent: bool = False):
         super().__init__(detail)
-        self.slow = slow
+        self.slow, self.absent = slow, absent
 
 
 class BadAnswer(EndpointError):
@@ -72,7 +72,7 @@ def explained(error: EndpointError, endpoint: Endpoint, model: str, answered: bo
     if isinstance(error, Unreachable):
         if error.slow:
             return f"{name} sent nothing for too long ({error}). It may be loading the model, or busy: try again"
-        if not answered:
+        if error.absent or not answered:
             return f"{endpoint.base_url} does not answer ({error}). Is it running, and is the address right?"
         return f"the connection to {name} was lost ({error}). Try again"
     if not isinstance(error, StatusError):

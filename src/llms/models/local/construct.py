@@ -1,10 +1,10 @@
 """Carries out a Build: weights read, an adapter merged, quantized, under an engine. Runs where the engine runs."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -69,6 +69,7 @@ def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedMo
         )
     if build.quantize == "int8":
         _round(model, build)
+    _compute_as_asked(model, build)
     if getattr(model, "hf_quantizer", None) is None:  # a quantized one is in its place
         torch.nn.Module.to(model, torch.device(build.device))
     return model
@@ -148,6 +149,18 @@ def _quantization(build: Build) -> "BitsAndBytesConfig | None":
 def _round(model: "PreTrainedModel | Llama", build: Build) -> None:
     if not to_int8(model):
         raise ModelError(f"{build.folder} has no linear layers that int8 could round; leave quantize= out")
+
+
+def _compute_as_asked(model: torch.nn.Module, build: Build) -> None:
+    """Keep layers of bitsandbytes from bfloat16 where another dtype is asked for, and from shapes that its kernel for
+    AVX512-BF16 cannot pack: it takes both from the processor alone (bitsandbytes 0.50, functional.py)."""
+    layers: Iterator[Any] = model.modules()  # of a library that is not always there
+    for layer in layers:
+        if getattr(layer, "support_avx512bf16_for_cpu", False):
+            state = layer.weight.quant_state
+            rows, columns = state.shape
+            fits = rows % 32 == 0 and columns % state.blocksize == 0
+            layer.support_avx512bf16_for_cpu = build.dtype == "bfloat16" and fits
 
 
 def _dtype(build: Build) -> torch.dtype:

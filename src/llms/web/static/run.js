@@ -28,8 +28,11 @@ export function attach(run, after) {
 function busy(on) {
   if (on) clearToasts("answer");
   log.setAttribute("aria-busy", String(on));
+  const place = document.activeElement;
   $("stop").classList.toggle("hidden", !on);
+  $("send").classList.toggle("hidden", on);
   $("send").disabled = on;
+  if (place === $("stop") || place === $("send")) (on ? $("stop") : $("send")).focus();
   say(on ? "answering" : "");
 }
 
@@ -48,6 +51,7 @@ function writing(id) {
     if (!live.written.has(id)) live.element.querySelector(".body").replaceChildren(); // what the server had of it comes again
     live.written.add(id);
   }
+  delete live.element.dataset.print; // it is no longer as it was drawn: at the end it is drawn anew
   if (live.element.getAttribute("aria-busy") !== "true") {
     log.querySelectorAll("article[aria-busy]").forEach((element) => element.removeAttribute("aria-busy"));
     live.element.setAttribute("aria-busy", "true");
@@ -102,7 +106,10 @@ const HEARD = {
     const card = log.querySelector(`[data-call="${CSS.escape(tool_call)}"]`);
     const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome, files: kept(files) });
     done.querySelector("details").open = card?.querySelector("details").open ?? false;
-    if (card) card.replaceWith(done);
+    if (card) {
+      delete card.closest("article")?.dataset.print;
+      card.replaceWith(done);
+    }
     else writing().querySelector(".body").append(done);
     bottom();
   },
