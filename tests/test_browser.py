@@ -178,7 +178,8 @@ def test_a_tool_that_acts_waits_for_a_person_who_may_change_what_it_does(page):
         if results := [m["content"] for m in body["messages"] if m["role"] == "tool"]:
             return f"It printed {results[-1]}"
         name = body["tools"][0]["function"]["name"]
-        call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": json.dumps({"code": "print(6 * 7)"})}}
+        arguments = json.dumps({"code": "a = 6\nprint(a * 7)"})
+        call = {"index": 0, "id": "c1", "function": {"name": name, "arguments": arguments}}
         return [{"delta": {"tool_calls": [call]}}, {"delta": {}, "finish_reason": "tool_calls"}]
 
     with ScriptedEndpoint(answer, raw=False, window=8192) as endpoint:
@@ -188,6 +189,7 @@ def test_a_tool_that_acts_waits_for_a_person_who_may_change_what_it_does(page):
         page.wait_for_selector("[data-approval]")
         assert sum("messages" in body for _, body in endpoint.posts) == 1  # nothing goes on before a person has decided
         assert "runs code" in page.inner_text("[data-approval] h3")
+        assert page.inner_text("[data-approval] pre[aria-label=code]") == "a = 6\nprint(a * 7)"  # no JSON of it
         page.fill("[data-approval] textarea", json.dumps({"code": "print(6 * 9)"}))
         page.click("[data-approval] button:has-text('Run once')")
         page.wait_for_selector("article.assistant .body:has-text('It printed')")
