@@ -87,7 +87,7 @@ def sent(endpoint) -> list[dict]:
 def test_every_chosen_file_is_shown_and_a_wrong_one_holds_up_no_other(page, endpoint, tmp_path):
     choose(page, tmp_path, notes_txt=b"some notes", doc_pdf=pdf("The report", ""), data_csv="Straße;1\n".encode("cp1252"),
            bad_png=png(300, 300, cut=200))  # fmt: skip
-    notes, doc, data, bad = chips(page)
+    bad, notes, doc, data = chips(page)
     assert notes.startswith("notes.txt 1 line")
     assert doc.startswith("doc.pdf 2 pages")
     assert "without text, perhaps pictures: page 2" in doc

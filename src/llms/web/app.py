@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, WorkerDied
@@ -79,6 +80,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
             response.headers.setdefault("cache-control", "no-store")
         return response
 
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # streams of events pass as they are
     return app
 
 

@@ -38,6 +38,7 @@ async function read(file) {
     say(error.message);
   }
   file.reading = false;
+  if (file.error && files.includes(file)) files = [file, ...files.filter((one) => one !== file)]; // of many, the first are seen
   draw();
 }
 

@@ -85,7 +85,7 @@ function piece(node, part) {
   }
   if (part.type === "audio") return make("audio", { controls: true, src: part.url, "aria-label": part.name || "audio" });
   if (part.type === "file") return fileCard(node, part);
-  const text = make("div", { class: "text" });
+  const text = make("div", { class: "text", dir: node.role === "user" ? "auto" : undefined });
   if (node.role === "user") text.textContent = part.text;
   else show(text, part.text);
   return text;
@@ -102,6 +102,18 @@ export function thinking(text = "") {
   return make("details", { class: "reasoning" }, make("summary", {}, "Thinking"), make("pre", { tabindex: "0" }, text));
 }
 
+/** Those arguments that are texts of several lines, each as it will be taken: in JSON nobody reads a program. */
+function texts(written) {
+  let args;
+  try {
+    args = JSON.parse(written);
+  } catch {
+    return []; // being edited, or no JSON at all
+  }
+  return Object.entries(args ?? {}).filter(([, value]) => typeof value === "string" && value.trim().includes("\n"))
+    .map(([name, value]) => make("pre", { tabindex: "0", "aria-label": name }, value));
+}
+
 /** A tool call and, once it is there, its result: one line that opens. */
 export function toolCard(part) {
   const done = part.result !== undefined && part.result !== null;
@@ -112,6 +124,7 @@ export function toolCard(part) {
     make("details", {},
       make("summary", {}, icon(good ? "tools" : "warning"), make("h3", {}, part.name), make("code", {}, line),
         make("span", { class: good ? "state" : "state bad" }, done && !good ? `${part.state}: ${part.result.split("\n")[0]}` : part.state || "")),
+      ...texts(part.arguments),
       make("pre", { tabindex: "0", class: "arguments" }, part.arguments),
       done ? make("pre", { tabindex: "0", class: "result", "aria-label": "Result" }, part.result) : null),
     ...(part.files ?? []).map(fileOf),
@@ -134,13 +147,17 @@ const KINDS = { network: "reaches the network", code: "runs code", write: "write
 export function approvalCard(asked, decide) {
   const box = make("textarea", { rows: Math.min(12, asked.arguments.split("\n").length + 1), "aria-label": `Arguments of ${asked.name}`, spellcheck: "false" });
   box.value = asked.arguments;
+  const legible = make("div", { class: "legible" });
+  const show = () => legible.replaceChildren(...texts(box.value));
+  box.addEventListener("input", show);
+  show();
   const answer = (approved, scope) => () => decide(approved, box.value, scope);
   const lasting = [["conversation", "Allow in this conversation"], ["always", "Always with these arguments"]];
   return make(
     "section", { class: "tool ask", "data-approval": asked.id, "aria-label": `Approve ${asked.name}` },
     make("h3", {}, icon("warning"), `May the model run ${asked.name}? `, make("span", { class: "warn" }, KINDS[asked.kind] ?? asked.kind)),
     asked.sources.length ? make("p", { class: "warn" }, `Untrusted text was read: ${asked.sources.join(", ")}`) : null,
-    box,
+    legible, box,
     make("div", { class: "row" },
       make("button", { type: "button", class: "primary", onclick: answer(true, "once") }, "Run once"),
       ...(asked.sources.length ? [] : lasting).map(([scope, label]) => make("button", { type: "button", onclick: answer(true, scope) }, label)),

@@ -4,7 +4,7 @@ import { call, make } from "./api.js";
 import { confirm } from "./confirm.js";
 import { iconButton } from "./icons.js";
 import { $, guarded, say, state } from "./session.js";
-import { change, whenSet } from "./settings.js";
+import { change, settled, whenSet } from "./settings.js";
 
 const TYPING_MS = 700; // after the last key a text is saved
 const NOTHING = { system: null, tools: null, temperature: null, max_tokens: null, seed: null, policy: null, memory: null };
@@ -117,6 +117,7 @@ function savePreset() {
     event.preventDefault();
     error.textContent = "";
     try {
+      await settled(); // the field that was left by the click on Save
       known.presets = await call("/api/presets", { name: name.value, settings: worth(state.settings) });
       await change({ preset: name.value.trim() });
       form.classList.add("hidden");

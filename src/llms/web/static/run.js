@@ -104,7 +104,7 @@ const HEARD = {
   tool_finished({ tool_call, name, outcome, text, files }) {
     decided(tool_call);
     const card = log.querySelector(`[data-call="${CSS.escape(tool_call)}"]`);
-    const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre")?.textContent ?? "", result: text, state: outcome, files: kept(files) });
+    const done = toolCard({ id: tool_call, name, arguments: card?.querySelector("pre.arguments")?.textContent ?? "", result: text, state: outcome, files: kept(files) });
     done.querySelector("details").open = card?.querySelector("details").open ?? false;
     if (card) {
       delete card.closest("article")?.dataset.print;

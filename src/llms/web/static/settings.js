@@ -27,6 +27,9 @@ export function change(fields) {
   return done;
 }
 
+/** Until the changes that are on their way have arrived. */
+export const settled = () => saving;
+
 /** Let a chat that is not stored have its settings again after a reload. */
 export const keepSettings = () => sessionStorage.setItem(KEPT, JSON.stringify(state.settings));
 
