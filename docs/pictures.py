@@ -1,9 +1,10 @@
-"""Makes the README's pictures from nothing but this repository: two pages in Chromium, and a terminal session.
+"""Makes the README's pictures from nothing but this repository: pages in Chromium, and a terminal session.
 
-    python docs/pictures.py              # docs/chat.png, docs/leaderboard.png, docs/terminal.svg; some minutes
+    python docs/pictures.py              # chat.png, phone.png, leaderboard.png, terminal.svg of docs/; some minutes
     python docs/pictures.py --home DIR   # in a home that is kept, whose models and runs are used again
 
-All that they show was really answered: the commands ran in a pseudo-terminal, the pages are those of `llms web`.
+The commands really ran, in a pseudo-terminal, and so did what the board shows and the tool; the pages are those of `llms
+web`. What the chat's model says is written below, so that the picture holds all that an answer can be made of.
 """
 
 import argparse
@@ -18,20 +19,25 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from llms.testing import ScriptedEndpoint, call
+from llms.values import ToolCall
+
 DOCS = Path(__file__).parent
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 COLUMNS = 102
-SIZE = {"width": 1120, "height": 880}
+DESK, PHONE = {"width": 1120, "height": 860}, {"width": 390, "height": 860}
+PICTURES = ("chat.png", "phone.png", "leaderboard.png", "terminal.svg")
 MEASURE = "eval smollm2 smollm2?quantize=int8 -b arc_easy,hellaswag,gsm8k --limit 8"
 SESSION = (
     'ask "What is the capital of Japan?"',
@@ -39,8 +45,17 @@ SESSION = (
     'calc "2^100 / 3"',
     "leaderboard -b arc_easy -b hellaswag",
 )
-FIRST = "Say good morning in French."  # the model is loaded when it is answered
-QUESTION = "Write a Python function that reverses a string, and say how it works."
+QUESTIONS = ("What is 17 % of 2,340?", "How do I reverse a string in Python, and how long does it take?")
+SUM = "17 % of 2,340 is **397.8**."
+REVERSED = r"""A slice with a step of -1 reads it backwards, in linear time:
+
+```python
+def reverse(text: str) -> str:
+    return text[::-1]  # from the last character to the first
+```
+
+$$T(n) = \sum_{i=1}^{n} c = c\,n \in O(n)$$
+"""
 COLOURS = TerminalTheme(
     (22, 24, 29), (232, 234, 238),
     [(22, 24, 29), (255, 156, 148), (127, 214, 160), (240, 198, 116), (138, 180, 248), (214, 160, 240), (120, 210, 220), (200, 204, 212)],
@@ -58,7 +73,7 @@ def main() -> None:
         subprocess.run([*llms(), *shlex.split(MEASURE)], env=environment, check=True)
         draw_session(environment)
         take_pages(environment)
-    for name in ("chat.png", "leaderboard.png", "terminal.svg"):
+    for name in PICTURES:
         print(f"{DOCS / name}: {(DOCS / name).stat().st_size / 1000:.0f} kB")
 
 
@@ -108,9 +123,16 @@ def in_terminal(command: str, environment: dict[str, str]) -> str:
 # --- the pages
 
 
+def answer(body: Mapping[str, Any]) -> str | list[ToolCall]:
+    last = body["messages"][-1]
+    if last["role"] == "tool":
+        return SUM
+    return [call("calculator", expression="0.17 * 2340")] if QUESTIONS[0] in str(last["content"]) else REVERSED
+
+
 @contextmanager
-def serving(environment: dict[str, str]) -> Iterator[str]:
-    command = [*llms(), "web", "--port", "0", "--max-tokens", "200"]
+def serving(environment: dict[str, str], model: str) -> Iterator[str]:
+    command = [*llms(), "web", "--port", "0", "-m", model]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
@@ -120,28 +142,46 @@ def serving(environment: dict[str, str]) -> Iterator[str]:
 
 
 def take_pages(environment: dict[str, str]) -> None:
-    with serving(environment) as address, sync_playwright() as driver:
+    with (
+        ScriptedEndpoint(answer, raw=False, window=8192, models=("scripted",)) as endpoint,
+        serving(environment, f"{endpoint.url}#scripted") as address,
+        sync_playwright() as driver,
+    ):
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = chromium.new_page(viewport=SIZE, color_scheme="light")
+        page = chromium.new_page(viewport=DESK, color_scheme="light", reduced_motion="reduce")
         page.set_default_timeout(180_000)
-        for text in (FIRST, QUESTION):
-            page.goto(address)
-            ask(page, text)
-        page.fill("#text", "Does it work for an empty string?")  # the meter says what sending this would take
-        page.wait_for_function("() => document.getElementById('meter').textContent.includes('exact')")
+        page.goto(address)
+        page.click("#panel-open")
+        page.check("#tool-calculator")
+        page.keyboard.press("Escape")
+        for number, text in enumerate(QUESTIONS, 1):
+            ask(page, text, number)
+        page.fill("#text", "Does it work for an empty string?")  # the gauge says what sending this would take
+        page.wait_for_function("() => document.getElementById('meter').textContent.includes('/')")
+        page.wait_for_selector("article .katex")
+        page.wait_for_selector("article .hljs-keyword")
+        page.mouse.move(0, 0)
         page.screenshot(path=DOCS / "chat.png")
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size(PHONE)
+        page.evaluate("document.getElementById('log').scrollTo(0, 1e6)")
+        page.screenshot(path=DOCS / "phone.png")
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(DESK)
         page.goto(f"{address.partition('/?')[0]}/leaderboard")
         page.screenshot(path=DOCS / "leaderboard.png", full_page=True)
         chromium.close()
 
 
-def ask(page: Page, text: str) -> None:
-    """Ask, and wait until the answer stands there whole."""
+def ask(page: Page, text: str, count: int) -> None:
+    """Ask the question of that number, and wait until its answer stands there whole."""
     page.fill("#text", text)
     page.press("#text", "Enter")
     page.wait_for_function(
-        "() => document.querySelector('article.assistant .acts button')"
-        " && document.getElementById('log').getAttribute('aria-busy') !== 'true'"
+        "n => document.querySelectorAll('article.user').length === n"
+        " && [...document.querySelectorAll('article')].at(-1).matches('.assistant:has(.acts button)')"
+        " && document.getElementById('log').getAttribute('aria-busy') !== 'true'",
+        arg=count,
     )
 
 

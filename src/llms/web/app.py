@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, WorkerDied
@@ -63,8 +64,15 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
             response: Response = JSONResponse({"error": refused[1]}, refused[0])
         elif entered := secret.enter(request):
             response = entered
+        elif secret.admits(request):
+            try:
+                response = await call_next(request)
+            except RuntimeError:
+                if not await request.is_disconnected():
+                    raise
+                return Response(status_code=499)  # nobody is there to read it
         else:
-            response = await call_next(request) if secret.admits(request) else secret.refuse(request)
+            response = secret.refuse(request)
         response.headers.update(HEADERS)
         if request.url.path.startswith("/static/"):
             response.headers["cache-control"] = "no-cache"
@@ -72,6 +80,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
             response.headers.setdefault("cache-control", "no-store")
         return response
 
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)  # streams of events pass as they are
     return app
 
 

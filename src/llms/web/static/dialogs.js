@@ -6,7 +6,7 @@ const dialog = document.getElementById("dialog");
 export function openDialog(title, ...content) {
   const trigger = document.activeElement;
   document.getElementById("dialog-title").textContent = title;
-  document.getElementById("dialog-body").replaceChildren(...content);
+  document.getElementById("dialog-body").replaceChildren(...content.filter((one) => one !== null));
   dialog.addEventListener("close", () => trigger?.focus(), { once: true });
   dialog.showModal();
 }

@@ -85,7 +85,7 @@ function piece(node, part) {
   }
   if (part.type === "audio") return make("audio", { controls: true, src: part.url, "aria-label": part.name || "audio" });
   if (part.type === "file") return fileCard(node, part);
-  const text = make("div", { class: "text" });
+  const text = make("div", { class: "text", dir: node.role === "user" ? "auto" : undefined });
   if (node.role === "user") text.textContent = part.text;
   else show(text, part.text);
   return text;

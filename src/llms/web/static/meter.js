@@ -46,9 +46,10 @@ function show(result) {
   if (result.refused) return $("meter").replaceChildren(opener(result, make("span", { class: "bad" }, `Cannot be sent: ${result.refused}`)));
   const gauge = make("span", { class: `gauge${result.tokens > result.budget ? " full" : ""}`, "aria-hidden": "true" }, make("span"));
   gauge.firstChild.style.width = `${100 * Math.min(1, result.tokens / Math.max(1, result.budget))}%`;
-  const size = `${result.tokens.toLocaleString()} / ${result.budget.toLocaleString()} tokens (${result.grade})${result.price ? `, ${result.price}` : ""}`;
-  const effect = result.parts ? `Will be read in ${result.rough ? "about " : ""}${several(result.parts, "part")} (${several(result.calls, "request")})` : result.drops ? `Sending would leave out ${result.drops}` : "";
-  $("meter").replaceChildren(opener(result, gauge, make("span", {}, size), ...(effect ? [make("span", { class: "warn" }, effect)] : [])));
+  const size = `${result.tokens.toLocaleString()} / ${result.budget.toLocaleString()}`;
+  const more = ` tokens (${result.grade})${result.price ? `, ${result.price}` : ""}`; // on a phone only in the dialog
+  const effect = result.parts ? `Is read in ${result.rough ? "about " : ""}${several(result.parts, "part")} (${several(result.calls, "request")})` : result.drops ? `Leaves out ${result.drops}` : "";
+  $("meter").replaceChildren(opener(result, gauge, make("span", {}, size, make("span", { class: "more" }, more)), ...(effect ? [make("span", { class: "warn" }, effect)] : [])));
 }
 
 const opener = (result, ...content) => make("button", { type: "button", class: "quiet", title: "What is sent, and what is left out", onclick: () => explain(result) }, ...content);
@@ -58,7 +59,7 @@ function explain(result) {
   const row = (one) => make("tr", {}, make("td", {}, one.role === "user" ? "You" : "Assistant"), make("td", {}, one.begins || "…"), make("td", { class: "number" }, one.tokens.toLocaleString()), make("td", {}, one.fate));
   const heads = ["By", "Message", "Tokens", "What becomes of it"].map((text) => make("th", { scope: "col", class: text === "Tokens" ? "number" : undefined }, text));
   openDialog("What is sent",
-    make("p", {}, result.refused || `${result.tokens.toLocaleString()} of the ${result.budget.toLocaleString()} tokens that the model takes beside its answer, ${result.grade === "exact" ? "counted by its own tokenizer" : "estimated"}.`),
+    make("p", {}, result.refused || `${result.tokens.toLocaleString()} of the ${result.budget.toLocaleString()} tokens that the model takes beside its answer, ${result.grade === "exact" ? "counted by its own tokenizer" : "estimated"}.${result.price ? ` Price: ${result.price}.` : ""}`),
     result.parts ? make("p", { class: "warn" }, `The text is larger than the window: it is read in ${result.rough ? "about " : ""}${several(result.parts, "part")}, which takes ${several(result.calls, "request")}, and the findings are joined.`) : null,
     result.left_out.length
       ? make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...result.left_out.map(row))))
