@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from llms.errors import ModelError
-from llms.lazy import lazy
+from llms.lazy import lazy, load_library
 from llms.models.api.model import open_api
 from llms.models.name import parse
 from llms.testing import ScriptedEndpoint
@@ -121,3 +121,25 @@ def test_a_model_that_loads_slowly_holds_up_no_other(monkeypatch):
         return models.get("slow")
 
     assert while_one_waits(slow, lambda: models.get("quick")) == "quick"
+
+
+def test_a_library_that_takes_another_place_while_it_loads_is_whole_for_every_thread(tmp_path, monkeypatch):
+    (tmp_path / "of_two_forms.py").write_text(
+        "import sys, time, types\ntime.sleep(0.3)\nwhole = types.ModuleType(__name__)\nwhole.name = 'there'\n"
+        "whole.__spec__ = __spec__\nsys.modules[__name__] = whole\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+
+    def use():
+        load_library("of_two_forms")
+        import of_two_forms
+
+        found.append(of_two_forms.name)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == ["there"] * 4

@@ -1,12 +1,26 @@
-"""Attributes that are computed when they are first read and then kept.
+"""Attributes that are computed when they are first read and then kept; libraries that are loaded when first needed.
 
 functools.cached_property does the same, but on Python 3.11 it holds one lock for all instances of a class while it
 computes: one endpoint that does not answer, or one file that is read slowly, would hold up every other model.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING
+
+_loading = RLock()
+
+
+def load_library(name: str) -> None:
+    """Import the module `name` in one thread at a time; plain imports of it are safe afterwards. Raises ImportError.
+
+    transformers puts another object in its place while it is imported: a thread that waits for that import, as Python
+    has it, would go on with the first one, which has none of its names.
+    """
+    with _loading:
+        import_module(name)
+
 
 if TYPE_CHECKING:
     from functools import cached_property

@@ -15,6 +15,7 @@ from typing import Protocol, TypedDict, Unpack
 import torch
 from torch import Tensor
 
+from ..lazy import load_library
 from .layout import DecodeStep, Layout, Span, Tree
 
 NAME = "llms"
@@ -103,6 +104,7 @@ def attend(
 
 def register() -> None:
     """Let transformers' models attend by a Layout, as the implementation NAME."""
+    load_library("transformers")
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, attend)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .. import __version__, settings
+from ..lazy import load_library
 from ..values import JsonObject
 from .llama import CLASSES, Llama, LlamaNetwork, LlamaShape, read_sizes
 from .network import Network, embedding_of
@@ -68,6 +69,7 @@ def prove_llama(sizes: LlamaShape, config: JsonObject) -> Proof:
     """Whether Llama scores the twin of a `config.json` as transformers' class does."""
 
     def prove() -> Proof:
+        load_library("transformers")
         import transformers
 
         transformers.utils.logging.set_verbosity_error()

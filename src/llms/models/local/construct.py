@@ -13,6 +13,7 @@ from ...engine import Engine, single_thread
 from ...engine.llama import CLASSES, Llama, read_sizes
 from ...engine.proof import prove_llama
 from ...errors import MissingExtra, ModelError
+from ...lazy import load_library
 from ...values import Json, JsonObject
 from .adapter import Adapter
 from .build import Build
@@ -44,6 +45,7 @@ def construct(build: Build) -> Engine:
 def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedModel":
     """The model in transformers' class, on its device; `attention` is which implementation, its own choice if None."""
     try:
+        load_library("transformers")
         import transformers
     except ImportError as error:
         raise MissingExtra(error.name or "transformers", "a local model", "local") from error

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ... import settings
 from ...errors import ModelError
+from ...lazy import load_library
 from ...values import JsonObject
 from ..loading import loading
 
@@ -101,6 +102,8 @@ def _converted(source: Path, target: Path) -> Path:
 def convert(source: Path, target: Path) -> None:
     """Dequantize `source` into a checkpoint folder with a repaired tokenizer."""
     import torch
+
+    load_library("transformers")
     import transformers
 
     transformers.utils.logging.disable_progress_bar()

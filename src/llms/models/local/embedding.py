@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import ContextOverflow, MissingExtra, ModelError, UsageError
-from ...lazy import lazy
+from ...lazy import lazy, load_library
 from ...values import Json, JsonObject
 from ..loading import loading
 from ..name import Name, parse
@@ -77,6 +77,7 @@ class EmbeddingModel:
     @lazy
     def _tokenizer(self) -> PreTrainedTokenizerBase:
         try:
+            load_library("transformers")
             from transformers import AutoTokenizer
         except ImportError as error:
             raise MissingExtra("transformers", "an embedding model", "local") from error

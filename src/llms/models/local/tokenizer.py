@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...errors import MissingExtra, ModelError
-from ...lazy import lazy
+from ...lazy import lazy, load_library
 from ...tokens.json_tokenizer import spread
 from ...tokens.views import TokenView, cut, entry
 
@@ -23,6 +23,7 @@ class CheckpointTokenizer:
     @lazy
     def _tokenizer(self) -> PreTrainedTokenizerBase:
         try:
+            load_library("transformers")
             from transformers import AutoTokenizer
         except ImportError as error:
             raise MissingExtra("transformers", "a local model", "local") from error
