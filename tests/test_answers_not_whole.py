@@ -1,6 +1,7 @@
 """An answer that is not whole says so, in the terminal and for good: cut, refused, empty, failed, waited for."""
 
 import io
+import json
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from llms.chat.conversation.marks import error_of, notices_of
 from llms.chat.turn import events as told
 from llms.cli.main import main
 from llms.testing import ScriptedEndpoint
+from llms.values import ToolCall
 from llms.workbench.chat.chat import Chat
 
 REFUSAL = [{"delta": {"refusal": "I cannot help with that."}}, {"delta": {}, "finish_reason": "stop"}]
@@ -93,3 +95,19 @@ def test_waiting_for_a_server_that_is_asked_too_much_is_said_and_can_be_stopped(
                 chat.stop()
         assert seen[-1].state == "stopped"
         assert chat.path[-1].state == "stopped"
+
+
+def test_calls_that_a_server_names_alike_in_every_answer_keep_their_results():
+    def answer(body):
+        results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+        if len(results) == 3:
+            return " ".join(json.loads(result)["value"] for result in results)
+        return [ToolCall("0", "calculator", json.dumps({"expression": f"{len(results)}+1"}))]
+
+    with (
+        ScriptedEndpoint(answer, raw=False) as server,
+        Chat(f"{server.url}#m", tools=["calculator"], ephemeral=True) as chat,
+    ):
+        *events, end = chat.send("count")
+        assert (end.state, chat.answer) == ("finished", "1 2 3")
+        assert [event.code for event in events if isinstance(event, told.Notice)] == []

@@ -121,3 +121,10 @@ def test_an_account_that_is_used_up_ends_a_team_from_python(server):
     server.faults.extend([{"status": 402, "message": "Insufficient credits"}] * 50)
     with pytest.raises(ModelError, match="402: Insufficient credits"):
         llms.evaluate("team:single?model=openai:mystery-9", ["gsm8k"], limit=3)
+
+
+@pytest.mark.parametrize("budget", ["nan", "-1", "inf", "much"])
+@pytest.mark.parametrize("command", [["ask", "x"], ["agent", "x", "--team", "single"]])
+def test_a_budget_is_an_amount(run, command, budget):
+    status, said = run(*command, "-m", "http://127.0.0.1:9/v1#m", "--budget", budget)
+    assert (status, f"--budget takes US dollars, as in 0.50; got '{budget}'" in said) == (2, True), said

@@ -127,6 +127,9 @@ def money(argument: str | None) -> Decimal | None:
     if argument is None:
         return None
     try:
-        return Decimal(argument)
-    except InvalidOperation as error:
-        raise UsageError(f"--budget takes US dollars, as in 0.50; got {argument!r}") from error
+        value = Decimal(argument)
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not value.is_finite() or value < 0:
+        raise UsageError(f"--budget takes US dollars, as in 0.50; got {argument!r}")
+    return value

@@ -64,8 +64,15 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
             response: Response = JSONResponse({"error": refused[1]}, refused[0])
         elif entered := secret.enter(request):
             response = entered
+        elif secret.admits(request):
+            try:
+                response = await call_next(request)
+            except RuntimeError:
+                if not await request.is_disconnected():
+                    raise
+                return Response(status_code=499)  # nobody is there to read it
         else:
-            response = await call_next(request) if secret.admits(request) else secret.refuse(request)
+            response = secret.refuse(request)
         response.headers.update(HEADERS)
         if request.url.path.startswith("/static/"):
             response.headers["cache-control"] = "no-cache"

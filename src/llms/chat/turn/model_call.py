@@ -77,7 +77,9 @@ class ModelCalls:
             )
         )  # fmt: skip
         for repair in report.repairs:
-            self._state.tell("repaired", f"repaired before sending: {repair}")
+            self._state.tell(
+                "repaired", f"repaired before sending: {repair.partition(': ')[2]}"
+            )  # behind the message's id
         left_out = sum(fate.what == "dropped" for fate in report.fates)
         if left_out:
             text = f"{left_out} earlier {'message was' if left_out == 1 else 'messages were'} not sent: no room in the window"
@@ -219,7 +221,11 @@ class ModelCalls:
         if message.finish_reason == "length":
             state.reason = "length"
             if all(one.code != "output_limit" for one in call.notices):
-                state.tell("cut", f"cut short after {message.usage.output_tokens or 'its most'} tokens")
+                count = message.usage.output_tokens
+                state.tell(
+                    "cut",
+                    f"cut short after {count:,} tokens" if count else "cut short: it has as many tokens as it may",
+                )
         elif message.finish_reason == "content_filter":
             state.reason = "refused"
             by = "the model" if call.text.strip() else "the provider's filter"

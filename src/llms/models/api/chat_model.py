@@ -84,7 +84,9 @@ class ApiChatModel(PydanticModel):
     ) -> "_Answer":
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
         client, exchange = self._client, HttpExchange()
-        reader = ChatStreamReader(client.endpoint.redactor)
+        responses = (message for message in messages if isinstance(message, ModelResponse))
+        taken = {call.tool_call_id for response in responses for call in response.tool_calls}
+        reader = ChatStreamReader(client.endpoint.redactor, taken=taken)
         try:
             path, fields = self._body(messages, settings or {}, parameters)
             events = await client.open(path, fields, exchange, stream=not whole)

@@ -6,7 +6,7 @@ A whole answer is read as the one event of a stream.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
 
@@ -35,12 +35,12 @@ class Read:
 class ChatStreamReader:
     """`push` every event, then `flush`. `finish` is how the answer ended, None while it has not; `reason` the server's own
     word for it, `refusal` why its filter refused the request, `field` where its reasoning stood, `model` what the server
-    calls itself. `raw`: the answer continues a text, in which tags are text."""
+    calls itself. `raw`: the answer continues a text, in which tags are text. Calls get ids that are not `taken`."""
 
-    def __init__(self, redactor: Redactor, raw: bool = False):
+    def __init__(self, redactor: Redactor, raw: bool = False, taken: Collection[str] = ()):
         self._text, self._reasoning = redactor.stream(), redactor.stream()
         self._thinking = None if raw else Thinking()
-        self._calls = Calls(redactor)
+        self._calls = Calls(redactor, taken)
         self.begun = False
         self.finish: Finish | None = None
         self.reason = self.refusal = self.field = self.model = ""
@@ -109,7 +109,8 @@ class _Call:
 class Calls:
     """Tool calls put together from their pieces, by id, or by index, or by neither: each server does it in its own way."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, taken: Collection[str] = ()) -> None:
+        self._taken = taken  # some servers count from 0 in every answer
         self._redactor, self._open = redactor, list[_Call]()
 
     @property
@@ -167,7 +168,7 @@ class Calls:
                 (index is not None or call is self._open[-1]) and _goes_on(call, id, name, index)
             ):
                 return number
-        known = {call.id for call in self._open}
+        known = {call.id for call in self._open}.union(self._taken)
         own = self._redactor.clean(id) if id and id not in known else f"call_{token_hex(6)}"
         self._open.append(_Call(index, id, own, self._redactor.stream()))
         return len(self._open) - 1

@@ -48,7 +48,7 @@ function writing(id) {
   if (id) {
     live.element.id = `n-${id}`;
     live.element.dataset.node = id;
-    if (!live.written.has(id)) live.element.querySelector(".body").replaceChildren(); // what the server had of it comes again
+    if (!live.written.has(id)) live.element.querySelectorAll(".body, .after").forEach((part) => part.replaceChildren()); // what the server had of it comes again
     live.written.add(id);
   }
   delete live.element.dataset.print; // it is no longer as it was drawn: at the end it is drawn anew
