@@ -169,7 +169,7 @@ def test_a_preset_is_saved_here_and_taken_up_from_the_terminal(page, endpoint, h
     assert page.input_value("#system") == "Be kind."
     assert page.is_checked("#tool-calculator")
     put(page, "seed", "3")
-    page.wait_for_selector("#chips .chip:text-is('kind')", state="detached")  # it is not that preset any more
+    page.wait_for_selector("#chips .chip :text-is('kind')", state="detached")  # it is not that preset any more
     page.click("text=Save as preset…")
     page.fill("[aria-label='Name of the preset']", "kinder")
     page.press("[aria-label='Name of the preset']", "Enter")

@@ -29,7 +29,7 @@ function chips(set) {
 
 function draw(set) {
   const shown = chips(set).map(([field, symbol, text, title]) =>
-    make("button", { type: "button", class: "chip", title: title?.slice(0, 400), onclick: () => openPanel(field) }, symbol ? icon(symbol) : null, text));
+    make("button", { type: "button", class: "chip", title: title?.slice(0, 400), onclick: () => openPanel(field) }, symbol ? icon(symbol) : null, make("span", {}, text)));
   const told = set.memory && facts.length ? [make("p", { class: "meta told" }, `The model is told: ${facts.map((fact) => fact.text).join("; ")}`)] : [];
   $("chips").replaceChildren(...shown, ...told);
 }
