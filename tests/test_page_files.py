@@ -178,8 +178,8 @@ def strict(page) -> None:
 
 def test_the_gauge_says_what_would_be_read_in_parts(page, endpoint):
     page.fill("#text", "Summarise all of it.\n\n" + "Some words of a sentence. " * 3000)
-    page.wait_for_function("() => document.getElementById('meter').textContent.includes('Will be read in')")
-    match = re.search(r"Will be read in (\d+) parts \((\d+) requests\)", page.inner_text("#meter"))
+    page.wait_for_function("() => document.getElementById('meter').textContent.includes('Is read in')")
+    match = re.search(r"Is read in (\d+) parts \((\d+) requests\)", page.inner_text("#meter"))
     assert match
     assert int(match[2]) == int(match[1]) + 1
     page.click("#meter button")

@@ -52,8 +52,10 @@ function modal(on) {
 
 /** What there is to choose from. */
 async function look() {
+  show(state.settings);
   const [tools, presets] = await Promise.all([call("/api/tools"), call("/api/presets")]);
   known = { tools, presets };
+  await settled(); // what was changed meanwhile is not shown as it was before
   show(state.settings);
 }
 
