@@ -468,6 +468,17 @@ def test_an_export_of_chatgpt_is_taken_with_its_branches_and_a_report(store, tmp
     assert transfer.read(store, path).present == 1
 
 
+@pytest.mark.parametrize("time", [1e20, -1e20, 10**400, float("nan"), float("inf"), "yesterday", None, [1]])
+def test_an_odd_time_loses_no_conversation(store, tmp_path, time):
+    odd = gpt(create_time=time, update_time=time)
+    odd["mapping"]["u"]["message"]["create_time"] = time
+    path = tmp_path / "conversations.json"
+    path.write_text(json.dumps([odd]))
+    report = transfer.read(store, path)
+    assert report.taken == (("Pictures", 6),)
+    assert visible(store.open(report.ids[0]).path()[0].message) == "[image_asset_pointer]\n\nWhat is it?"
+
+
 def test_an_export_in_several_files_and_broken_ones(store, tmp_path):
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
         archive.writestr("conversations-000.json", json.dumps([gpt()]))

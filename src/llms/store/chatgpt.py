@@ -180,9 +180,13 @@ def _list(value: object) -> Sequence[object]:
 
 
 def _time(seconds: object) -> str:
+    """ISO 8601, UTC; empty for what is no time, which is no reason to lose what was said then."""
     if not isinstance(seconds, int | float):
         return ""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return ""
 
 
 def _name(*of: str) -> str:
