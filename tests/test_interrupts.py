@@ -350,6 +350,31 @@ def interrupted_stream(model: str, home, seed: int, times: int) -> None:
     assert "Traceback" not in said
 
 
+LEAVES_A_THREAD = """
+import atexit, ctypes, sys, time
+import llms.__main__, llms.cli.main
+from llms import bridge
+
+def command():
+    bridge.start(bridge.in_daemon(lambda: time.sleep(60)))
+    time.sleep(0.3)
+    print("said", flush=False)
+    sys.exit(3)
+
+libc = ctypes.CDLL(None)  # aborts where the process takes itself down, as torch does with a thread inside it
+libc.on_exit(ctypes.cast(libc.abort, ctypes.c_void_p), None)
+atexit.register(lambda: print("cleaned up", flush=False))
+llms.cli.main.main = command
+llms.__main__.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc has on_exit")
+def test_a_command_that_leaves_a_thread_behind_ends_with_its_status():
+    ran = subprocess.run([sys.executable, "-c", LEAVES_A_THREAD], capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, ran.stdout) == (3, "said\ncleaned up\n"), ran.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "times"), [(1, 2), (2, 1), (3, 1), (4, 2), (5, 3)])
 def test_streams_end_in_order_whenever_the_server_is_interrupted(long_winded, tmp_path, seed, times):

@@ -1,7 +1,12 @@
 """Where the command begins: python -m llms, and llms. An interrupt that comes while its code is still read ends it quietly."""
 
+import atexit
 import os
 import signal
+import sys
+import threading
+
+LEFT_BEHIND = "llms-in-daemon"  # the name of such threads, as bridge.in_daemon gives it
 
 
 def main() -> None:
@@ -11,7 +16,22 @@ def main() -> None:
         from .cli.main import main as command
     finally:
         signal.signal(signal.SIGINT, before)
-    command()
+    try:
+        command()
+    except SystemExit as end:
+        _leave(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+        raise
+    _leave(0)
+
+
+def _leave(status: int) -> None:
+    """End at once if a thread that nobody waits for still works, such as one that loads a model: while Python takes itself
+    down, torch's C++ would abort the process in it."""
+    if any(thread.name == LEFT_BEHIND for thread in threading.enumerate()):
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(status)
 
 
 def _end(number: int, frame: object) -> None:
