@@ -18,10 +18,9 @@ import pytest
 
 import serving
 from llms import bridge, settings
-from llms.__main__ import main
 from llms.chat.conversation.messages import visible
 from llms.cli.interrupt import defer_during_imports
-from llms.cli.main import cli
+from llms.cli.main import cli, main
 from llms.store.conversations import Conversations
 from llms.testing import ScriptedEndpoint
 from terminal import terminal
