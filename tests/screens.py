@@ -5,9 +5,6 @@ pages of lessons) is given to the browser.
 """
 
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -38,8 +35,8 @@ from llms.store.memory import TeamRuns
 from llms.store.runs import Runs
 from llms.testing import ScriptedEndpoint, ScriptedModel
 from office import png
+from serving import pages
 
-TOKEN = "of-the-pictures"
 NOW = "2026-03-14T10:00:00+00:00"
 SIZES = {"phone": (360, 740), "tablet": (768, 900), "desk": (1280, 800)}
 EVERY = tuple(SIZES)
@@ -271,26 +268,11 @@ def models(default: str) -> dict:
 @contextmanager
 def serving(home: Path) -> Iterator[tuple[str, str]]:
     """(address of the pages, name of the model that they ask); nothing of this machine's keys and models is known there."""
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
-    environment |= {
-        "LLMS_HOME": str(home),
-        "HF_HOME": str(home / "hub"),
-        "PYTHONUNBUFFERED": "1",
-        "LLMS_WEB_TOKEN": TOKEN,
-    }
+    keys = {name: "" for name in os.environ if name.endswith("_KEY")}  # empty counts as not set
     with ScriptedEndpoint(raw=False, models=("small-model",)) as endpoint:
         model = f"{endpoint.url}#small-model"
-        command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", model]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=home
-        ) as process:
-            line = process.stdout.readline()
-            found = re.search(r"(http://\S+)/\?token=", line)
-            assert found, line + process.stdout.read()
-            try:
-                yield found[1], model
-            finally:
-                process.terminate()
+        with pages("-m", model, home=home, cwd=home, HF_HOME=str(home / "hub"), **keys) as address:
+            yield address, model
 
 
 @dataclass(frozen=True)

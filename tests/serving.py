@@ -1,4 +1,4 @@
-"""`llms serve` for tests: in a thread, where its engine can be looked at, or in a process of its own."""
+"""`llms serve` for tests: in a thread, where its engine can be looked at, or in a process of its own; and `llms web`."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 KEY = "a-key-of-the-tests"
+TOKEN = "of-the-tests"
 
 
 @contextmanager
@@ -56,6 +57,23 @@ def in_process(*arguments: str, home: Path):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
+
+
+@contextmanager
+def pages(*arguments, home: Path, program=("-m", "llms"), cwd: Path | None = None, **variables: str):
+    """Yields the address of `llms web`, which TOKEN enters."""
+    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN, **variables}
+    command = [sys.executable, *program, "web", "--port", "0", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=cwd
+    ) as process:
+        line = process.stdout.readline()
+        found = re.search(rf"(http://\S+)/\?token={TOKEN} ", line)
+        assert found, line + process.stdout.read()
+        try:
+            yield found[1]
+        finally:
+            process.terminate()
 
 
 def exchange(port: int, request: bytes, timeout: float = 20) -> bytes:

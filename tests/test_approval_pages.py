@@ -1,9 +1,6 @@
 """A tool of every kind that acts is asked about in the browser and obeys what a person says, in real turns."""
 
 import json
-import os
-import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ from llms.testing import ScriptedEndpoint
 from llms.tools import mcp, mcp_toolset
 from llms.tools.tool import ASKING, tool
 from llms.workbench.chat.chat import Chat
+from serving import pages
 from test_browser import TOKEN, ask, browser, let_use, page, pytestmark  # noqa: F401 fixtures and marks
 
 CARD = "[data-approval]"
@@ -76,17 +74,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(endpoint, home):
-    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
-    program = Path(__file__).with_name("with_tools.py")
-    command = [sys.executable, program, "web", "--port", "0", "-m", f"{endpoint.url}#m"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        line = process.stdout.readline()
-        found = re.search(rf"(http://\S+)/\?token={TOKEN} ", line)
-        assert found, line + process.stdout.read()
-        yield found[1]
-        process.terminate()
+    program = [Path(__file__).with_name("with_tools.py")]
+    with pages("-m", f"{endpoint.url}#m", home=home, program=program) as address:
+        yield address
 
 
 class Talk:

@@ -1,11 +1,8 @@
 """The pages as a person uses them: a real server, a real browser (Debian's Chromium, headless), a tiny model."""
 
 import json
-import os
 import re
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from llms.chat.conversation.tree import Conversation, new_id
 from llms.sandbox import probe
 from llms.store.conversations import Conversations
 from llms.testing import ScriptedEndpoint
+from serving import TOKEN, pages
 from test_agent_cli import Research
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
@@ -29,7 +27,6 @@ pytestmark = [
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 PATIENCE = 60_000  # milliseconds
-TOKEN = "of-the-tests"
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +36,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(tiny, home, tmp_path_factory):
-    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
-    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"hf:{tiny}", "--max-tokens", "24"]
-    command += ["--folder", str(tmp_path_factory.getbasetemp())]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        line = process.stdout.readline()
-        found = re.search(rf"(http://\S+)/\?token={TOKEN} ", line)
-        assert found, line + process.stdout.read()
-        yield found[1]
-        process.terminate()
+    folder = str(tmp_path_factory.getbasetemp())
+    with pages("-m", f"hf:{tiny}", "--max-tokens", "24", "--folder", folder, home=home) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,13 @@
 """Files on the chat page, in a real browser: chosen, read, shown, removed, sent, kept when a message is edited."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from llms.testing import ScriptedEndpoint
 from office import pdf, png
+from serving import pages
 from test_browser import CHROMIUM, PATIENCE, QUIET, TOKEN, answered, ask, playwright
 
 pytestmark = [
@@ -26,17 +24,8 @@ def endpoint():
 
 @pytest.fixture(scope="module")
 def address(endpoint, tmp_path_factory):
-    home = tmp_path_factory.mktemp("web")
-    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
-    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"{endpoint.url}#m"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        line = process.stdout.readline()
-        match = re.search(rf"(http://\S+)/\?token={TOKEN} ", line)
-        assert match, line + process.stdout.read()
-        yield match[1]
-        process.terminate()
+    with pages("-m", f"{endpoint.url}#m", home=tmp_path_factory.mktemp("web")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,7 @@ and second tabs, in a real browser; and pages without a finding of axe."""
 
 import http.client
 import json
-import os
 import re
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +17,7 @@ from llms.chat.conversation.messages import user
 from llms.chat.conversation.tree import Conversation
 from llms.store.conversations import Conversations
 from llms.testing import ScriptedEndpoint
+from serving import pages
 from test_browser import CHROMIUM, QUIET, TOKEN, ask, playwright
 
 pytestmark = [
@@ -102,15 +100,8 @@ def server(endpoint, tmp_path_factory):
     home = tmp_path_factory.mktemp("frame")
     with Conversations(home / "llms.sqlite3") as store:
         fill(store)
-    environment = {**os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN}
-    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"{endpoint.url}#m"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        found = re.search(r"(http://\S+)/\?token=", process.stdout.readline())
-        assert found
-        yield found[1]
-        process.terminate()
+    with pages("-m", f"{endpoint.url}#m", home=home) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -14,6 +13,7 @@ from llms.errors import UsageError
 from llms.models.default import choose, for_chats, for_serving, shipped
 from llms.testing import ScriptedEndpoint
 from llms.workbench import presets
+from serving import pages
 from test_browser import TOKEN, answered, ask, browser, page, pytestmark  # noqa: F401 fixtures
 from test_browser import choose as choose_model
 
@@ -44,21 +44,14 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(endpoint, hosted, home):
-    environment = {
-        **os.environ, "LLMS_HOME": str(home), "PYTHONUNBUFFERED": "1", "LLMS_WEB_TOKEN": TOKEN, "OPENAI_API_KEY": KEY,
+    variables = {
+        "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": hosted.url.replace("127.0.0.1", "0.0.0.0"),  # not of this machine, as far as llms can tell
         "OLLAMA_BASE_URL": "http://127.0.0.1:9/v1",
-    }  # fmt: skip
-    environment.pop("GROQ_API_KEY", None)
-    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"{endpoint.url}#m"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        line = process.stdout.readline()
-        found = re.search(rf"(http://\S+)/\?token={TOKEN} ", line)
-        assert found, line + process.stdout.read()
-        yield found[1]
-        process.terminate()
+        "GROQ_API_KEY": "",
+    }
+    with pages("-m", f"{endpoint.url}#m", home=home, **variables) as address:
+        yield address
 
 
 def last(endpoint) -> dict:

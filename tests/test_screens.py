@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
-from screens import GIVEN, NOW, SCENES, SIZES, TOKEN, Scene, fill, models, serving
+from screens import GIVEN, NOW, SCENES, SIZES, Scene, fill, models, serving
+from serving import TOKEN
 from test_browser import CHROMIUM, QUIET, playwright
 
 pytestmark = [

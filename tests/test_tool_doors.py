@@ -14,6 +14,7 @@ from llms.sandbox import probe
 from llms.testing import ScriptedEndpoint, call
 from llms.tools.catalogue import FORMS, MODULES, tools_of
 from media_endpoint import PNG, WAV, media_endpoint
+from serving import pages
 from test_browser import TOKEN, ask, browser, page  # noqa: F401 fixtures
 
 MCP_SERVER = str(Path(__file__).with_name("mcp_server.py"))
@@ -134,15 +135,9 @@ def test_a_command_reaches_every_tool_by_its_name(environment, endpoint, names, 
 
 @pytest.fixture(scope="module")
 def server(environment, endpoint, folder):
-    command = [sys.executable, "-m", "llms", "web", "--port", "0", "-m", f"{endpoint.url}#m", "--folder", str(folder)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        line = process.stdout.readline()
-        found = re.search(rf"(http://\S+)/\?token={TOKEN} ", line)
-        assert found, line + process.stdout.read()
-        yield found[1]
-        process.terminate()
+    home = Path(environment["LLMS_HOME"])
+    with pages("-m", f"{endpoint.url}#m", "--folder", str(folder), home=home, **environment) as address:
+        yield address
 
 
 @isolated
