@@ -6,8 +6,6 @@ import signal
 import sys
 import threading
 
-LEFT_BEHIND = "llms-in-daemon"  # the name of such threads, as bridge.in_daemon gives it
-
 
 def main() -> None:
     """Run the command line; see cli.main, which takes over what Ctrl-C does."""
@@ -27,7 +25,8 @@ def main() -> None:
 def _leave(status: int) -> None:
     """End at once if a thread that nobody waits for still works, such as one that loads a model: while Python takes itself
     down, torch's C++ would abort the process in it."""
-    if any(thread.name == LEFT_BEHIND for thread in threading.enumerate()):
+    bridge = sys.modules.get(f"{__package__}.bridge")  # where it was not needed, it is not loaded for this
+    if bridge and any(thread.name == bridge.LEFT_BEHIND for thread in threading.enumerate()):
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

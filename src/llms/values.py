@@ -31,6 +31,15 @@ Status = Literal["ok", "unparsed", "truncated", "refused"]
 FailureKind = Literal["infra", "timeout"]
 Finish = Literal["stop", "length", "refused"]  # refused: the model, or its provider's filter, would not answer
 
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 # what models write around their thinking, before their answer: opening and closing, read in any case
 THINKING_TAGS = (
     *(

@@ -1,14 +1,12 @@
 """A conversation in the terminal: one question with its answer, or message by message with commands that begin with a slash."""
 
-import json
-
 import click
 from rich.text import Text
 
 from .. import settings
 from ..chat.conversation.messages import index
 from ..errors import LlmsError
-from ..values import JsonObject
+from ..values import JsonObject, is_json
 from ..workbench.chat.attachments import described, examined
 from .answering import INTERRUPTED, print_json, print_plain
 from .arguments import ChatFlags
@@ -32,7 +30,7 @@ def ask_once(text: str, flags: ChatFlags, schema: JsonObject | None, as_json: bo
         except KeyboardInterrupt:
             click.echo("\nllms: interrupted; what came is kept", err=True)
             status = INTERRUPTED
-        if schema and status == 0 and not _is_json(chat.answer):
+        if schema and status == 0 and not is_json(chat.answer):
             click.echo("llms: the answer is not JSON: it was cut, or the model does not follow schemas", err=True)
             status = 1
         return status
@@ -54,14 +52,6 @@ def explain_request(text: str, flags: ChatFlags) -> None:
     for fate in report.fates:
         if fate.what != "sent":
             click.echo(f"{fate.what}: message {fate.node}, {fate.tokens} tokens {fate.why}".rstrip())
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 class TerminalChat:

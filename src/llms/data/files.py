@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ..errors import DataError
 from ..settings import refuse_database
+from ..values import is_json
 from .dataset import Table, check_row
 from .delimited import DELIMITERS, Delimited
 from .rows import HELD, FileRows, Places, RowBlock
@@ -95,17 +96,9 @@ def _parser(file: TextFile, pairs: Pairs | None) -> tuple[Parser, str]:
         beginning = file.beginning(lines=2).lstrip()
         if beginning.startswith("["):
             return JsonList(file, pairs), f"JSON, {file.encoding}{zipped}"
-        if not _is_json(beginning.partition("\n")[0]) or not beginning.partition("\n")[2].strip():
+        if not is_json(beginning.partition("\n")[0]) or not beginning.partition("\n")[2].strip():
             _refuse_one_object(file)
     return JsonLines(file, pairs), f"JSON Lines, {file.encoding}{zipped}"
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _refuse_one_object(file: TextFile) -> None:

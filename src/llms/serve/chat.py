@@ -1,7 +1,6 @@
 """/v1/chat/completions."""
 
 import asyncio
-import json
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -14,7 +13,7 @@ from ..engine import Event
 from ..errors import LlmsError, UsageError
 from ..models.local.reply import Reply
 from ..models.system import Generate, ToolSchema
-from ..values import Delta, Message, ToolCall, Usage
+from ..values import Delta, Message, ToolCall, Usage, is_json
 from . import answers
 from .refusal import RequestRefused, too_long
 from .requests import ChatMessage, ChatRequest, ToolParam
@@ -142,14 +141,6 @@ def usage(prompt_tokens: int, rows: Sequence[Usage]) -> UsageBody:
     }
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _call(call: ToolCall) -> ToolCallChunk:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
@@ -209,7 +200,7 @@ class _ChatChunks(ABC):
         logprobs, here.pending = (here.pending if delta.text else [], [])
         if delta.usage is not None:
             self._used.append(delta.usage)
-        here.cut = here.cut or not all(_is_json(call.arguments) for call in delta.tool_calls)
+        here.cut = here.cut or not all(is_json(call.arguments) for call in delta.tool_calls)
         finish = "tool_calls" if here.calls and delta.finish == "stop" and not here.cut else delta.finish
         calls = [_call(call) for call in delta.tool_calls]
         return self._take(row, _Piece(delta.text, delta.reasoning, calls, logprobs, finish))
