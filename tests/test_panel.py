@@ -12,6 +12,7 @@ from llms.chat.chat_settings import ChatSettings
 from llms.errors import UsageError
 from llms.models.default import choose, for_chats, for_serving, shipped
 from llms.testing import ScriptedEndpoint
+from llms.web.service.view_models import short_name
 from llms.workbench import presets
 from serving import pages
 from test_browser import TOKEN, answered, ask, browser, page, pytestmark  # noqa: F401 fixtures
@@ -319,3 +320,16 @@ def test_the_default_model_is_kept_and_the_environment_goes_before_it(tmp_path, 
     (tmp_path / "model").mkdir()
     assert choose("hf:./model") == f"hf:{tmp_path / 'model'}"
     assert choose(None) == shipped()
+
+
+NAMES = [
+    "smollm2", "gguf:smollm2", "openai:gpt-5-mini", "ollama:llama3:8b", "openrouter:owner/model", "hf:owner/name@main",
+    "hf:./folder/", "smollm2?quantize=nf4", "http://127.0.0.1:8000/v1#name", "http://127.0.0.1:8000/v1#owner/name",
+    "http://127.0.0.1:8000/v1", "team:research", "",
+]  # fmt: skip
+
+
+def test_header_and_messages_shorten_a_name_alike(page):  # noqa: F811
+    script = "names => import('/static/settings.js').then(({ short }) => names.map(short))"
+    assert page.evaluate(script, NAMES) == [short_name(name) for name in NAMES]
+    assert short_name("ollama:llama3:8b") == "llama3:8b"

@@ -50,8 +50,13 @@ export function use(settings) {
   for (const listener of listeners) listener(settings);
 }
 
-/** A model's name without where it runs: `gpt-5-mini` of `openai:gpt-5-mini`. */
-export const short = (name) => name.split("?")[0].split("#").at(-1).split("/").at(-1).split(":").at(-1) || name;
+/** A model's name without its address, folder and options, as the server's short_name: `llama3:8b` of `ollama:llama3:8b`. */
+export function short(name) {
+  const plain = name.split("?")[0];
+  if (/^https?:/.test(plain)) return plain.slice(plain.indexOf("#") + 1) || plain;
+  const model = plain.includes(":") ? plain.slice(plain.indexOf(":") + 1) : "";
+  return model.replace(/\/+$/, "").split("/").at(-1) || plain;
+}
 
 const kept = state.id ? null : sessionStorage.getItem(KEPT);
 if (kept) state.settings = { ...state.settings, ...JSON.parse(kept) };
