@@ -123,6 +123,30 @@ def test_what_is_set_before_the_first_message_is_sent_and_outlives_a_reload(page
     assert plain["messages"][0]["role"] == "user"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("seed", "7"), ("max_tokens", "64"), ("temperature", "0.4"), ("system", "Brief.")]
+)
+def test_an_answer_to_one_field_does_not_take_back_what_is_typed_in_the_next(page, field, value):  # noqa: F811
+    opened(page)
+    first = "max_tokens" if field == "seed" else "seed"
+    held = []
+    page.route("**/api/settings", lambda route: held.append(route))
+    page.fill(f"#{first}", "5")
+    page.press(f"#{first}", "Tab")
+    page.fill(f"#{field}", value)
+    page.wait_for_timeout(50)
+    with page.expect_response("**/api/settings"):
+        held[0].continue_()
+    page.unroute("**/api/settings")
+    page.wait_for_selector("#chips .chip")
+    assert page.input_value(f"#{field}") == value
+    page.press(f"#{field}", "Tab")
+    page.wait_for_function(
+        "([name, value]) => `${JSON.parse(sessionStorage['llms.settings'] ?? '{}')[name]}` === value",
+        arg=[field, value],
+    )
+
+
 def test_a_chat_that_began_without_a_system_prompt_is_given_one_and_keeps_its_messages(page, endpoint):  # noqa: F811
     assert say(page, endpoint, "first")["messages"] == [{"role": "user", "content": "first"}]
     opened(page)

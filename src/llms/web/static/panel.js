@@ -80,7 +80,12 @@ function part(name, title, parts, note) {
 
 const heading = (text, target) => make("label", { class: "name", for: target }, text);
 
-/** A control that shows the setting unless the person is at it: what stands there wrong stays until it is right. */
+/** Let `input` show the setting unless the person is at it: what is being typed is taken back by no answer to another field. */
+function put(input, value) {
+  if (document.activeElement !== input) input.value = value;
+}
+
+/** A control that shows the setting: what stands there wrong stays until it is right. */
 function field(name, box, render) {
   fields[name] = { box, show: (settings) => render(settings) };
   return box;
@@ -151,7 +156,7 @@ function systemField() {
     text.addEventListener("change", now);
     return [text];
   }, "Changed in a chat that has begun, it holds from the next answer on; what was said stays.");
-  return field("system", box, (settings) => { if (document.activeElement !== text) text.value = settings.system; });
+  return field("system", box, (settings) => put(text, settings.system));
 }
 
 function temperatureField() {
@@ -168,7 +173,7 @@ function temperatureField() {
   return field("temperature", box, ({ temperature }) => {
     if (box.querySelector(".field-error").textContent) return;
     own.classList.toggle("hidden", temperature === null);
-    number.value = temperature ?? "";
+    put(number, temperature ?? "");
     slider.value = temperature ?? 1;
     slider.classList.toggle("unset", temperature === null);
   });
@@ -186,7 +191,7 @@ function numberField(name, title, placeholder, note) {
     input.addEventListener("change", () => save({ [name]: parsed(input.value) }));
     return [input];
   }, note);
-  return field(name, box, (settings) => { if (!box.querySelector(".field-error").textContent) input.value = settings[name] ?? ""; });
+  return field(name, box, (settings) => { if (!box.querySelector(".field-error").textContent) put(input, settings[name] ?? ""); });
 }
 
 function memoryField() {
