@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .arena.rate import rate
     from .tools.tool import tool
     from .values import Message
     from .workbench.agent import Teams as Team
     from .workbench.chat.chat import Chat
+    from .workbench.choose.python import choose
     from .workbench.compare import compare
     from .workbench.evaluate import evaluate
     from .workbench.system import load
 
-__all__ = ["Chat", "Message", "Team", "compare", "evaluate", "load", "tool"]
+__all__ = ["Chat", "Message", "Team", "choose", "compare", "evaluate", "load", "rate", "tool"]
 _HOME_OF = {
     "load": ("llms.workbench.system", "load"),
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
     "compare": ("llms.workbench.compare", "compare"),
+    "choose": ("llms.workbench.choose.python", "choose"),
+    "rate": ("llms.arena.rate", "rate"),
     "Chat": ("llms.workbench.chat.chat", "Chat"),
     "Team": ("llms.workbench.agent", "Teams"),
     "tool": ("llms.tools.tool", "tool"),

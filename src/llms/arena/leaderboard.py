@@ -30,13 +30,13 @@ class Average:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaderboard:
+class BenchmarkBlocks:
     columns: tuple[Column, ...]
     averages: tuple[Average, ...]
     partial: bool
 
 
-def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderboard:
+def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> BenchmarkBlocks:
     """Group reports, newest first, into columns; of each system the newest run counts.
 
     Columns stand in the `order` of benchmark names. The average is over columns that all systems share; it is
@@ -60,7 +60,7 @@ def leaderboard(reports: Iterable[Report], order: Sequence[str] = ()) -> Leaderb
         values = [_shown(r) for c in shared for r in c.reports if r.key.system.name == system]
         averages.append(Average(system, sum(values) / len(values), len(values)))
     averages.sort(key=lambda average: -average.value)
-    return Leaderboard(tuple(columns), tuple(averages), any(r.partial for c in shared for r in c.reports))
+    return BenchmarkBlocks(tuple(columns), tuple(averages), any(r.partial for c in shared for r in c.reports))
 
 
 def _sort_key(key: RunKey, rank: Mapping[str, int]) -> tuple[str, str, int, str, int]:

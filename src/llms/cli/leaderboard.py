@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from ..arena.leaderboard import Leaderboard
+from ..arena.leaderboard import BenchmarkBlocks
 from ..evaluation.report import Report
 from ..statistics import caution
 from ..workbench.leaderboard import read, write_page
@@ -40,7 +40,7 @@ def leaderboard(view: str | None, benchmarks: tuple[str, ...], html: Path | None
         click.echo("nothing is measured yet; begin with: llms eval smollm2")
 
 
-def show(board: Leaderboard) -> None:
+def show(board: BenchmarkBlocks) -> None:
     """A block per benchmark, the best system first; then averages and what the marks mean."""
     out = console()
     width = max(len(report.key.system.name) for column in board.columns for report in column.reports)

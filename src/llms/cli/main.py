@@ -17,9 +17,14 @@ from ..store import notices
 from .interrupt import defer_during_imports
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "choose": ("choose", "choose", "Choose a system for a job: what fits, what is allowed, what is best, how sure."),
     "eval": ("evaluate", "evaluate", "Evaluate systems on benchmarks."),
     "leaderboard": ("leaderboard", "leaderboard", "Show what was measured, side by side."),
     "compare": ("compare", "compare", "Compare two systems, or two runs: better, worse, or not to be told apart."),
+    "gate": ("gate", "gate", "Decide GO or NO-GO by a policy of comparisons against a baseline; for CI."),
+    "arena": ("arena", "arena", "Let systems battle on your prompts; vote, import votes, rate."),
+    "speed": ("speed", "speed", "Measure first token, tokens per second and memory of systems on this machine."),
+    "published": ("published", "published", "Take in, list and remove results that others published."),
     "samples": ("samples", "samples", "Show the items of a run: prompt, answers, what was extracted."),
     "grade": ("grade", "command", "Grade the answers of a run again, by another scorer or judge."),
     "report": ("report", "report", "Write a run as one HTML page."),

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeAlias
 
 from .. import settings
 from ..errors import StoreError
+from .arena_schema import battles_and_boards
 from .conversation_schema import conversations, served_windows, settings_and_presets
 from .notices import tell
 from .team_schema import memory_and_teams
@@ -76,6 +77,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     served_windows,
     _only_numbers,
     settings_and_presets,
+    battles_and_boards,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, WorkerDied
 from ..listening.bodies import BodyBudget
-from . import agents, chats, choices, lessons
+from . import agents, arena, board, chats, choices, choose, lessons
 from .pages import HERE, page
 from .secret import Secret
 from .service.service import ChatService
@@ -49,7 +49,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     app.state.service = service
     bodies = BodyBudget(LARGEST_BODY, ALL_BODIES, _too_large, _full)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for module in (chats, choices, agents, lessons):
+    for module in (chats, choices, choose, board, arena, agents, lessons):
         for route in module.router.routes:
             if isinstance(route, APIRoute) and route.methods == {"GET"} and not route.path.startswith("/api/"):
                 route.methods = {"GET", "HEAD"}  # pages alone: a stream of events has no head without its body

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from .service.service import ChatService
 
 HERE = Path(__file__).parent
-PAGES = (("/", "Chat"), ("/agents", "Agents"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"),
-         ("/leaderboard", "Leaderboard"))  # fmt: skip
+PAGES = (("/", "Chat"), ("/choose", "Choose"), ("/leaderboard", "Leaderboard"), ("/arena", "Arena"), ("/agents", "Agents"),
+         ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"))  # fmt: skip
 
 
 class PageRequest(BaseModel):

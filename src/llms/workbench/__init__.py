@@ -4,6 +4,8 @@ system     any system by its name: `llms.load`
 chat/      agent   memory           conversations, teams, what both remember
 evaluate   compare   grade   perplexity   estimate    measuring
 leaderboard   runs   html_report    what was measured
+choose/    fit   gate   speed      deciding: which system, does it fit, may it pass, how fast
+arena/     published               battles and votes; results of others
 models     probe   tokens   stateless   serve   doctor
 
 team_session, team_system and checks belong to agent; cost, options and own_data to evaluate; machine to doctor.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .. import settings
-from ..arena.leaderboard import Leaderboard, leaderboard
+from ..arena.leaderboard import BenchmarkBlocks, leaderboard
 from ..errors import UnknownName
 from ..evaluation.report import Report
 from ..store.runs import Runs
@@ -13,7 +13,7 @@ from .html_report import page
 ORDER = ("arc_easy", "arc_challenge", "hellaswag", "mmlu", "truthfulqa_mc1", "truthfulqa_mc2", "winogrande", "gsm8k")
 
 
-def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> Leaderboard:
+def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> BenchmarkBlocks:
     """The leaderboard of all stored runs, or of one view or some benchmarks."""
     with Runs(settings.database()) as store:
         reports = store.reports()
@@ -29,11 +29,11 @@ def read(view: str | None = None, benchmarks: Sequence[str] = ()) -> Leaderboard
     )
 
 
-def write_page(board: Leaderboard, path: Path) -> None:
+def write_page(board: BenchmarkBlocks, path: Path) -> None:
     """The leaderboard as one HTML file."""
     reports = [report for column in board.columns for report in column.reports]
     path.write_text(page(reports, averages=board.averages), encoding="utf-8")
 
 
-def build(reports: Iterable[Report]) -> Leaderboard:
+def build(reports: Iterable[Report]) -> BenchmarkBlocks:
     return leaderboard(reports, ORDER)
