@@ -103,7 +103,7 @@ class Leaderboard:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        """What the page draws and `board.json` holds: some 90 bytes a cell.
+        """The table that the page draws and `board.json` holds: some 90 bytes a cell.
 
         - `columns`: objects with the fields of BoardColumn, in order of display
         - `rows`: objects `system`, `identity`, `label`, `latest`, `cells`; `cells[i]` belongs to `columns[i]`, null where
@@ -117,10 +117,10 @@ class Leaderboard:
         methods, sources, marks = _Texts(), _Texts(), _Texts()
         rows: list[Json] = []
         for row in self.rows:
-            cells: list[Json] = []
-            for column in self.columns:
-                cell = row.cells.get(column.id)
-                cells.append(cell and _places(cell, methods, sources, marks))
+            cells = [
+                _places(row.cells[column.id], methods, sources, marks) if column.id in row.cells else None
+                for column in self.columns
+            ]
             rows.append(
                 {
                     "system": row.system,
