@@ -45,10 +45,14 @@ def test_a_second_vote_replaces_the_first_and_undo_takes_the_last_back():
     assert sorted((cast.id == first.id, cast.judge, cast.winner) for cast in stored()) == [
         (False, "user", "a"), (True, "another", "both_bad"), (True, "user", "b"),
     ]  # fmt: skip
+    assert [cast.judge for cast in stored() if not cast.anonymous] == ["user"]  # names are shown after a vote
     assert undo().battle == first.id
     assert undo().battle == second.id
     assert undo() is None
     assert [cast.judge for cast in stored()] == ["another"]
+    vote(second.id, "a")
+    assert [cast.anonymous for cast in stored() if cast.id == second.id] == [False]
+    assert undo(first.id) is None
 
 
 @pytest.mark.parametrize(

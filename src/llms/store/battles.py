@@ -53,13 +53,14 @@ class JudgeReply:
 
 @dataclass(frozen=True, slots=True)
 class StoredVote:
-    """`created` is ISO 8601, UTC."""
+    """`created` is ISO 8601, UTC. `named`: the judge had seen the names when the vote was cast."""
 
     battle: str
     judge: str
     kind: JudgeKind
     winner: Winner
     created: str
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class StoredBattle:
     conversation_b: str | None = None
     settings: str = ""
     problem: str = ""
+    named_to: tuple[str, ...] = ()
     answer_a: AnswerFacts | None = None
     answer_b: AnswerFacts | None = None
     replies: Mapping[str, Mapping[str, JudgeReply]] = field(default_factory=dict)
@@ -105,7 +107,8 @@ _COLUMNS = (
     "conversation_b, facts"
 )
 _INSERT = f"INSERT INTO battles ({_COLUMNS}) VALUES ({', '.join('?' * 13)})"
-_VOTE = "INSERT INTO votes (battle, judge, kind, winner, created, facts) VALUES (?, ?, ?, ?, ?, '{}')"
+_VOTE_COLUMNS = "battle, judge, kind, winner, created, facts"
+_VOTE = f"INSERT INTO votes ({_VOTE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Battles(Database):
@@ -147,23 +150,30 @@ class Battles(Database):
         """Store a vote, in the place of the judge's earlier one. Raises UnknownName, UsageError for no such winner."""
         if winner not in WINNERS:
             raise UsageError(f"a vote is one of {', '.join(WINNERS)}; got {winner!r}")
-        vote = StoredVote(self.find(battle), judge, kind, next(one for one in WINNERS if one == winner), _now())
         with self.transaction() as db:
+            stored = self.get(self.find(battle))
+            named = kind == "human" and judge in (*stored.named_to, *(vote.judge for vote in stored.votes))
+            word = next(one for one in WINNERS if one == winner)
+            vote = StoredVote(stored.id, judge, kind, word, _now(), named)
             db.execute("DELETE FROM votes WHERE battle = ? AND judge = ?", (vote.battle, judge))
             db.execute(_VOTE, _vote_row(vote))
         return vote
 
-    def undo(self, judge: str = USER) -> StoredVote | None:
-        """Take the judge's last vote back; None where there is none."""
+    def undo(self, judge: str = USER, battle: str | None = None) -> StoredVote | None:
+        """Take the judge's last vote back, or that on `battle`; None where there is none. The judge has seen the names, so
+        that a later vote on the same battle is not blind."""
+        where, values = ("", ()) if battle is None else (" AND battle = ?", (battle,))
         with self.transaction() as db:
             row = db.execute(
-                "SELECT id, battle, judge, kind, winner, created FROM votes WHERE judge = ? ORDER BY id DESC LIMIT 1",
-                (judge,),
+                f"SELECT {_VOTE_COLUMNS} FROM votes WHERE judge = ?{where} ORDER BY id DESC LIMIT 1", (judge, *values)
             ).fetchone()
             if row is None:
                 return None
-            db.execute("DELETE FROM votes WHERE id = ?", row[:1])
-        return StoredVote(*row[1:])
+            vote = _stored_vote(row)
+            db.execute("DELETE FROM votes WHERE battle = ? AND judge = ?", (vote.battle, judge))
+            stored = self.get(vote.battle)
+            self._update(vote.battle, replace(stored, named_to=tuple({*stored.named_to, judge})))
+        return vote
 
     def all(self, source: str | None = None, limit: int = -1) -> list[StoredBattle]:
         """The battles of a source, or of all, with their votes; the oldest first, of more than `limit` the latest."""
@@ -246,9 +256,9 @@ class Battles(Database):
     def _list(self, where: str, *values: object) -> list[StoredBattle]:
         """The battles that fulfil `where`, the oldest first."""
         votes: dict[str, list[StoredVote]] = {}
-        voted = f"SELECT battle, judge, kind, winner, created FROM votes WHERE battle IN (SELECT id FROM battles WHERE {where})"
+        voted = f"SELECT {_VOTE_COLUMNS} FROM votes WHERE battle IN (SELECT id FROM battles WHERE {where})"
         for row in self.read(f"{voted} ORDER BY id", values):
-            votes.setdefault(row[0], []).append(StoredVote(*row))
+            votes.setdefault(row[0], []).append(_stored_vote(row))
         identities = _Identities()
         rows = self.read(f"SELECT {_COLUMNS} FROM battles WHERE {where} ORDER BY created, rowid", values)
         return [_battle(row, tuple(votes.get(row[0], ())), identities) for row in rows]
@@ -283,7 +293,11 @@ def _row(battle: StoredBattle) -> Row:
 
 
 def _vote_row(vote: StoredVote) -> Row:
-    return vote.battle, vote.judge, vote.kind, vote.winner, vote.created
+    return vote.battle, vote.judge, vote.kind, vote.winner, vote.created, '{"named": true}' if vote.named else "{}"
+
+
+def _stored_vote(row: Row) -> StoredVote:
+    return StoredVote(*row[:5], row[5] != "{}")
 
 
 def _identity(identity: Identity | None) -> str:
@@ -291,12 +305,14 @@ def _identity(identity: Identity | None) -> str:
 
 
 def _facts(battle: StoredBattle) -> str:
-    """What is not a default, as JSON; ASCII, so that any string survives."""
+    """All that differs from the defaults, as JSON; ASCII, so that any string survives."""
     facts: dict[str, object] = {}
     if battle.settings:
         facts["settings"] = battle.settings
     if battle.problem:
         facts["problem"] = battle.problem
+    if battle.named_to:
+        facts["named_to"] = battle.named_to
     for side, answer in zip(SIDES, battle.answers, strict=True):
         if answer is not None:
             facts[side] = {name: value for name, value in asdict(answer).items() if value != _DEFAULTS[name]}
@@ -320,7 +336,8 @@ def _battle(row: Row, votes: tuple[StoredVote, ...], identities: _Identities) ->
     }
     return StoredBattle(
         model_a, model_b, question, source, prompt, identities[identity_a], identities[identity_b], bool(anonymous),
-        side_a, side_b, facts.get("settings", ""), facts.get("problem", ""), answer_a, answer_b,
+        side_a, side_b, facts.get("settings", ""), facts.get("problem", ""),
+        tuple(facts.get("named_to", ())), answer_a, answer_b,
         replies, votes, id, created,
     )  # fmt: skip
 

@@ -134,16 +134,17 @@ def measured(text: str, systems: Sequence[str], question: str) -> AnswerFacts:
 
 
 def vote(battle: str, winner: str, judge: str = USER, kind: JudgeKind = "human") -> StoredVote:
-    """Store a vote: a, b, tie or both_bad; an earlier one of the same judge on this battle is replaced. Raises UsageError
-    for another word, and for a battle that is not stored."""
+    """Store a vote: a, b, tie or both_bad; an earlier one of the same judge on this battle is replaced, and the new one
+    counts as not blind. Raises UsageError for another word, UnknownName for a battle that is not stored."""
     with Battles(settings.database()) as store:
         return store.vote(battle, winner, judge, kind)
 
 
-def undo(judge: str = USER) -> StoredVote | None:
-    """Take back the judge's last vote; None where there is none."""
+def undo(battle: str | None = None, judge: str = USER) -> StoredVote | None:
+    """Take back the judge's last vote, or the one on `battle`; None where there is none. As the judge has seen the names by
+    then, another vote of theirs on that battle counts as not blind."""
     with Battles(settings.database()) as store:
-        return store.undo(judge)
+        return store.undo(judge, battle)
 
 
 def stored(source: str | None = None) -> list[Battle]:
@@ -161,7 +162,7 @@ def votes_of(battles: Sequence[StoredBattle], every: Sequence[StoredBattle] | No
     return [
         Battle(
             names.of(battle.model_a, battle.identity_a), names.of(battle.model_b, battle.identity_b), cast.winner,
-            cast.judge, cast.kind, battle.prompt, battle.anonymous, cast.created, *_styles(battle), problem, battle.id,
+            cast.judge, cast.kind, battle.prompt, battle.anonymous and not cast.named, cast.created, *_styles(battle), problem, battle.id,
         )
         for battle in battles
         if battle.votes
