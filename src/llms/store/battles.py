@@ -297,7 +297,8 @@ def _vote_row(vote: StoredVote) -> Row:
 
 
 def _stored_vote(row: Row) -> StoredVote:
-    return StoredVote(*row[:5], row[5] != "{}")
+    battle, judge, kind, winner, created, facts = row
+    return StoredVote(battle, judge, kind, winner, created, facts != "{}")
 
 
 def _identity(identity: Identity | None) -> str:
