@@ -92,7 +92,7 @@ def rm(source: str) -> None:
     click.echo(f"removed {verbs.remove(source)} results of {source}")
 
 
-def _say(taken: verbs.Taken) -> None:
+def _say(taken: verbs.TakenIn) -> None:
     """Tell what was taken and what not; exit 1 where nothing could be taken."""
     for note in taken.notes[:SHOWN]:
         click.echo(note, err=True)

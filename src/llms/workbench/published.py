@@ -15,7 +15,7 @@ from ..arena.published.grading import grade, rank, recipe
 from ..arena.published.hub_results import HubUnit, read_hub
 from ..arena.published.names import system_name
 from ..arena.published.reference_scores import reference_results
-from ..arena.published.result import PublishedResult, Reading, Refusal
+from ..arena.published.result import PublishedResult, PublishedReading, Refusal
 from ..errors import DataError, ModelError
 from ..models.hub.hub import HubResult, dataset_results, model_results
 from ..store.published import Published
@@ -23,7 +23,7 @@ from ..store.runs import Runs
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenIn:
     """The outcome of taking results in: how many were `new`, how many `known` before, and what was `refused`."""
 
     new: int
@@ -41,7 +41,7 @@ class PublishedCell:
     cell: BoardCell
 
 
-def take_files(paths: Sequence[Path]) -> Taken:
+def take_files(paths: Sequence[Path]) -> TakenIn:
     """Take in files of Every Eval Ever, or all .json files of folders. What is refused is named, the rest is stored.
 
     Raises DataError for a path that is not there, or a folder without such files.
@@ -50,7 +50,7 @@ def take_files(paths: Sequence[Path]) -> Taken:
     return _store(readings)
 
 
-def take_hub(name: str, unit: HubUnit | None = None) -> Taken:
+def take_hub(name: str, unit: HubUnit | None = None) -> TakenIn:
     """Take in what the hub shows of a model (owner/name) or on the leaderboard of a dataset (also datasets/owner/name)."""
     name = name.removeprefix("hf:")
     dataset = name.removeprefix("datasets/")
@@ -70,9 +70,9 @@ def take_hub(name: str, unit: HubUnit | None = None) -> Taken:
     raise ModelError(f"the hub shows no results of {name}, as a model or as a dataset") from problem
 
 
-def take_reference() -> Taken:
+def take_reference() -> TakenIn:
     """Take in the table of reference figures that llms ships."""
-    return _store([Reading(reference_results())])
+    return _store([PublishedReading(reference_results())])
 
 
 def unit_of(word: str | None) -> HubUnit | None:
@@ -156,14 +156,14 @@ def _cell(result: PublishedResult, evidence: Evidence) -> BoardCell:
     )
 
 
-def _store(readings: Iterable[Reading]) -> Taken:
+def _store(readings: Iterable[PublishedReading]) -> TakenIn:
     readings = list(readings)
     results = {result.id: result for reading in readings for result in reading.results}
     with Published(settings.database()) as store:
         new = store.add(results.values())
     refused = tuple(refusal for reading in readings for refusal in reading.refused)
     notes = tuple(dict.fromkeys(note for reading in readings for note in reading.notes))
-    return Taken(new, len(results) - new, refused, notes)
+    return TakenIn(new, len(results) - new, refused, notes)
 
 
 def _files(paths: Sequence[Path]) -> list[tuple[Path, str]]:

@@ -14,7 +14,7 @@ from ...data.text_file import TextFile
 from ...errors import DataError
 from ...values import Json
 from .names import benchmark_name, is_known
-from .result import RELATIONSHIPS, PublishedResult, Reading, Refusal, Relationship
+from .result import RELATIONSHIPS, PublishedResult, PublishedReading, Refusal, Relationship
 from .scale import StatedScore, Unusable, bound, from_error, number, refuse_ambiguous, stated_scale
 
 KNOWN = (0, 3)  # the schema's version, major and minor, up to which fields are known
@@ -28,18 +28,18 @@ _SEPARATORS = (".", "/", ":", " - ", " (", "_")
 JsonFields = Mapping[str, Json]
 
 
-def read_file(path: Path, source: str) -> Reading:
+def read_file(path: Path, source: str) -> PublishedReading:
     """The results of one file, in whatever encoding; `source` names it for the user."""
     try:
         value: Json = json.loads(TextFile(path).text())
     except DataError as error:
-        return Reading((), (Refusal(source, "", str(error).replace(str(path), path.name)),))
+        return PublishedReading((), (Refusal(source, "", str(error).replace(str(path), path.name)),))
     except (ValueError, RecursionError) as error:
-        return Reading((), (Refusal(source, "", f"it is not JSON: {error}"),))
+        return PublishedReading((), (Refusal(source, "", f"it is not JSON: {error}"),))
     return read_value(value, source)
 
 
-def read_value(value: Json, source: str) -> Reading:
+def read_value(value: Json, source: str) -> PublishedReading:
     """The results of a parsed file: an object, or a list of them."""
     logs = value if isinstance(value, list) else [value]
     results: list[PublishedResult] = []
@@ -60,7 +60,7 @@ def read_value(value: Json, source: str) -> Reading:
             continue
         results += taken
         refused += left
-    return Reading(tuple(results), tuple(refused), tuple(dict.fromkeys(notes)))
+    return PublishedReading(tuple(results), tuple(refused), tuple(dict.fromkeys(notes)))
 
 
 def _version_note(log: JsonFields) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...models.hub.hub import HubResult
 from .names import benchmark_name, is_known
-from .result import PublishedResult, Reading, Refusal, Relationship
+from .result import PublishedResult, PublishedReading, Refusal, Relationship
 from .scale import StatedScale, Unusable, number
 
 HubUnit = Literal["percent", "share", "points"]
@@ -18,7 +18,7 @@ _SCALES = {
 _WHOLE_TASKS = ("default", "all", "test", "main")
 
 
-def read_hub(entries: Iterable[HubResult], source: str, unit: HubUnit | None = None) -> Reading:
+def read_hub(entries: Iterable[HubResult], source: str, unit: HubUnit | None = None) -> PublishedReading:
     """The results of `entries`; `unit` is that of their values, where the user knows it.
 
     Without one, a value above 1 on a benchmark known here, whose scores are shares, is a percentage, and any other value is
@@ -30,7 +30,7 @@ def read_hub(entries: Iterable[HubResult], source: str, unit: HubUnit | None = N
             results.append(_read(entry, source, unit))
         except Unusable as error:
             refused.append(Refusal(source, f"{entry.model} on {entry.dataset} {entry.task}".strip(), str(error)))
-    return Reading(tuple(results), tuple(refused))
+    return PublishedReading(tuple(results), tuple(refused))
 
 
 def _read(entry: HubResult, source: str, unit: HubUnit | None) -> PublishedResult:

@@ -77,7 +77,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PublishedReading:
     """The outcome of reading one file or place: `results`, what was refused of it, and `notes` for the user."""
 
     results: tuple[PublishedResult, ...]
