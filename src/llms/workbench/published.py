@@ -15,7 +15,7 @@ from ..arena.published.grading import grade, rank, recipe
 from ..arena.published.hub_results import HubUnit, read_hub
 from ..arena.published.names import system_name
 from ..arena.published.reference_scores import reference_results
-from ..arena.published.result import PublishedResult, PublishedReading, Refusal
+from ..arena.published.result import PublishedReading, PublishedResult, Refusal
 from ..errors import DataError, ModelError
 from ..models.hub.hub import HubResult, dataset_results, model_results
 from ..store.published import Published

@@ -14,7 +14,7 @@ from ...data.text_file import TextFile
 from ...errors import DataError
 from ...values import Json
 from .names import benchmark_name, is_known
-from .result import RELATIONSHIPS, PublishedResult, PublishedReading, Refusal, Relationship
+from .result import RELATIONSHIPS, PublishedReading, PublishedResult, Refusal, Relationship
 from .scale import StatedScore, Unusable, bound, from_error, number, refuse_ambiguous, stated_scale
 
 KNOWN = (0, 3)  # the schema's version, major and minor, up to which fields are known

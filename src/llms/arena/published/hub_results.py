@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...models.hub.hub import HubResult
 from .names import benchmark_name, is_known
-from .result import PublishedResult, PublishedReading, Refusal, Relationship
+from .result import PublishedReading, PublishedResult, Refusal, Relationship
 from .scale import StatedScale, Unusable, number
 
 HubUnit = Literal["percent", "share", "points"]
