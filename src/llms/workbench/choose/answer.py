@@ -50,7 +50,7 @@ class Ranking:
 
 
 def know(job: ChoiceJob, evidence: Evidence, systems: Sequence[str], scores: ScoreTable | None) -> dict[str, Known]:
-    """What is known of each system; those in `scores` have one."""
+    """Known facts of each system; those in `scores` have a score."""
     result = {}
     for system in systems:
         facts, estimate = facts_of(job, system, weighted_reports(evidence, system))
@@ -264,7 +264,7 @@ def task(job: ChoiceJob, evidence: Evidence) -> str:
 
 
 def separating(job: ChoiceJob, known: Mapping[str, Known], ranking: Ranking) -> Separating | None:
-    """What would tell the best from the others that are left; None where one is left, or all are equal within the margin."""
+    """How to tell the best from the others that are left; None where only one is left, or all are equal within the margin."""
     others = [system for system in ranking.top if system != ranking.best]
     if not others:
         return None
