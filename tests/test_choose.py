@@ -359,3 +359,11 @@ def test_python_takes_the_same_words(rows):
     choice = llms.choose(rows, ["hf:good", "hf:poor"], local_only=True)
     assert choice.chosen == ("hf:good",)
     assert "hf:good" in repr(choice)
+
+
+def test_items_on_which_two_differ_are_shown(rows):
+    store_own(rows, {"hf:good": GOOD, "hf:poor": POOR})
+    shown = CliRunner().invoke(cli, ["choose", "--data", rows, "--show-items", "2"])
+    assert "/40: Question: q40↵Answer: (right: t)" in shown.output
+    assert "hf:poor 0: x" in shown.output
+    assert "/42: " not in shown.output
