@@ -77,7 +77,7 @@ class GatePolicy:
 
 @dataclass(frozen=True, slots=True)
 class RuleEvidence:
-    """What is known for one rule. `low` and `high` bound 95 % of the difference, candidate minus baseline, or for "at least"
+    """The evidence for one rule. `low` and `high` bound 95 % of the difference, candidate minus baseline, or for "at least"
     and "at most" of the candidate's own value; `inner` bounds 90 % of the difference. `p` is two-sided. Where a measure is one
     number a run, the bounds are that number and p is None. `problem` says that there is nothing to test, `reason` why."""
 
