@@ -30,7 +30,7 @@ def key(system, benchmark="arc_easy", shots=5, data="hub"):
     )  # fmt: skip
 
 
-def store_run(system, scores, benchmark="arc_easy", seconds=0.1, usage=None, status="ok", **more):
+def store_run(system, scores, benchmark="arc_easy", seconds=0.1, usage=None, status="ok", available=0, **more):
     """A stored run whose items have these scores; its id."""
     its = key(system, benchmark, **more)
     outcomes = [
@@ -38,7 +38,7 @@ def store_run(system, scores, benchmark="arc_easy", seconds=0.1, usage=None, sta
                (LogLikelihood(-1.0, False, 1, seconds=seconds * (1 + (i % 7 - 3) / 30)), LogLikelihood(-2.0, False, 1)))
         for i, score in enumerate(scores)
     ]  # fmt: skip
-    plan = Plan(its, (), len(scores), "acc_norm", "micro", 0.25)
+    plan = Plan(its, (), available or len(scores), "acc_norm", "micro", 0.25)
     usage = usage or Spent(seconds * len(scores), 100 * len(scores), 10**9, 0.0)
     with Runs(settings.database()) as store:
         attempt = store.begin(its)
