@@ -21,6 +21,7 @@ pytestmark = [
 TOP = ["openai:large-model", "openai:medium-model", "hf:local/small-7b-instruct?quantize=int8"]
 BY_NAME = ["gguf:smollm2", TOP[2], "meta/known-from-papers", *TOP[:2], "smollm2"]
 BOARD = boards.usual()
+BOXES = "all => all.map((one) => one.getBBox()).map((box) => [box.x, box.y, box.x + box.width, box.y + box.height])"
 
 
 def names(page) -> list[str]:
@@ -242,13 +243,7 @@ def test_the_scatter_draws_the_frontier_on_a_logarithmic_axis_with_names_apart(u
     assert "logarithmic" in usual.locator(".board-axis").last.inner_text()
     assert "logarithmic" not in usual.locator(".board-axis").first.inner_text()
     assert usual.locator(".point .whisker").count() == 10  # two an each
-    boxes = usual.locator(".point .name:not(.crowded)").evaluate_all("all => all.map((one) => one.getBBox())")
-    boxes = [
-        (b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"])
-        for b in usual.locator(".point .name:not(.crowded)").evaluate_all(  # fmt: skip
-            "all => all.map((one) => { const { x, y, width, height } = one.getBBox(); return { x, y, width, height }; })"
-        )
-    ]
+    boxes = usual.locator(".point .name:not(.crowded)").evaluate_all(BOXES)
     assert len(boxes) == 5
     for number, one in enumerate(boxes):
         assert not any(one[0] < o[2] and o[0] < one[2] and one[1] + 3 < o[3] and o[1] + 3 < one[3] for o in boxes[:number])  # fmt: skip
