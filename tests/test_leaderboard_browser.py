@@ -36,7 +36,7 @@ def headings(page) -> list[str]:
 
 def cell(page, system: str, column: str):
     at = next(i for i, one in enumerate(BOARD.columns) if one.id == column)
-    return page.locator(f".board-table tbody tr:has(th:text-is('{system}')) td.c{at}")
+    return page.locator(f".board-table tbody tr:has(th span:text-is('{system}')) td.c{at}")
 
 
 @pytest.fixture(scope="module")
@@ -273,19 +273,19 @@ def test_points_are_reached_by_keys_and_lead_to_the_number(usual):
 
 def test_bars_stand_over_benchmarks_for_the_systems_that_are_chosen(usual):
     usual.click("button:text-is('Bars')")
-    assert usual.locator("section.board-block h3").all_inner_texts()[:3] == ["Average, macro", "arc_easy", "gsm8k"]
-    gsm = usual.locator("section.board-block:has(h3:text-is('gsm8k'))")
+    assert usual.locator("section.board-block h2").all_inner_texts()[:3] == ["Average, macro", "arc_easy", "gsm8k"]
+    gsm = usual.locator("section.board-block:has(h2:text-is('gsm8k'))")
     assert gsm.locator("rect").count() == 4
     assert gsm.locator(".whisker").count() == 4
     widths = gsm.locator("rect").evaluate_all("all => all.map((one) => one.width.baseVal.value)")
     assert widths[0] / widths[3] == pytest.approx(0.72 / 0.31, rel=0.01)  # from zero
     usual.click("[aria-label='Systems that are drawn'] button:has-text('large-model')")
     usual.select_option("select[aria-label='Add a system']", "gguf:smollm2")
-    drawn = gsm.locator("text").all_inner_texts()
+    drawn = gsm.locator("text").all_text_contents()
     assert "gguf:smollm2" in drawn
     assert "openai:large-model" not in drawn
     usual.reload()
-    assert gsm.locator("text").all_inner_texts() == drawn
+    assert gsm.locator("text").all_text_contents() == drawn
 
 
 def test_a_number_leads_to_what_stands_behind_it(usual):
@@ -303,7 +303,7 @@ def test_a_number_leads_to_what_stands_behind_it(usual):
 
 
 def test_from_a_number_to_its_items_wrong_first_and_the_exact_prompt(live, folder):
-    live.locator("tbody tr:has(th:text-is('best')) td:not(.off)").last.click()
+    live.locator("tbody tr:has(th span:text-is('best')) td:not(.off)").last.click()
     live.wait_for_selector("dialog .board-items li")
     kinds = live.locator("dialog .board-item .kind").all_inner_texts()
     assert len(kinds) == 20

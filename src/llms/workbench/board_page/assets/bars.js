@@ -38,7 +38,7 @@ function block(column, rows, state, on, room) {
   const most = Math.floor(names / 7);
   const height = drawn.length * BAR + 4;
   const chance = column.chance ?? null;
-  return element("section", { class: "board-block" }, element("h3", {}, column.title),
+  return element("section", { class: "board-block" }, element("h2", {}, column.title),
     shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "board-chart", role: "list", "aria-label": column.title },
       shape("line", { class: "rule", x1: at(0), x2: at(0), y1: 0, y2: height }), shape("line", { class: "rule", x1: at(1), x2: at(1), y1: 0, y2: height }),
       drawn.map(({ row, index, cell }, line) => {

@@ -128,7 +128,7 @@ const direction = (column, state) => (Boolean(column?.higher_is_better) === (sta
 function order(body, selection, lines, state) {
   let worst = null;
   const ranked = selection.sorted !== null && state.by === "value" && state.dir === "best";
-  body.replaceChildren(...selection.rows.map((row) => {
+  const ordered = selection.rows.map((row) => {
     const tr = lines.get(row);
     const cell = selection.sorted && row.cells[selection.sorted.index];
     const counts = cell && passes(cell, selection.sorted, state) && cell.rank_low !== null;
@@ -137,7 +137,8 @@ function order(body, selection, lines, state) {
     tr.classList.toggle("apart", Boolean(apart));
     if (counts && (worst === null || apart)) worst = cell.rank_high;
     return tr;
-  }));
+  });
+  if (ordered.length !== body.rows.length || ordered.some((tr, index) => tr !== body.rows[index])) body.replaceChildren(...ordered); // else the focus stays
 }
 
 /** The cell to which a key leads: null at an edge, undefined where the key leads nowhere. */
