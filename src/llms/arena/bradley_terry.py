@@ -20,7 +20,7 @@ FAR = 50.0  # a logit so large is on its way to infinity
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class RatingFit:
     """`parameters` (P,): M abilities, k coefficients of features, and the tie parameter where the model has one.
 
     `inverse` (P, P) is the pseudo-inverse of the observed information. `rows` are the unique votes, `count` says how many
@@ -46,6 +46,13 @@ class Fit:
         return self.parameters[: len(self.table.models)]
 
     @property
+    def logits(self) -> Floats:
+        """Of each vote (n,), of the first model's win."""
+        abilities, table = self.abilities, self.table
+        difference: Floats = abilities[table.first] - abilities[table.second] + table.features @ self.coefficients
+        return difference
+
+    @property
     def coefficients(self) -> Floats:
         m = len(self.table.models)
         return self.parameters[m : m + self.table.features.shape[1]]
@@ -55,7 +62,7 @@ class Fit:
         return None if self.ties == "half" else float(self.parameters[-1])
 
 
-def fit(table: VoteTable, component: Ints, ties: Ties = "half", ridge: float = 0.0) -> Fit:
+def fit(table: VoteTable, component: Ints, ties: Ties = "half", ridge: float = 0.0) -> RatingFit:
     """The maximum over abilities, coefficients and tie parameter together.
 
     `component` (M,) numbers the strongly connected components; `ridge` is λ of ½ λ |θ|² against the mean log-likelihood
@@ -104,7 +111,9 @@ def fit(table: VoteTable, component: Ints, ties: Ties = "half", ridge: float = 0
         inverse = np.linalg.inv(hessian + gauge) - (gauge if ridge == 0 else 0)
     except np.linalg.LinAlgError:
         inverse, finite = np.full((size, size), np.nan), False
-    return Fit(table, ties, parameters, inverse, value, rows, row, count, terms.slope, terms.tie_slope, steps, finite)
+    return RatingFit(
+        table, ties, parameters, inverse, value, rows, row, count, terms.slope, terms.tie_slope, steps, finite
+    )
 
 
 def unique_rows(table: VoteTable) -> tuple[VoteTable, Ints, Floats]:
@@ -154,7 +163,7 @@ def outer(rows: VoteTable, ties: Ties, curve: Floats, cross: Floats, tie_curve: 
     result[:m, :m] = np.diag(pairs.sum(1)) - pairs
 
     def spread(weights: Floats) -> Floats:
-        return np.bincount(rows.first, weights, m) - np.bincount(rows.second, weights, m)
+        return np.subtract(np.bincount(rows.first, weights, m), np.bincount(rows.second, weights, m), dtype=np.float64)
 
     for position in range(k):
         result[:m, m + position] = result[m + position, :m] = spread(curve * x[:, position])

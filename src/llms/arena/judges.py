@@ -53,9 +53,12 @@ def odd_judges(battles: Sequence[Battle], alpha: float = 0.05) -> list[OddJudge]
 
 
 def flip_rate(battles: Iterable[Battle]) -> tuple[int, int]:
-    """(verdicts that changed, pairs of answers that one judge saw in both orders): of each judge, prompt and two models."""
+    """(verdicts that changed, pairs of answers that one judge saw in both orders): the same judge, prompt and two
+    models, all three known."""
     orders: dict[tuple[str, str, tuple[str, str]], dict[bool, float]] = defaultdict(dict)
     for battle in battles:
+        if not battle.judge or not battle.prompt:
+            continue
         pair, favour = _turned(battle)
         orders[battle.judge, battle.prompt, pair][battle.model_a == pair[0]] = favour
     both = [verdicts for verdicts in orders.values() if len(verdicts) == 2]

@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 
 from .battle import Effect
-from .bradley_terry import ELO, Fit, fit
+from .bradley_terry import ELO, RatingFit, fit
 from .spread import Interval, half_widths, spreads
 from .ties import sigmoid
 from .vote_table import Floats, Ints, VoteTable
@@ -18,7 +18,7 @@ UNKNOWN = 5.0  # logits: an error so large says that the votes do not tell posit
 POSITION = "first position"
 
 
-def effects_of(fitted: Fit, names: Sequence[str], scale: str, interval: Interval) -> tuple[Effect, ...]:
+def effects_of(fitted: RatingFit, names: Sequence[str], scale: str, interval: Interval) -> tuple[Effect, ...]:
     """The coefficients of a fit's features, each with the largest of the standard errors that `interval` asks for."""
     choices = spreads(fitted, interval) or spreads(fitted, "independent")
     m = len(fitted.table.models)
@@ -31,7 +31,7 @@ def effects_of(fitted: Fit, names: Sequence[str], scale: str, interval: Interval
     return tuple(result)
 
 
-def position_effect(table: VoteTable, component: Ints, fitted: Fit, interval: Interval) -> Effect | None:
+def position_effect(table: VoteTable, component: Ints, fitted: RatingFit, interval: Interval) -> Effect | None:
     """The intercept of a fit beside `fitted`, in favour of the answer shown first; None where votes do not tell it from the
     models' abilities, as where a model always stands on the same side, or decide nothing else."""
     if not len(table):

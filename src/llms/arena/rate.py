@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import UnknownName, UsageError
 from ..statistics.intervals import FEW_CLUSTERS
 from .battle import Battle, PairRecord, Rating, Ratings
-from .bradley_terry import CENTRE, ELO, Fit, fit
+from .bradley_terry import CENTRE, ELO, RatingFit, fit
 from .cleaning import Cleaning, clean
 from .graph import Connections, connections, listed
 from .judges import flip_rate, odd_judges
@@ -26,6 +26,7 @@ NAMES: dict[Ties, str] = {
     "davidson": "Davidson, ties as a third outcome",
     "rao-kupper": "Rao-Kupper, ties as a third outcome",
 }
+RIDGE_NOTE = "a ridge pulls all ratings together; models that the votes do not bound have no interval"
 Anchor = tuple[str, float]
 
 
@@ -64,23 +65,21 @@ def rate(
     graph = connections(table)
     groups = graph.component if ridge else graph.strong
     inside = np.flatnonzero(groups[table.first] == groups[table.second])
-    bounded, notes = table.take(inside), list(graph.notes)
-    if ties != "half" and not 0 < (share := float((bounded.outcome == TIE).mean() if len(inside) else 0)) < 1:
-        notes.append(f"{'all' if share else 'none'} of the votes are ties, so that they are counted as half a win each")
-        ties = "half"
+    bounded, notes = table.take(inside), [*graph.notes, *([RIDGE_NOTE] if ridge else [])]
+    ties = _ties(ties, bounded, notes)
     fitted = _fit(bounded, groups, ties, ridge, names)
     choices = _choices(fitted, groups, interval, rounds, notes)
-    effects = effects_of(fitted, names, SCALE, interval)
-    position = position_effect(bounded, groups, fitted, interval)
-    logits = fitted.abilities[bounded.first] - fitted.abilities[bounded.second]
-    biases = judge_biases([votes[i].judge for i in inside], logits, bounded.outcome)
+    halves = fitted
     if ridge:
         notes.append(
             f"a ridge of {ridge:g} pulls all ratings together; models that votes do not bound have no interval"
         )
     if ties != "half":
-        notes.append(_tie_note(fitted, fit(bounded, groups, "half", ridge), groups, graph))
-    notes += position_notes(position, biases) + _vote_notes(votes) + _spread_notes(choices)
+        halves = fit(bounded, groups, "half", ridge)
+        notes.append(_tie_note(fitted, halves, graph))
+    position = position_effect(bounded, groups, halves, interval)
+    notes += position_notes(position, judge_biases([votes[i].judge for i in inside], halves.logits, bounded.outcome))
+    notes += _vote_notes(votes) + _spread_notes(choices)
     return Ratings(
         _ratings(table, graph, fitted, choices, anchor, ridge > 0),
         _pairs(table, groups, fitted),
@@ -88,12 +87,31 @@ def rate(
         NAMES[ties] + (", style controlled" if style else ""),
         fitted.log_likelihood,
         dropped,
-        effects + ((position,) if position else ()),
+        effects_of(fitted, names, SCALE, interval) + ((position,) if position else ()),
         tuple(notes),
     )
 
 
-def _fit(table: VoteTable, groups: Ints, ties: Ties, ridge: float, names: Sequence[str]) -> Fit:
+def _counting(battles: Iterable[Battle] | str | Path, rules: Cleaning) -> tuple[list[Battle], dict[str, int]]:
+    votes, dropped = clean(read_votes(battles) if isinstance(battles, str | Path) else battles, rules)
+    if not votes:
+        left_out = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+        raise UsageError(
+            f"no votes to rate{f' ({left_out} left out)' if left_out else ''}; ratings need one that counts"
+        )
+    return votes, dropped
+
+
+def _ties(ties: Ties, table: VoteTable, notes: list[str]) -> Ties:
+    if ties != "half" and len(set((table.outcome == TIE).tolist())) < 2:
+        notes.append(
+            "all of the votes are ties, or none, so that each is half a win: a third outcome has no parameter then"
+        )
+        return "half"
+    return ties
+
+
+def _fit(table: VoteTable, groups: Ints, ties: Ties, ridge: float, names: Sequence[str]) -> RatingFit:
     fitted = fit(table, groups, ties, ridge)
     m = len(table.models)
     if not fitted.finite or (np.diag(fitted.inverse)[m : m + len(names)] > 1e4).any():
@@ -104,7 +122,7 @@ def _fit(table: VoteTable, groups: Ints, ties: Ties, ridge: float, names: Sequen
     return fitted
 
 
-def _choices(fitted: Fit, groups: Ints, interval: Interval, rounds: int, notes: list[str]) -> list["_Choice"]:
+def _choices(fitted: RatingFit, groups: Ints, interval: Interval, rounds: int, notes: list[str]) -> list["_Choice"]:
     """The covariances to take the largest of, or the bootstrap's alone."""
     choices = spreads(fitted, interval)
     if not choices:
@@ -140,7 +158,7 @@ class _Choice:
 def _ratings(
     table: VoteTable,
     graph: Connections,
-    fitted: Fit,
+    fitted: RatingFit,
     choices: Sequence[_Choice],
     anchor: Anchor | None,
     ridged: bool,
@@ -199,7 +217,7 @@ def _anchored(models: Sequence[str], graph: Connections, name: str) -> int:
     return index
 
 
-def _ranks(fitted: Fit, graph: Connections, choices: Sequence[_Choice]) -> tuple[Ints, Ints]:
+def _ranks(fitted: RatingFit, graph: Connections, choices: Sequence[_Choice]) -> tuple[Ints, Ints]:
     """Best and worst rank of each model within its component; where votes bound no rating, every rank is open."""
     count = np.bincount(graph.component)[graph.component]
     best, worst = np.ones(len(count), np.int64), count.copy()
@@ -213,7 +231,7 @@ def _ranks(fitted: Fit, graph: Connections, choices: Sequence[_Choice]) -> tuple
     return best, worst
 
 
-def _pairs(table: VoteTable, groups: Ints, fitted: Fit) -> tuple[PairRecord, ...]:
+def _pairs(table: VoteTable, groups: Ints, fitted: RatingFit) -> tuple[PairRecord, ...]:
     """The record of each pair that met, the models of a pair in alphabetical order."""
     m = len(table.models)
     turned = table.first > table.second
@@ -232,12 +250,12 @@ def _pairs(table: VoteTable, groups: Ints, fitted: Fit) -> tuple[PairRecord, ...
     )
 
 
-def _tie_note(fitted: Fit, halves: Fit, groups: Ints, graph: Connections) -> str:
+def _tie_note(fitted: RatingFit, halves: RatingFit, graph: Connections) -> str:
     """The tie parameter, and whether the order is that of ties as half a win."""
     free = [i for i, open_end in enumerate(graph.unbounded) if not open_end]
 
     def order(abilities: Floats) -> list[int]:
-        return sorted(free, key=lambda i: (groups[i], -round(float(abilities[i]), 9), i))
+        return sorted(free, key=lambda i: (graph.component[i], -round(float(abilities[i]), 9), i))
 
     moved = [i for i, j in zip(order(fitted.abilities), order(halves.abilities), strict=True) if i != j]
     text = f"tie parameter {tie_name(fitted.ties, fitted.tie or 0.0)}; "

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bradley_terry import Fit
+from .bradley_terry import RatingFit
 from .ties import sigmoid
 from .vote_table import Floats, Ints, VoteTable
 
@@ -20,7 +20,7 @@ class Replicates:
     separable: int
 
 
-def bootstrap(fit: Fit, component: Ints, rounds: int, cluster: Ints | None = None, seed: int = 0) -> Replicates:
+def bootstrap(fit: RatingFit, component: Ints, rounds: int, cluster: Ints | None = None, seed: int = 0) -> Replicates:
     """`rounds` replicates of a fit with ties as halves and no features: multinomial over unique votes, or over clusters where
     `cluster` (n,) names each vote's.
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..statistics.intervals import FEW_CLUSTERS
 from ..statistics.paired import holm
 from ..statistics.student import Z, normal_tail, t_quantile, t_tail
-from .bradley_terry import Fit, outer, scores
+from .bradley_terry import RatingFit, outer, scores
 from .vote_table import Floats, Ints
 
 Interval = Literal["largest", "model", "independent", "judge", "prompt"]
@@ -57,7 +57,7 @@ class Spread:
         return np.array([2 * tail(z) if z > Z else 1.0 for z in np.abs(ratio).tolist()])
 
 
-def spreads(fit: Fit, interval: Interval) -> tuple[Spread, ...]:
+def spreads(fit: RatingFit, interval: Interval) -> tuple[Spread, ...]:
     """The covariances that `interval` asks for; "largest" are all that the votes allow, of which a reader takes the largest.
 
     One cluster has no spread, and as many clusters as votes are independent ones. Where the votes of some model show no
@@ -90,7 +90,7 @@ def spreads(fit: Fit, interval: Interval) -> tuple[Spread, ...]:
     return tuple(result)
 
 
-def clustered(fit: Fit, codes: Ints, count: int) -> Floats:
+def clustered(fit: RatingFit, codes: Ints, count: int) -> Floats:
     """Σ over clusters of g gᵀ, (P, P), with g the sum of the votes' gradients in a cluster; `codes` (n,) below `count`."""
     size = len(fit.parameters)
     slope, tie_slope = fit.slope[fit.row], fit.tie_slope[fit.row]

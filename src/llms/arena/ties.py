@@ -1,4 +1,4 @@
-"""What a difference of abilities says of win, tie and loss: three likelihoods behind one fit.
+"""Win, tie and loss by a difference of abilities: three likelihoods behind one fit.
 
 Each takes the logits d (n,) of a win of the first model and a tie parameter, and gives log-likelihood and derivatives. All
 are concave in both, so Newton's method has one maximum to find.
