@@ -66,8 +66,8 @@ def rate(
     groups = graph.component if ridge else graph.strong
     inside = np.flatnonzero(groups[table.first] == groups[table.second])
     bounded, notes = table.take(inside), [*graph.notes, *([RIDGE_NOTE] if ridge else [])]
-    ties = _ties(ties, bounded, notes)
-    fitted = _fit(bounded, groups, ties, ridge, names)
+    fitted = _fit(bounded, groups, ties, ridge, names, notes)
+    ties = fitted.ties
     choices = _choices(fitted, groups, interval, rounds, notes)
     halves = fitted
     if ridge:
@@ -102,22 +102,24 @@ def _counting(battles: Iterable[Battle] | str | Path, rules: Cleaning) -> tuple[
     return votes, dropped
 
 
-def _ties(ties: Ties, table: VoteTable, notes: list[str]) -> Ties:
-    if ties != "half" and len(set((table.outcome == TIE).tolist())) < 2:
-        notes.append(
-            "all of the votes are ties, or none, so that each is half a win: a third outcome has no parameter then"
-        )
-        return "half"
-    return ties
-
-
-def _fit(table: VoteTable, groups: Ints, ties: Ties, ridge: float, names: Sequence[str]) -> RatingFit:
-    fitted = fit(table, groups, ties, ridge)
+def _fit(table: VoteTable, groups: Ints, ties: Ties, ridge: float, names: Sequence[str], notes: list[str]) -> RatingFit:
+    """The fit as asked for, or with ties as half a win where a third outcome has no finite maximum, with a note."""
+    fitted = None
+    if ties != "half":
+        if len(set((table.outcome == TIE).tolist())) == 2:
+            fitted = fit(table, groups, ties, ridge)
+        if fitted is None or not fitted.finite:
+            fitted, ties = None, "half"
+            notes.append(
+                "ties are counted as half a win: as a third outcome they have no finite parameter here, as where all votes are "
+                "ties, none is, or wins alone do not bound the ratings"
+            )
+    fitted = fitted or fit(table, groups, ties, ridge)
     m = len(table.models)
     if not fitted.finite or (np.diag(fitted.inverse)[m : m + len(names)] > 1e4).any():
         raise UsageError(
-            f"the votes do not tell {', '.join(names) or 'the models'} apart from the ratings: the fit has no single finite "
-            "maximum. Leave style control out, or give more votes"
+            f"the votes do not tell {', '.join(names)} apart from the ratings: the fit has no single finite maximum. Leave "
+            "style control out, or give more votes"
         )
     return fitted
 
