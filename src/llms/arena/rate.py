@@ -253,18 +253,18 @@ def _pairs(table: VoteTable, groups: Ints, fitted: RatingFit) -> tuple[PairRecor
 
 
 def _tie_note(fitted: RatingFit, halves: RatingFit, graph: Connections) -> str:
-    """The tie parameter, and whether the order is that of ties as half a win."""
-    free = [i for i, open_end in enumerate(graph.unbounded) if not open_end]
-
-    def order(abilities: Floats) -> list[int]:
-        return sorted(free, key=lambda i: (graph.component[i], -round(float(abilities[i]), 9), i))
-
-    moved = [i for i, j in zip(order(fitted.abilities), order(halves.abilities), strict=True) if i != j]
+    """The tie parameter, and which models change places with one another against ties as half a win."""
+    free = np.array([i for i, open_end in enumerate(graph.unbounded) if not open_end], np.int64)
+    part = graph.component[free]
+    third, half = (f.abilities[free][:, None] - f.abilities[free][None, :] for f in (fitted, halves))
+    reversed_order = (third > 1e-9) & (half < -1e-9) & (part[:, None] == part[None, :])
     text = f"tie parameter {tie_name(fitted.ties, fitted.tie or 0.0)}; "
-    if not moved:
+    swaps = [
+        f"{fitted.table.models[free[i]]} before {fitted.table.models[free[j]]}" for i, j in np.argwhere(reversed_order)
+    ]
+    if not swaps:
         return text + "the order is that of ties as half a win"
-    names = listed([fitted.table.models[i] for i in moved])
-    return text + f"the order is another than with ties as half a win: {names} stand on another rank"
+    return text + f"against ties as half a win {len(swaps)} pairs change places: {listed(swaps, 3)}"
 
 
 def _vote_notes(votes: Sequence[Battle]) -> list[str]:
