@@ -48,9 +48,9 @@ def odd_judges(battles: Sequence[Battle], alpha: float = 0.05) -> list[OddJudge]
     order = np.argsort(judge, kind="stable")
     begins = np.concatenate([[0], counts.cumsum()[:-1]])
     early = order[rows - begins[judge[order]] < MOST]  # the first votes of each judge
-    capital = np.maximum(
-        *(np.bincount(judge[early], np.log(total / (2 * side))[early], len(names)) for side in (most, least))
-    )
+    up = np.bincount(judge[early], np.log(total / (2 * most))[early], len(names))
+    down = np.bincount(judge[early], np.log(total / (2 * least))[early], len(names))
+    capital = np.maximum(up, down)
     tested = (counts >= FEWEST) & (names != "")
     odd = np.flatnonzero(tested & (capital > log(max(1, tested.sum()) / alpha)))
     result = [OddJudge(str(names[i]), int(counts[i]), exp(min(700.0, capital[i]))) for i in odd]
