@@ -15,7 +15,7 @@ from .output import console, print_json, table
 if TYPE_CHECKING:
     from ..workbench.arena.rated import EloView
 
-WIDTH, POINTS = 33, 48  # signs of a drawn interval, and of a history
+WIDTH, POINTS = 25, 40  # signs of a drawn interval, and of a history
 SIGNS = "▁▂▃▄▅▆▇█"
 
 
