@@ -156,7 +156,7 @@ def _show(ratings: Ratings) -> None:
         + Text(f" · {ratings.method}{likelihood}")
     )
     names = max(len(rating.model) for rating in ratings.ratings)
-    width = max(9, min(WIDTH, out.width - min(names, 30) - 43))
+    width = max(9, min(WIDTH, out.width - min(names, 30) - 41))
     for component in sorted({rating.component for rating in ratings.ratings}):
         members = [rating for rating in ratings.ratings if rating.component == component]
         if component or any(rating.component for rating in ratings.ratings):
@@ -171,6 +171,7 @@ def _show(ratings: Ratings) -> None:
             "votes",
             right=("rank", "rating", "95 % interval", "", "votes"),
         )
+        rows.columns[4].justify = "left"  # drawn on one scale: what is left of a line counts
         for rating in members:
             drawn = _drawn(rating, min(bounds), max(bounds), width) if bounds else ""
             rows.add_row(_ranks(rating), Text(rating.model), *_numbers(rating), drawn, str(rating.battles))
