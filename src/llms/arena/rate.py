@@ -12,7 +12,7 @@ from .battle import Battle, PairRecord, Rating, Ratings
 from .bradley_terry import CENTRE, ELO, RatingFit, fit
 from .cleaning import Cleaning, clean
 from .graph import Connections, connections, listed
-from .judges import flip_rate, odd_judges
+from .judges import agreement_with_people, flip_rate, odd_judges
 from .position import effects_of, judge_biases, position_effect, position_notes
 from .resampling import Replicates, bootstrap
 from .spread import Interval, Spread, half_widths, rank_intervals, spreads
@@ -276,6 +276,12 @@ def _vote_notes(votes: Sequence[Battle]) -> list[str]:
     flips, both = flip_rate(votes)
     if both:
         notes.append(f"{flips} of {both} verdicts ({100 * flips / both:.0f} %) changed with the order of the answers")
+    if {vote.judge_kind for vote in votes} == {"human", "model"}:
+        for one in agreement_with_people(votes):
+            kappa = "" if one.kappa is None else f", Cohen's kappa {one.kappa:.2f}"
+            notes.append(
+                f"judge {one.judge or 'model'} gave the verdict of people in {100 * one.agreement:.0f} % of {one.votes} common votes{kappa}"
+            )
     not_blind = sum(not vote.anonymous for vote in votes)
     if not_blind:
         notes.append(f"{not_blind} of the votes are not blind")
