@@ -54,12 +54,7 @@ def rate(
 
     Raises UsageError where no vote counts or what is asked does not suit the votes, DataError for a file that cannot be read.
     """
-    votes, dropped = clean(read_votes(battles) if isinstance(battles, str | Path) else battles, cleaning or Cleaning())
-    if not votes:
-        left_out = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-        raise UsageError(
-            f"no votes to rate{f' ({left_out} left out)' if left_out else ''}; ratings need one that counts"
-        )
+    votes, dropped = _counting(battles, cleaning or Cleaning())
     names, features = style_features(votes) if style else ((), None)
     table = vote_table(votes, features)
     graph = connections(table)
@@ -69,14 +64,8 @@ def rate(
     fitted = _fit(bounded, groups, ties, ridge, names, notes)
     ties = fitted.ties
     choices = _choices(fitted, groups, interval, rounds, notes)
-    halves = fitted
-    if ridge:
-        notes.append(
-            f"a ridge of {ridge:g} pulls all ratings together; models that votes do not bound have no interval"
-        )
-    if ties != "half":
-        halves = fit(bounded, groups, "half", ridge)
-        notes.append(_tie_note(fitted, halves, graph))
+    halves = fitted if ties == "half" else fit(bounded, groups, "half", ridge)
+    notes += [] if ties == "half" else [_tie_note(fitted, halves, graph)]
     position = position_effect(bounded, groups, halves, interval)
     notes += position_notes(position, judge_biases([votes[i].judge for i in inside], halves.logits, bounded.outcome))
     notes += _vote_notes(votes) + _spread_notes(choices)
