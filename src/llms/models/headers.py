@@ -1,4 +1,4 @@
-"""What the files of weights say of themselves in their first bytes: tensors of safetensors and GGUF files. Reads no weights."""
+"""The first bytes of files of weights: tensors of safetensors and GGUF files. Reads no weights."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""What a model takes beside its weights and its KV cache: here by what the engine allocates, on a GPU by rule of thumb."""
+"""The memory beside weights and KV cache: here by what the engine allocates, on a GPU by rule of thumb."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -113,7 +113,7 @@ def _of_hub(name: Name) -> WeightFacts:
 
 
 def _offered(parameters: dict[str, int]) -> TensorBytes | None:
-    """What the hub read in the headers: numbers by data type."""
+    """Numbers by data type, as the hub read them in the headers."""
     if not parameters or not parameters.keys() <= DTYPES.keys():
         return None
     sizes = {DTYPES[kind]: WIDTHS[DTYPES[kind]] * count for kind, count in parameters.items()}

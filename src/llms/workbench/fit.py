@@ -58,7 +58,7 @@ class Fit:
         return self.needs_bytes - self.reclaimable_bytes <= self.has_bytes
 
     def to_json(self) -> dict[str, Json]:
-        """What `llms models fit --json` prints."""
+        """The documented object that `llms models fit --json` prints."""
         return {
             "system": self.system,
             "fits": self.fits,
@@ -124,7 +124,7 @@ def measure(system: str, context: int = 4096, batch: int = 1) -> int:
 
 
 def _measured(system: str, facts: WeightFacts, context: int, batch: int) -> int | None:
-    """What was measured of these weights, with that window and batch, on this machine."""
+    """Bytes that were measured of these weights, with that window and batch, on this machine."""
     if not facts.files:
         return None
     with MemoryUse(settings.database()) as store:
