@@ -17,7 +17,8 @@ NF4_BLOCK = 64  # numbers of four bits that share a scale in float32 (Dettmers e
 @dataclass(frozen=True, slots=True)
 class Family:
     """In which model types differ: biases of the layers `qkv`, `o`, `mlp` (None: as the configuration says); RMS norms of
-    one vector or layer norms of two (`norm`), so many a layer; norms per head; matrices in the MLP (3: gated)."""
+    one vector or layer norms of two (`norm`), so many a layer; norms per head; matrices in the MLP
+    (3: gated); `width` of a head where the configuration does not say; whether heads may share keys (`grouped`)."""
 
     biased: tuple[str, ...] | None = ()
     norm: int = 1
@@ -25,6 +26,8 @@ class Family:
     head_norms: bool = False
     matrices: int = 3
     tied: bool = False
+    width: int = 0
+    grouped: bool = True
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -32,15 +35,15 @@ FAMILIES: Mapping[str, Family] = {
     "mistral": Family(),
     "mixtral": Family(),
     "qwen2": Family(biased=("qkv",)),
-    "qwen3": Family(biased=None, head_norms=True),
+    "qwen3": Family(biased=None, head_norms=True, width=128),
     "qwen3_moe": Family(biased=None, head_norms=True),
     "phi3": Family(),
     "smollm3": Family(biased=None, tied=True),
-    "gemma": Family(biased=None, tied=True),
-    "gemma2": Family(biased=None, norms=4, tied=True),
-    "gemma3_text": Family(biased=None, norms=4, head_norms=True, tied=True),
-    "gpt2": Family(biased=("qkv", "o", "mlp"), norm=2, matrices=2, tied=True),
-    "gpt_neox": Family(biased=("qkv", "o", "mlp"), norm=2, matrices=2),
+    "gemma": Family(biased=None, tied=True, width=256),
+    "gemma2": Family(biased=None, norms=4, tied=True, width=256),
+    "gemma3_text": Family(biased=None, norms=4, head_norms=True, tied=True, width=256),
+    "gpt2": Family(biased=("qkv", "o", "mlp"), norm=2, matrices=2, tied=True, grouped=False),
+    "gpt_neox": Family(biased=("qkv", "o", "mlp"), norm=2, matrices=2, grouped=False),
 }
 NAMES = {  # what a size is called: the usual name, then others
     "layers": ("num_hidden_layers", "n_layer"),
@@ -92,8 +95,8 @@ def read_shape(config: JsonObject) -> NetworkShape:
         )
     family = FAMILIES[kind]
     layers, hidden, heads, vocabulary = (_size(config, kind, *names) for names in NAMES.values())
-    kv_heads = _optional(config, "num_key_value_heads") or heads
-    width = _optional(config, "head_dim") or hidden // heads
+    kv_heads = (_optional(config, "num_key_value_heads") if family.grouped else None) or heads
+    width = _optional(config, "head_dim") or family.width or hidden // heads
     inner = _optional(config, "n_inner") or (4 * hidden if kind == "gpt2" else _size(config, kind, "intermediate_size"))
     biased = family.biased
     if biased is None:
