@@ -9,11 +9,12 @@ from ..evaluation.plan import RunKey
 from ..evaluation.report import Report
 from ..statistics import caution
 from ..values import Identity, Json, Score
-from .board import BoardCell, BoardColumn, Group
+from .board import BoardCell, BoardColumn, Group, Unit
 from .evidence import Evidence
 
 RowKey = tuple[str, str]  # the name of a system and the digest of its identity
-PER_TASK: Mapping[str, tuple[Group, str]] = {
+GROUP_OF: Mapping[str, Group] = {"file": "own data", "fresh": "fresh"}  # by the kind of data, else a benchmark
+PER_TASK: Mapping[Unit, tuple[Group, str]] = {
     "seconds": ("time", "time per task"),
     "dollars": ("money", "money per task"),
 }
@@ -106,9 +107,9 @@ def _whole(name: str, title: str, rows: Mapping[RowKey, Report]) -> FilledColumn
     evidence: Evidence = "own rows" if first.key.data == "file" else "benchmark"
     column = BoardColumn(
         name,
-        {"file": "own data", "fresh": "fresh"}.get(first.key.data, "benchmark"),  # type: ignore[arg-type]
+        GROUP_OF.get(first.key.data, "benchmark"),
         title,
-        "share" if all(0 <= score.value <= 1 for score in scores.values()) else "points",
+        _unit(score.value for score in scores.values()),
         True,
         _details(first),
         chance=first.chance if first.shown == first.headline and first.chance else None,
@@ -119,11 +120,11 @@ def _whole(name: str, title: str, rows: Mapping[RowKey, Report]) -> FilledColumn
 
 def _spent(whole: BoardColumn, rows: Mapping[RowKey, Report]) -> Iterator[FilledColumn]:
     """Seconds, US dollars and memory that the runs of a column took, per task."""
-    for spent, (group, title) in PER_TASK.items():
-        scores = {row: score for row, report in rows.items() if (score := spent_per_task(report, spent))}
+    for unit, (group, title) in PER_TASK.items():
+        scores = {row: score for row, report in rows.items() if (score := spent_per_task(report, unit))}
         cells = {row: cell_of(score, "benchmark", rows[row]) for row, score in scores.items()}
-        unit, of = ("seconds" if group == "time" else "dollars"), {"of": whole.title, **whole.details}
-        column = BoardColumn(f"{whole.id}-{group}", group, f"{whole.title}: {title}", unit, False, of, whole.id)  # type: ignore[arg-type]
+        of = {"of": whole.title, **whole.details}
+        column = BoardColumn(f"{whole.id}-{group}", group, f"{whole.title}: {title}", unit, False, of, whole.id)
         yield FilledColumn(column, cells, None, scores)
     peaks = {row: report.usage.peak_memory_bytes for row, report in rows.items() if report.usage.peak_memory_bytes}
     cells = {
@@ -134,6 +135,10 @@ def _spent(whole: BoardColumn, rows: Mapping[RowKey, Report]) -> Iterator[Filled
     yield FilledColumn(
         BoardColumn(f"{whole.id}-memory", "memory", f"{whole.title}: peak memory", "bytes", False, of, whole.id), cells
     )
+
+
+def _unit(values: Iterable[float]) -> Unit:
+    return "share" if all(0 <= value <= 1 for value in values) else "points"
 
 
 def spent_per_task(report: Report, spent: str) -> Score | None:
@@ -180,10 +185,10 @@ def _part(
         if rows[row].headline in metrics
     }
     if cells:
-        unit = "share" if all(0 <= cell.value <= 1 for cell in cells.values()) else "points"
+        unit = _unit(cell.value for cell in cells.values())
         details = {**whole.details, kind: name}
         part = digest_of([whole.id, kind, name], 10)
-        column = BoardColumn(part, group, f"{whole.title}: {title}", unit, True, details, whole.id)  # type: ignore[arg-type]
+        column = BoardColumn(part, group, f"{whole.title}: {title}", unit, True, details, whole.id)
         yield FilledColumn(column, cells)
 
 

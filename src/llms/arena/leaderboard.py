@@ -69,7 +69,7 @@ def _table(
         return cell is None, down * cell.value if cell else 0.0, row[0]
 
     names = [name for name, _ in rows]
-    made = [
+    ordered = [
         BoardRow(
             name,
             identity,
@@ -86,8 +86,8 @@ def _table(
     ]
     return Leaderboard(
         tuple(column.column for column in columns),
-        tuple(made),
-        tuple(_next_steps(columns, made, reports)),
+        tuple(ordered),
+        tuple(_next_steps(columns, ordered, reports)),
         tuple(notes),
     )
 

@@ -92,10 +92,10 @@ def show(board: StoredBoard, totals: bool = True) -> None:
         names |= {"memory": 7} | ({} if not paid else {"cost": 8} if totals else {"cost/task": 9})
         for name, room in names.items():
             rows.add_column(name, justify="right", no_wrap=True, min_width=room)
-        for place, (row, cell, report) in enumerate(cells):
+        for position, (row, cell, report) in enumerate(cells):
             shown = [*_numbers(cell, report), *_spent(report, totals)[: 2 + paid]]
             shown[2:3] = [rank(cell)] if ranked else []
-            rows.add_row("  " + row.label, *shown, style="bold" if place == 0 and len(cells) > 1 else "")
+            rows.add_row("  " + row.label, *shown, style="bold" if position == 0 and len(cells) > 1 else "")
         out.print(rows)
     others = [column for column in board.table.columns if column.group in ("average", "view", "arena", "speed")]
     for column in [column for column in others if column.group == "average"][:1] if totals else others:
