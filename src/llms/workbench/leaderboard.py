@@ -9,13 +9,15 @@ from pathlib import Path
 from .. import settings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
-from ..arena.board_columns import column_id
+from ..arena.board_columns import FilledColumn, column_id
 from ..arena.board_ranks import ItemScores
+from ..arena.board_speed import speed_columns
 from ..arena.leaderboard import BoardSources, leaderboard
 from ..benchmarks.catalogue import CATALOGUE
 from ..errors import UnknownName
 from ..evaluation.report import Report
 from ..store.runs import Runs
+from ..store.speeds import Speeds
 from ..values import Json
 from .html_report import page
 
@@ -61,11 +63,21 @@ class StoredBoard:
 def read(only: BoardFilter | None = None, parts: bool = True) -> StoredBoard:
     """The leaderboard of all that is stored, or of some of it. Raises UnknownName for a filter that nothing meets."""
     only = only or BoardFilter()
-    with Runs(settings.database()) as store:
+    path = settings.database()
+    with Runs(path) as store:
         reports = store.reports()
         _check(only, reports)
         reports = [report for report in reports if _wanted(report, only)]
-        return build(reports, BoardSources(items=_items(store, reports), parts=parts))
+        items = _items(store, reports)
+    with Speeds(path) as speeds:
+        columns = speed_columns(speeds.all()) if not (only.view or only.benchmarks) else []
+    if only.systems:
+        columns = [_of_systems(column, only.systems) for column in columns]
+    return build(reports, BoardSources(items=items, columns=columns, parts=parts))
+
+
+def _of_systems(column: FilledColumn, systems: Sequence[str]) -> FilledColumn:
+    return replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
 
 
 def _items(store: Runs, reports: Sequence[Report]) -> Mapping[str, ItemScores]:
