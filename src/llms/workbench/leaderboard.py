@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import settings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
-from ..arena.board_columns import FilledColumn, column_id
+from ..arena.board_columns import BoardRun, FilledColumn, board_runs
 from ..arena.board_ranks import ItemScores
 from ..arena.board_speed import speed_columns
 from ..arena.leaderboard import BoardSources, leaderboard
@@ -68,38 +68,41 @@ def read(only: BoardFilter | None = None, parts: bool = True) -> StoredBoard:
         reports = store.reports()
         _check(only, reports)
         reports = [report for report in reports if _wanted(report, only)]
-        items = _items(store, reports)
+        runs = board_runs(reports)
+        items = _items(store, runs)
     with Speeds(path) as speeds:
         columns = speed_columns(speeds.all()) if not (only.view or only.benchmarks) else []
     if only.systems:
         columns = [_of_systems(column, only.systems) for column in columns]
-    return build(reports, BoardSources(items=items, columns=columns, parts=parts))
+    return _build(runs, BoardSources(items=items, columns=columns, parts=parts))
 
 
 def _of_systems(column: FilledColumn, systems: Sequence[str]) -> FilledColumn:
     return replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
 
 
-def _items(store: Runs, reports: Sequence[Report]) -> Mapping[str, ItemScores]:
+def _items(store: Runs, runs: Sequence[BoardRun]) -> Mapping[str, ItemScores]:
     """Scores by item of the runs that share a column with others; there is nothing to compare elsewhere, and no need of
     numpy."""
     columns: dict[str, list[str]] = {}
-    for report in reports:
-        if report.score is not None:
-            columns.setdefault(column_id(report), []).append(report.key.run)
-    runs = [run for same in columns.values() if len(same) > 1 for run in same]
-    if not runs:
+    for run in runs:
+        columns.setdefault(run.column, []).append(run.run)
+    shared = [run for same in columns.values() if len(same) > 1 for run in same]
+    if not shared:
         return {}
     from ..store.board_scores import board_scores
 
-    return board_scores(store, runs)
+    return board_scores(store, shared)
 
 
 def build(reports: Iterable[Report], sources: BoardSources | None = None) -> StoredBoard:
     """The board of some reports, the newest first."""
-    reports = list(reports)
-    sources = replace(sources or BoardSources(), order=ORDER, views=_views())
-    return StoredBoard(leaderboard(reports, sources), {report.key.run: report for report in reports})
+    return _build(board_runs(reports), sources or BoardSources())
+
+
+def _build(runs: Sequence[BoardRun], sources: BoardSources) -> StoredBoard:
+    table = leaderboard(runs, replace(sources, order=ORDER, views=_views()))
+    return StoredBoard(table, {run.run: run.report for run in runs})
 
 
 def _check(only: BoardFilter, reports: Sequence[Report]) -> None:
