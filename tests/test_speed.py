@@ -32,7 +32,7 @@ def test_an_endpoint_is_measured_with_an_interval_and_says_that_the_network_is_i
         prompts = [body["prompt"] for path, body in server.posts if not body.get("logprobs")]  # else a first question
     assert one.first_token.value >= 0.02
     assert one.first_token.low < one.first_token.value < one.first_token.high
-    assert 0 < one.alone.value <= 50.0  # at most a token in 0.02 s
+    assert one.alone.value > 0
     assert one.together.n == 3
     assert one.setup.machine == "over the network"
     assert "include the network" in one.notes[0]

@@ -24,7 +24,7 @@ EXACT = 200  # up to so many items that differ McNemar's test is exact, beyond w
 Ranks = dict[RowKey, tuple[int, int]]
 
 
-class ItemScores(Protocol):
+class HeadlineScores(Protocol):
     """The headline score of each item of a run that has one: `scores[i]` is that of `items[i]`, of `clusters[i]`. Runs with
     the same items may share one tuple, which spares looking at it."""
 
@@ -61,7 +61,7 @@ class Differences:
         return {row: (1 + int(b), size - int(w)) for row, b, w in zip(self.rows, better, worse, strict=True)}
 
 
-def differences(scores: Mapping[RowKey, Score], items: Mapping[RowKey, ItemScores]) -> Differences:
+def differences(scores: Mapping[RowKey, Score], items: Mapping[RowKey, HeadlineScores]) -> Differences:
     """Paired where the items of all are at hand and every two have some in common, else from the standard errors alone."""
     rows = tuple(scores)
     if all(row in items and len(items[row].items) > 1 for row in rows):
@@ -104,7 +104,7 @@ def holm(p: "Matrix") -> "Matrix":
     return adjusted
 
 
-def _paired(rows: tuple[RowKey, ...], runs: Sequence[ItemScores]) -> Differences | None:
+def _paired(rows: tuple[RowKey, ...], runs: Sequence[HeadlineScores]) -> Differences | None:
     import numpy as np
 
     scores, there, clusters = _aligned(runs)
@@ -135,7 +135,7 @@ def _paired(rows: tuple[RowKey, ...], runs: Sequence[ItemScores]) -> Differences
     return Differences(rows, mean, error, p, True)
 
 
-def _aligned(runs: Sequence[ItemScores]) -> "tuple[Matrix, Matrix | None, NDArray[np.intp] | None]":
+def _aligned(runs: Sequence[HeadlineScores]) -> "tuple[Matrix, Matrix | None, NDArray[np.intp] | None]":
     """(scores with 0 where there is none, 1 where there is one or None where all have all, number of each item's cluster or
     None where each has its own) by run and item."""
     import numpy as np

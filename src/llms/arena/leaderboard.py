@@ -8,7 +8,7 @@ from .battle import Ratings
 from .board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from .board_averages import AverageColumn, ViewShots, averages, spent_averages, view_averages
 from .board_columns import BoardRun, FilledColumn, RowKey, columns_of, ranked, spent_columns
-from .board_ranks import Differences, ItemScores, differences, of_average
+from .board_ranks import Differences, HeadlineScores, differences, of_average
 
 FIRST_STEPS = ("llms eval smollm2 -b arc_easy,gsm8k --limit 50", "llms speed smollm2", "llms arena vote")
 UNPAIRED = "ranked by unpaired standard errors: the scores of its items are not at hand"
@@ -23,7 +23,7 @@ class BoardSources:
 
     order: Sequence[str] = ()
     views: ViewShots = field(default_factory=dict)
-    items: Mapping[str, ItemScores] | None = None
+    items: Mapping[str, HeadlineScores] | None = None
     ratings: Ratings | None = None
     columns: Sequence[FilledColumn] = ()
     parts: bool = True
@@ -93,7 +93,7 @@ def _table(columns: Sequence[FilledColumn], rows: Sequence[RowKey], latest: Mapp
     )
 
 
-def _compared(measured: Sequence[FilledColumn], items: Mapping[str, ItemScores]) -> dict[str, Differences]:
+def _compared(measured: Sequence[FilledColumn], items: Mapping[str, HeadlineScores]) -> dict[str, Differences]:
     """The differences of all pairs of each column of whole runs that has several."""
     return {
         column.column.id: differences(

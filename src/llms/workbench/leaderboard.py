@@ -10,12 +10,13 @@ from .. import settings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
 from ..arena.board_columns import BoardRun, FilledColumn, board_runs
-from ..arena.board_ranks import ItemScores
+from ..arena.board_ranks import HeadlineScores
 from ..arena.board_speed import speed_columns
 from ..arena.leaderboard import BoardSources, leaderboard
 from ..benchmarks.catalogue import CATALOGUE
 from ..errors import UnknownName
 from ..evaluation.report import Report
+from ..store.board_scores import board_scores
 from ..store.runs import Runs
 from ..store.speeds import Speeds
 from ..values import Json
@@ -81,18 +82,14 @@ def _of_systems(column: FilledColumn, systems: Sequence[str]) -> FilledColumn:
     return replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
 
 
-def _items(store: Runs, runs: Sequence[BoardRun]) -> Mapping[str, ItemScores]:
+def _items(store: Runs, runs: Sequence[BoardRun]) -> Mapping[str, HeadlineScores]:
     """Scores by item of the runs that share a column with others; there is nothing to compare elsewhere, and no need of
     numpy."""
     columns: dict[str, list[str]] = {}
     for run in runs:
         columns.setdefault(run.column, []).append(run.run)
     shared = [run for same in columns.values() if len(same) > 1 for run in same]
-    if not shared:
-        return {}
-    from ..store.board_scores import board_scores
-
-    return board_scores(store, shared)
+    return board_scores(store, shared) if shared else {}
 
 
 def build(reports: Iterable[Report], sources: BoardSources | None = None) -> StoredBoard:
