@@ -12,7 +12,8 @@ from rich.text import Text
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Unit
 from ..arena.board_columns import spent_per_task
 from ..evaluation.report import Report
-from ..workbench.leaderboard import BoardFilter, StoredBoard, read, sorted_by, to_csv, write_page
+from ..workbench.board_page.export import write_page
+from ..workbench.leaderboard import BoardFilter, StoredBoard, read, sorted_by, to_csv
 from .output import console, dollars, interval, percent, print_json, size
 
 WIDEST = 34  # of a system's name, which is folded beyond
@@ -27,7 +28,7 @@ NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a page with every score and its interval drawn.",
+    help="Write the page as one file, which sorts, filters and draws by itself.",
 )
 @click.option(
     "--csv",
@@ -54,7 +55,7 @@ def leaderboard(
     if sort:
         board = sorted_by(board, sort)
     if html:
-        write_page(board, html)
+        write_page(board.table, html)
         click.echo(f"wrote {html}", err=True)
     elif csv_file:
         _write_csv(to_csv(board.table), csv_file)

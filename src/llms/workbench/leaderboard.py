@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from .. import settings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
@@ -20,7 +19,6 @@ from ..store.board_scores import board_scores
 from ..store.runs import Runs
 from ..store.speeds import Speeds
 from ..values import Json
-from .html_report import page
 
 ORDER = tuple(CATALOGUE)
 MEASURED = frozenset(["benchmark", "own data", "fresh"])  # groups of columns of whole runs
@@ -131,12 +129,6 @@ def _views() -> ViewShots:
             if name != "default":
                 views.setdefault(name, {})[benchmark.name] = view.shots
     return views
-
-
-def write_page(board: StoredBoard, path: Path) -> None:
-    """The leaderboard as one HTML file."""
-    reports = [report for _, cells in board.blocks() for _, _, report in cells]
-    path.write_text(page(reports, board.table), encoding="utf-8")
 
 
 def to_csv(table: Leaderboard) -> str:
