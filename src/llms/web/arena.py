@@ -1,14 +1,126 @@
-"""Routes of the page arena."""
+"""Routes of the arena: blind battles, their votes, the ratings that follow from them."""
+
+from collections.abc import AsyncIterator
+from typing import Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
+from pydantic import Field
 
+from ..arena.battle import Winner
+from ..errors import UsageError
 from ..listening.json_body import StrictRoute
-from .pages import page
+from .chats import sent_events
+from .pages import DoneResponse, PageRequest, page, service_of
+from .service.battles import BattleResponse, ContendersResponse
+from .service.turns import Draft
 
 router = APIRouter(route_class=StrictRoute)
 
 
+class Question(PageRequest):
+    text: str = Field(max_length=20_000_000)
+    attachments: list[str] = Field(default_factory=list, max_length=20)
+
+    @property
+    def draft(self) -> Draft:
+        """Raises UsageError where nothing is asked."""
+        if not self.text.strip() and not self.attachments:
+            raise UsageError("there is nothing to ask: no text and no attachment")
+        return Draft(self.text, tuple(self.attachments))
+
+
+class NewBattle(Question):
+    """The models of which two are drawn, and the tools that both are offered."""
+
+    models: list[str] = Field(min_length=1, max_length=500)
+    tools: list[str] = Field(default_factory=list, max_length=50)
+
+
+class OfSide(PageRequest):
+    side: Literal["a", "b"]
+
+
+class NewVote(PageRequest):
+    winner: Winner
+
+
 @router.get("/arena", response_class=HTMLResponse)
 async def arena(request: Request) -> HTMLResponse:
-    return page(request, "arena.html")
+    return page(request, "arena.html", state={"battle": None})
+
+
+@router.get("/arena/battles/{id}", response_class=HTMLResponse)
+async def battle_page(request: Request, id: str) -> HTMLResponse:
+    return page(request, "arena.html", state={"battle": await service_of(request).battles.get(id)})
+
+
+@router.get("/api/arena/contenders")
+async def contenders(request: Request) -> ContendersResponse:
+    service = service_of(request)
+    tools = [tool for tool in await service.tools() if not tool.asks and not tool.missing]
+    return ContendersResponse(await service.battles.contenders(), tools)
+
+
+@router.post("/api/arena/battles")
+async def begin(request: Request, body: NewBattle) -> BattleResponse:
+    service = service_of(request)
+    quiet = {tool.name for tool in await service.tools() if not tool.asks}
+    if asking := [tool for tool in body.tools if tool not in quiet]:
+        raise UsageError(f"{asking[0]} asks before it acts, or is not known; a battle offers tools that need nobody's consent")
+    battles = service.battles
+    return await battles.get(await battles.begin(body.draft, body.models, body.tools))
+
+
+@router.get("/api/arena/battles/{id}")
+async def battle(request: Request, id: str) -> BattleResponse:
+    return await service_of(request).battles.get(id)
+
+
+@router.delete("/api/arena/battles/{id}")
+async def skip(request: Request, id: str) -> DoneResponse:
+    await service_of(request).battles.skip(id)
+    return DoneResponse()
+
+
+@router.post("/api/arena/battles/{id}/say")
+async def say(request: Request, id: str, body: Question) -> BattleResponse:
+    battles = service_of(request).battles
+    await battles.say(id, body.draft)
+    return await battles.get(id)
+
+
+@router.post("/api/arena/battles/{id}/retry")
+async def retry(request: Request, id: str, body: OfSide) -> BattleResponse:
+    battles = service_of(request).battles
+    await battles.retry(id, body.side)
+    return await battles.get(id)
+
+
+@router.post("/api/arena/battles/{id}/stop")
+async def stop(request: Request, id: str) -> BattleResponse:
+    battles = service_of(request).battles
+    await battles.stop(id)
+    return await battles.get(id)
+
+
+@router.post("/api/arena/battles/{id}/vote")
+async def vote(request: Request, id: str, body: NewVote) -> BattleResponse:
+    battles = service_of(request).battles
+    await battles.vote(id, body.winner)
+    return await battles.get(id)
+
+
+@router.delete("/api/arena/battles/{id}/vote")
+async def undo(request: Request, id: str) -> BattleResponse:
+    battles = service_of(request).battles
+    await battles.undo(id)
+    return await battles.get(id)
+
+
+@router.get("/api/arena/battles/{id}/events")
+async def events(request: Request, id: str, after: str = "") -> StreamingResponse:
+    battles = service_of(request).battles
+    await battles.get(id)  # an unknown battle is refused at once
+    stream: AsyncIterator[str] = sent_events(battles.events(id, request.headers.get("last-event-id", after)))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})

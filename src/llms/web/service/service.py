@@ -14,6 +14,7 @@ from ...store.conversations import Conversations
 from . import import_export, tools_at_hand
 from .approvals import Approvals
 from .attachments import Attachments
+from .battles import BattleService
 from .chat_settings import SettingsService
 from .conversations import ConversationService
 from .import_export import ExportedFile
@@ -38,6 +39,9 @@ class ChatService:
         self.settings = SettingsService(self._store, self.models)
         self.conversations = ConversationService(self._store, self.turns, self.models, self.settings)
         self.model_choices = ModelChoices(self._store, self.models)
+        self.battles = BattleService(
+            self._store, self.models, self.turns, self.conversations, self.attachments, self.model_choices
+        )
         self.lessons = LessonService(self.models)
         self.teams = TeamService(self.models)
         chat_runs.recover(self._store)

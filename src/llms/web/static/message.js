@@ -77,7 +77,7 @@ function buttons(node, acts) {
   return row;
 }
 
-function piece(node, part) {
+export function piece(node, part) {
   if (part.type === "reasoning") return thinking(part.text);
   if (part.type === "tool_call") return toolCard(part);
   if (part.type === "image") {
