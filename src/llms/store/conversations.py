@@ -103,7 +103,9 @@ class Conversations(Database):
 
     def all(self, limit: int = -1, tag: str | None = None, archived: bool = False) -> list[ConversationSummary]:
         """The pinned first, then the most recently used; sides of battles are not listed."""
-        where = "WHERE battle IS NULL AND archived = ?" + (" AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else "")
+        where = "WHERE battle IS NULL AND archived = ?" + (
+            " AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else ""
+        )
         return self._listed(
             f"{where} ORDER BY pinned DESC, updated DESC, rowid DESC LIMIT ?",
             [archived, *([tag] if tag else []), limit],

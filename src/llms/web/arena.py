@@ -67,7 +67,9 @@ async def begin(request: Request, body: NewBattle) -> BattleResponse:
     service = service_of(request)
     quiet = {tool.name for tool in await service.tools() if not tool.asks}
     if asking := [tool for tool in body.tools if tool not in quiet]:
-        raise UsageError(f"{asking[0]} asks before it acts, or is not known; a battle offers tools that need nobody's consent")
+        raise UsageError(
+            f"{asking[0]} asks before it acts, or is not known; a battle offers tools that need nobody's consent"
+        )
     battles = service.battles
     return await battles.get(await battles.begin(body.draft, body.models, body.tools))
 

@@ -194,9 +194,7 @@ class BattleService:
             return BattleResponse(battle, self._running(sides), turns(a, b, {}))
         whole = [view_models.conversation(self._store, id, "") for id in sides.conversations]
         errors = {message.id: message.error for one in whole for message in one.path if message.error}
-        shown = [
-            SideResponse(name, short_name(name), one.spent) for name, one in zip(sides.models, whole, strict=True)
-        ]
+        shown = [SideResponse(name, short_name(name), one.spent) for name, one in zip(sides.models, whole, strict=True)]
         vote = VoteResponse(sides.winner, sides.anonymous, "", *shown)
         return BattleResponse(battle, False, turns(a, b, errors), vote)
 
@@ -211,8 +209,7 @@ class BattleService:
         reached = [int(one) if one.isdigit() else 0 for one in (after.split("-") + ["0", "0"])[:2]]
         queue: asyncio.Queue[tuple[int, int, str] | None] = asyncio.Queue()
         readers = [
-            asyncio.ensure_future(self._read(number, id, queue))
-            for number, id in enumerate(sides.conversations)
+            asyncio.ensure_future(self._read(number, id, queue)) for number, id in enumerate(sides.conversations)
         ]
         blind = [BlindEvents(side) for side in SIDES]
         try:
@@ -222,7 +219,9 @@ class BattleService:
                     ended += 1
                     continue
                 number, seq, event = item
-                seen = blind[number].to_json(event)  # also of what the reader has: tool calls are numbered from the first
+                seen = blind[number].to_json(
+                    event
+                )  # also of what the reader has: tool calls are numbered from the first
                 if seen is not None and seq > reached[number]:
                     reached[number] = seq
                     yield f"{reached[0]}-{reached[1]}", seen
@@ -231,9 +230,7 @@ class BattleService:
                 reader.cancel()
             await asyncio.gather(*readers, return_exceptions=True)
 
-    async def _read(
-        self, number: int, conversation: str, queue: "asyncio.Queue[tuple[int, int, str] | None]"
-    ) -> None:
+    async def _read(self, number: int, conversation: str, queue: "asyncio.Queue[tuple[int, int, str] | None]") -> None:
         """Put the events of the conversation's last run into the queue, and None at their end."""
         try:
             runs = await asyncio.to_thread(chat_runs.runs, self._store, conversation)
@@ -270,9 +267,7 @@ class BattleService:
             "(SELECT winner FROM votes WHERE battle = battles.id) FROM battles WHERE id = ?", (battle,),
         ):  # fmt: skip
             model_a, model_b, conversation_a, conversation_b, anonymous, winner = row
-            return StoredSides(
-                battle, (model_a, model_b), (conversation_a, conversation_b), bool(anonymous), winner
-            )
+            return StoredSides(battle, (model_a, model_b), (conversation_a, conversation_b), bool(anonymous), winner)
         raise UnknownName("battle", battle, [])
 
     def _vote(self, sides: StoredSides, winner: Winner) -> None:

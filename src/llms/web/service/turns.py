@@ -91,9 +91,7 @@ class TurnService:
 
     # beginning
 
-    async def send(
-        self, id: str, draft: Draft, how: ChatSettings = ChatSettings(), keep_files: bool = False
-    ) -> str:
+    async def send(self, id: str, draft: Draft, how: ChatSettings = ChatSettings(), keep_files: bool = False) -> str:
         """The run that answers; empty if an answer was edited, which needs none. The question is stored before anything is
         asked, unless it cannot be sent: then nothing is. `how` changes the settings of the conversation; with `keep_files`
         the files wait on, for another conversation that is sent them too."""
