@@ -17,7 +17,7 @@ from ...errors import HubUnreachable, ModelError
 from .download import fetch_large
 
 if TYPE_CHECKING:
-    from huggingface_hub import CachedRepoInfo, HFCacheInfo
+    from huggingface_hub import CachedRepoInfo, DatasetLeaderboardEntry, EvalResultEntry, HFCacheInfo
 
 WEIGHTS = ("*.safetensors",)
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -222,3 +222,85 @@ def free_bytes(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
+
+
+@dataclass(frozen=True, slots=True)
+class HubResult:
+    """A result as the hub shows it: the `model` that was measured, on `task` of the benchmark `dataset`. The hub states no
+    metric and no unit: `value` is what was written. `author` is who reported it, as far as it is said, empty where the model's
+    own page states it; `base` is the model that `model` was made from, where the result is that one's."""
+
+    model: str
+    dataset: str
+    task: str
+    value: object
+    author: str = ""
+    notes: str = ""
+    url: str = ""
+    date: str = ""
+    base: str = ""
+
+
+def model_results(model: str) -> list[HubResult]:
+    """The results that stand on a model's page, and of those that its base model has, the ones that it lacks itself."""
+    from huggingface_hub import HfApi
+
+    with _hub(model, None) as (endpoint, token):
+        api = HfApi(endpoint, token=token)
+        info = api.model_info(model, expand=["evalResults", "cardData"])
+        own = [_result(model, entry) for entry in info.eval_results or ()]
+        stated = info.card_data.get("base_model") if info.card_data else None
+        bases = [stated] if isinstance(stated, str) else [name for name in stated or () if isinstance(name, str)]
+        known = {(result.dataset, result.task) for result in own}
+        inherited = [
+            _result(model, entry, base)
+            for base in bases
+            for entry in api.model_info(base, expand=["evalResults"]).eval_results or ()
+        ]
+    return own + [result for result in inherited if (result.dataset, result.task) not in known]
+
+
+def dataset_results(dataset: str) -> list[HubResult]:
+    """The results of all models on the leaderboard of a benchmark's dataset. Raises ModelError where it has none."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    with _hub(dataset, None) as (endpoint, token):
+        try:
+            rows = HfApi(endpoint, token=token).get_dataset_leaderboard(dataset)
+        except HfHubHTTPError as error:
+            if error.response is None or error.response.status_code not in (400, 404):
+                raise
+            raise ModelError(f"the hub has no dataset {dataset} with a leaderboard") from error
+    return [
+        HubResult(
+            row.model_id,
+            dataset,
+            row.filename.rpartition("/")[2].partition(".")[0],
+            row.value,
+            author=_reporter(row),
+            notes=row.notes or "",
+            url=str((row.source or {}).get("url") or ""),
+        )
+        for row in rows
+    ]
+
+
+def _reporter(row: "DatasetLeaderboardEntry") -> str:
+    named = str((row.source or {}).get("name") or "")
+    return named or (f"pull request {row.pull_request}" if row.pull_request else "")
+
+
+def _result(model: str, entry: "EvalResultEntry", base: str = "") -> HubResult:
+    author = entry.source_org or entry.source_user or ""
+    return HubResult(
+        model,
+        entry.dataset_id,
+        entry.task_id,
+        entry.value,
+        author,
+        entry.notes or "",
+        entry.source_url or "",
+        str(entry.date or "")[:10],
+        base,
+    )

@@ -1,1 +1,1 @@
-"""The verb `arena`: battles between systems, votes on them, ratings from the votes."""
+"""The arena: battles are begun, answered, voted on and judged; what is stored becomes votes to rate."""
