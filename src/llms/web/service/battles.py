@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from ...arena.battle import Winner
-from ...chat.chat_settings import ChatSettings
 from ...chat.conversation.tree import new_id, now
 from ...errors import LlmsError, UnknownName, UsageError
 from ...store import chat_runs
@@ -206,7 +205,7 @@ class BattleService:
         """(number, event as JSON) of what both sides are answering, or have answered last, from behind `after` on: a
         number names how far each side was, `12-40`."""
         sides = await asyncio.to_thread(self._sides, battle)
-        reached = [int(one) if one.isdigit() else 0 for one in (after.split("-") + ["0", "0"])[:2]]
+        reached = [int(one) if one.isdigit() else 0 for one in ([*after.split("-"), "0", "0"])[:2]]
         queue: asyncio.Queue[tuple[int, int, str] | None] = asyncio.Queue()
         readers = [
             asyncio.ensure_future(self._read(number, id, queue)) for number, id in enumerate(sides.conversations)
