@@ -18,7 +18,7 @@ from .service.turns import Draft
 router = APIRouter(route_class=StrictRoute)
 
 
-class Question(PageRequest):
+class BattleQuestion(PageRequest):
     text: str = Field(max_length=20_000_000)
     attachments: list[str] = Field(default_factory=list, max_length=20)
 
@@ -30,7 +30,7 @@ class Question(PageRequest):
         return Draft(self.text, tuple(self.attachments))
 
 
-class NewBattle(Question):
+class NewBattle(BattleQuestion):
     """The models of which two are drawn, and the tools that both are offered."""
 
     models: list[str] = Field(min_length=1, max_length=500)
@@ -86,7 +86,7 @@ async def skip(request: Request, id: str) -> DoneResponse:
 
 
 @router.post("/api/arena/battles/{id}/say")
-async def say(request: Request, id: str, body: Question) -> BattleResponse:
+async def say(request: Request, id: str, body: BattleQuestion) -> BattleResponse:
     battles = service_of(request).battles
     await battles.say(id, body.draft)
     return await battles.get(id)
