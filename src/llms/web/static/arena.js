@@ -92,7 +92,7 @@ function result() {
   const row = (number, side) => make("tr", {}, make("td", {}, `Answer ${number}`), make("td", {}, side.model), make("td", { class: "number" }, side.spent));
   return make("section", { class: "result", "aria-label": "Result" },
     make("h2", {}, words), counts ? make("p", { class: "warn" }, counts) : null,
-    make("div", { class: "scroll" }, make("table", {}, make("tbody", {}, row(1, a), row(2, b)))),
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Who answered" }, make("table", {}, make("tbody", {}, row(1, a), row(2, b)))),
     make("div", { class: "row" },
       make("button", { type: "button", class: "primary", id: "next", onclick: next }, "Next battle"),
       make("a", { class: "button", href: "/arena/ratings" }, "All ratings"),
