@@ -121,7 +121,7 @@ def test_a_battle_is_fought_by_keys_and_names_come_with_the_vote(page):
 def test_nothing_that_comes_before_the_vote_names_a_model(page, server, ends):
     secrets = [*NAMES, *(end.url.split("/")[2] for end in ends.values())]
     responses = []
-    page.on("response", responses.append)
+    page.on("response", lambda response: responses.append(response))
     ask(page)
     answered(page)
     page.keyboard.press("/")

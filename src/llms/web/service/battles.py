@@ -5,22 +5,24 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from ... import settings
 from ...arena.battle import Winner
-from ...chat.conversation.tree import new_id, now
 from ...errors import LlmsError, UnknownName, UsageError
 from ...store import chat_runs
+from ...store.battles import SIDES, USER, Battles, Side, StoredBattle, StoredVote
 from ...store.conversations import Conversations
+from ...store.presets import settings_in
+from ...workbench.arena import battles as records
 from . import view_models
 from .attachments import Attachments
-from .blind import BattleTurnResponse, BlindEvents, turns
+from .blind import AnswerResponse, BattleTurnResponse, BlindEvents, turns
 from .conversations import ConversationService
 from .model_choices import ModelChoices
 from .model_pool import ModelPool
 from .tools_at_hand import ShippedToolResponse
 from .turns import Draft, TurnService
-from .view_models import short_name
+from .view_models import TextResponse, short_name
 
-SIDES = ("a", "b")
 UNASKED = (
     "one of the two models cannot be asked this; shorten the message or leave out its files, or choose other models"
 )
@@ -73,17 +75,6 @@ class ContendersResponse:
     tools: list[ShippedToolResponse]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSides:
-    """The row of a battle, and its vote if there is one."""
-
-    id: str
-    models: tuple[str, str]
-    conversations: tuple[str, str]
-    anonymous: bool
-    winner: str | None
-
-
 class BattleService:
     """Battles by their id. Until a vote is in, nothing that is returned names a model."""
 
@@ -106,25 +97,28 @@ class BattleService:
     # fighting
 
     async def begin(self, draft: Draft, names: Sequence[str], tools: Sequence[str]) -> str:
-        """The id of a new battle between two of the models `names`, in an order that is drawn. Raises UsageError, which
-        names none of the two."""
+        """The id of a new battle between two of the models `names`, in an order that is drawn. Raises UsageError; once
+        the battle is stored, one that names none of the two."""
         names = list(dict.fromkeys(self._models.reach.check_model(name) for name in names))
         if len(names) < 2:
             raise UsageError(f"a battle needs two models; got {len(names)}: tick one more")
-        pair = await asyncio.to_thread(self._draw, names)
+        pair = await asyncio.to_thread(_draw, names)
         ids = [await self._talks.create({"model": name, "tools": list(tools)}) for name in pair]
-        battle = await asyncio.to_thread(self._record, draft.text, pair, (ids[0], ids[1]))
+        try:
+            battle = await self._models.wait_for(self._recorded, draft.text, pair, ids)
+        except LlmsError:
+            await asyncio.to_thread(self._store.delete, *ids)
+            raise
         try:
             await self._ask(ids, draft)
         except LlmsError:
-            await self._remove(battle, ids)
+            await asyncio.to_thread(self._remove, battle)
             raise
         return battle
 
     async def say(self, battle: str, draft: Draft) -> None:
         """Ask both sides one question more. Raises UsageError where they still answer, or a vote is in."""
-        sides = await self._open(battle)
-        await self._ask(sides.conversations, draft)
+        await self._ask(_conversations(await self._open(battle)), draft)
 
     async def _ask(self, ids: Sequence[str], draft: Draft) -> None:
         """Both at once; if one of them cannot be asked, neither is."""
@@ -140,45 +134,52 @@ class BattleService:
         for one in draft.attachments:
             self._attachments.forget(one)
 
-    async def retry(self, battle: str, side: str) -> None:
+    async def retry(self, battle: str, side: Side) -> None:
         """Let one side answer the last question again."""
-        id = (await self._open(battle)).conversations[SIDES.index(side)]
+        id = _conversations(await self._open(battle))[SIDES.index(side)]
         tree = await asyncio.to_thread(self._store.open, id)
-        answers = [node for node in tree.path() if node.role == "assistant"]
-        if not answers:
+        path = tree.path()
+        asked = max((place for place, node in enumerate(path) if node.role == "user"), default=len(path))
+        if len(path) <= asked + 1:
             raise UsageError("there is no answer yet that could be given again")
-        await self._turns.again(id, answers[-1].id)
+        await self._turns.again(id, path[asked + 1].id)
 
     async def stop(self, battle: str) -> None:
         """End both answers where they are."""
-        sides = await asyncio.to_thread(self._sides, battle)
-        await asyncio.gather(*(self._turns.end_all_of(id) for id in sides.conversations))
+        sides = _conversations(await asyncio.to_thread(_stored, battle))
+        await asyncio.gather(*(self._turns.end_all_of(id) for id in sides))
 
     async def skip(self, battle: str) -> None:
         """Forget a battle that got no vote."""
-        sides = await asyncio.to_thread(self._sides, battle)
-        if sides.winner is not None:
+        stored = await asyncio.to_thread(_stored, battle)
+        if _own_vote(stored) is not None:
             raise UsageError("this battle has its vote; take that back before the battle is forgotten")
-        await asyncio.gather(*(self._turns.end_all_of(id) for id in sides.conversations))
-        await self._remove(battle, sides.conversations)
+        await asyncio.gather(*(self._turns.end_all_of(id) for id in _conversations(stored)))
+        await asyncio.to_thread(self._remove, battle)
+
+    def _remove(self, battle: str) -> None:
+        with Battles(settings.database()) as store:
+            sides = store.delete(battle)
+        self._store.delete(*sides)
 
     async def vote(self, battle: str, winner: Winner) -> None:
         """Count a vote, once both have answered. Raises UsageError."""
-        sides = await self._open(battle)
-        await asyncio.to_thread(self._vote, sides, winner)
+        stored = await self._open(battle)
+        await asyncio.to_thread(self._measure, stored)
+        await asyncio.to_thread(records.vote, battle, winner)
 
     async def undo(self, battle: str) -> None:
         """Take the vote back. The names are known by now: the next vote counts as not blind."""
-        await asyncio.to_thread(self._undo, battle)
+        await asyncio.to_thread(records.undo, battle)
 
-    async def _open(self, battle: str) -> StoredSides:
+    async def _open(self, battle: str) -> StoredBattle:
         """A battle that has no vote, and where nobody is answering. Raises UsageError."""
-        sides = await asyncio.to_thread(self._sides, battle)
-        if sides.winner is not None:
+        stored = await asyncio.to_thread(_stored, battle)
+        if _own_vote(stored) is not None:
             raise UsageError("this battle has its vote; begin another one, or take the vote back")
-        if await asyncio.to_thread(self._running, sides):
+        if await asyncio.to_thread(self._running, stored):
             raise UsageError("an answer is still being written; wait for it or stop it first")
-        return sides
+        return stored
 
     # looking
 
@@ -187,29 +188,31 @@ class BattleService:
         return await asyncio.to_thread(self._get, battle)
 
     def _get(self, battle: str) -> BattleResponse:
-        sides = self._sides(battle)
-        a, b = (self._store.open(id) for id in sides.conversations)
-        if sides.winner is None:
-            return BattleResponse(battle, self._running(sides), turns(a, b, {}))
-        whole = [view_models.conversation(self._store, id, "") for id in sides.conversations]
+        stored = _stored(battle)
+        sides = _conversations(stored)
+        a, b = (self._store.open(id) for id in sides)
+        vote = _own_vote(stored)
+        if vote is None:
+            return BattleResponse(battle, self._running(stored), turns(a, b, {}))
+        whole = [view_models.conversation(self._store, id, "") for id in sides]
         errors = {message.id: message.error for one in whole for message in one.path if message.error}
-        shown = [SideResponse(name, short_name(name), one.spent) for name, one in zip(sides.models, whole, strict=True)]
-        vote = VoteResponse(sides.winner, sides.anonymous, "", *shown)
-        return BattleResponse(battle, False, turns(a, b, errors), vote)
+        revealed = VoteResponse(
+            vote.winner, stored.anonymous and not vote.named, records.problem_of(stored),
+            *(SideResponse(name, label, one.spent) for name, label, one in zip(stored.models, labels(stored.models), whole, strict=True)),
+        )  # fmt: skip
+        return BattleResponse(battle, False, turns(a, b, errors), revealed)
 
-    def _running(self, sides: StoredSides) -> bool:
-        runs = [run for id in sides.conversations for run in chat_runs.runs(self._store, id)]
+    def _running(self, battle: StoredBattle) -> bool:
+        runs = [run for id in _conversations(battle) for run in chat_runs.runs(self._store, id)]
         return any(run.state in ("running", "waiting") for run in runs)
 
     async def events(self, battle: str, after: str) -> AsyncIterator[tuple[str, str]]:
         """(number, event as JSON) of what both sides are answering, or have answered last, from behind `after` on: a
         number names how far each side was, `12-40`."""
-        sides = await asyncio.to_thread(self._sides, battle)
+        sides = _conversations(await asyncio.to_thread(_stored, battle))
         reached = [int(one) if one.isdigit() else 0 for one in ([*after.split("-"), "0", "0"])[:2]]
         queue: asyncio.Queue[tuple[int, int, str] | None] = asyncio.Queue()
-        readers = [
-            asyncio.ensure_future(self._read(number, id, queue)) for number, id in enumerate(sides.conversations)
-        ]
+        readers = [asyncio.ensure_future(self._read(number, id, queue)) for number, id in enumerate(sides)]
         blind = [BlindEvents(side) for side in SIDES]
         try:
             ended = 0
@@ -218,9 +221,7 @@ class BattleService:
                     ended += 1
                     continue
                 number, seq, event = item
-                seen = blind[number].to_json(
-                    event
-                )  # also of what the reader has: tool calls are numbered from the first
+                seen = blind[number].to_json(event)  # also of old ones: tool calls are numbered from the first
                 if seen is not None and seq > reached[number]:
                     reached[number] = seq
                     yield f"{reached[0]}-{reached[1]}", seen
@@ -241,42 +242,67 @@ class BattleService:
 
     # stored
 
-    def _draw(self, names: Sequence[str]) -> tuple[str, str]:
-        one, other = random.SystemRandom().sample(names, 2)
-        return one, other
-
-    def _record(self, question: str, models: tuple[str, str], conversations: tuple[str, str]) -> str:
-        battle = new_id()
-        with self._store.transaction() as db:
-            db.execute(
-                "INSERT INTO battles VALUES (?, ?, 'arena', '', ?, ?, ?, '', '', 1, ?, ?, '{}')",
-                (battle, now(), question, *models, *conversations),
-            )
-        for id in conversations:
+    def _recorded(self, question: str, pair: Sequence[str], ids: Sequence[str]) -> str:
+        sides = [
+            records.contender(self._models.get(name), id, settings_in(self._store, id).tools or ())
+            for name, id in zip(pair, ids, strict=True)
+        ]
+        battle = records.begin(question.strip() or "(files)", sides, source=records.WEB).id
+        for id in ids:
             self._store.hide(id, battle)
         return battle
 
-    async def _remove(self, battle: str, conversations: Sequence[str]) -> None:
-        await asyncio.to_thread(self._store.delete, *conversations)
-
-    def _sides(self, battle: str) -> StoredSides:
-        """Raises UnknownName."""
-        for row in self._store.read(
-            "SELECT model_a, model_b, conversation_a, conversation_b, anonymous, "
-            "(SELECT winner FROM votes WHERE battle = battles.id) FROM battles WHERE id = ?", (battle,),
-        ):  # fmt: skip
-            model_a, model_b, conversation_a, conversation_b, anonymous, winner = row
-            return StoredSides(battle, (model_a, model_b), (conversation_a, conversation_b), bool(anonymous), winner)
-        raise UnknownName("battle", battle, [])
-
-    def _vote(self, sides: StoredSides, winner: Winner) -> None:
-        with self._store.transaction() as db:
-            db.execute(
-                "INSERT INTO votes (battle, judge, kind, winner, created, facts) VALUES (?, 'me', 'human', ?, ?, ?)",
-                (sides.id, winner, now(), "{}"),
+    def _measure(self, battle: StoredBattle) -> None:
+        """Store what is known of both answers, of all turns."""
+        talks = [self._store.open(id) for id in _conversations(battle)]
+        exchanges = turns(talks[0], talks[1], {})
+        records.asked(battle.id, [one.text for one in exchanges])
+        for side in SIDES:
+            answers = [one.a if side == "a" else one.b for one in exchanges]
+            records.answered(
+                battle.id, side, "\n\n".join(map(_words, answers)), finish=_finish(answers), error=_error(answers)
             )
 
-    def _undo(self, battle: str) -> None:
-        with self._store.transaction() as db:
-            db.execute("DELETE FROM votes WHERE battle = ?", (battle,))
-            db.execute("UPDATE battles SET anonymous = 0 WHERE id = ?", (battle,))
+
+def _stored(id: str) -> StoredBattle:
+    """Raises UnknownName where it was not fought on these pages."""
+    with Battles(settings.database()) as store:
+        battle = store.get(id)
+    if not all(_conversations(battle)):
+        raise UnknownName("battle", id, [])
+    return battle
+
+
+def _conversations(battle: StoredBattle) -> tuple[str, str]:
+    return battle.conversation_a or "", battle.conversation_b or ""
+
+
+def _draw(names: Sequence[str]) -> tuple[str, str]:
+    """Two of them, in the order in which they are shown."""
+    one, other = random.SystemRandom().sample(names, 2)
+    return one, other
+
+
+def labels(models: Sequence[str]) -> list[str]:
+    """Short names, where they tell all apart."""
+    short = [short_name(name) for name in models]
+    return short if len(set(short)) == len(short) else list(models)
+
+
+def _own_vote(battle: StoredBattle) -> StoredVote | None:
+    return next((vote for vote in battle.votes if vote.judge == USER), None)
+
+
+def _words(answer: AnswerResponse | None) -> str:
+    parts = answer.parts if answer else []
+    return "\n\n".join(part.text for part in parts if isinstance(part, TextResponse) and part.type == "text")
+
+
+def _finish(answers: Sequence[AnswerResponse | None]) -> str:
+    if any(one is not None and one.state in ("stopped", "interrupted") for one in answers):
+        return "stopped"
+    return "length" if any(one is not None and one.cut for one in answers) else "stop"
+
+
+def _error(answers: Sequence[AnswerResponse | None]) -> str:
+    return "failed" if any(one is None or one.state == "failed" for one in answers) else ""

@@ -96,7 +96,7 @@ function result() {
     make("div", { class: "row" },
       make("button", { type: "button", class: "primary", id: "next", onclick: next }, "Next battle"),
       make("a", { class: "button", href: "/arena/ratings" }, "All ratings"),
-      make("button", { type: "button", class: "quiet", onclick: () => undo() }, icon("undo"), "Take the vote back")));
+      make("button", { type: "button", onclick: () => undo() }, icon("undo"), "Take the vote back")));
 }
 
 // answers as they come
