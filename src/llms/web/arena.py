@@ -1,6 +1,7 @@
 """Routes of the arena: blind battles, their votes, the ratings that follow from them."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Literal
 
 from fastapi import APIRouter, Request
@@ -11,11 +12,18 @@ from ..arena.battle import Winner
 from ..errors import UsageError
 from ..listening.json_body import StrictRoute
 from .chats import sent_events
-from .pages import DoneResponse, PageRequest, page, service_of
+from .pages import DoneResponse, PageRequest, RunResponse, page, service_of
 from .service.battles import BattleResponse, ContendersResponse
 from .service.turns import Draft
 
 router = APIRouter(route_class=StrictRoute)
+
+
+@dataclass(frozen=True, slots=True)
+class VotedResponse:
+    """The id of the battle that got a vote."""
+
+    id: str
 
 
 class BattleQuestion(PageRequest):
@@ -45,9 +53,38 @@ class NewVote(PageRequest):
     winner: Winner
 
 
+class NewComparison(PageRequest):
+    conversation: str
+    node: str
+    model: str = Field(min_length=1, max_length=300)
+
+
+class ComparisonVote(PageRequest):
+    """`a` is the answer that stood there first."""
+
+    conversation: str
+    a: str
+    b: str
+    winner: Winner
+
+
 @router.get("/arena", response_class=HTMLResponse)
 async def arena(request: Request) -> HTMLResponse:
     return page(request, "arena.html", state={"battle": None})
+
+
+@router.get("/arena/ratings", response_class=HTMLResponse)
+async def ratings_page(request: Request, votes: str = "") -> HTMLResponse:
+    """`votes` names the kinds that count, with commas between."""
+    view = await service_of(request).ratings.ratings([kind for kind in votes.split(",") if kind])
+    chosen = [name for name, _, _, is_chosen in view.kinds if is_chosen]
+    return page(request, "arena_ratings.html", view=view, chosen_kinds=chosen)
+
+
+@router.get("/arena/battles", response_class=HTMLResponse)
+async def battles_page(request: Request, a: str = "", b: str = "") -> HTMLResponse:
+    listed = await service_of(request).ratings.battles(a, b)
+    return page(request, "arena_battles.html", battles=listed, a=a, b=b)
 
 
 @router.get("/arena/battles/{id}", response_class=HTMLResponse)
@@ -126,3 +163,21 @@ async def events(request: Request, id: str, after: str = "") -> StreamingRespons
     await battles.get(id)  # an unknown battle is refused at once
     stream: AsyncIterator[str] = sent_events(battles.events(id, request.headers.get("last-event-id", after)))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+@router.delete("/api/arena/votes/{battle}")
+async def take_back(request: Request, battle: str) -> DoneResponse:
+    await service_of(request).battles.undo(battle)
+    return DoneResponse()
+
+
+@router.post("/api/arena/compare")
+async def compare(request: Request, body: NewComparison) -> RunResponse:
+    """Another model's answer beside one of a chat."""
+    return RunResponse(await service_of(request).comparisons.begin(body.conversation, body.node, body.model))
+
+
+@router.post("/api/arena/compare/vote")
+async def vote_in_chat(request: Request, body: ComparisonVote) -> VotedResponse:
+    comparisons = service_of(request).comparisons
+    return VotedResponse(await comparisons.vote(body.conversation, (body.a, body.b), body.winner))
