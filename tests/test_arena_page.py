@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from llms.arena.battle import Battle
+from llms.store.battles import Battles
 from llms.store.conversations import Conversations
 from llms.store.search import search
 from llms.testing import ScriptedEndpoint, call
@@ -120,20 +122,28 @@ def test_a_battle_is_fought_by_keys_and_names_come_with_the_vote(page):
 
 def test_nothing_that_comes_before_the_vote_names_a_model(page, server, ends):
     secrets = [*NAMES, *(end.url.split("/")[2] for end in ends.values())]
-    responses = []
+    responses, seen = [], []
     page.on("response", lambda response: responses.append(response))
+
+    def read():
+        """What has come since; events are read below."""
+        for one in responses:
+            kind = one.headers.get("content-type", "")
+            unread = kind.startswith(("text/event-stream", "font/", "image/")) or "/static/" in one.url
+            seen.append(f"{one.url}\n{json.dumps(one.headers)}\n{'' if unread else one.text()}")
+        responses.clear()
+
     ask(page)
     answered(page)
     page.keyboard.press("/")
     page.keyboard.type("And now?")
     page.keyboard.press("Enter")
     answered(page, 2)
+    read()
     page.reload()
     answered(page, 2)
+    read()
     battle = page.url.rsplit("/", 1)[-1]
-    seen = [f"{one.url}\n{json.dumps(one.headers)}" for one in responses]
-    unread = ("text/event-stream", "font/", "image/")  # events are read below
-    seen += [one.text() for one in responses if not one.headers.get("content-type", "").startswith(unread) and "/static/" not in one.url]  # fmt: skip
     for path in (f"/api/arena/battles/{battle}", f"/api/arena/battles/{battle}/events", f"/arena/battles/{battle}"):
         answer = page.request.get(server + path)
         seen.append(f"{json.dumps(answer.headers)}\n{answer.text()}")
@@ -250,6 +260,46 @@ def test_who_has_one_model_learns_how_to_get_a_second(page):
     assert page.is_disabled("#send")
 
 
+IMPORTED = [
+    Battle(a, b, winner, judge=f"judge{number % 3}", prompt=f"p{number}", created="2026-03-01T10:00:00+00:00")
+    for number, (a, b, winner) in enumerate([("opal", "flint", "a"), ("flint", "opal", "a"), ("opal", "flint", "a"), ("flint", "opal", "tie"), ("opal", "chalk", "a"), ("flint", "chalk", "a")])
+]  # fmt: skip
+
+
+def test_the_ratings_lead_from_the_matrix_to_the_battles(page, server, home):
+    with Battles(home / "llms.sqlite3") as store:
+        store.take("votes.csv", "imported", IMPORTED)
+    page.goto(f"{server}/arena/ratings?votes=imported")
+    rows = page.locator("table.ratings tbody tr").all_inner_texts()
+    assert [row.split("\t")[1] for row in rows] == ["opal", "flint", "chalk"]
+    assert "unbounded below" in rows[2]
+    assert page.locator(".history polyline").count() == 3
+    cell = page.locator("table.matrix tbody tr:has(th:text-is('opal')) a").first
+    assert cell.inner_text().split("\n") == ["62 %", "4"]  # two wins and a tie of four
+    cell.click()
+    page.wait_for_url("**/arena/battles?a=opal&b=flint")
+    assert page.locator("article.battle").count() == 4
+    assert page.locator("article.battle strong").all_inner_texts().count("opal won") == 2
+
+
+def test_kinds_of_votes_are_switched_by_address(page, server):
+    page.goto(f"{server}/arena/ratings?votes=chat")
+    page.wait_for_selector(".empty")
+    page.click(".kinds a:has-text('imported')")
+    page.wait_for_url("**/arena/ratings?votes=chat%2Cimported")
+    assert page.locator("table.ratings tbody tr").count() == 3
+    assert page.request.get(f"{server}/arena/ratings?votes=nonsense").status == 400
+
+
+def test_a_vote_on_an_answer_that_failed_does_not_count(page, ends):
+    ends["quartz"].faults.append({"status": 400, "message": "no luck"})
+    ask(page)
+    answered(page)
+    page.keyboard.press("1")
+    voted(page)
+    assert "does not count: an answer was an error" in page.inner_text("#result")
+
+
 def test_keys_are_listed(page):
     page.keyboard.press("Escape")
     page.focus("#keys")
@@ -259,7 +309,7 @@ def test_keys_are_listed(page):
     page.wait_for_selector("#dialog", state="hidden")
 
 
-def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page):
+def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page, server):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
     def look():
@@ -278,3 +328,6 @@ def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page):
     page.keyboard.press("1")
     voted(page)
     look()
+    for path in ("/arena/ratings?votes=imported", "/arena/battles"):
+        page.goto(server + path)
+        look()

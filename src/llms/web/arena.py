@@ -13,6 +13,7 @@ from ..errors import UsageError
 from ..listening.json_body import StrictRoute
 from .chats import sent_events
 from .pages import DoneResponse, PageRequest, RunResponse, page, service_of
+from .service.arena_ratings import StandingResponse
 from .service.battles import BattleResponse, ContendersResponse
 from .service.turns import Draft
 
@@ -163,6 +164,16 @@ async def events(request: Request, id: str, after: str = "") -> StreamingRespons
     await battles.get(id)  # an unknown battle is refused at once
     stream: AsyncIterator[str] = sent_events(battles.events(id, request.headers.get("last-event-id", after)))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+@router.get("/api/arena/battles/{id}/standings")
+async def standings(request: Request, id: str) -> list[StandingResponse]:
+    """The ratings of both sides, once the vote is in."""
+    service = service_of(request)
+    vote = (await service.battles.get(id)).vote
+    if vote is None:
+        raise UsageError("who fought is told after the vote")
+    return await service.ratings.standings(id, (vote.a.model, vote.b.model))
 
 
 @router.delete("/api/arena/votes/{battle}")

@@ -84,6 +84,18 @@ class RatingsView:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingResponse:
+    """A model by a person's own blind votes; `before` is its rating without the vote that was just cast. None: not bounded."""
+
+    model: str
+    rating: float | None
+    low: float | None
+    high: float | None
+    before: float | None
+    votes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListedBattle:
     """A battle with its votes, as (who, winner in words, why it does not count); `href` leads to the whole of it."""
 
@@ -103,6 +115,10 @@ class RatingService:
     async def ratings(self, kinds: Sequence[str]) -> RatingsView:
         """Of the votes of these kinds; of a person's own where none is named, or of all where there are none of those."""
         return await asyncio.to_thread(_ratings, kinds)
+
+    async def standings(self, battle: str, models: Sequence[str]) -> list[StandingResponse]:
+        """Of these models, before and after the vote on `battle`."""
+        return await asyncio.to_thread(_standings, battle, models)
 
     async def battles(self, a: str, b: str) -> list[ListedBattle]:
         """The battles that got a vote, the latest first: those of the two models, or all."""
@@ -159,6 +175,22 @@ def _ratings(wanted: Sequence[str]) -> RatingsView:
     kinds = [(kind, title, len(votes[kind]), kind in chosen) for kind, title in KINDS.items()]
     rated = sorted((vote for kind in chosen for vote in votes[kind]), key=lambda vote: vote.created)
     return _view(kinds, rated, Cleaning(not_blind="chat" in chosen))
+
+
+def _standings(battle: str, models: Sequence[str]) -> list[StandingResponse]:
+    votes = [vote for source in (records.WEB, records.VOTE) for vote in records.stored(source)]
+    own = [vote for vote in votes if vote.judge_kind == "human"]
+    after, before = (_rated(those) for those in (own, [vote for vote in own if vote.id != battle]))
+    return [
+        StandingResponse(one.model, one.rating, one.low, one.high, before[name].rating if name in before else None, one.battles)
+        for name in models
+        if (one := after.get(name))
+    ]  # fmt: skip
+
+
+def _rated(votes: Sequence[Battle]) -> dict[str, Rating]:
+    counting = clean(votes, Cleaning())[0]
+    return {one.model: one for one in rate(counting).ratings} if counting else {}
 
 
 def _view(kinds: list[tuple[str, str, int, bool]], votes: list[Battle], rules: Cleaning) -> RatingsView:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ... import settings
 from ...arena.battle import Winner
+from ...arena.pairing import next_pair
 from ...errors import LlmsError, UnknownName, UsageError
 from ...store import chat_runs
 from ...store.battles import SIDES, USER, Battles, Side, StoredBattle, StoredVote
@@ -278,9 +279,8 @@ def _conversations(battle: StoredBattle) -> tuple[str, str]:
 
 
 def _draw(names: Sequence[str]) -> tuple[str, str]:
-    """Two of them, in the order in which they are shown."""
-    one, other = random.SystemRandom().sample(names, 2)
-    return one, other
+    """The two of which a vote says most, mostly, in the order in which they are shown."""
+    return next_pair(names, records.stored(), random.SystemRandom())
 
 
 def labels(models: Sequence[str]) -> list[str]:

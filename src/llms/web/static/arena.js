@@ -89,15 +89,27 @@ function result() {
   const { winner, blind, problem, a, b } = battle.vote;
   const words = { a: `${a.name} won`, b: `${b.name} won`, tie: "A tie", both_bad: "Both were bad" }[winner];
   const counts = problem ? `This vote does not count: ${problem}.` : blind ? "" : "The names were known: this vote is marked as not blind.";
-  const row = (number, side) => make("tr", {}, make("td", {}, `Answer ${number}`), make("td", {}, side.model), make("td", { class: "number" }, side.spent));
+  const rated = { a: make("td"), b: make("td") };
+  const row = (number, side, standing) => make("tr", {}, make("td", {}, `Answer ${number}`), make("td", { title: side.model }, side.name), standing, make("td", { class: "meta" }, side.spent));
+  standings(rated);
   return make("section", { class: "result", "aria-label": "Result" },
     make("h2", {}, words), counts ? make("p", { class: "warn" }, counts) : null,
-    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Who answered" }, make("table", {}, make("tbody", {}, row(1, a), row(2, b)))),
+    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Who answered" }, make("table", {}, make("tbody", {}, row(1, a, rated.a), row(2, b, rated.b)))),
     make("div", { class: "row" },
       make("button", { type: "button", class: "primary", id: "next", onclick: next }, "Next battle"),
       make("a", { class: "button", href: "/arena/ratings" }, "All ratings"),
       make("button", { type: "button", onclick: () => undo() }, icon("undo"), "Take the vote back")));
 }
+
+/** The ratings as they are now, and what this vote did to them. */
+const standings = guarded(async (cells) => {
+  for (const one of await call(`/api/arena/battles/${battle.id}/standings`)) {
+    const votes = `${one.votes} ${one.votes === 1 ? "vote" : "votes"}`;
+    const change = one.rating !== null && one.before !== null ? Math.round(one.rating) - Math.round(one.before) : 0;
+    const words = one.rating === null ? `not rated yet: ${votes}` : `${Math.round(one.rating)}${change ? ` (${change > 0 ? "+" : "−"}${Math.abs(change)})` : ""}${one.low === null ? "" : `, ${Math.round(one.low)} to ${Math.round(one.high)}`}, ${votes}`;
+    cells[one.model === battle.vote?.a.model ? "a" : "b"].textContent = words;
+  }
+});
 
 // answers as they come
 

@@ -3,6 +3,7 @@ import { call, make } from "./api.js";
 import { keyed, pair, voteButtons } from "./duel.js";
 import { acts, reload } from "./log.js";
 import { $, guarded, say, state, toast } from "./session.js";
+import { short } from "./settings.js";
 
 const written = (node) => node.role === "assistant";
 
@@ -55,8 +56,8 @@ async function choose(box, question, present) {
 function watch(box, question, present, model, run) {
   const answers = pair(null);
   answers.a.draw(present, false);
-  answers.a.element.querySelector("header").append(make("span", { class: "model" }, present.first.author));
-  answers.b.element.querySelector("header").append(make("span", { class: "model" }, model));
+  answers.a.element.querySelector("header").append(make("span", { class: "model", title: present.first.author }, present.first.name));
+  answers.b.element.querySelector("header").append(make("span", { class: "model", title: model }, short(model)));
   const buttons = make("div", { class: "vote", role: "group", "aria-label": "Your vote", tabindex: "-1" });
   const problem = make("p", { class: "bad", role: "alert" });
   box.classList.add("wide");
