@@ -64,7 +64,6 @@ class ContenderResponse:
     """A model that may be drawn; `where` it runs."""
 
     name: str
-    label: str
     where: str
 
 
@@ -89,11 +88,7 @@ class BattleService:
     async def contenders(self) -> list[ContenderResponse]:
         """The models at hand."""
         at_hand = await self._choices.at_hand()
-        return [
-            ContenderResponse(model.name, short_name(model.name), group.title)
-            for group in at_hand.groups
-            for model in group.models
-        ]
+        return [ContenderResponse(model.name, group.title) for group in at_hand.groups for model in group.models]
 
     # fighting
 
