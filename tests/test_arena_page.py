@@ -5,6 +5,7 @@ import json
 import pytest
 
 from llms.arena.battle import Battle
+from llms.errors import UsageError
 from llms.store.battles import Battles
 from llms.store.conversations import Conversations
 from llms.store.search import search
@@ -108,6 +109,11 @@ def test_a_battle_is_fought_by_keys_and_names_come_with_the_vote(page):
     answered(page)
     sides = page.locator(".sides .body").all_inner_texts()
     assert sorted(sides) == ["Dark answer number 1", "Hard answer number 1"]
+    page.keyboard.press("?")
+    assert "both are bad" in page.inner_text("#dialog")
+    page.keyboard.press("1")  # nothing is voted on while the list of keys is open
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#dialog", state="hidden")
     page.keyboard.press("1")
     winner = voted(page)
     shown = names_shown(page)
@@ -185,28 +191,23 @@ def test_a_vote_that_is_taken_back_counts_as_not_blind_the_next_time(page):
     assert voted(page) == "A tie"
 
 
-def test_a_skipped_battle_leaves_nothing(page, home):
-    ask(page, "to be skipped soon")
-    answered(page)
-    battle = page.url.rsplit("/", 1)[-1]
-    page.keyboard.press("s")
-    page.wait_for_url("**/arena")
-    with Conversations(home / "llms.sqlite3") as store:
-        assert not store.texts("SELECT id FROM conversations WHERE battle = ?", battle)
-        assert not store.texts("SELECT id FROM battles WHERE id = ?", battle)
-
-
-def test_sides_of_battles_are_in_no_list_and_no_search(page, home, server):
+def test_sides_of_battles_are_in_no_list_and_a_skipped_battle_leaves_nothing(page, home, server):
     ask(page, "a very peculiar pebble")
     answered(page)
     battle = page.url.rsplit("/", 1)[-1]
     assert page.request.get(f"{server}/api/conversations").json() == []
     assert page.request.get(f"{server}/api/search?q=peculiar").json() == []
+    sides = "SELECT id FROM conversations WHERE battle = ?"
     with Conversations(home / "llms.sqlite3") as store:
-        assert len(store.texts("SELECT id FROM conversations WHERE battle = ?", battle)) == 2
+        assert len(store.texts(sides, battle)) == 2
         assert store.all() == store.all(archived=True) == search(store, "peculiar") == []
-        with pytest.raises(Exception, match="no conversation is stored yet"):
+        with pytest.raises(UsageError, match="no conversation is stored yet"):
             store.find("last")
+    page.keyboard.press("s")
+    page.wait_for_url("**/arena")
+    with Conversations(home / "llms.sqlite3") as store:
+        assert not store.texts(sides, battle)
+        assert not store.texts("SELECT id FROM battles WHERE id = ?", battle)
 
 
 def test_a_picture_goes_to_both(page, ends):
@@ -240,6 +241,11 @@ def test_a_failed_side_is_said_and_tried_again(page, ends):
     assert failed.count() == 1
     assert "This answer failed" in failed.inner_text()
     assert "basalt" not in page.inner_text("main")
+    page.keyboard.press("1")
+    voted(page)
+    assert "does not count: an answer was an error" in page.inner_text("#result")
+    page.keyboard.press("u")
+    answered(page)
     failed.get_by_role("button", name="Retry").click()
     page.wait_for_selector("article.side .error", state="detached")
     answered(page)
@@ -289,24 +295,6 @@ def test_kinds_of_votes_are_switched_by_address(page, server):
     page.wait_for_url("**/arena/ratings?votes=chat%2Cimported")
     assert page.locator("table.ratings tbody tr").count() == 3
     assert page.request.get(f"{server}/arena/ratings?votes=nonsense").status == 400
-
-
-def test_a_vote_on_an_answer_that_failed_does_not_count(page, ends):
-    ends["quartz"].faults.append({"status": 400, "message": "no luck"})
-    ask(page)
-    answered(page)
-    page.keyboard.press("1")
-    voted(page)
-    assert "does not count: an answer was an error" in page.inner_text("#result")
-
-
-def test_keys_are_listed(page):
-    page.keyboard.press("Escape")
-    page.focus("#keys")
-    page.keyboard.press("?")
-    assert "tie" in page.inner_text("#dialog")
-    page.keyboard.press("Escape")
-    page.wait_for_selector("#dialog", state="hidden")
 
 
 def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page, server):
