@@ -17,6 +17,7 @@ from .arena_ratings import RatingService
 from .attachments import Attachments
 from .battles import BattleService
 from .chat_settings import SettingsService
+from .choose import ChoosingService
 from .comparisons import ComparisonService
 from .conversations import ConversationService
 from .import_export import ExportedFile
@@ -48,6 +49,7 @@ class ChatService:
         self.ratings = RatingService(self._store)
         self.lessons = LessonService(self.models)
         self.teams = TeamService(self.models)
+        self.choosing = ChoosingService(self.models)
         chat_runs.recover(self._store)
 
     @property
@@ -68,7 +70,7 @@ class ChatService:
 
     async def quiet(self) -> None:
         """Stop what is being answered and let it keep what came: the server is about to end."""
-        await asyncio.gather(self.turns.quiet(), self.teams.quiet(), return_exceptions=True)
+        await asyncio.gather(self.turns.quiet(), self.teams.quiet(), self.choosing.quiet(), return_exceptions=True)
         self.models.quiet()
 
     def close(self) -> None:
