@@ -11,7 +11,6 @@ Each call opens the database for itself, and may be made in any thread.
 
 import hashlib
 import json
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,10 +21,14 @@ from ...arena.battle import Battle, JudgeKind, Style
 from ...arena.leaks import leaked
 from ...errors import UsageError
 from ...models.digest import digest_text
+from ...models.load import load as load_model
+from ...models.name import OF_SYSTEMS, parse
 from ...models.system import Model
 from ...scoring.thinking import split_thinking
 from ...store.battles import USER, AnswerFacts, Battles, Side, StoredBattle, StoredVote
 from ...values import Identity
+from ..probe import recall
+from ..system import load
 
 VOTE, WEB, CHAT = "vote", "web", "chat"  # sources: the terminal, the page of battles, two answers compared in a chat
 ERROR, CUT, EMPTY = "an answer was an error", "an answer was cut", "an answer was empty"
@@ -51,9 +54,12 @@ def contender(model: Model, conversation: str | None = None, tools: Sequence[str
     return Contender(name, identity, conversation)
 
 
-def draw_order(contenders: Sequence[Contender]) -> list[Contender]:
-    """Both in the order in which they are to be shown, drawn evenly."""
-    return random.sample(list(contenders), len(contenders))
+def open_system(name: str) -> Model:
+    """The system of that name, computed as in chats: it is the same one wherever it fights. Raises as `llms.load` does."""
+    parsed = parse(name)
+    if parsed.provider == "team" or set(OF_SYSTEMS) & set(dict(parsed.options)):
+        return load(name)
+    return recall(load_model(name, chat=True))
 
 
 def begin(
@@ -104,17 +110,16 @@ def answered(
     finish: str = "stop",
     error: str = "",
     seconds: float = 0.0,
-    keep_text: bool = False,
 ) -> AnswerFacts:
     """Measure and store one side's answer: its texts of all turns, joined. `finish` is that of the last (length: cut; stopped:
-    by a person), `error` why one failed; `tokens` are known or None. `keep_text` where no conversation has it."""
+    by a person), `error` why one failed; `tokens` are known or None."""
     with Battles(settings.database()) as store:
         stored_battle = store.get(battle)
         facts = replace(
             measured(text, stored_battle.models, stored_battle.question),
             tokens=tokens, finish=finish, error=error, seconds=seconds,
         )  # fmt: skip
-        store.answer(stored_battle.id, side, facts if keep_text else replace(facts, text=""))
+        store.answer((stored_battle.id, side, facts))
     return facts
 
 
@@ -145,6 +150,12 @@ def undo(battle: str | None = None, judge: str = USER) -> StoredVote | None:
     then, another vote of theirs on that battle counts as not blind."""
     with Battles(settings.database()) as store:
         return store.undo(judge, battle)
+
+
+def remove(*battles: str) -> None:
+    """Remove battles for good, with their votes and the conversations that are their sides. Raises UnknownName."""
+    with Battles(settings.database()) as store:
+        store.delete(*[store.find(battle) for battle in battles])
 
 
 def stored(source: str | None = None) -> list[Battle]:
