@@ -73,6 +73,7 @@ CEILINGS = {
 KEPT_AWAY = {
     ("llms.__main__", "llms.cli.main"): "click",  # an interrupt must be caught before it loads
     ("llms.cli.chat", "llms.cli.terminal_chat"): "pydantic_ai",
+    ("llms.cli.choose", "llms.cli.choice_view"): "numpy",
     ("llms.cli.chats", "llms.cli.stored_chats"): "pydantic_ai",
     ("llms.cli.main", "llms.cli.output"): "rich",
     ("llms.cli.serve", "llms.serve.start"): "fastapi",
