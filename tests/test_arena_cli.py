@@ -152,25 +152,30 @@ def test_a_vote_needs_two_models(models):
     assert isinstance(result.exception, UsageError)
 
 
-@pytest.mark.parametrize("command", ["vote", "run", "judge", "list", "import", "rm"])
+@pytest.mark.parametrize("command", ["vote", "run", "list"])
 def test_help_loads_no_heavy_library(command):
     script = (
         "import sys; from llms.cli.main import cli\n"
         f"try: cli.main(['arena', '{command}', '--help'], standalone_mode=False)\n"
-        "finally: print([m for m in ('torch', 'pydantic_ai', 'fastapi', 'transformers') if m in sys.modules], file=sys.stderr)"
+        "finally: print([m for m in ('torch', 'pydantic_ai', 'fastapi', 'numpy', 'httpx2') if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
 
 
 def reply(body):
-    return f"**{body['model'][::-1]}** says {len(body['messages'])} to {last_message(body)}"
+    return f"**{body['model'][::-1]}** says {len(body.get('messages', []))} to {last_message(body)}"
 
 
 @pytest.fixture(scope="module")
 def server():
     with ScriptedEndpoint(reply, models=("alpha", "beta"), window=None) as server:
         yield server
+
+
+def press(shown, key):
+    shown.read(1)  # what is typed before a key is waited for is dropped
+    shown.type(key)
 
 
 @pytest.mark.slow
@@ -183,22 +188,22 @@ def test_votes_in_the_terminal_are_blind_kept_and_taken_back(server, tmp_path):
         assert alpha not in shown.text
         assert beta not in shown.text
         assert "ahpla" in shown.text
-        shown.type("f")
+        press(shown, "f")
         shown.wait_for("to both: ", at)
         shown.type("and then?\n")
         at = shown.wait_for("quit: ", at)
         assert "3 to" in shown.text
-        shown.type("1")
+        press(shown, "1")
         at = shown.wait_for("quit: ", shown.wait_for(re.escape(alpha), at))
         (first,) = stored()
         assert (first.winner, first.anonymous) == ("a", True)
-        shown.type("u")
+        press(shown, "u")
         at = shown.wait_for("not blind", at)
         at = shown.wait_for("quit: ", at)
-        shown.type("t")
+        press(shown, "t")
         at = shown.wait_for("back to:", at)
         at = shown.wait_for("quit: ", at)
-        shown.type("b")
+        press(shown, "b")
         at = shown.wait_for("quit: ", at)
         shown.interrupt()
         assert shown.end() == 130
@@ -215,7 +220,7 @@ def test_stored_answers_are_voted_on_without_asking_a_model(server):
     with terminal("arena", "vote", "--stored", "vote") as shown:
         shown.wait_for("quit: ")
         assert "one" not in shown.text.split("1 or 2")[0].replace("none", "")
-        shown.type("2")
+        press(shown, "2")
         shown.wait_for("2: two")
         assert shown.end() == 0
     assert [(v.id, v.winner) for v in stored()] == [(battle.id, "b")]

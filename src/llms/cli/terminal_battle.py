@@ -29,6 +29,7 @@ from ..models.system import Model
 from ..store.battles import SIDES, USER, Battles, StoredBattle
 from ..store.conversations import Conversations
 from ..workbench.arena import battles as verbs
+from ..workbench.arena.contenders import contender, open_system
 from ..workbench.arena.judging import judgeable
 from ..workbench.arena.prompts import different, read_prompts
 from ..workbench.chat.chat import Chat
@@ -170,13 +171,13 @@ class Fights:
             )
         ledger = SpendingLedger(arguments.money(flags["budget"]), stated_price(flags["price"]))
         with ExitStack() as opened:
-            models = {name: verbs.open_system(name) for name in dict.fromkeys(flags["models"])}
+            models = {name: open_system(name) for name in dict.fromkeys(flags["models"])}
             for model in models.values():
                 model.check()
                 model.pay_from(ledger)
                 opened.callback(model.close)
             self.models = {
-                (one := verbs.contender(model, tools=flags["tools"])).name: (model, one) for model in models.values()
+                (one := contender(model, tools=flags["tools"])).name: (model, one) for model in models.values()
             }
             for pair in itertools.combinations(self.models, 2):
                 verbs.new_battle("?", [self.models[name][1] for name in pair], source=verbs.VOTE)

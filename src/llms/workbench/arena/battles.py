@@ -1,6 +1,6 @@
 """Battles between systems: begun, answered, voted on, and read back as the votes that ratings are fitted to.
 
-    battle = begin(question, [contender(model_a), contender(model_b)], source="web")
+    battle = begin(question, [contender(model_a), contender(model_b)], source="web")   # see contenders.py
     answered(battle.id, "a", text, tokens=57)          # the same for b; again after each further turn
     vote(battle.id, "a")                               # or b, tie, both_bad; the same judge's vote is replaced
     undo()                                             # takes the last vote back
@@ -21,14 +21,9 @@ from ...arena.battle import Battle, JudgeKind, Style
 from ...arena.leaks import leaked
 from ...errors import UsageError
 from ...models.digest import digest_text
-from ...models.load import load as load_model
-from ...models.name import OF_SYSTEMS, parse
-from ...models.system import Model
 from ...scoring.thinking import split_thinking
 from ...store.battles import USER, AnswerFacts, Battles, Side, StoredBattle, StoredVote
 from ...values import Identity
-from ..probe import recall
-from ..system import load
 
 VOTE, WEB, CHAT = "vote", "web", "chat"  # sources: the terminal, the page of battles, two answers compared in a chat
 ERROR, CUT, EMPTY = "an answer was an error", "an answer was cut", "an answer was empty"
@@ -43,23 +38,6 @@ class Contender:
     name: str
     identity: Identity
     conversation: str | None = None
-
-
-def contender(model: Model, conversation: str | None = None, tools: Sequence[str] = ()) -> Contender:
-    """A loaded model as a side of a battle; with `tools` it is another system than without, and named so."""
-    name, identity = model.name.text, model.identity
-    if tools:
-        name = f"{name}{'&' if '?' in name else '?'}tools={','.join(tools)}"
-        identity = replace(identity, extra={**identity.extra, "tools": ",".join(tools)})
-    return Contender(name, identity, conversation)
-
-
-def open_system(name: str) -> Model:
-    """The system of that name, computed as in chats: it is the same one wherever it fights. Raises as `llms.load` does."""
-    parsed = parse(name)
-    if parsed.provider == "team" or set(OF_SYSTEMS) & set(dict(parsed.options)):
-        return load(name)
-    return recall(load_model(name, chat=True))
 
 
 def begin(

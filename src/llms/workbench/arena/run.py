@@ -18,7 +18,8 @@ from ...models.spending import SpendingLedger
 from ...models.system import Generate, Model
 from ...store.battles import SIDES, AnswerFacts, Battles, Side, StoredBattle
 from ...values import Completion, Failure, Message
-from .battles import Contender, contender, fingerprint, measured, new_battle, open_system, votes_of
+from .battles import Contender, fingerprint, measured, new_battle, votes_of
+from .contenders import contender, open_system
 from .judging import ArenaProgress, judge
 
 ROUND = 64  # battles that are paired before their votes are looked at again
