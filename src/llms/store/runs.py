@@ -219,11 +219,16 @@ class Runs(Database):
             )
         )
         for row in order:
-            for header, prompt, outcome in self.read(
-                "SELECT text, prompt, outcome FROM outcomes JOIN headers ON headers.id = header WHERE outcomes.id = ?",
-                row,
-            ):
-                yield _load_prompt(header, json.loads(prompt)), _load_outcome(outcome)
+            yield from self._load("outcomes.id = ?", *row)
+
+    def outcome(self, run: str, item: str) -> tuple[Prompt, Outcome] | None:
+        """(prompt, outcome) of one item; None where the run has no such item."""
+        return next(self._load("run = ? AND item = ?", run, item), None)
+
+    def _load(self, where: str, *values: str) -> Iterator[tuple[Prompt, Outcome]]:
+        columns = f"SELECT text, prompt, outcome FROM outcomes JOIN headers ON headers.id = header WHERE {where}"
+        for header, prompt, outcome in self.read(columns, values):
+            yield _load_prompt(header, json.loads(prompt)), _load_outcome(outcome)
 
     def delete(self, run: str) -> None:
         """Remove a run, its outcomes, and headers that nothing uses any more; the file shrinks."""

@@ -6,6 +6,7 @@ secret    who is let in
 pages     the page around a template, and what else all routes share
 chats     routes of the chat
 agents    routes of teams
-lessons   routes of the lessons and the leaderboard
+board     routes of the leaderboard
+lessons   routes of the lessons
 service/  everything behind the routes
 """

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, WorkerDied
 from ..listening.bodies import BodyBudget
+from ..workbench.board_page.export import ASSETS
 from . import agents, arena, board, chats, choices, choose, lessons
 from .pages import HERE, page
 from .secret import Secret
@@ -48,6 +49,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     app = FastAPI(title="llms", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
     bodies = BodyBudget(LARGEST_BODY, ALL_BODIES, _too_large, _full)
+    app.mount("/static/board", StaticFiles(directory=ASSETS), name="board")
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (chats, choices, choose, board, arena, agents, lessons):
         for route in module.router.routes:

@@ -1,6 +1,5 @@
-"""A page for every lesson of the field: tokens, the next token, statelessness; and the leaderboard."""
+"""A page for every lesson of the field: tokens, the next token, statelessness."""
 
-import asyncio
 import math
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field
 
 from ..listening.json_body import StrictRoute
-from ..workbench import leaderboard as board_verb
 from ..workbench import stateless as stateless_verb
 from ..workbench.tokens import Tokenization
 from .pages import PageRequest, page, service_of
@@ -146,9 +144,3 @@ def _call(one: stateless_verb.Request) -> LessonCallResponse:
         holds_name=one.knows,
         as_expected=one.knows == (one.name != "B"),
     )
-
-
-@router.get("/leaderboard", response_class=HTMLResponse)
-async def leaderboard(request: Request) -> HTMLResponse:
-    board = await asyncio.to_thread(board_verb.read)
-    return page(request, "leaderboard.html", board=board)

@@ -3,7 +3,7 @@
 system     any system by its name: `llms.load`
 chat/      agent   memory           conversations, teams, what both remember
 evaluate   compare   grade   perplexity   estimate    measuring
-leaderboard   runs   html_report    what was measured
+leaderboard   runs   run_items   html_report   board_page/    what was measured
 choose/    fit   gate   speed      deciding: which system, does it fit, may it pass, how fast
 arena/     published               battles and votes; results of others
 models     probe   tokens   stateless   serve   doctor

@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 from .. import settings
-from ..arena.leaderboard import Average
 from ..errors import UsageError
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
@@ -38,7 +37,7 @@ class ReportItem:
 
 def run_page(report: Report, outcomes: Iterable[tuple[Prompt, Outcome]]) -> str:
     """The page of one run: scores, the whole prompt of its first item, and its items with filters."""
-    items = [_shown(report, prompt, outcome) for prompt, outcome in islice(outcomes, MOST_ITEMS)]
+    items = [report_item(report, prompt, outcome) for prompt, outcome in islice(outcomes, MOST_ITEMS)]
     return page([report], items)
 
 
@@ -53,8 +52,18 @@ def write_report(name: str, path: Path | None) -> Path:
     return target
 
 
-def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
-    header = prompt.description + prompt.header
+def item_kind(headline: str, outcome: Outcome) -> str:
+    """How an item ended by the metric `headline`: right, wrong, unparsed or failed."""
+    if not isinstance(outcome, Scored):
+        return "failed"
+    if outcome.status in ("unparsed", "truncated"):
+        return "unparsed"
+    return "right" if outcome.scores.get(headline, 0.0) >= 1 else "wrong"
+
+
+def report_item(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
+    """An item with its prompt and what came back."""
+    header, kind = prompt.description + prompt.header, item_kind(report.headline, outcome)
     if isinstance(prompt, ChoicePrompt):
         same = len(set(prompt.contexts)) == 1
         text = prompt.contexts[0] if same else ""
@@ -63,9 +72,7 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
         text, continuations = prompt.text, []
     if not isinstance(outcome, Scored):
         texts = tuple(split_thinking(answer.text) for answer in outcome.answers if isinstance(answer, Completion))
-        return ReportItem(outcome.item, "failed", header, text, (), texts, outcome.reason, outcome.target, "")
-    right = outcome.scores.get(report.headline, 0.0) >= 1
-    kind = "unparsed" if outcome.status in ("unparsed", "truncated") else "right" if right else "wrong"
+        return ReportItem(outcome.item, kind, header, text, (), texts, outcome.reason, outcome.target, "")
     scores = ", ".join(f"{name} {value:.3g}" for name, value in outcome.scores.items())
     choices: tuple[tuple[str, float, str], ...] = ()
     if isinstance(prompt, ChoicePrompt):
@@ -78,7 +85,7 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
     )
 
 
-def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: Sequence[Average] = ()) -> str:
+def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
     """The page of `reports`, in their order; no outside resource. `items` belong to the only report.
 
     Where there are several systems, each is ranked among those that were asked the same, and the table can be sorted: by
@@ -103,7 +110,6 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: 
     return template.render(
         reports=reports,
         ranks=_ranks(reports) if len(systems) > 1 else [],
-        averages=averages,
         remarks=[" ".join(_remarks(report)) for report in reports],
         systems=systems,
         items=items,
