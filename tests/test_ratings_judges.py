@@ -8,6 +8,7 @@ import pytest
 from llms.arena.battle import Battle
 from llms.arena.judges import agreement_with_people, flip_rate, odd_judges
 from llms.arena.pairing import next_pair, pair_chances
+from llms.arena.rate import rate
 from llms.statistics.agreement import cohen_kappa, krippendorff_alpha
 from llms.statistics.judged import binary_judge, prediction_powered
 
@@ -51,6 +52,8 @@ def test_agreement_with_people_is_on_the_votes_that_both_gave():
     model.append(Battle("x", "y", "a", judge="gpt", judge_kind="model", prompt="nobody judged it"))
     (one,) = agreement_with_people(people + model)
     assert (one.judge, one.votes, one.agreement, one.kappa) == ("gpt", 4, 0.75, pytest.approx(0.5))
+    note = "judge gpt gave the verdict of people in 75 % of 4 common votes, Cohen's kappa 0.50"
+    assert note in rate(people + model).notes
 
 
 def test_kappa_of_a_table_worked_out_by_hand():

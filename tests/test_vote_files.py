@@ -168,3 +168,10 @@ def test_an_anchor_is_a_model_and_a_rating(tmp_path, text):
     result = CliRunner().invoke(rate, [str(written(tmp_path, RING)), "--anchor", text])
     assert result.exit_code == 2
     assert "expected MODEL=RATING" in result.stderr
+
+
+def test_without_a_file_the_stored_votes_are_rated(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMS_HOME", str(tmp_path))
+    result = CliRunner().invoke(rate, ["--json"])
+    assert isinstance(result.exception, UsageError)
+    assert "no votes are stored; vote first" in str(result.exception)

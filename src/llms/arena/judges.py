@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log
 
+import numpy as np
+
 from ..statistics.agreement import cohen_kappa
 from .battle import Battle
 
@@ -28,28 +30,31 @@ def odd_judges(battles: Sequence[Battle], alpha: float = 0.05) -> list[OddJudge]
     second bet: at least), the vote itself among them; the product of 1/(2p) over at most 100 votes is the capital of a bet.
     Odd: it exceeds 1/alpha in either direction, alpha divided by the number of judges with five votes or more.
     """
-    by_pair: dict[tuple[str, str], Counter[float]] = defaultdict(Counter)
-    by_judge: dict[str, list[tuple[tuple[str, str], float]]] = defaultdict(list)
-    own: dict[tuple[str, tuple[str, str]], Counter[float]] = defaultdict(Counter)
-    for battle in battles:
-        pair, favour = _turned(battle)
-        by_pair[pair][favour] += 1
-        if battle.judge:
-            by_judge[battle.judge].append((pair, favour))
-            own[battle.judge, pair][favour] += 1
-    tested = {judge: votes[:MOST] for judge, votes in by_judge.items() if len(votes) >= FEWEST}
-    result = []
-    for judge, votes in tested.items():
-        capital = [0.0, 0.0]
-        for pair, favour in votes:
-            others = by_pair[pair] - own[judge, pair]
-            total = others.total() + 1
-            most = 1 + sum(count for value, count in others.items() if value <= favour)
-            least = 1 + sum(count for value, count in others.items() if value >= favour)
-            capital = [capital[0] + log(total / (2 * most)), capital[1] + log(total / (2 * least))]
-        if max(capital) > log(len(tested) / alpha):
-            result.append(OddJudge(judge, len(by_judge[judge]), exp(min(700.0, max(capital)))))
-    return sorted(result, key=lambda odd: -odd.evidence)
+    if not battles:
+        return []
+    pairs: dict[tuple[str, str], int] = {}
+    turned = [_turned(battle) for battle in battles]
+    pair = np.array([pairs.setdefault(names, len(pairs)) for names, _ in turned])
+    favour = np.array([round(2 * outcome) for _, outcome in turned])
+    names, judge = np.unique(np.array([battle.judge for battle in battles]), return_inverse=True)
+    everyone = np.bincount(pair * 3 + favour, minlength=3 * len(pairs)).reshape(-1, 3)
+    met, own_row = np.unique(judge * len(pairs) + pair, return_inverse=True)
+    own = np.bincount(own_row * 3 + favour, minlength=3 * len(met)).reshape(-1, 3)
+    others = everyone[pair] - own[own_row]
+    total, rows = others.sum(1) + 1, np.arange(len(battles))
+    most = 1 + others.cumsum(1)[rows, favour]
+    least = 1 + others[:, ::-1].cumsum(1)[rows, 2 - favour]
+    counts = np.bincount(judge, minlength=len(names))
+    order = np.argsort(judge, kind="stable")
+    begins = np.concatenate([[0], counts.cumsum()[:-1]])
+    early = order[rows - begins[judge[order]] < MOST]  # the first votes of each judge
+    up = np.bincount(judge[early], np.log(total / (2 * most))[early], len(names))
+    down = np.bincount(judge[early], np.log(total / (2 * least))[early], len(names))
+    capital = np.maximum(up, down)
+    tested = (counts >= FEWEST) & (names != "")
+    odd = np.flatnonzero(tested & (capital > log(max(1, tested.sum()) / alpha)))
+    result = [OddJudge(str(names[i]), int(counts[i]), exp(min(700.0, capital[i]))) for i in odd]
+    return sorted(result, key=lambda one: -one.evidence)
 
 
 def flip_rate(battles: Iterable[Battle]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from .battle import Battle, PairRecord, Rating, Ratings
 from .bradley_terry import CENTRE, ELO, RatingFit, fit
 from .cleaning import Cleaning, clean
 from .graph import Connections, connections, listed
-from .judges import flip_rate, odd_judges
+from .judges import agreement_with_people, flip_rate, odd_judges
 from .position import effects_of, judge_biases, position_effect, position_notes
 from .resampling import Replicates, bootstrap
 from .spread import Interval, Spread, half_widths, rank_intervals, spreads
@@ -54,12 +54,7 @@ def rate(
 
     Raises UsageError where no vote counts or what is asked does not suit the votes, DataError for a file that cannot be read.
     """
-    votes, dropped = clean(read_votes(battles) if isinstance(battles, str | Path) else battles, cleaning or Cleaning())
-    if not votes:
-        left_out = ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-        raise UsageError(
-            f"no votes to rate{f' ({left_out} left out)' if left_out else ''}; ratings need one that counts"
-        )
+    votes, dropped = _counting(battles, cleaning or Cleaning())
     names, features = style_features(votes) if style else ((), None)
     table = vote_table(votes, features)
     graph = connections(table)
@@ -69,14 +64,8 @@ def rate(
     fitted = _fit(bounded, groups, ties, ridge, names, notes)
     ties = fitted.ties
     choices = _choices(fitted, groups, interval, rounds, notes)
-    halves = fitted
-    if ridge:
-        notes.append(
-            f"a ridge of {ridge:g} pulls all ratings together; models that votes do not bound have no interval"
-        )
-    if ties != "half":
-        halves = fit(bounded, groups, "half", ridge)
-        notes.append(_tie_note(fitted, halves, graph))
+    halves = fitted if ties == "half" else fit(bounded, groups, "half", ridge)
+    notes += [] if ties == "half" else [_tie_note(fitted, halves, graph)]
     position = position_effect(bounded, groups, halves, interval)
     notes += position_notes(position, judge_biases([votes[i].judge for i in inside], halves.logits, bounded.outcome))
     notes += _vote_notes(votes) + _spread_notes(choices)
@@ -253,18 +242,18 @@ def _pairs(table: VoteTable, groups: Ints, fitted: RatingFit) -> tuple[PairRecor
 
 
 def _tie_note(fitted: RatingFit, halves: RatingFit, graph: Connections) -> str:
-    """The tie parameter, and whether the order is that of ties as half a win."""
-    free = [i for i, open_end in enumerate(graph.unbounded) if not open_end]
-
-    def order(abilities: Floats) -> list[int]:
-        return sorted(free, key=lambda i: (graph.component[i], -round(float(abilities[i]), 9), i))
-
-    moved = [i for i, j in zip(order(fitted.abilities), order(halves.abilities), strict=True) if i != j]
+    """The tie parameter, and which models change places with one another against ties as half a win."""
+    free = np.array([i for i, open_end in enumerate(graph.unbounded) if not open_end], np.int64)
+    part = graph.component[free]
+    third, half = (f.abilities[free][:, None] - f.abilities[free][None, :] for f in (fitted, halves))
+    reversed_order = (third > 1e-9) & (half < -1e-9) & (part[:, None] == part[None, :])
     text = f"tie parameter {tie_name(fitted.ties, fitted.tie or 0.0)}; "
-    if not moved:
+    swaps = [
+        f"{fitted.table.models[free[i]]} before {fitted.table.models[free[j]]}" for i, j in np.argwhere(reversed_order)
+    ]
+    if not swaps:
         return text + "the order is that of ties as half a win"
-    names = listed([fitted.table.models[i] for i in moved])
-    return text + f"the order is another than with ties as half a win: {names} stand on another rank"
+    return text + f"against ties as half a win {len(swaps)} pairs change places: {listed(swaps, 3)}"
 
 
 def _vote_notes(votes: Sequence[Battle]) -> list[str]:
@@ -276,6 +265,12 @@ def _vote_notes(votes: Sequence[Battle]) -> list[str]:
     flips, both = flip_rate(votes)
     if both:
         notes.append(f"{flips} of {both} verdicts ({100 * flips / both:.0f} %) changed with the order of the answers")
+    if {vote.judge_kind for vote in votes} == {"human", "model"}:
+        for one in agreement_with_people(votes):
+            kappa = "" if one.kappa is None else f", Cohen's kappa {one.kappa:.2f}"
+            notes.append(
+                f"judge {one.judge or 'model'} gave the verdict of people in {100 * one.agreement:.0f} % of {one.votes} common votes{kappa}"
+            )
     not_blind = sum(not vote.anonymous for vote in votes)
     if not_blind:
         notes.append(f"{not_blind} of the votes are not blind")

@@ -15,7 +15,7 @@ from .output import console, print_json, table
 if TYPE_CHECKING:
     from ..workbench.arena.rated import EloView
 
-WIDTH, POINTS = 33, 48  # signs of a drawn interval, and of a history
+WIDTH, POINTS = 33, 40  # signs of a drawn interval at most, and of a history
 SIGNS = "▁▂▃▄▅▆▇█"
 
 
@@ -155,20 +155,29 @@ def _show(ratings: Ratings) -> None:
         Text(f"{ratings.votes} votes · {len(ratings.ratings)} models", style="bold")
         + Text(f" · {ratings.method}{likelihood}")
     )
+    names = max(len(rating.model) for rating in ratings.ratings)
+    width = max(9, min(WIDTH, out.width - min(names, 30) - 41))
     for component in sorted({rating.component for rating in ratings.ratings}):
         members = [rating for rating in ratings.ratings if rating.component == component]
         if component or any(rating.component for rating in ratings.ratings):
             out.print(Text(f"group {component}", style="bold"))
         bounds = [bound for rating in members for bound in (rating.low, rating.high) if bound is not None]
         rows = table(
-            "rank", "model", "rating", "95 % interval", "", "votes", right=("rank", "rating", "95 % interval", "votes")
+            "rank",
+            "model",
+            "rating",
+            "95 % interval",
+            "",
+            "votes",
+            right=("rank", "rating", "95 % interval", "", "votes"),
         )
+        rows.columns[4].justify = "left"  # drawn on one scale: what is left of a line counts
         for rating in members:
-            drawn = _drawn(rating, min(bounds), max(bounds)) if bounds else ""
+            drawn = _drawn(rating, min(bounds), max(bounds), width) if bounds else ""
             rows.add_row(_ranks(rating), Text(rating.model), *_numbers(rating), drawn, str(rating.battles))
         out.print(rows)
-    names = dict.fromkeys(rating.interval for rating in ratings.ratings if rating.interval)
-    for line in (f"intervals, each the widest computed: {'; '.join(names)}" if names else "", *_notes(ratings)):
+    intervals = dict.fromkeys(rating.interval for rating in ratings.ratings if rating.interval)
+    for line in (f"intervals, each the widest computed: {'; '.join(intervals)}" if intervals else "", *_notes(ratings)):
         if line:
             out.print(Text(line, style="dim"), soft_wrap=True)
 
@@ -185,15 +194,15 @@ def _numbers(rating: Rating) -> tuple[str, str]:
     return f"{rating.rating:.0f}", f"{rating.low:.0f} – {rating.high:.0f}"
 
 
-def _drawn(rating: Rating, low: float, high: float) -> str:
+def _drawn(rating: Rating, low: float, high: float, width: int) -> str:
     """The interval as a line with its rating as a dot, between `low` and `high` of the whole table."""
     if rating.low is None or rating.high is None or rating.rating is None:
-        return {"above": " " * (WIDTH - 1) + "▸", "below": "◂"}.get(rating.unbounded, "")
+        return {"above": "▸".rjust(width), "below": "◂".ljust(width)}.get(rating.unbounded, "")
 
     def column(value: float) -> int:
-        return round((value - low) / ((high - low) or 1) * (WIDTH - 1))
+        return round((value - low) / ((high - low) or 1) * (width - 1))
 
-    signs = [" "] * WIDTH
+    signs = [" "] * width
     signs[column(rating.low) : column(rating.high) + 1] = "─" * (column(rating.high) - column(rating.low) + 1)
     signs[column(rating.rating)] = "●"
     return "".join(signs)

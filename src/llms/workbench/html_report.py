@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 from .. import settings
-from ..arena.leaderboard import Average
 from ..errors import UsageError
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
@@ -86,7 +85,7 @@ def report_item(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
     )
 
 
-def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: Sequence[Average] = ()) -> str:
+def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
     """The page of `reports`, in their order; no outside resource. `items` belong to the only report.
 
     Where there are several systems, each is ranked among those that were asked the same, and the table can be sorted: by
@@ -111,7 +110,6 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: 
     return template.render(
         reports=reports,
         ranks=_ranks(reports) if len(systems) > 1 else [],
-        averages=averages,
         remarks=[" ".join(_remarks(report)) for report in reports],
         systems=systems,
         items=items,

@@ -14,6 +14,7 @@ from ...arena.ties import Ties
 from ...arena.vote_files import read_votes
 from ...arena.vote_table import vote_table
 from ...errors import UsageError
+from .battles import stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,15 @@ def requested(settings: Mapping[str, object]) -> RatingRequest:
 
 def votes_of(file: Path | None, judge: str = "") -> list[Battle]:
     """The votes of `file`, or of the store where it is None; `judge` as in `read_votes`."""
-    if file is None:
-        raise UsageError("no file of votes; give one: llms arena rate VOTES.csv")
-    return read_votes(file, judge)
+    if file is not None:
+        return read_votes(file, judge)
+    battles = [battle for battle in stored() if judge in ("", battle.judge)]
+    if not battles:
+        whose = f" of the judge {judge!r}" if judge else ""
+        raise UsageError(
+            f"no votes{whose} are stored; vote first (llms arena vote), or give a file: llms arena rate VOTES.csv"
+        )
+    return battles
 
 
 def rated(battles: list[Battle], request: RatingRequest) -> Ratings:
