@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from .. import settings
-from ..arena.leaderboard import Average
+from ..arena.board import Leaderboard
 from ..errors import UsageError
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
@@ -39,7 +39,7 @@ class ReportItem:
 def run_page(report: Report, outcomes: Iterable[tuple[Prompt, Outcome]]) -> str:
     """The page of one run: scores, the whole prompt of its first item, and its items with filters."""
     items = [_shown(report, prompt, outcome) for prompt, outcome in islice(outcomes, MOST_ITEMS)]
-    return page([report], items)
+    return page([report], items=items)
 
 
 def write_report(name: str, path: Path | None) -> Path:
@@ -78,7 +78,7 @@ def _shown(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
     )
 
 
-def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: Sequence[Average] = ()) -> str:
+def page(reports: Sequence[Report], table: Leaderboard | None = None, items: Sequence[ReportItem] = ()) -> str:
     """The page of `reports`, in their order; no outside resource. `items` belong to the only report.
 
     Where there are several systems, each is ranked among those that were asked the same, and the table can be sorted: by
@@ -103,7 +103,7 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: 
     return template.render(
         reports=reports,
         ranks=_ranks(reports) if len(systems) > 1 else [],
-        averages=averages,
+        averages=_averages(table) if table else [],
         remarks=[" ".join(_remarks(report)) for report in reports],
         systems=systems,
         items=items,
@@ -112,6 +112,16 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = (), averages: 
         identities=identities,
         groups=groups,
     )
+
+
+def _averages(table: Leaderboard) -> list[tuple[str, int, float]]:
+    """(system, number of benchmarks, value) of the first average of the table, the best first."""
+    first = next((column for column in table.columns if column.group == "average"), None)
+    if first is None:
+        return []
+    count = len(first.details["over"].split(", "))
+    values = [(row.label, count, row.cells[first.id].value) for row in table.rows if first.id in row.cells]
+    return sorted(values, key=lambda average: -average[2])
 
 
 def _ranks(reports: Sequence[Report]) -> list[int | None]:
