@@ -46,6 +46,11 @@ def column_id(report: Report) -> str:
     return digest_of([report.key.asked, report.shown, report.average], 10)
 
 
+def part_id(whole: str, kind: str, name: str) -> str:
+    """The id of the column of a part: of a subset, or of a value of a column of one's own."""
+    return digest_of([whole, kind, name], 10)
+
+
 def columns_of(reports: Iterable[Report], order: Sequence[str] = (), parts: bool = True) -> list[FilledColumn]:
     """The columns of all runs that have a score, each followed by those of its parts: time, money and memory of a task and,
     with `parts`, subsets and groups. Benchmarks stand in the `order` of their names; of two runs in one place the first
@@ -187,8 +192,9 @@ def _part(
     if cells:
         unit = _unit(cell.value for cell in cells.values())
         details = {**whole.details, kind: name}
-        part = digest_of([whole.id, kind, name], 10)
-        column = BoardColumn(part, group, f"{whole.title}: {title}", unit, True, details, whole.id)
+        column = BoardColumn(
+            part_id(whole.id, kind, name), group, f"{whole.title}: {title}", unit, True, details, whole.id
+        )
         yield FilledColumn(column, cells)
 
 
