@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, replace
 from .. import settings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
-from ..arena.board_columns import BoardRun, FilledColumn, board_runs
+from ..arena.board_columns import BoardRun, FilledColumn, board_runs, digest_of
 from ..arena.board_ranks import HeadlineScores
 from ..arena.board_speed import speed_columns
+from ..arena.evidence import DECIDING
 from ..arena.leaderboard import BoardSources, leaderboard
+from ..arena.published.grading import recipe
+from ..arena.published.placing import with_published
 from ..benchmarks.catalogue import CATALOGUE
 from ..errors import UnknownName
 from ..evaluation.report import Report
@@ -19,6 +22,7 @@ from ..store.board_scores import board_scores
 from ..store.runs import Runs
 from ..store.speeds import Speeds
 from ..values import Json
+from .published import cells as published_cells
 
 ORDER = tuple(CATALOGUE)
 MEASURED = frozenset(["benchmark", "own data", "fresh"])  # groups of columns of whole runs
@@ -47,6 +51,7 @@ class StoredBoard:
         for column in self.table.columns:
             if column.group in MEASURED and not column.parent:
                 cells = [(row, row.cells[column.id]) for row in self.table.rows if column.id in row.cells]
+                cells = [(row, cell) for row, cell in cells if cell.run in self.reports]
                 if not self.sort:
                     cells.sort(key=lambda pair: -pair[1].value)
                 yield column, [(row, cell, self.reports[cell.run]) for row, cell in cells]
@@ -57,11 +62,43 @@ class StoredBoard:
             for _, cell, report in cells:
                 ranks: dict[str, Json] = {"rank_low": cell.rank_low, "rank_high": cell.rank_high}
                 yield {**report.to_json(), **ranks, "evidence": cell.evidence}
+        for column, row, cell in self.published():
+            score: Json = {"value": cell.value, "low": cell.low, "high": cell.high, "stderr": cell.stderr}
+            yield {
+                "run": "", "system": row.system, "benchmark": column.title, "n": cell.n, "evidence": cell.evidence,
+                "scores": {column.details.get("metric", "score"): score}, "source": cell.source, "marks": list(cell.marks),
+            }  # fmt: skip
+
+    def published(self) -> Iterator[tuple[BoardColumn, BoardRow, BoardCell]]:
+        """The cells that others measured, column by column."""
+        for column in self.table.columns:
+            for row in self.table.rows:
+                if (cell := row.cells.get(column.id)) and cell.evidence not in DECIDING:
+                    yield column, row, cell
 
 
-def read(only: BoardFilter | None = None, parts: bool = True) -> StoredBoard:
-    """The leaderboard of all that is stored, or of some of it. Raises UnknownName for a filter that nothing meets."""
-    only = only or BoardFilter()
+def read(only: BoardFilter | None = None, parts: bool = True, published: bool = False) -> StoredBoard:
+    """The leaderboard of all that is stored, or of some of it; `published`: with results of others. Raises UnknownName for a
+    filter that nothing meets."""
+    board = _measured(only or BoardFilter(), parts)
+    return _with_published(board, only or BoardFilter()) if published else board
+
+
+def _with_published(board: StoredBoard, only: BoardFilter) -> StoredBoard:
+    """The board with results of others, which stand in a measured column by their recipe only."""
+    recipes: dict[str, str] = {}
+    for run in board_runs(board.reports.values()):
+        key, report = run.report.key, run.report
+        recipes[recipe(key, report.shown)] = run.column
+        parts = {recipe(key, report.headline, name): name for name in report.subsets}
+        recipes |= {part: digest_of([run.column, "subset", name], 10) for part, name in parts.items()}
+    columns, placed = published_cells(recipes, {row.system for row in board.table.rows})
+    columns = tuple(c for c in columns if not only.benchmarks or c.title.partition(" ")[0] in only.benchmarks)
+    placed = tuple(each for each in placed if not only.systems or each.system in only.systems)
+    return replace(board, table=with_published(board.table, columns, placed))
+
+
+def _measured(only: BoardFilter, parts: bool) -> StoredBoard:
     path = settings.database()
     with Runs(path) as store:
         reports = store.reports()
