@@ -9,7 +9,9 @@ export function axes(board, state) {
   const named = (id) => board.columns.find((column) => column.id === id);
   const resource = board.columns.filter(isResource);
   const quality = board.columns.filter((column) => !isResource(column));
-  return { x: named(state.x) ?? resource[0], y: named(state.y) ?? (quality.includes(named(state.sort)) ? named(state.sort) : firstColumn({ ...board, columns: quality })), resource, quality };
+  const y = named(state.y) ?? (quality.includes(named(state.sort)) ? named(state.sort) : firstColumn({ ...board, columns: quality }));
+  const own = resource.filter((column) => column.parent === y?.id); // what this very benchmark took
+  return { x: named(state.x) ?? own.find((column) => column.group === "money") ?? own[0] ?? resource[0], y, resource, quality };
 }
 
 export function scatter(board, selection, state, on, room) {
