@@ -10,6 +10,7 @@ export const EVIDENCE = {
   "self-reported": "reported by the model's own makers",
   inherited: "reported of the model that this one was made from",
 };
+const NAMES = new Intl.Collator("en", { numeric: true });
 const LINEAR = new Set(["share", "elo", "points"]);
 const DECADES = 30; // from this ratio of the largest to the smallest value on, a scale is logarithmic
 
@@ -85,7 +86,7 @@ export function select(board, state) {
 }
 
 function inOrder(rows, column, state) {
-  const byName = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
+  const byName = (a, b) => NAMES.compare(a.name, b.name);
   const turn = state.dir === "worst" ? -1 : 1;
   if (!column) return [...rows].sort((a, b) => turn * byName(a, b));
   const sign = column.higher_is_better ? -1 : 1;
