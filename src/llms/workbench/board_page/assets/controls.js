@@ -33,8 +33,11 @@ export function controls(board, on, served) {
   const parts = board.columns.some(isPart) ? toggle("Subsets", false, () => on.change({ parts: !state.parts })) : null;
   const reset = element("button", { type: "button", class: "board-chip", onclick: on.reset }, "Show everything");
   const line = element("p", { class: "board-note", role: "status" });
-  const filters = element("details", { class: "board-filters", open: !matchMedia("(max-width: 760px)").matches }, element("summary", {}, "Filters"),
+  const narrow = matchMedia("(max-width: 760px)");
+  const filters = element("details", { class: "board-filters", open: !narrow.matches }, element("summary", {}, "Filters"),
     element("div", { class: "board-row" }, element("div", { class: "board-row", role: "group", "aria-label": "Groups of columns" }, groups, parts), evidence, whole, element("label", {}, "n at least ", least), old, bound));
+
+  narrow.addEventListener("change", () => (filters.open = !narrow.matches)); // where it is wide there is nothing to open it with
 
   const checks = (all, name, hidden, apply) => () => {
     const boxes = all.map((one) => [one, element("input", { type: "checkbox", checked: !hidden().has(one[name]), onchange: () => apply(flip(hidden(), one[name])) })]);
