@@ -49,5 +49,8 @@ export function places(points, obstacles, width, height, letter = 6.6) {
   });
 }
 
-/** A name that fits into `most` letters, cut in its middle: its end tells variants apart. */
-export const shortened = (name, most) => (name.length <= most ? name : `${name.slice(0, Math.ceil(most / 2) - 1)}…${name.slice(name.length - Math.floor(most / 2))}`);
+/** A name that fits into `most` letters: without its folders, then cut in its middle, as its end tells variants apart. */
+export function shortened(name, most) {
+  const last = name.length <= most ? name : name.slice(name.lastIndexOf("/") + 1) || name;
+  return last.length <= most ? last : `${last.slice(0, Math.ceil(most / 2) - 1)}…${last.slice(last.length - Math.floor(most / 2))}`;
+}

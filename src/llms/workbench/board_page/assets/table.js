@@ -99,7 +99,7 @@ function line(row, columns) {
     else {
       td.textContent = show(cell.value, column.unit);
       if (interval(cell, column)) {
-        kinds.push("bar");
+        kinds.push("between");
         td.style.cssText = `--a:${percent(along(column, cell.low))};--b:${percent(along(column, cell.high))};--v:${percent(along(column, cell.value))}`;
       }
       if (!decides(cell)) kinds.push("outside");
