@@ -106,6 +106,7 @@ class Research:
         return f"the {name} one is known"
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_and_nothing_that_was_done_is_asked_again(tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("The first deadline is in May. The second deadline is in June.")

@@ -44,6 +44,7 @@ def write(path, rows: int, width: int = 20):
     return path
 
 
+@pytest.mark.slow
 def test_a_file_is_read_in_memory_that_does_not_grow_with_it(tmp_path):
     path = write(tmp_path / "big.csv", 50_000, 100)  # 26 MB
     seen = []
@@ -56,6 +57,7 @@ def test_a_file_is_read_in_memory_that_does_not_grow_with_it(tmp_path):
     assert seen == [50_000, "answer 49999", "t3"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_all_rows_and_says_from_how_many_it_estimates(tmp_path, monkeypatch):
     path = write(tmp_path / "big.csv", 50_000)
     model = ScriptedModel()
@@ -75,6 +77,7 @@ class Forgetful(ScriptedModel):
             yield answer
 
 
+@pytest.mark.slow
 def test_a_run_over_a_big_file_holds_neither_rows_nor_prompts(tmp_path, monkeypatch):
     path = write(tmp_path / "big.csv", 5_000, 400)  # 10 MB of text, more as prompts
     model = Forgetful(lambda text: text[-400:].split("word ")[-1])

@@ -78,6 +78,7 @@ def copy(tmp_path):
     return tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path / "src"), "LLMS_WEB_TOKEN": "of-the-tests"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", RECIPES)
 def test_what_a_recipe_adds_works_as_it_says(copy, section):
     folder, environment = copy

@@ -74,6 +74,7 @@ def test_a_question_to_an_endpoint_loads_no_local_model_and_no_server(tmp_path, 
     assert not loaded & (MODELS | SERVERS | {"scipy", "pyarrow", "tokenizers", "huggingface_hub"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "library"), sorted({(file, library) for (file, _), library in KEPT_AWAY.items()}))
 def test_what_is_imported_inside_a_function_keeps_a_library_away(file, library):
     inside = {name for (home, name), kept_away in KEPT_AWAY.items() if (home, kept_away) == (file, library)}

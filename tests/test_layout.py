@@ -72,7 +72,9 @@ CEILINGS = {
 # Own modules that are imported inside functions, and the library that this keeps away from whoever imports the file.
 KEPT_AWAY = {
     ("llms.__main__", "llms.cli.main"): "click",  # an interrupt must be caught before it loads
+    ("llms.cli.arena_rate", "llms.workbench.arena.rated"): "numpy",
     ("llms.cli.chat", "llms.cli.terminal_chat"): "pydantic_ai",
+    ("llms.cli.choose", "llms.cli.choice_view"): "numpy",
     ("llms.cli.chats", "llms.cli.stored_chats"): "pydantic_ai",
     ("llms.cli.main", "llms.cli.output"): "rich",
     ("llms.cli.serve", "llms.serve.start"): "fastapi",

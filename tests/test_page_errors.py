@@ -112,6 +112,7 @@ def test_an_answer_that_is_edited_leaves_the_page_ready(page, endpoint):  # noqa
     answered(page, 2)
 
 
+@pytest.mark.slow
 def test_a_reload_in_mid_answer_shows_each_word_once_and_one_caret(page, endpoint):  # noqa: F811
     known(page, endpoint)
     before, endpoint.answer, endpoint.seconds = (

@@ -118,6 +118,7 @@ def test_an_answer_that_is_not_read_is_given_up(running, served):
         eventually(lambda: not running.server.server_state.connections)
 
 
+@pytest.mark.slow
 def test_ten_thousand_connections_leave_room_for_one_more(running, served):
     health = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     held: list[socket.socket] = []

@@ -29,6 +29,7 @@ def server():
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 import click
 
-MODEL, DATA, ANSWER, GRADING, RUN, OUTPUT = "Model", "Data", "Answer", "Grading", "Run", "Output"
-ORDER = (MODEL, DATA, ANSWER, GRADING, RUN, OUTPUT)
+MODEL, DATA, LIMITS, ANSWER, GRADING = "Model", "Data", "Limits", "Answer", "Grading"
+RUN, OUTPUT = "Run", "Output"
+ORDER = (MODEL, DATA, LIMITS, ANSWER, GRADING, RUN, OUTPUT)
 F = TypeVar("F", bound=Callable[..., object])
 
 

@@ -1,8 +1,11 @@
 """The question and the answer of `choose`, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from math import isfinite
 
+from ...errors import UsageError
+from ...evaluation.config import EvalConfig
 from ...values import Json
 
 
@@ -22,7 +25,9 @@ class ChoiceLimits:
 @dataclass(frozen=True, slots=True)
 class ChoiceJob:
     """Own rows (`data`, a file) or `weights` over benchmarks, the systems to choose from (empty: all that were measured), and
-    the limits. A window of `context` tokens for `batch` requests at once is what must fit."""
+    the limits. A window of `context` tokens for `batch` requests at once is what must fit. Differences of less than `margin`
+    count as none. `config` is how systems are asked; runs that were asked otherwise than it says do not count. With
+    `weights`, `data` may say where benchmarks come from: sample, hub or a folder."""
 
     data: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -31,6 +36,20 @@ class ChoiceJob:
     context: int = 4096
     batch: int = 1
     margin: float = 0.01
+    config: EvalConfig = field(default_factory=EvalConfig)
+
+    def shares(self) -> dict[str, float]:
+        """The weights, as shares that sum to 1, of benchmarks that have one above 0. Raises UsageError for weights that
+        are negative, not finite, or all 0."""
+        for name, weight in self.weights.items():
+            if not isfinite(weight) or weight < 0:
+                raise UsageError(
+                    f"the weight of {name} is {weight:g}; expected a number of 0 or more, as in -b {name}=2"
+                )
+        total = sum(self.weights.values())
+        if self.weights and total == 0:
+            raise UsageError(f"the weights of {', '.join(self.weights)} sum to 0; give at least one a weight above 0")
+        return {name: weight / total for name, weight in self.weights.items() if weight}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +112,13 @@ class Choice:
 
     def to_json(self) -> dict[str, Json]:
         """The documented object that `--json` prints."""
-        raise NotImplementedError
+        return {
+            "sentence": self.sentence,
+            "chosen": list(self.chosen),
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+            "separating": asdict(self.separating) if self.separating else None,
+            "command": self.command,
+            "optimism": self.optimism,
+            "plan": [asdict(step) for step in self.plan],
+            "notes": list(self.notes),
+        }

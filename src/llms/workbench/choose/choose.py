@@ -2,13 +2,23 @@
 
 from collections.abc import Iterator
 
+from ... import settings
 from ...arena.choose.job import Choice, ChoiceJob
+from ...store.runs import Runs
 from ..evaluate import Progress
+from .answer import answer
+from .evidence import evidence
+from .plan import planned, systems_of
 
 
 def choose(job: ChoiceJob) -> Choice:
     """The answer from what is stored; with nothing stored, a plan. Asks no model."""
-    raise NotImplementedError
+    with Runs(settings.database()) as store:
+        seen = evidence(job, store)
+        systems = systems_of(job, seen, store)
+        if any(system in seen.measured for system in systems):
+            return answer(job, seen, systems)
+        return planned(job, seen, systems)
 
 
 def go(job: ChoiceJob, budget: float | None = None) -> Iterator[Progress | Choice]:
