@@ -13,10 +13,10 @@ from llms.arena.board import BoardRow, Leaderboard
 from llms.errors import UnknownName, UsageError
 from llms.testing import ScriptedModel
 from llms.web.pages import HERE
-from llms.workbench.board_page.export import ASSETS
+from llms.workbench.board_page.export import ASSETS, write_page
 from llms.workbench.board_page.export import page as board_file
 from llms.workbench.html_report import page
-from llms.workbench.leaderboard import read, write_page
+from llms.workbench.leaderboard import read
 from llms.workbench.run_items import KINDS, list_items, read_item
 from llms.workbench.runs import samples
 
@@ -29,7 +29,7 @@ def run() -> str:
 
 
 def test_the_file_holds_the_board_and_asks_nobody_for_anything(tmp_path, run):
-    write_page(read(), tmp_path / "board.html")
+    write_page(read().table, tmp_path / "board.html")
     text = (tmp_path / "board.html").read_text(encoding="utf-8")
     (data,) = re.findall(r'<script type="application/json" id="board-data">(.*?)</script>', text, re.DOTALL)
     assert json.loads(data) == json.loads(json.dumps(read().table.to_json()))

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import llms
 from llms.arena.battle import Rating, Ratings
 from llms.arena.board import Leaderboard
-from llms.arena.board_columns import FilledColumn, column_id, columns_of
+from llms.arena.board_columns import FilledColumn, board_runs, columns_of
 from llms.arena.board_ranks import _normal_of_t, _two_sided, differences, holm, mcnemar
-from llms.arena.leaderboard import BoardSources, leaderboard
+from llms.arena.leaderboard import BoardSources
+from llms.arena.leaderboard import leaderboard as table_of
 from llms.errors import UnknownName
 from llms.evaluation.plan import Plan, RunKey
 from llms.evaluation.report import Report, report
@@ -43,6 +44,10 @@ def run_of(key: RunKey, scores, available: int | None = None, clusters=None, cha
 
 def key(system: str = "a", benchmark: str = "arc_easy", weights: str = "w1", **more) -> RunKey:
     return replace(KEY, system=Identity(system, weights), benchmark=benchmark, revision=benchmark, **more)
+
+
+def leaderboard(reports: list[Report], sources: BoardSources | None = None) -> Leaderboard:
+    return table_of(board_runs(reports), sources)
 
 
 def cell(table: Leaderboard, system: str, title: str):
@@ -85,7 +90,7 @@ SETTINGS = st.fixed_dictionaries(
 def test_unlike_runs_never_share_a_column_and_like_runs_always_do(runs):
     reports = [run_of(replace(KEY, system=Identity(name, "w"), **settings), [1, 0]) for name, settings in runs]
     by_run = {each.key.run: each for each in reports}
-    columns = [column for column in columns_of(reports) if column.key]
+    columns = [column for column in columns_of(board_runs(reports)) if column.key]
     for column in columns:
         assert len({by_run[c.run].key.asked for c in column.cells.values()}) == 1
     assert len(columns) == len({each.key.asked for each in reports})
@@ -95,7 +100,7 @@ def test_unlike_runs_never_share_a_column_and_like_runs_always_do(runs):
 
 def test_another_leading_number_is_another_column():
     one, other = run_of(key(), [1, 0]), replace(run_of(key("b"), [1, 0]), average="macro")
-    assert column_id(one) != column_id(other)
+    assert len({run.column for run in board_runs([one, other])}) == 2
 
 
 def test_a_changed_model_under_an_old_name_has_a_row_of_its_own():

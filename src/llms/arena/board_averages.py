@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from ..evaluation.plan import RunKey
 from ..statistics import weighted
 from ..values import Score
-from .board import BoardCell, BoardColumn, Group, Unit
-from .board_columns import FilledColumn, RowKey, digest_of
+from .board import BoardCell, BoardColumn, Group
+from .board_columns import FilledColumn, RowKey, digest_of, spent_columns
 from .evidence import Evidence
 
 Way = tuple[str, str, bool]
@@ -103,30 +103,25 @@ def view_averages(columns: Sequence[FilledColumn], views: ViewShots) -> Iterator
                 yield _averaged(BoardColumn(name, "view", title, "share", True, details), over, rows)
 
 
-def spent_averages(
-    columns: Sequence[FilledColumn], over: Sequence[FilledColumn], rows: Sequence[RowKey]
-) -> Iterator[FilledColumn]:
+def spent_averages(over: Sequence[FilledColumn], rows: Sequence[RowKey]) -> Iterator[FilledColumn]:
     """Time, money and peak memory over the benchmarks of an average, for every row that has them of each."""
-    by_id = {column.column.id: column for column in columns}
     suffix = digest_of([column.column.id for column in over], 6)
     details = {"over": ", ".join(column.column.title for column in over)}
-    kinds: tuple[tuple[Group, str, Unit], ...] = (
-        ("time", "time per task", "seconds"),
-        ("money", "money per task", "dollars"),
-        ("memory", "peak memory", "bytes"),
-    )
-    for group, title, unit in kinds:
-        parts = [by_id[name] for column in over if (name := f"{column.column.id}-{group}") in by_id]
-        having = [row for row in rows if all(row in part.cells for part in parts)]
-        if not having or len(parts) < len(over):
+    parts: dict[Group, list[FilledColumn]] = {}
+    for spent in (spent for column in over for spent in spent_columns(column)):
+        parts.setdefault(spent.column.group, []).append(spent)
+    for group, same in parts.items():
+        having = [row for row in rows if all(row in part.cells for part in same)]
+        if not having or len(same) < len(over):
             continue
-        column = BoardColumn(f"{group}-{suffix}", group, title, unit, False, details)
+        title = same[0].column.title.rpartition(": ")[2]
+        column = BoardColumn(f"{group}-{suffix}", group, title, same[0].column.unit, False, details)
         if group != "memory":
-            yield _averaged(column, parts, having).filled
+            yield _averaged(column, same, having).filled
             continue
-        peaks = {row: max(part.cells[row].value for part in parts) for row in having}
+        peaks = {row: max(part.cells[row].value for part in same) for row in having}
         cells = {
-            row: BoardCell(peak, None, None, len(parts), "benchmark", "the largest of its runs")
+            row: BoardCell(peak, None, None, len(same), "benchmark", "the largest of its runs")
             for row, peak in peaks.items()
         }
         yield FilledColumn(column, cells)

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from operator import attrgetter
 
 from ..evaluation.plan import RunKey
 from ..evaluation.report import Report
@@ -23,13 +24,28 @@ PER_TASK: Mapping[Unit, tuple[Group, str]] = {
 @dataclass(frozen=True, slots=True)
 class FilledColumn:
     """A column and its cells by row. Of a column that runs made: their common settings in `key`, and the scores that the
-    cells show, which averages need. `available` are the items that the data holds."""
+    cells show, which averages need, and the `runs` themselves."""
 
     column: BoardColumn
     cells: Mapping[RowKey, BoardCell]
     key: RunKey | None = None
     scores: Mapping[RowKey, Score] = field(default_factory=dict)
-    available: int = 0
+    runs: "Mapping[RowKey, BoardRun]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRun:
+    """A run that has a score, with its name, its row, and its column: 10 hex digits of how it was asked and of which number
+    of it leads."""
+
+    report: Report
+    run: str
+    row: RowKey
+    column: str
+
+    @property
+    def evidence(self) -> Evidence:
+        return "own rows" if self.report.key.data == "file" else "benchmark"
 
 
 def identity_of(identity: Identity) -> str:
@@ -37,30 +53,42 @@ def identity_of(identity: Identity) -> str:
     return digest_of({**asdict(identity), "name": ""}, 12)
 
 
-def row_of(report: Report) -> RowKey:
-    return report.key.system.name, identity_of(report.key.system)
-
-
-def column_id(report: Report) -> str:
-    """10 hex digits of how the run was asked and of which number of it leads."""
-    return digest_of([report.key.asked, report.shown, report.average], 10)
-
-
-def columns_of(reports: Iterable[Report], order: Sequence[str] = (), parts: bool = True) -> list[FilledColumn]:
-    """The columns of all runs that have a score, each followed by those of its parts: time, money and memory of a task and,
-    with `parts`, subsets and groups. Benchmarks stand in the `order` of their names; of two runs in one place the first
-    counts."""
-    groups: dict[str, dict[RowKey, Report]] = {}
+def board_runs(reports: Iterable[Report]) -> list[BoardRun]:
+    """Those of `reports` that have a score, in their order. What thousands of runs have in common is digested once."""
+    identities: dict[tuple[str, ...], str] = {}
+    columns: dict[tuple[object, ...], str] = {}
+    runs = []
     for report in reports:
-        if report.score is not None:
-            groups.setdefault(column_id(report), {}).setdefault(row_of(report), report)
+        if report.score is None:
+            continue
+        key, system = report.key, report.key.system
+        decides = (*_FIELDS(system), *(text for pair in sorted(system.extra.items()) for text in pair))
+        if decides not in identities:
+            identities[decides] = identity_of(system)
+        asked = (*_SETTINGS(key), repr(key.further), report.shown, report.average)
+        if asked not in columns:
+            columns[asked] = digest_of([key.asked, report.shown, report.average], 10)
+        runs.append(BoardRun(report, key.run, (system.name, identities[decides]), columns[asked]))
+    return runs
+
+
+_FIELDS = attrgetter("weights", "dtype", "quantization", "adapter", "tokenizer", "template")
+_SETTINGS = attrgetter(*(each.name for each in fields(RunKey) if each.name not in ("system", "further")))
+
+
+def columns_of(runs: Iterable[BoardRun], order: Sequence[str] = (), parts: bool = True) -> list[FilledColumn]:
+    """The columns of whole runs, each followed, with `parts`, by those of its subsets and groups. Benchmarks stand in the
+    `order` of their names; of two runs in one place the first counts."""
+    groups: dict[str, dict[RowKey, BoardRun]] = {}
+    for run in runs:
+        groups.setdefault(run.column, {}).setdefault(run.row, run)
     rank = {name: position for position, name in enumerate(order)}
-    ordered = sorted(groups.items(), key=lambda group: _order(next(iter(group[1].values())).key, rank))
-    titles = _titles([next(iter(rows.values())) for _, rows in ordered])
+    ordered = sorted(groups.items(), key=lambda group: _order(next(iter(group[1].values())).report.key, rank))
+    titles = _titles([next(iter(rows.values())).report for _, rows in ordered])
     columns: list[FilledColumn] = []
     for (name, rows), title in zip(ordered, titles, strict=True):
         whole = _whole(name, title, rows)
-        columns += [whole, *_spent(whole.column, rows)]
+        columns.append(whole)
         if parts:
             columns += [*_subsets(whole.column, rows), *_own_groups(whole.column, rows)]
     return columns
@@ -85,26 +113,18 @@ def failures_of(report: Report) -> str:
     return f"{report.failed} of {report.n + report.failed} items failed" + (f": {why}" if why else "")
 
 
-def cell_of(score: Score, evidence: Evidence, report: Report, marks: Sequence[str] = ()) -> BoardCell:
+def cell_of(score: Score, run: BoardRun, marks: Sequence[str] = ()) -> BoardCell:
+    partial = run.report.partial
     return BoardCell(
-        score.value,
-        score.low,
-        score.high,
-        score.n,
-        evidence,
-        score.method,
-        score.stderr,
-        report.key.run,
-        report.partial,
+        score.value, score.low, score.high, score.n, run.evidence, score.method, score.stderr, run.run, partial,
         marks=tuple(marks),
-    )
+    )  # fmt: skip
 
 
-def _whole(name: str, title: str, rows: Mapping[RowKey, Report]) -> FilledColumn:
+def _whole(name: str, title: str, rows: Mapping[RowKey, BoardRun]) -> FilledColumn:
     """The column of the leading number of runs that were asked the same."""
-    first = next(iter(rows.values()))
-    scores = {row: report.score for row, report in rows.items() if report.score}
-    evidence: Evidence = "own rows" if first.key.data == "file" else "benchmark"
+    first = next(iter(rows.values())).report
+    scores = {row: run.report.score for row, run in rows.items() if run.report.score}
     column = BoardColumn(
         name,
         GROUP_OF.get(first.key.data, "benchmark"),
@@ -114,27 +134,28 @@ def _whole(name: str, title: str, rows: Mapping[RowKey, Report]) -> FilledColumn
         _details(first),
         chance=first.chance if first.shown == first.headline and first.chance else None,
     )
-    cells = {row: cell_of(score, evidence, rows[row], marks_of(rows[row])) for row, score in scores.items()}
-    return FilledColumn(column, cells, first.key, scores, first.available)
+    cells = {row: cell_of(score, rows[row], marks_of(rows[row].report)) for row, score in scores.items()}
+    return FilledColumn(column, cells, first.key, scores, rows)
 
 
-def _spent(whole: BoardColumn, rows: Mapping[RowKey, Report]) -> Iterator[FilledColumn]:
-    """Seconds, US dollars and memory that the runs of a column took, per task."""
+def spent_columns(whole: FilledColumn) -> Iterator[FilledColumn]:
+    """Seconds, US dollars and memory that the runs of a column took, per task; no dollars where all were free."""
+    column, rows = whole.column, whole.runs
+    details = {"of": column.title, **column.details}
     for unit, (group, title) in PER_TASK.items():
-        scores = {row: score for row, report in rows.items() if (score := spent_per_task(report, unit))}
-        cells = {row: cell_of(score, "benchmark", rows[row]) for row, score in scores.items()}
-        of = {"of": whole.title, **whole.details}
-        column = BoardColumn(f"{whole.id}-{group}", group, f"{whole.title}: {title}", unit, False, of, whole.id)
-        yield FilledColumn(column, cells, None, scores)
-    peaks = {row: report.usage.peak_memory_bytes for row, report in rows.items() if report.usage.peak_memory_bytes}
+        scores = {row: score for row, run in rows.items() if (score := spent_per_task(run.report, unit))}
+        if group == "money" and not any(score.value for score in scores.values()):
+            continue
+        cells = {row: cell_of(score, rows[row]) for row, score in scores.items()}
+        part = BoardColumn(f"{column.id}-{group}", group, f"{column.title}: {title}", unit, False, details, column.id)
+        yield FilledColumn(part, cells, None, scores)
     cells = {
-        row: BoardCell(peak, None, None, rows[row].n, "benchmark", "peak of the run", run=rows[row].key.run)
-        for row, peak in peaks.items()
+        row: BoardCell(peak, None, None, run.report.n, run.evidence, "peak of the run", run=run.run)
+        for row, run in rows.items()
+        if (peak := run.report.usage.peak_memory_bytes)
     }
-    of = {"of": whole.title, **whole.details}
-    yield FilledColumn(
-        BoardColumn(f"{whole.id}-memory", "memory", f"{whole.title}: peak memory", "bytes", False, of, whole.id), cells
-    )
+    title = f"{column.title}: peak memory"
+    yield FilledColumn(BoardColumn(f"{column.id}-memory", "memory", title, "bytes", False, details, column.id), cells)
 
 
 def _unit(values: Iterable[float]) -> Unit:
@@ -151,45 +172,40 @@ def spent_per_task(report: Report, spent: str) -> Score | None:
     return Score(total / report.n, None, None, None, report.n, "the run's total over its items")
 
 
-def _subsets(whole: BoardColumn, rows: Mapping[RowKey, Report]) -> Iterator[FilledColumn]:
-    names = dict.fromkeys(name for report in rows.values() for name in report.subsets)
+def _subsets(whole: BoardColumn, rows: Mapping[RowKey, BoardRun]) -> Iterator[FilledColumn]:
+    names = dict.fromkeys(name for run in rows.values() for name in run.report.subsets)
     for name in names:
-        scores = {row: report.subsets[name] for row, report in rows.items() if name in report.subsets}
-        yield from _part(whole, whole.group, "subset", name, name, rows, scores)
+        scores = {row: run.report.subsets[name] for row, run in rows.items() if name in run.report.subsets}
+        yield from _part(whole, whole.group, ("subset", name), name, rows, scores)
 
 
-def _own_groups(whole: BoardColumn, rows: Mapping[RowKey, Report]) -> Iterator[FilledColumn]:
-    names = dict.fromkeys(
-        (by, value) for report in rows.values() for by in report.groups for value in report.groups[by]
-    )
+def _own_groups(whole: BoardColumn, rows: Mapping[RowKey, BoardRun]) -> Iterator[FilledColumn]:
+    groups = {row: run.report.groups for row, run in rows.items() if run.report.groups}
+    names = dict.fromkeys((by, value) for columns in groups.values() for by in columns for value in columns[by])
     for by, value in names:
-        scores = {row: report.groups[by][value] for row, report in rows.items() if value in report.groups.get(by, {})}
-        yield from _part(whole, "own group", by, value, f"{by} = {value}", rows, scores)
+        scores = {row: columns[by][value] for row, columns in groups.items() if value in columns.get(by, {})}
+        yield from _part(whole, "own group", (by, value), f"{by} = {value}", rows, scores)
 
 
 def _part(
     whole: BoardColumn,
     group: Group,
-    kind: str,
-    name: str,
+    which: tuple[str, str],
     title: str,
-    rows: Mapping[RowKey, Report],
+    rows: Mapping[RowKey, BoardRun],
     scores: Mapping[RowKey, Mapping[str, Score]],
 ) -> Iterator[FilledColumn]:
     """The column of a part of the items, by the headline metric; none where no run has that."""
     cells = {
-        row: cell_of(
-            metrics[rows[row].headline], "own rows" if rows[row].key.data == "file" else "benchmark", rows[row]
-        )
+        row: cell_of(metrics[headline], rows[row])
         for row, metrics in scores.items()
-        if rows[row].headline in metrics
+        if (headline := rows[row].report.headline) in metrics
     }
     if cells:
         unit = _unit(cell.value for cell in cells.values())
-        details = {**whole.details, kind: name}
-        part = digest_of([whole.id, kind, name], 10)
-        column = BoardColumn(part, group, f"{whole.title}: {title}", unit, True, details, whole.id)
-        yield FilledColumn(column, cells)
+        details = {**whole.details, which[0]: which[1]}
+        name = digest_of([whole.id, *which], 10)
+        yield FilledColumn(BoardColumn(name, group, f"{whole.title}: {title}", unit, True, details, whole.id), cells)
 
 
 def _details(report: Report) -> dict[str, str]:

@@ -6,6 +6,7 @@ from a few matrix products; numpy is imported when used, as a board of one syste
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from ..values import Score
@@ -23,7 +24,7 @@ EXACT = 200  # up to so many items that differ McNemar's test is exact, beyond w
 Ranks = dict[RowKey, tuple[int, int]]
 
 
-class ItemScores(Protocol):
+class HeadlineScores(Protocol):
     """The headline score of each item of a run that has one: `scores[i]` is that of `items[i]`, of `clusters[i]`. Runs with
     the same items may share one tuple, which spares looking at it."""
 
@@ -60,7 +61,7 @@ class Differences:
         return {row: (1 + int(b), size - int(w)) for row, b, w in zip(self.rows, better, worse, strict=True)}
 
 
-def differences(scores: Mapping[RowKey, Score], items: Mapping[RowKey, ItemScores]) -> Differences:
+def differences(scores: Mapping[RowKey, Score], items: Mapping[RowKey, HeadlineScores]) -> Differences:
     """Paired where the items of all are at hand and every two have some in common, else from the standard errors alone."""
     rows = tuple(scores)
     if all(row in items and len(items[row].items) > 1 for row in rows):
@@ -103,27 +104,30 @@ def holm(p: "Matrix") -> "Matrix":
     return adjusted
 
 
-def _paired(rows: tuple[RowKey, ...], runs: Sequence[ItemScores]) -> Differences | None:
+def _paired(rows: tuple[RowKey, ...], runs: Sequence[HeadlineScores]) -> Differences | None:
     import numpy as np
 
     scores, there, clusters = _aligned(runs)
-    common = there @ there.T
+    if there is None:  # all have the same items
+        n, gram = scores.shape[1], scores @ scores.T
+        common = np.full(gram.shape, float(n))
+        sums = np.repeat(scores.sum(axis=1)[:, None], len(rows), axis=1)
+        squares = np.repeat(np.diag(gram)[:, None], len(rows), axis=1)
+    else:
+        common, gram = there @ there.T, scores @ scores.T
+        sums, squares = scores @ there.T, scores**2 @ there.T  # of row i over the items that it has in common with j
     if common.min() < 2:
         return None
-    sums = scores @ there.T  # of row i over the items that it has in common with j
     mean = (sums - sums.T) / common
-    squares = (scores**2) @ there.T
-    spread = squares + squares.T - 2 * scores @ scores.T
     if clusters is None:
-        variance = (spread - common * mean**2) / (common * (common - 1))
+        variance = (squares + squares.T - 2 * gram - common * mean**2) / (common * (common - 1))
         units = common
     else:
         variance, units = _clustered(scores, there, clusters, mean, common)
     error = np.sqrt(variance.clip(min=0))
     error[error < 1e-12] = 0
     if clusters is None and bool(((scores == 0) | (scores == 1)).all()):
-        wins = scores @ (there - scores).T
-        p = mcnemar(wins, wins.T)
+        p = mcnemar(sums - gram, sums.T - gram)
     else:
         p = _two_sided(_normal_of_t(_ratio(mean, error), units - 1))
         p = np.maximum(p, 2.0 ** (1 - units.clip(max=1000)))  # no pattern of signs is rarer
@@ -131,14 +135,15 @@ def _paired(rows: tuple[RowKey, ...], runs: Sequence[ItemScores]) -> Differences
     return Differences(rows, mean, error, p, True)
 
 
-def _aligned(runs: Sequence[ItemScores]) -> "tuple[Matrix, Matrix, NDArray[np.intp] | None]":
-    """(scores with 0 where there is none, 1 where there is one, number of each item's cluster or None) by run and item."""
+def _aligned(runs: Sequence[HeadlineScores]) -> "tuple[Matrix, Matrix | None, NDArray[np.intp] | None]":
+    """(scores with 0 where there is none, 1 where there is one or None where all have all, number of each item's cluster or
+    None where each has its own) by run and item."""
     import numpy as np
 
     first = runs[0]
     if all(run.items is first.items or run.items == first.items for run in runs):
         scores = np.array([run.scores for run in runs], float)
-        return scores, np.ones_like(scores), _numbers(first.clusters)
+        return scores, None, _numbers(first.clusters)
     places: dict[str, int] = {}
     clusters: list[str] = []
     for run in runs:
@@ -163,22 +168,28 @@ def _numbers(clusters: tuple[str, ...]) -> "NDArray[np.intp] | None":
 
 
 def _clustered(
-    scores: "Matrix", there: "Matrix", clusters: "NDArray[np.intp]", mean: "Matrix", common: "Matrix"
+    scores: "Matrix", there: "Matrix | None", clusters: "NDArray[np.intp]", mean: "Matrix", common: "Matrix"
 ) -> "tuple[Matrix, Matrix]":
     """(variance of the mean difference, clusters in common) of each pair: Miller's form times C/(C − 1)."""
     import numpy as np
 
     order = np.argsort(clusters, kind="stable")
     starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
+    if there is None:
+        centred = (scores - scores.mean(axis=1, keepdims=True))[:, order]
+        sums = np.add.reduceat(centred, starts, axis=1)
+        gram, count = sums @ sums.T, len(starts)
+        rest = np.diag(gram)[:, None] + np.diag(gram) - 2 * gram
+        return rest / common**2 * count / max(count - 1, 1), np.full(mean.shape, float(count))
     variance, units = np.empty_like(mean), np.empty_like(mean)
     for row in range(len(scores)):
         both = there[row] * there
         apart = (scores[row] * there - scores * there[row])[:, order]
         sums, sizes = np.add.reduceat(apart, starts, axis=1), np.add.reduceat(both[:, order], starts, axis=1)
-        count = (sizes > 0).sum(axis=1)
+        number = (sizes > 0).sum(axis=1)
         rest = ((sums - mean[row][:, None] * sizes) ** 2).sum(axis=1)
-        variance[row] = rest / common[row] ** 2 * count / np.maximum(count - 1, 1)
-        units[row] = count
+        variance[row] = rest / common[row] ** 2 * number / np.maximum(number - 1, 1)
+        units[row] = number
     return variance, units
 
 
@@ -199,24 +210,25 @@ def mcnemar(only_a: "Matrix", only_b: "Matrix") -> "Matrix":
     import numpy as np
 
     apart = only_a + only_b
-    corrected = np.maximum(np.abs(only_a - only_b) - 1, 0) / np.sqrt(np.maximum(apart, 1))
-    p = _two_sided(corrected)
+    p = _two_sided(np.maximum(np.abs(only_a - only_b) - 1, 0) / np.sqrt(np.maximum(apart, 1)))
     few = apart <= EXACT
-    if few.any():
-        numbers, fewer = apart[few].astype(int), np.minimum(only_a, only_b)[few].astype(int)
-        tails = {int(n): _tails(int(n)) for n in np.unique(numbers)}
-        p[few] = [tails[n][k] for n, k in zip(numbers.tolist(), fewer.tolist(), strict=True)]
+    numbers, fewer = np.rint(apart[few]).astype(int), np.rint(np.minimum(only_a, only_b)[few]).astype(int)
+    p[few] = np.array(_tails())[numbers, fewer]
     return p
 
 
-def _tails(n: int) -> list[float]:
-    """Two-sided p of k of n fair coins, for each k up to n / 2."""
-    total, chance, tails = 0.0, 0.5**n, []
-    for k in range(n // 2 + 1):
-        total += chance
-        tails.append(min(1.0, 2 * total))
-        chance *= (n - k) / (k + 1)
-    return tails
+@cache
+def _tails() -> list[list[float]]:
+    """tails[n][k]: two-sided p of k of n fair coins, for each k up to n / 2; filled up with 1."""
+    rows = []
+    for n in range(EXACT + 1):
+        total, chance, tails = 0.0, 0.5**n, []
+        for k in range(n // 2 + 1):
+            total += chance
+            tails.append(min(1.0, 2 * total))
+            chance *= (n - k) / (k + 1)
+        rows.append(tails + [1.0] * (EXACT // 2 + 1 - len(tails)))
+    return rows
 
 
 def _ratio(mean: "Matrix", error: "Matrix") -> "Matrix":

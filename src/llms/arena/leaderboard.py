@@ -1,15 +1,14 @@
 """One table over all that is known of systems, from the reports of runs and whatever else was measured of them."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..evaluation.report import Report
 from .battle import Ratings
 from .board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from .board_averages import AverageColumn, ViewShots, averages, spent_averages, view_averages
-from .board_columns import FilledColumn, RowKey, columns_of, ranked, row_of
-from .board_ranks import Differences, ItemScores, differences, of_average
+from .board_columns import BoardRun, FilledColumn, RowKey, columns_of, ranked, spent_columns
+from .board_ranks import Differences, HeadlineScores, differences, of_average
 
 FIRST_STEPS = ("llms eval smollm2 -b arc_easy,gsm8k --limit 50", "llms speed smollm2", "llms arena vote")
 UNPAIRED = "ranked by unpaired standard errors: the scores of its items are not at hand"
@@ -24,39 +23,41 @@ class BoardSources:
 
     order: Sequence[str] = ()
     views: ViewShots = field(default_factory=dict)
-    items: Mapping[str, ItemScores] | None = None
+    items: Mapping[str, HeadlineScores] | None = None
     ratings: Ratings | None = None
     columns: Sequence[FilledColumn] = ()
     parts: bool = True
 
 
-def leaderboard(reports: Iterable[Report], sources: BoardSources | None = None) -> Leaderboard:
-    """The table of `reports`, the newest first: of a name that meant several systems each has its own row."""
+def leaderboard(runs: Sequence[BoardRun], sources: BoardSources | None = None) -> Leaderboard:
+    """The table of `runs`, the newest first: of a name that meant several systems each has its own row. What the runs of a
+    benchmark took stands beside it only where no average over several has it."""
     sources = sources or BoardSources()
-    reports = [report for report in reports if report.score is not None]
     latest: dict[str, RowKey] = {}
-    for report in reports:
-        latest.setdefault(report.key.system.name, row_of(report))
-    rows = list(dict.fromkeys(row_of(report) for report in reports))
-    measured = columns_of(reports, sources.order, sources.parts)
+    for run in runs:
+        latest.setdefault(run.row[0], run.row)
+    rows = list(dict.fromkeys(run.row for run in runs))
+    measured = columns_of(runs, sources.order, sources.parts)
     means = [*averages(measured, rows), *view_averages(measured, sources.views)] if rows else []
     compared = {} if sources.items is None else _compared(measured, sources.items)
     tops = [_ranked_average(mean, compared) for mean in means]
     spent: list[FilledColumn] = []
     for mean in means:
         if mean.filled.column.id.startswith(("macro", "view")):
-            spent += spent_averages(measured, mean.over, rows)
-    wholes = [_ranked(column, compared.get(column.column.id)) for column in measured]
+            spent += spent_averages(mean.over, list(mean.filled.cells))
+    covered = {part.column.id for mean in means for part in mean.over}
+    wholes: list[FilledColumn] = []
+    for column in measured:
+        wholes.append(_ranked(column, compared.get(column.column.id)))
+        wholes += spent_columns(column) if column.key and column.column.id not in covered else []
     arena = list(_arena(sources.ratings)) if sources.ratings else []
     others = [_placed(column, latest) for column in (*arena, *sources.columns)]
     columns = [column for column in (*tops, *spent, *wholes, *others) if column.cells]
-    rows += [row for column in others for row in column.cells if row not in latest.values()]
-    return _table(columns, list(dict.fromkeys(rows)), latest, reports)
+    rows += [row for column in others for row in column.cells]
+    return _table(columns, list(dict.fromkeys(rows)), latest)
 
 
-def _table(
-    columns: Sequence[FilledColumn], rows: Sequence[RowKey], latest: Mapping[str, RowKey], reports: Sequence[Report]
-) -> Leaderboard:
+def _table(columns: Sequence[FilledColumn], rows: Sequence[RowKey], latest: Mapping[str, RowKey]) -> Leaderboard:
     cells: dict[RowKey, dict[str, BoardCell]] = {row: {} for row in rows}
     for column in columns:
         for row, cell in column.cells.items():
@@ -87,12 +88,12 @@ def _table(
     return Leaderboard(
         tuple(column.column for column in columns),
         tuple(ordered),
-        tuple(_next_steps(columns, ordered, reports)),
+        tuple(_next_steps(columns, ordered)),
         tuple(notes),
     )
 
 
-def _compared(measured: Sequence[FilledColumn], items: Mapping[str, ItemScores]) -> dict[str, Differences]:
+def _compared(measured: Sequence[FilledColumn], items: Mapping[str, HeadlineScores]) -> dict[str, Differences]:
     """The differences of all pairs of each column of whole runs that has several."""
     return {
         column.column.id: differences(
@@ -145,10 +146,10 @@ def _arena(ratings: Ratings) -> Iterator[FilledColumn]:
         yield FilledColumn(BoardColumn(f"arena-{part}", "arena", title, "elo", True, details), cells)
 
 
-def _next_steps(columns: Sequence[FilledColumn], rows: Sequence[BoardRow], reports: Sequence[Report]) -> Iterator[str]:
+def _next_steps(columns: Sequence[FilledColumn], rows: Sequence[BoardRow]) -> Iterator[str]:
     """Commands that would say most: a second system, the benchmarks that one row has and another lacks, and more items
     where the best two cannot be told apart."""
-    if not reports:
+    if not any(column.key for column in columns):
         yield from FIRST_STEPS
         return
     asked = [

@@ -12,8 +12,9 @@ from rich.text import Text
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Unit
 from ..arena.board_columns import spent_per_task
 from ..evaluation.report import Report
-from ..workbench.leaderboard import BoardFilter, StoredBoard, read, sorted_by, to_csv, write_page
-from .output import console, dollars, interval, percent, print_json, size
+from ..workbench.board_page.export import write_page
+from ..workbench.leaderboard import BoardFilter, StoredBoard, read, sorted_by, to_csv
+from .output import console, dollars, interval, percent, print_json, size, table
 
 WIDEST = 34  # of a system's name, which is folded beyond
 NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
@@ -27,7 +28,7 @@ NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a page with every score and its interval drawn.",
+    help="Write the page as one file, which sorts, filters and draws by itself.",
 )
 @click.option(
     "--csv",
@@ -35,6 +36,7 @@ NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Write one line per system and column; - for standard output.",
 )
+@click.option("--published", is_flag=True, help="With results of others (llms published), greyed, with their evidence.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
 def leaderboard(
     view: str | None,
@@ -43,6 +45,7 @@ def leaderboard(
     sort: str | None,
     html: Path | None,
     csv_file: Path | None,
+    published: bool,
     as_json: bool,
 ) -> None:
     """Scores of every system, each with its 95 % interval, rank, n, speed and memory.
@@ -50,11 +53,11 @@ def leaderboard(
     Only runs that were asked the same stand together: benchmark, version, shots, draw, template and data. A rank is an
     interval: best and worst place that paired comparisons on the same items leave open (Holm, 5 %).
     """
-    board = read(BoardFilter(view, benchmarks, systems))
+    board = read(BoardFilter(view, benchmarks, systems), published=published)
     if sort:
         board = sorted_by(board, sort)
     if html:
-        write_page(board, html)
+        write_page(board.table, html)
         click.echo(f"wrote {html}", err=True)
     elif csv_file:
         _write_csv(to_csv(board.table), csv_file)
@@ -62,8 +65,23 @@ def leaderboard(
         print_json(board.rows_json())
     elif board.table.rows:
         show(board, totals=False)
+        show_published(board)
     else:
         click.echo(f"nothing is measured yet; begin with: {board.table.next_steps[0]}")
+
+
+def show_published(board: StoredBoard) -> None:
+    """The results of others, greyed: value, evidence and source."""
+    names = ("published", "system", "value", "95 % interval", "asked", "evidence", "source")
+    rows = table(*names, right=("value", "95 % interval"))
+    for column, row, cell in board.published():
+        share = column.unit == "share"
+        value = percent(cell.value) if share else f"{cell.value:g}"
+        bounds = interval(cell.low, cell.high) if share else ""
+        asked = column.details.get("asked", "as in that column")
+        rows.add_row(column.title, row.label, value, bounds, asked, cell.evidence, cell.source, style="dim")
+    if rows.rows:
+        console().print(rows)
 
 
 def _write_csv(text: str, path: Path) -> None:

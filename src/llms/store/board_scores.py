@@ -5,12 +5,14 @@ import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from .runs import Runs
 from .score_vectors import score_vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 AT_ONCE = 500  # runs in one question
 
@@ -22,12 +24,14 @@ class BoardScores:
 
     items: tuple[str, ...]
     clusters: tuple[str, ...]
-    scores: NDArray[np.float64]
+    scores: "NDArray[np.float64]"
 
 
 def board_scores(store: Runs, runs: Collection[str]) -> dict[str, BoardScores]:
     """The scores of `runs` as they were when their reports were saved, by the run's name. What was not gathered since is
     gathered now, run by run."""
+    import numpy as np
+
     names: dict[bytes, tuple[str, ...]] = {}
 
     def read(stored: bytes) -> tuple[str, ...]:

@@ -4,20 +4,25 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from .. import settings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
-from ..arena.board_columns import column_id
-from ..arena.board_ranks import ItemScores
+from ..arena.board_columns import BoardRun, FilledColumn, board_runs, digest_of
+from ..arena.board_ranks import HeadlineScores
+from ..arena.board_speed import speed_columns
+from ..arena.evidence import DECIDING
 from ..arena.leaderboard import BoardSources, leaderboard
+from ..arena.published.grading import recipe
+from ..arena.published.placing import with_published
 from ..benchmarks.catalogue import CATALOGUE
 from ..errors import UnknownName
 from ..evaluation.report import Report
+from ..store.board_scores import board_scores
 from ..store.runs import Runs
+from ..store.speeds import Speeds
 from ..values import Json
-from .board_page.export import page
+from .published import cells as published_cells
 
 ORDER = tuple(CATALOGUE)
 MEASURED = frozenset(["benchmark", "own data", "fresh"])  # groups of columns of whole runs
@@ -46,6 +51,7 @@ class StoredBoard:
         for column in self.table.columns:
             if column.group in MEASURED and not column.parent:
                 cells = [(row, row.cells[column.id]) for row in self.table.rows if column.id in row.cells]
+                cells = [(row, cell) for row, cell in cells if cell.run in self.reports]
                 if not self.sort:
                     cells.sort(key=lambda pair: -pair[1].value)
                 yield column, [(row, cell, self.reports[cell.run]) for row, cell in cells]
@@ -56,38 +62,79 @@ class StoredBoard:
             for _, cell, report in cells:
                 ranks: dict[str, Json] = {"rank_low": cell.rank_low, "rank_high": cell.rank_high}
                 yield {**report.to_json(), **ranks, "evidence": cell.evidence}
+        for column, row, cell in self.published():
+            score: Json = {"value": cell.value, "low": cell.low, "high": cell.high, "stderr": cell.stderr}
+            yield {
+                "run": "", "system": row.system, "benchmark": column.title, "n": cell.n, "evidence": cell.evidence,
+                "scores": {column.details.get("metric", "score"): score}, "source": cell.source, "marks": list(cell.marks),
+            }  # fmt: skip
+
+    def published(self) -> Iterator[tuple[BoardColumn, BoardRow, BoardCell]]:
+        """The cells that others measured, column by column."""
+        for column in self.table.columns:
+            for row in self.table.rows:
+                if (cell := row.cells.get(column.id)) and cell.evidence not in DECIDING:
+                    yield column, row, cell
 
 
-def read(only: BoardFilter | None = None, parts: bool = True) -> StoredBoard:
-    """The leaderboard of all that is stored, or of some of it. Raises UnknownName for a filter that nothing meets."""
-    only = only or BoardFilter()
-    with Runs(settings.database()) as store:
+def read(only: BoardFilter | None = None, parts: bool = True, published: bool = False) -> StoredBoard:
+    """The leaderboard of all that is stored, or of some of it; `published`: with results of others. Raises UnknownName for a
+    filter that nothing meets."""
+    board = _measured(only or BoardFilter(), parts)
+    return _with_published(board, only or BoardFilter()) if published else board
+
+
+def _with_published(board: StoredBoard, only: BoardFilter) -> StoredBoard:
+    """The board with results of others, which stand in a measured column by their recipe only."""
+    recipes: dict[str, str] = {}
+    for run in board_runs(board.reports.values()):
+        key, report = run.report.key, run.report
+        recipes[recipe(key, report.shown)] = run.column
+        parts = {recipe(key, report.headline, name): name for name in report.subsets}
+        recipes |= {part: digest_of([run.column, "subset", name], 10) for part, name in parts.items()}
+    columns, placed = published_cells(recipes, {row.system for row in board.table.rows})
+    columns = tuple(c for c in columns if not only.benchmarks or c.title.partition(" ")[0] in only.benchmarks)
+    placed = tuple(each for each in placed if not only.systems or each.system in only.systems)
+    return replace(board, table=with_published(board.table, columns, placed))
+
+
+def _measured(only: BoardFilter, parts: bool) -> StoredBoard:
+    path = settings.database()
+    with Runs(path) as store:
         reports = store.reports()
         _check(only, reports)
         reports = [report for report in reports if _wanted(report, only)]
-        return build(reports, BoardSources(items=_items(store, reports), parts=parts))
+        runs = board_runs(reports)
+        items = _items(store, runs)
+    with Speeds(path) as speeds:
+        columns = speed_columns(speeds.all()) if not (only.view or only.benchmarks) else []
+    if only.systems:
+        columns = [_of_systems(column, only.systems) for column in columns]
+    return _build(runs, BoardSources(items=items, columns=columns, parts=parts))
 
 
-def _items(store: Runs, reports: Sequence[Report]) -> Mapping[str, ItemScores]:
+def _of_systems(column: FilledColumn, systems: Sequence[str]) -> FilledColumn:
+    return replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
+
+
+def _items(store: Runs, runs: Sequence[BoardRun]) -> Mapping[str, HeadlineScores]:
     """Scores by item of the runs that share a column with others; there is nothing to compare elsewhere, and no need of
     numpy."""
     columns: dict[str, list[str]] = {}
-    for report in reports:
-        if report.score is not None:
-            columns.setdefault(column_id(report), []).append(report.key.run)
-    runs = [run for same in columns.values() if len(same) > 1 for run in same]
-    if not runs:
-        return {}
-    from ..store.board_scores import board_scores
-
-    return board_scores(store, runs)
+    for run in runs:
+        columns.setdefault(run.column, []).append(run.run)
+    shared = [run for same in columns.values() if len(same) > 1 for run in same]
+    return board_scores(store, shared) if shared else {}
 
 
 def build(reports: Iterable[Report], sources: BoardSources | None = None) -> StoredBoard:
     """The board of some reports, the newest first."""
-    reports = list(reports)
-    sources = replace(sources or BoardSources(), order=ORDER, views=_views())
-    return StoredBoard(leaderboard(reports, sources), {report.key.run: report for report in reports})
+    return _build(board_runs(reports), sources or BoardSources())
+
+
+def _build(runs: Sequence[BoardRun], sources: BoardSources) -> StoredBoard:
+    table = leaderboard(runs, replace(sources, order=ORDER, views=_views()))
+    return StoredBoard(table, {run.run: run.report for run in runs})
 
 
 def _check(only: BoardFilter, reports: Sequence[Report]) -> None:
@@ -119,11 +166,6 @@ def _views() -> ViewShots:
             if name != "default":
                 views.setdefault(name, {})[benchmark.name] = view.shots
     return views
-
-
-def write_page(board: StoredBoard, path: Path) -> None:
-    """The leaderboard as one HTML file, which sorts, filters and draws as the page does."""
-    path.write_text(page(board.table), encoding="utf-8")
 
 
 def to_csv(table: Leaderboard) -> str:

@@ -37,6 +37,10 @@ def page(board: Leaderboard) -> str:
     return _PAGE.format(style=style, data=_in_script(board), script=_script())
 
 
+def write_page(board: Leaderboard, path: Path) -> None:
+    path.write_text(page(board), encoding="utf-8")
+
+
 def _in_script(board: Leaderboard) -> str:
     """JSON in which nothing can close the script element that it stands in."""
     text = json.dumps(board.to_json(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
