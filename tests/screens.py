@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import exp
 from pathlib import Path
+from random import Random
 
 import pytest
 from pydantic_ai.messages import (
@@ -22,14 +24,18 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 
+import boards
 import llms
 from llms.agents.board import Entry
 from llms.agents.budget import Used
 from llms.agents.events import Began, Budget, Finished, Planned, StepBegan, StepEnded, Written, plain
 from llms.agents.plan import Task
+from llms.arena.battle import Battle, Winner
+from llms.arena.board import Leaderboard
 from llms.chat.conversation.marks import Mark, marked
 from llms.chat.conversation.messages import document, user
 from llms.chat.conversation.tree import Conversation
+from llms.store.battles import Battles, StoredBattle
 from llms.store.conversations import Conversations
 from llms.store.memory import TeamRuns
 from llms.store.runs import Runs
@@ -40,6 +46,7 @@ from serving import pages
 NOW = "2026-03-14T10:00:00+00:00"
 SIZES = {"phone": (360, 740), "tablet": (768, 900), "desk": (1280, 800)}
 EVERY = tuple(SIZES)
+BOTH_ENDS = ("phone", "desk")
 
 # --- what the store holds
 
@@ -179,9 +186,34 @@ def measured(home: Path) -> None:
             runs.save_report(replace(report, usage=usage))
 
 
+def battles(home: Path, model: str) -> None:
+    """A battle that waits for its vote, and votes that were cast elsewhere."""
+    question = "How do I keep basil alive in winter?"
+    answers = {
+        "left": "Keep it **warm and bright**: at least 15 °C, at a south window.\n\n- water from below\n- pinch off flowers",
+        "right": "Basil wants light. Put it under a lamp for twelve hours a day, and water it when the soil is dry.",
+    }
+    with Conversations(home / "llms.sqlite3") as store:
+        for side, answer in answers.items():
+            store.save(Conversation(side).append(user(question), "user").append(says(answer), model), model=model)
+            store.hide(side, "usual")
+    skills = {"basalt": 1.2, "quartz": 0.6, "granite-3b-instruct": 0.0, "slate": -0.8}
+    draw, votes = Random(1), []
+    for number in range(240):
+        a, b = draw.sample(list(skills), 2)
+        won = draw.random() < 1 / (1 + exp(skills[b] - skills[a]))
+        winner: Winner = "tie" if number % 7 == 0 else "a" if won else "b"
+        votes.append(Battle(a, b, winner, f"judge{number % 11}", prompt=f"p{number % 40}", created=NOW))
+    with Battles(home / "llms.sqlite3") as store:
+        names = {"conversation_a": "left", "conversation_b": "right", "id": "usual", "created": NOW}
+        store.begin(StoredBattle("basalt", "quartz", question, "web", **names))
+        store.take("votes.csv", "imported", votes)
+
+
 def fill(home: Path, model: str) -> None:
     with Conversations(home / "llms.sqlite3") as store:
         conversations(store, model)
+    battles(home, model)
     with TeamRuns(home / "llms.sqlite3") as runs:
         team_run(runs)
     with pytest.MonkeyPatch.context() as patch:
@@ -225,6 +257,10 @@ GIVEN = {
         {"id": number, "text": text, "probability": chance, "end": False}
         for number, (text, chance) in enumerate([(" Paris", 0.72), (" the", 0.11), (" a", 0.05), (" located", 0.03), (" in", 0.02)])
     ],
+    "/api/arena/contenders": {
+        "models": [{"name": name, "where": "On this machine"} for name in ("smollm2", "gguf:smollm2")],
+        "tools": [{"name": "calculator", "description": "Compute exactly.", "asks": False, "missing": ""}],
+    },
     "/api/stateless": {"calls": [
         lesson_call("A: say a name", TOLD, "Nice to meet you, Ada!", True),
         lesson_call("B: ask in a new call", ASKED, "I do not know your name.", False),
@@ -317,10 +353,21 @@ def pressed(*selectors: str, then: str = "") -> Callable:
     return way
 
 
+def board(leaderboard: Leaderboard, ready: str) -> Callable:
+    """The page as it is over another board than the store's, once it shows what `ready` selects."""
+
+    def way(page) -> None:
+        page.route("**/api/board", lambda route: route.fulfill(json=leaderboard.to_json()))
+        page.reload()
+        page.wait_for_selector(ready)
+
+    return way
+
+
 SCENES = {
     "chat-empty": Scene("/", empty=True),
     "agents-empty": Scene("/agents", empty=True),
-    "leaderboard-empty": Scene("/leaderboard", empty=True),
+    "leaderboard-empty": Scene("/leaderboard", lambda page: page.wait_for_selector(".board-empty"), empty=True),
     "chat-usual": Scene("/c/usual"),
     "chat-text": Scene("/c/text", lambda page: page.wait_for_selector("article .katex, article .hljs-keyword")),
     "chat-crowded": Scene("/c/crowded"),
@@ -335,6 +382,19 @@ SCENES = {
     "tokens": Scene("/tokens", pressed("#form button.primary", then="#out :text('izers')")),
     "next": Scene("/next", pressed("#form button.primary", then="#out :text('Paris')")),
     "stateless": Scene("/stateless", pressed("#form button.primary", then="#out :text('Your name is Ada')")),
-    "leaderboard": Scene("/leaderboard"),
+    "leaderboard": Scene("/leaderboard", board(boards.usual(), ".board-table tr:nth-child(6)")),
+    "leaderboard-crowded": Scene(
+        "/leaderboard", board(boards.crowded(60, 24), ".board-table tr:nth-child(60)"), ("phone", "desk")
+    ),
+    "leaderboard-scatter": Scene(
+        "/leaderboard#view=scatter", board(boards.crowded(60, 24), ".point"), ("phone", "desk")
+    ),
+    "leaderboard-bars": Scene("/leaderboard#view=bars", board(boards.usual(), ".bar-line"), ("phone", "desk")),
+    "leaderboard-cell": Scene(
+        "/leaderboard#cell=cost&of=smollm2", board(boards.usual(), "dialog[open]"), ("phone", "desk")
+    ),
+    "arena-start": Scene("/arena", pressed(".contenders summary"), BOTH_ENDS),
+    "arena": Scene("/arena/battles/usual", lambda page: page.wait_for_selector("#vote button:enabled"), BOTH_ENDS),
+    "arena-ratings": Scene("/arena/ratings?votes=imported", sizes=BOTH_ENDS),
     "not-found": Scene("/c/nowhere"),
 }

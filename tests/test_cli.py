@@ -44,7 +44,7 @@ REPORT = {
     "run", "system", "benchmark", "version", "view", "shots", "draw", "chat_template", "system_prompt", "samples", "thinking",
     "sandbox", "data", "revision", "n", "available", "partial", "unparsed", "truncated", "refused", "failed", "failures", "cut", "thought",
     "thinking_tokens", "headline", "average", "chance", "scores", "subsets", "seconds", "tokens", "tokens_per_second",
-    "peak_memory_bytes", "cost", "billed", "groups", "graded_from",
+    "peak_memory_bytes", "cost", "billed", "groups", "graded_from", "per_task",
 }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_eval_prints_one_object_per_system_and_benchmark(measured):
 
 def test_leaderboard_lists_what_was_measured(home, measured):
     assert {row["run"] for row in lines("leaderboard")} == {row["run"] for row in measured[1]}
-    assert set(lines("leaderboard")[0]) == REPORT
+    assert set(lines("leaderboard")[0]) == REPORT | {"rank_low", "rank_high", "evidence"}
     text = llms("leaderboard").stdout
     assert "95 % interval" in text
     assert "* part of the data only" in text

@@ -280,6 +280,24 @@ def test_the_page_says_the_decision_and_draws_each_interval(tmp_path):
     assert "<script" not in text
 
 
+@pytest.mark.slow
+def test_what_is_missing_is_measured_first_if_asked_for_and_groups_are_rows_of_ones_own_file(tiny, tmp_path):
+    own = tmp_path / "own.csv"
+    own.write_text(
+        "question,choices,answer,topic\n" + "".join(f"{i}?,a|b,a,{'even' if i % 2 == 0 else 'odd'}\n" for i in range(8))
+    )
+    text = f'[[rules]]\nname = "all"\ndata = "{own}"\n[[rules]]\nname = "even"\ndata = "{own}"\ngroup = "topic=even"\n'
+    path = policy(
+        tmp_path, text, head=f'candidate = "hf:{tiny}?dtype=bfloat16"\nbaseline = "hf:{tiny}"\nundecided = "go"\n'
+    )
+    assert {row["verdict"] for row in rules(path, status=1)} == {"missing"}
+    found = {row["rule"]: row for row in rules(path, "--run")}
+    assert {name: row["n"] for name, row in found.items()} == {"all": 8, "even": 4}
+    assert rules(path) == list(found.values())  # nothing is missing any more
+    own.write_text(own.read_text() + "9?,a|b,b,odd\n")
+    assert "has changed since run" in str(CliRunner().invoke(cli, ["gate", str(path)]).exception)
+
+
 def table_of(heading):
     section = DOCS.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
     rows = [

@@ -62,7 +62,10 @@ class GateRule:
     def amount(self, value: float, absolute: bool = False) -> str:
         """A size of this rule's measure, in points, percent of the baseline or, if `absolute`, its unit."""
         if self.measure == "score":
-            return f"{100 * value:.3g}" + ("" if absolute else " points")
+            points = f"{100 * value:.3g}"
+            return points if absolute else f"{points} point{'s' * (points != '1')}"
+        if self.measure == "memory" and absolute:
+            return f"{value / 1e9:.4g} GB"
         return f"{value:.4g} {UNITS[self.measure]}" if absolute else f"{100 * value:.3g} %"
 
 

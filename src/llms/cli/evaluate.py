@@ -8,13 +8,14 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from ..arena.board_columns import failures_of
 from ..evaluation.report import Report
 from ..workbench.estimate import Estimate, estimate
 from ..workbench.evaluate import Progress as Step
 from ..workbench.evaluate import evaluate_all
 from ..workbench.leaderboard import build
 from .eval_options import config_file, config_of, eval_options
-from .leaderboard import failed, show
+from .leaderboard import show
 from .option_groups import DATA, OUTPUT, GroupedCommand, option
 from .output import console, dollars, interval, notes_shown, percent, print_json, table
 
@@ -84,7 +85,7 @@ def evaluate(systems: tuple[str, ...], benchmarks: list[str], dry_run: bool, as_
     for report in reports:
         if not report.score:
             where = f"{report.key.system.name} on {report.key.benchmark}"
-            click.echo(f"{where}: {failed(report)}; llms samples {report.key.run} --failed", err=True)
+            click.echo(f"{where}: {failures_of(report)}; llms samples {report.key.run} --failed", err=True)
     if len(scored) < len(reports):
         sys.exit(1)
 

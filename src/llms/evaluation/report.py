@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TypedDict
 
-from ..statistics import choose, macro
-from ..values import Billed, Failed, Json, JsonObject, Outcome, Score, Spent
+from ..statistics import choose, macro, open_scale
+from ..values import Billed, Failed, Json, JsonObject, Outcome, Score, Scored, Spent
 from .plan import Plan, RunKey
 
 NORMALIZED = "normalized"
+Price = Callable[[Scored], float | None]  # US dollars of the answers to an item, None where unknown
 MOST_REASONS = 3  # of failures that a report tells
 STATUSES = ("ok", "unparsed", "truncated", "refused", "infra", "timeout")
 
@@ -64,6 +65,7 @@ class StoredReport(TypedDict, total=False):
     groups: Mapping[str, Mapping[str, StoredScores]]
     graded_from: str
     failures: Mapping[str, int]
+    per_task: StoredScores
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Report:
     benchmark of one. `partial`: `n` is less than the benchmark holds. `cut` prompts lost `cut_tokens` tokens on
     the left. `thought` items were answered with thinking, of `thinking_tokens` tokens in all. `groups` are the scores by
     column and value of the user's own data; `graded_from` is the run whose answers were graded here, none being asked.
-    `failures` are the most frequent reasons of failed items, with counts.
+    `failures` are the most frequent reasons of failed items, with counts. `per_task` are the means of `seconds`, `tokens` and
+    `dollars` over scored items, as far as they are known; older reports have none.
     """
 
     key: RunKey
@@ -96,6 +99,7 @@ class Report:
     groups: Mapping[str, Mapping[str, Mapping[str, Score]]] = field(default_factory=dict)
     graded_from: str = ""
     failures: Mapping[str, int] = field(default_factory=dict)
+    per_task: Mapping[str, Score] = field(default_factory=dict)
 
     @property
     def score(self) -> Score | None:
@@ -150,6 +154,7 @@ class Report:
                 for column, values in self.groups.items()
             },
             "graded_from": self.graded_from,
+            "per_task": _plain(self.per_task),
             "seconds": usage.seconds,
             "tokens": usage.tokens,
             "tokens_per_second": usage.tokens_per_second,
@@ -188,6 +193,7 @@ class Report:
             },
             graded_from=fields.get("graded_from", ""),
             failures=fields.get("failures", {}),
+            per_task=_scores_from(fields.get("per_task", {})),
         )
 
 
@@ -205,6 +211,7 @@ class _Marks:
     scores: Mapping[str, float]
     pooled: Mapping[str, tuple[float, ...]]
     groups: tuple[str, ...]
+    spent: Mapping[str, float]
 
 
 @dataclass(slots=True)
@@ -219,7 +226,7 @@ class _Tally:
     thought: int = 0
     thinking_tokens: int = 0
 
-    def add(self, outcome: Outcome, groups: Iterable[Callable[[str], str]]) -> None:
+    def add(self, outcome: Outcome, groups: Iterable[Callable[[str], str]], price: Price | None) -> None:
         if isinstance(outcome, Failed):
             self.statuses[outcome.kind] += 1
             self.failures.append((outcome.item, outcome.reason))
@@ -231,14 +238,20 @@ class _Tally:
         self.thinking_tokens += outcome.thinking_tokens
         values = tuple(sys.intern(value(outcome.item)) for value in groups)
         subset = sys.intern(outcome.subset)
-        self.marks.append(_Marks(outcome.item, subset, outcome.cluster, outcome.scores, outcome.pooled, values))
+        spent = {"seconds": outcome.seconds, "tokens": float(outcome.tokens)}
+        dollars = price(outcome) if price else None
+        spent |= {} if dollars is None else {"dollars": dollars}
+        self.marks.append(_Marks(outcome.item, subset, outcome.cluster, outcome.scores, outcome.pooled, values, spent))
 
 
-def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: str = "") -> Report:
-    """The Report of a plan's outcomes, in whatever order they come, one per item."""
+def report(
+    plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: str = "", price: Price | None = None
+) -> Report:
+    """The Report of a plan's outcomes, in whatever order they come, one per item. `price` tells what the answers to an item
+    cost by their tokens, which shares out what the run has cost."""
     tally = _Tally()
     for outcome in outcomes:
-        tally.add(outcome, plan.groups.values())
+        tally.add(outcome, plan.groups.values(), price)
     scored = sorted(tally.marks, key=lambda marks: marks.item)
     scores, subsets = _scores(plan, scored)
     return Report(
@@ -261,6 +274,7 @@ def report(plan: Plan, outcomes: Iterable[Outcome], usage: Spent, graded_from: s
         groups={column: _grouped(scored, number) for number, column in enumerate(plan.groups)},
         graded_from=graded_from,
         failures=_most_frequent(reason for _, reason in sorted(tally.failures)),
+        per_task=_per_task(scored, None if graded_from else usage.cost),
     )
 
 
@@ -280,6 +294,23 @@ def _scores(plan: Plan, scored: Sequence[_Marks]) -> tuple[dict[str, Score], dic
         above = [_above_chance(means, plan.normalized, plan.chances[name]) for name, means in each.items()]
         scores[NORMALIZED] = macro(above) if above else _above_chance(scores, plan.normalized, plan.chance)
     return scores, subsets
+
+
+def _per_task(scored: Sequence[_Marks], cost: float | None) -> dict[str, Score]:
+    """Means over items of what each took. Dollars are the `cost` of the run, retries and failed items with it, shared out by
+    the price of the answers, so that their mean is what a scored item has cost."""
+    if not scored:
+        return {}
+    clusters = [marks.cluster for marks in scored]
+    means = {name: open_scale([marks.spent[name] for marks in scored], clusters) for name in ("seconds", "tokens")}
+    listed = [marks.spent["dollars"] for marks in scored if "dollars" in marks.spent]
+    if cost == 0:
+        means["dollars"] = Score(0.0, 0.0, 0.0, 0.0, len(scored), "free: it ran on your own machine")
+    elif cost is not None and len(listed) == len(scored) and (total := sum(listed)) > 0:
+        means["dollars"] = open_scale([dollars * cost / total for dollars in listed], clusters)
+    elif cost is not None:
+        means["dollars"] = Score(cost / len(scored), None, None, None, len(scored), "the run's total over its items")
+    return means
 
 
 def _grouped(scored: Sequence[_Marks], number: int) -> dict[str, dict[str, Score]]:

@@ -6,6 +6,7 @@ arXiv 2411.00640, for clustered errors; Bell and McCaffrey 2002 for few clusters
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from math import fsum, inf, isfinite, sqrt
 
 from ..values import Score
@@ -42,6 +43,18 @@ def choose(scores: Sequence[float], clusters: Sequence[Hashable] | None = None) 
     if all(score in (0, 1) for score in scores):
         return _wilson_score(mean(scores), n, n, "wilson", stderr(scores))
     return _bounded(scores, *t_interval(scores), stderr(scores), n, "t")
+
+
+def open_scale(scores: Sequence[float], clusters: Sequence[Hashable]) -> Score:
+    """The mean of amounts that are not negative and have no upper end, such as seconds: as `choose`, but neither right nor
+    wrong, and bounded below by 0 alone."""
+    largest = max(scores, default=0.0)
+    if largest <= 0:
+        return Score(0.0, None, None, None, len(scores), "no interval: all scores are equal")
+    scale = 2 / largest  # where no score is beyond 1, `choose` takes them for shares
+    score = choose([amount * scale for amount in scores], clusters)
+    low, high, error = (None if bound is None else bound / scale for bound in (score.low, score.high, score.stderr))
+    return replace(score, value=mean(scores), low=None if low is None else max(0.0, low), high=high, stderr=error)
 
 
 def caution(clusters: int | None) -> str:

@@ -19,6 +19,7 @@ from ..chat.conversation.messages import MessagePart, digest, dump, index, load,
 from ..chat.conversation.tree import FINAL, Conversation, Node, State, may_become, new_id, now, title_of, tree
 from ..errors import StoreError, UnknownName, UsageError
 from .database import IN_MEMORY, Database, Row
+from .removal import remove_conversations
 
 INLINE_BYTES = 256 * 1024  # attachments up to this size lie in the database itself
 _NODE = "id, parent, role, digest, message, state, created, author, edited_from, used, imported"
@@ -87,7 +88,9 @@ class Conversations(Database):
         """The id of the conversation that `name`, or a beginning of it that no other shares, stands for; `last` is the
         one used last. Raises UnknownName or UsageError."""
         if name == "last":
-            ids = self.texts("SELECT id FROM conversations ORDER BY updated DESC, rowid DESC LIMIT 1")
+            ids = self.texts(
+                "SELECT id FROM conversations WHERE battle IS NULL ORDER BY updated DESC, rowid DESC LIMIT 1"
+            )
         else:
             where = "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 5"
             ids = self.texts(f"SELECT id FROM conversations {where}", name) if name else []
@@ -100,8 +103,10 @@ class Conversations(Database):
         return name if name in ids else ids[0]
 
     def all(self, limit: int = -1, tag: str | None = None, archived: bool = False) -> list[ConversationSummary]:
-        """The pinned first, then the most recently used."""
-        where = "WHERE archived = ?" + (" AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else "")
+        """The pinned first, then the most recently used; sides of battles are not listed."""
+        where = "WHERE battle IS NULL AND archived = ?" + (
+            " AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else ""
+        )
         return self._listed(
             f"{where} ORDER BY pinned DESC, updated DESC, rowid DESC LIMIT ?",
             [archived, *([tag] if tag else []), limit],
@@ -192,22 +197,20 @@ class Conversations(Database):
         with self.transaction() as db:
             db.execute("UPDATE conversations SET pinned = ? WHERE id = ?", (pinned, id))
 
+    def hide(self, id: str, battle: str) -> None:
+        """Make a conversation one side of `battle`: no list, no search and no `last` knows it from now on."""
+        with self.transaction() as db:
+            db.execute("UPDATE conversations SET battle = ? WHERE id = ?", (battle, id))
+            db.execute("DELETE FROM texts WHERE conversation = ?", (id,))
+
     def delete(self, *ids: str) -> None:
         """Remove conversations for good: messages, runs, index entries, attachments that nothing else uses, and the
         copies that were made before the file was last converted."""
-        with self.transaction() as db:
-            db.executemany("DELETE FROM conversations WHERE id = ?", [(id,) for id in ids])
-            unused = "NOT EXISTS (SELECT 1 FROM parts WHERE parts.blob = blobs.digest)"
-            unused_files = db.execute(f"SELECT digest FROM blobs WHERE {unused} AND bytes IS NULL").fetchall()
-            db.execute(f"DELETE FROM blobs WHERE {unused}")
-            for table in ("search", "search_inside"):  # merges the index, so that no deleted word stays in it
-                db.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
-        with self._lock, self._explained("write to"):
-            self.connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
-        for (name,) in unused_files:
-            self._file(name).unlink(missing_ok=True)
-        for copy in self.path.parent.glob(f"{self.path.name}.schema*"):
-            copy.unlink(missing_ok=True)
+        remove_conversations(self, *ids)
+
+    def compact(self) -> None:
+        with self._lock:
+            super().compact()
 
     def keep(self, content: bytes, media_type: str) -> str:
         """Store bytes that a message will refer to; the name by which `blob` finds them."""
@@ -220,7 +223,7 @@ class Conversations(Database):
         """Attached bytes. Raises StoreError if they are gone."""
         for (inline,) in self.read("SELECT bytes FROM blobs WHERE digest = ?", (digest,)):
             try:
-                return bytes(inline) if inline is not None else self._file(digest).read_bytes()
+                return bytes(inline) if inline is not None else self.blob_file(digest).read_bytes()
             except OSError as error:
                 raise StoreError(f"the attachment {digest} cannot be read: {error}") from error
         raise StoreError(f"the attachment {digest} is not in {self.path}")
@@ -230,9 +233,6 @@ class Conversations(Database):
         for media_type in self.texts("SELECT media_type FROM blobs WHERE digest = ?", digest):
             return media_type
         raise UnknownName("attachment", digest, [])
-
-    def _file(self, digest: str) -> Path:
-        return self.path.parent / "blobs" / digest[:2] / digest
 
     def _node(self, row: Row) -> Node:
         id, parent, role, digest, message, state, created, author, edited_from, used, imported = row
@@ -262,16 +262,17 @@ class Conversations(Database):
         body, files = visible(node.message), "\n".join(part.text for part in parts if part.kind == "file")
         if node.role in ("user", "assistant") and (body or files):
             self.connection.execute(
-                "INSERT INTO texts (conversation, node, created, body, attachment) VALUES (?, ?, ?, ?, ?)",
-                (conversation, node.id, node.created, body, files),
+                "INSERT INTO texts (conversation, node, created, body, attachment) "
+                "SELECT id, ?, ?, ?, ? FROM conversations WHERE id = ? AND battle IS NULL",
+                (node.id, node.created, body, files, conversation),
             )
 
     def _keep(self, blobs: dict[str, bytes], parts: Sequence[MessagePart]) -> None:
         media_types = {part.blob: part.more.get("media_type", "") for part in parts if part.blob}
         for name, content in blobs.items():
             inline = len(content) <= INLINE_BYTES or str(self.path) == IN_MEMORY
-            if not inline and not self._file(name).exists():
-                _write(self._file(name), content)
+            if not inline and not self.blob_file(name).exists():
+                _write(self.blob_file(name), content)
             self.connection.execute(
                 "INSERT INTO blobs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (name, media_types.get(name, ""), len(content), now(), content if inline else None),
@@ -301,7 +302,7 @@ class Conversations(Database):
         self.connection.execute("DELETE FROM texts WHERE conversation = ? AND node IS NULL", (id,))
         self.connection.execute(
             "INSERT INTO texts (conversation, created, title) SELECT id, created, title FROM conversations "
-            "WHERE id = ? AND title <> ''",
+            "WHERE id = ? AND title <> '' AND battle IS NULL",
             (id,),
         )
 

@@ -7,11 +7,13 @@ import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from .runs import Runs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COLUMNS = "updated, metric, items, clusters, scores"
 
@@ -25,11 +27,13 @@ class ScoreVector:
     metric: str
     items: tuple[str, ...]
     clusters: tuple[str, ...]
-    scores: NDArray[np.float64]
+    scores: "NDArray[np.float64]"
 
 
 def score_vectors(store: Runs, runs: Iterable[str]) -> dict[str, ScoreVector]:
     """The vectors of `runs` by the run's name; without those that have no report yet, whose headline is unknown."""
+    import numpy as np
+
     vectors: dict[str, ScoreVector] = {}
     for run in dict.fromkeys(runs):
         row = next(
@@ -62,6 +66,8 @@ def _progress(store: Runs, run: str) -> str:
 
 def _gathered(store: Runs, run: str, metric: str) -> ScoreVector:
     """The vector from the outcomes. SQLite takes the three values out of each outcome, of which the rest is not read."""
+    import numpy as np
+
     path = f"$.scored[4].{json.dumps(metric)}"
     rows = list(
         store.read(

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..listening.json_body import StrictRoute
 from ..workbench import run_items
 from ..workbench.board_page.export import ASSETS
 from ..workbench.board_page.export import page as board_file
-from ..workbench.leaderboard import read as read_blocks
+from ..workbench.leaderboard import read
 from .pages import page
 
 router = APIRouter(route_class=StrictRoute)
@@ -73,40 +72,14 @@ async def leaderboard(request: Request) -> HTMLResponse:
     return page(request, "leaderboard.html", scripts=SCRIPTS)
 
 
-def read() -> Leaderboard:
-    columns: list[BoardColumn] = []
-    cells: dict[str, dict[str, BoardCell]] = {}
-    for number, block in enumerate(read_blocks().columns):
-        key = block.key
-        column = BoardColumn(
-            f"{key.benchmark}.{number}",
-            "benchmark",
-            key.benchmark,
-            "share",
-            True,
-            {"shots": str(key.shots), "view": key.view, "data": key.data},
-        )
-        columns.append(column)
-        for report in block.reports:
-            if s := report.score:
-                cells.setdefault(report.key.system.name, {})[column.id] = BoardCell(
-                    s.value, s.low, s.high, report.n, "benchmark", s.method, s.stderr, report.key.run, report.partial
-                )
-    return Leaderboard(
-        tuple(columns),
-        tuple(BoardRow(name, "", row) for name, row in cells.items()),
-        ("llms eval smollm2 -b arc_easy --limit 50",),
-    )
-
-
 @router.get("/api/board")
 async def board() -> Response:
-    return JSONResponse(await asyncio.to_thread(lambda: read().to_json()))
+    return JSONResponse(await asyncio.to_thread(lambda: read().table.to_json()))
 
 
 @router.get("/api/board/page")
 async def export() -> HTMLResponse:
-    text = await asyncio.to_thread(lambda: board_file(read()))
+    text = await asyncio.to_thread(lambda: board_file(read().table))
     return HTMLResponse(text, headers={"content-disposition": 'attachment; filename="leaderboard.html"'})
 
 

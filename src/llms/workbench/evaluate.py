@@ -31,7 +31,7 @@ from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..store.runs import Bill, Runs
-from ..values import ChoicePrompt, Outcome, Prompt, Score, Scored
+from ..values import ChoicePrompt, Outcome, Prompt, Score, Scored, Usage
 from .cost import about
 from .html_report import page
 from .own_data import choose_own, groups_of, refuse_own_options, understood
@@ -206,7 +206,7 @@ def evaluate_plan(
         if model.note != note_before:
             yield progress(total, note=model.note)
     outcomes = (outcome for _, outcome in store.outcomes(key.run))
-    summary = report(questions, outcomes, store.usage(key.run), graded_from)
+    summary = report(questions, outcomes, store.usage(key.run), graded_from, partial(_dollars, model))
     store.save_report(summary)
     yield summary
     if stopped:
@@ -245,6 +245,19 @@ def withhold(item: Item, prompt: Prompt, outcome: Outcome) -> tuple[Prompt, Outc
     if isinstance(outcome, Scored) and outcome.completions:
         outcome = replace(outcome, answers=tuple(replace(c, text="[withheld]") for c in outcome.completions))
     return shown, outcome
+
+
+def _dollars(model: Model, outcome: Scored) -> float | None:
+    """US dollars of the answers to an item at the model's price, of which only the proportions between items count."""
+    price = model.price(_used(outcome))
+    return None if price is None else float(price)
+
+
+def _used(outcome: Scored) -> Usage:
+    if outcome.completions:
+        prompts = sum(completion.prompt_tokens for completion in outcome.completions)
+        return Usage(prompts, sum(completion.tokens for completion in outcome.completions))
+    return Usage(sum(answer.context_tokens + answer.tokens for answer in outcome.choices), len(outcome.choices))
 
 
 def _few_rows(questions: Plan) -> list[str]:

@@ -301,6 +301,8 @@ def cells_of(result: RuleResult) -> tuple[str, str, str, str, str]:
     def number(value: float | None, sign: str = "") -> str:
         if value is None:
             return ""
+        if rule.measure == "memory":
+            return f"{value / 1e9:{sign}.3f} GB"
         return f"{100 * value:{sign}.1f}" if share else f"{value:{sign}.4g}"
 
     sign = "" if alone else "+"

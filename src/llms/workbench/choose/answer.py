@@ -53,7 +53,7 @@ def know(job: ChoiceJob, evidence: Evidence, systems: Sequence[str], scores: Sco
     """Known facts of each system; those in `scores` have a score."""
     result = {}
     for system in systems:
-        facts, estimate = facts_of(job, system, weighted_reports(evidence, system))
+        facts, estimate = facts_of(job, system, weighted_reports(evidence, system), evidence.first_tokens.get(system))
         score = scores.score(system) if scores is not None and system in scores.systems else None
         result[system] = Known(system, facts, estimate, misses(job.limits, facts), score)
     return result
@@ -90,11 +90,11 @@ def answer(
 ) -> Choice:
     """The Choice among `systems`, of which at least one is measured."""
     measured = [system for system in systems if system in evidence.measured]
-    scores = table(evidence.columns(measured))
+    scores = table(evidence.columns(measured)) if measured else None
     known = know(job, evidence, systems, scores)
     allowed = [system for system in measured if known[system].allowed]
     notes = list(evidence.notes)
-    if not allowed:
+    if scores is None or not allowed:
         unmet = {name: each.misses for name, each in known.items() if each.misses}
         sentence = nobody(unmet) if unmet else "no candidate is measured"
         candidates = tuple(_candidate(known[name], None, evidence) for name in _ordered(systems, (), known))
