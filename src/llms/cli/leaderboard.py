@@ -25,6 +25,7 @@ NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
 @click.option("-b", "--benchmark", "benchmarks", multiple=True, help="Only this benchmark; may be given again.")
 @click.option("-m", "--model", "systems", multiple=True, help="Only this system; may be given again.")
 @click.option("--sort", help="Order the systems by this column, by its title or its beginning.")
+@click.option("--published", is_flag=True, help="Add results of others, which decide nothing; see llms published.")
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -42,6 +43,7 @@ def leaderboard(
     benchmarks: tuple[str, ...],
     systems: tuple[str, ...],
     sort: str | None,
+    published: bool,
     html: Path | None,
     csv_file: Path | None,
     as_json: bool,
@@ -51,7 +53,7 @@ def leaderboard(
     Only runs that were asked the same stand together: benchmark, version, shots, draw, template and data. A rank is an
     interval: best and worst place that paired comparisons on the same items leave open (Holm, 5 %).
     """
-    board = read(BoardFilter(view, benchmarks, systems))
+    board = read(BoardFilter(view, benchmarks, systems), published=published)
     if sort:
         board = sorted_by(board, sort)
     if html:
@@ -98,7 +100,9 @@ def show(board: StoredBoard, totals: bool = True) -> None:
             shown[2:3] = [rank(cell)] if ranked else []
             rows.add_row("  " + row.label, *shown, style="bold" if position == 0 and len(cells) > 1 else "")
         out.print(rows)
-    others = [column for column in board.table.columns if column.group in ("average", "view", "arena", "speed")]
+    others = [
+        column for column in board.table.columns if column.group in ("average", "view", "arena", "speed", "published")
+    ]
     for column in [column for column in others if column.group == "average"][:1] if totals else others:
         _show_column(out, board, column, width)
     for line in [*_notes(blocks), *board.table.notes]:

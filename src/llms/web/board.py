@@ -74,7 +74,7 @@ async def leaderboard(request: Request) -> HTMLResponse:
 
 
 def read() -> Leaderboard:
-    return read_board().table
+    return read_board(published=True).table
 
 
 @router.get("/api/board")

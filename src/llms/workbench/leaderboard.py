@@ -6,19 +6,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import settings
+from ..arena.battle import Ratings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
 from ..arena.board_columns import BoardRun, FilledColumn, board_runs
 from ..arena.board_ranks import HeadlineScores
 from ..arena.board_speed import speed_columns
 from ..arena.leaderboard import BoardSources, leaderboard
+from ..arena.published.grading import recipe
 from ..benchmarks.catalogue import CATALOGUE
-from ..errors import UnknownName
+from ..errors import UnknownName, UsageError
 from ..evaluation.report import Report
 from ..store.board_scores import board_scores
 from ..store.runs import Runs
 from ..store.speeds import Speeds
 from ..values import Json
+from .arena.battles import stored
+from .published import cells as published_cells
 
 ORDER = tuple(CATALOGUE)
 MEASURED = frozenset(["benchmark", "own data", "fresh"])  # groups of columns of whole runs
@@ -46,7 +50,7 @@ class StoredBoard:
         """Each benchmark with its systems, the best first, or in the order of the table where that was asked for."""
         for column in self.table.columns:
             if column.group in MEASURED and not column.parent:
-                cells = [(row, row.cells[column.id]) for row in self.table.rows if column.id in row.cells]
+                cells = [(row, cell) for row in self.table.rows if (cell := row.cells.get(column.id)) and cell.run]
                 if not self.sort:
                     cells.sort(key=lambda pair: -pair[1].value)
                 yield column, [(row, cell, self.reports[cell.run]) for row, cell in cells]
@@ -59,25 +63,66 @@ class StoredBoard:
                 yield {**report.to_json(), **ranks, "evidence": cell.evidence}
 
 
-def read(only: BoardFilter | None = None, parts: bool = True) -> StoredBoard:
-    """The leaderboard of all that is stored, or of some of it. Raises UnknownName for a filter that nothing meets."""
+def read(only: BoardFilter | None = None, parts: bool = True, published: bool = False) -> StoredBoard:
+    """The leaderboard of all that is stored, or of some of it; `published` adds results of others. Raises UnknownName for a
+    filter that nothing meets."""
     only = only or BoardFilter()
     path = settings.database()
     with Runs(path) as store:
         reports = store.reports()
         _check(only, reports)
-        reports = [report for report in reports if _wanted(report, only)]
-        runs = board_runs(reports)
+        runs = board_runs(report for report in reports if _wanted(report, only))
         items = _items(store, runs)
-    with Speeds(path) as speeds:
-        columns = speed_columns(speeds.all()) if not (only.view or only.benchmarks) else []
+    columns: list[FilledColumn] = []
+    ratings = None
+    if not (only.view or only.benchmarks):
+        with Speeds(path) as speeds:
+            columns = speed_columns(speeds.all())
+        ratings = _ratings()
+    sources = BoardSources(items=items, columns=columns, ratings=ratings, parts=parts)
     if only.systems:
-        columns = [_of_systems(column, only.systems) for column in columns]
-    return _build(runs, BoardSources(items=items, columns=columns, parts=parts))
+        sources = _of_systems(sources, only.systems)
+    return _with_published(_build(runs, sources), runs, only) if published else _build(runs, sources)
 
 
-def _of_systems(column: FilledColumn, systems: Sequence[str]) -> FilledColumn:
-    return replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
+def _ratings() -> Ratings | None:
+    """Ratings from the stored votes; None where there are none that count."""
+    if not (battles := stored()):
+        return None
+    from ..arena.rate import rate
+
+    try:
+        return rate(battles)
+    except UsageError:
+        return None
+
+
+def _of_systems(sources: BoardSources, systems: Sequence[str]) -> BoardSources:
+    columns = [
+        replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
+        for column in sources.columns
+    ]
+    ratings = sources.ratings and replace(
+        sources.ratings, ratings=tuple(rating for rating in sources.ratings.ratings if rating.model in systems)
+    )
+    return replace(sources, columns=columns, ratings=ratings)
+
+
+def _with_published(board: StoredBoard, runs: Sequence[BoardRun], only: BoardFilter) -> StoredBoard:
+    """The board with results of others: in a measured column only where they state its recipe and nothing was measured."""
+    recipes = {recipe(run.report.key, run.report.shown): run.column for run in runs}
+    rows = {row.label: row for row in board.table.rows}
+    columns, cells = published_cells(recipes, list(rows))
+    named = {column.id: column for column in columns}
+    for one in cells:
+        if (only.systems and one.system not in only.systems) or (
+            one.column not in named and one.column not in recipes.values()
+        ):
+            continue
+        row = rows.get(one.system) or BoardRow(one.system, "", {}, one.system)
+        rows[one.system] = replace(row, cells={one.column: one.cell, **row.cells})
+    table = replace(board.table, columns=(*board.table.columns, *columns), rows=tuple(rows.values()))
+    return replace(board, table=table)
 
 
 def _items(store: Runs, runs: Sequence[BoardRun]) -> Mapping[str, HeadlineScores]:
