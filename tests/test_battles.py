@@ -1,15 +1,20 @@
 """Battles as they are stored, and the votes that ratings are fitted to."""
 
+from dataclasses import replace
+
 import pytest
 
 from llms import settings
 from llms.arena.answer_style import style_of
 from llms.arena.battle import Battle, Style
 from llms.arena.leaks import leaked
+from llms.chat.conversation.messages import user
+from llms.chat.conversation.tree import Conversation
 from llms.errors import UnknownName, UsageError
 from llms.store.battles import Battles
+from llms.store.conversations import Conversations
 from llms.values import Identity
-from llms.workbench.arena.battles import Contender, answered, asked, begin, stored, undo, vote
+from llms.workbench.arena.battles import Contender, answered, asked, begin, remove, stored, undo, vote
 
 QUESTION = "Where does the sun rise?"
 
@@ -167,13 +172,19 @@ def test_imported_votes_keep_judges_prompts_and_shared_battles():
     )  # fmt: skip
 
 
-def test_deleting_battles_takes_their_votes_and_names_their_conversations():
+def test_removing_battles_takes_their_votes_and_their_sides_and_no_other_conversation():
     battle = fought()
-    with Battles(settings.database()) as store:
-        (other,) = store.begin(store.get(battle.id).__class__("x", "y", "?", "web", conversation_b="c1"))
-        assert store.delete(battle.id, other.id) == ["c1"]
-        assert (store.all(), store.sources()) == ([], {})
+    with Conversations(settings.database()) as talks:
+        for id in ("of-a-battle", "of-a-chat"):
+            talks.save(Conversation(id).append(user("hello"), "user"))
+        talks.connection.execute("UPDATE conversations SET battle = ? WHERE id = 'of-a-battle'", (battle.id,))
+    compared = begin(
+        QUESTION, [replace(side("one"), conversation="of-a-chat"), side("two")], source="chat", anonymous=False
+    )
+    remove(battle.id, compared.id[:8])
     assert stored() == []
+    with Conversations(settings.database()) as talks:
+        assert (talks.has("of-a-battle"), talks.has("of-a-chat")) == (False, True)
 
 
 LEAKS = [

@@ -102,7 +102,7 @@ def test_runs_are_listed_exported_compared_and_deleted(home, tiny, tmp_path):
     assert [json.loads(line)["item"] for line in out.read_text().splitlines()] == [
         item["item"] for item in lines("samples", row["run"])
     ]
-    harness = json.loads(llms("runs", "export", row["run"], "--format", "harness").stdout)
+    harness = json.loads(llms("runs", "export", row["run"], "--format", "lm-eval").stdout)
     assert harness["results"]["arc_easy"]["acc,none"] == row["scores"]["acc"]["value"]
     assert harness["n-shot"] == {"arc_easy": 1}
     other = next(

@@ -15,7 +15,7 @@ from llms.statistics.intervals import few_clusters_error
 from llms.statistics.paired import compare, holm, mcnemar, sign_flip, status_rate
 from llms.statistics.power import detectable, needed, variance
 from llms.statistics.sequential import ConfidenceSequence
-from llms.statistics.student import Z, _tail, t_quantile
+from llms.statistics.student import Z, t_quantile, t_tail
 from llms.values import Score
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -36,7 +36,7 @@ def test_quantiles_leave_two_and_a_half_percent_above():
 def test_tails_are_those_of_scipy_on_both_sides_of_where_the_fraction_is_turned_round():
     for df in (0.7, 1, 4.5, 30, 1000):
         for t in (0.01, 0.5, 1.0, 2.0, 12.0):
-            assert _tail(t, df) == near(float(stats.t.sf(t, df)))
+            assert t_tail(t, df) == near(float(stats.t.sf(t, df)))
 
 
 def test_wilson_is_the_interval_of_statsmodels():

@@ -62,7 +62,7 @@ CEILINGS = {
     "parameters without a type": 0,
     "functions of more than 60 lines": 0,
     "signatures of more than 8 parameters": 0,
-    "own names imported inside functions": 20,
+    "own names imported inside functions": 26,
     "modules in rings": 0,
     "class names of two meanings": 0,
     "docstrings that begin with What": 0,
@@ -72,6 +72,9 @@ CEILINGS = {
 # Own modules that are imported inside functions, and the library that this keeps away from whoever imports the file.
 KEPT_AWAY = {
     ("llms.__main__", "llms.cli.main"): "click",  # an interrupt must be caught before it loads
+    ("llms.cli.arena_rate", "llms.workbench.arena.rated"): "numpy",
+    ("llms.cli.arena_run", "llms.cli.arena_fights"): "numpy",
+    ("llms.cli.arena_vote", "llms.cli.terminal_battle"): "pydantic_ai",
     ("llms.cli.chat", "llms.cli.terminal_chat"): "pydantic_ai",
     ("llms.cli.choose", "llms.cli.choice_view"): "numpy",
     ("llms.cli.chats", "llms.cli.stored_chats"): "pydantic_ai",

@@ -269,7 +269,7 @@ def test_a_score_without_an_interval_passes_json_table_and_pages(tmp_path, monke
     assert "no interval: all items belong to one cluster" in shown
     assert "None" not in shown
     told("leaderboard", "--html", str(tmp_path / "x.html"))
-    assert json.loads(told("runs", "export", key().run, "--format", "harness"))["results"]["arc_easy"]["acc_stderr,none"] == "N/A"  # fmt: skip
+    assert json.loads(told("runs", "export", key().run, "--format", "lm-eval"))["results"]["arc_easy"]["acc_stderr,none"] == "N/A"  # fmt: skip
 
 
 def test_few_clusters_stand_beside_the_score(tmp_path, monkeypatch):

@@ -38,6 +38,7 @@ OURS = (
     "teams",
     "models",
     "proofs",
+    "rows",
 )  # what lies in a home
 _creating = threading.Lock()
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

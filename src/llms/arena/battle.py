@@ -49,9 +49,10 @@ class Battle:
 class Rating:
     """One model: `rating` on the scale of Elo (400 per factor of ten, mean 1000), 95 % from `low` to `high`.
 
-    All three and `stderr` are None where the votes do not bound the rating; `unbounded` then says in which direction.
-    `component` numbers the parts of a graph that is not connected, from 0: ratings compare within one only. `rank_low` and
-    `rank_high` are the best and the worst rank that the votes leave open, within the component.
+    All three and `stderr` are None where the votes do not bound the rating; `unbounded` then says in which direction ("both":
+    neither). `component` numbers the parts of a graph that is not connected, from 0: ratings compare within one only.
+    `rank_low` and `rank_high` are the best and the worst rank that the votes leave open, within the component. `interval`
+    names what the interval takes as independent; it is of the largest where several were computed.
     """
 
     model: str
@@ -64,7 +65,8 @@ class Rating:
     component: int
     rank_low: int
     rank_high: int
-    unbounded: Literal["", "above", "below"] = ""
+    unbounded: Literal["", "above", "below", "both"] = ""
+    interval: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,21 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from shlex import quote
 
 import click
 from rich.table import Table
 from rich.text import Text
 
 from ..arena.choose.job import Candidate, Choice, ChoiceJob
+from ..errors import UsageError
+from ..models.name import parse
 from ..workbench.choose.choose import choose, go
+from ..workbench.choose.differing import differing
 from ..workbench.evaluate import Progress
 from .evaluate import show_progress
-from .output import console, dollars, interval, percent, print_json, size, table
+from .output import console, dollars, interval, percent, print_json, size, table, visible
 
 BAR = 16  # cells of the bar of an interval
 NUMBERS = ("score", "95 % interval", "n", "first in", "$/task", "s/task", "memory")
@@ -52,6 +57,12 @@ def show(choice: Choice, show_items: int = 0) -> None:
             out.print(Text(f"{candidate.system}: {reason}", style="dim"), soft_wrap=True)
     for line in _by_hand(choice):
         out.print(Text(line, style="dim"), soft_wrap=True)
+    for item in differing(choice, show_items):
+        out.print(
+            Text(f"{item.item}: {visible(item.prompt)} (right: {visible(item.target)})", style="dim"), soft_wrap=True
+        )
+        for system, answer, score in item.answers:
+            out.print(Text(f"  {system} {score:g}: {visible(answer)}", style="dim"), soft_wrap=True)
     if choice.separating:
         out.print(Text(_separating(choice)), soft_wrap=True)
     for note in choice.notes:
@@ -59,7 +70,15 @@ def show(choice: Choice, show_items: int = 0) -> None:
     if choice.plan:
         _show_plan(choice)
     if choice.command:
-        out.print(Text("use it:  ") + Text(choice.command, style="bold"), soft_wrap=True)
+        out.print(Text("use it:  ") + Text(choice.command, style="bold") + Text(_served(choice)), soft_wrap=True)
+
+
+def _served(choice: Choice) -> str:
+    """How programs reach the chosen model, if its weights are here."""
+    with suppress(UsageError):
+        if parse(choice.chosen[0]).local:
+            return f"    for programs:  llms serve {quote(choice.chosen[0])}"
+    return ""
 
 
 def _table(choice: Choice) -> Table:

@@ -4,17 +4,15 @@ import errno
 import io
 import os
 import sys
-from difflib import get_close_matches
-from importlib import import_module
 
 import click
-from click.shell_completion import CompletionItem
 
 from .. import __version__
 from ..errors import LlmsError
 from ..models import loading
 from ..store import notices
 from .interrupt import defer_during_imports
+from .lazy_group import LazyGroup
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "choose": ("choose", "choose", "Choose a system for a job: what fits, what is allowed, what is best, how sure."),
@@ -50,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 KEPT = {  # what an interrupt leaves, for commands that go on from it
     "eval": "what was scored is kept, and the same command continues",
+    "arena": "answers and votes are kept, and the same command continues",
     "agent": "what was done is kept: llms agent --runs lists it, llms agent --resume RUN continues",
 }
 _ROOM = "Free some space, or choose another folder (for the database: LLMS_HOME)"
@@ -61,40 +60,7 @@ ADVICE = {
 }  # fmt: skip
 
 
-class Lazy(click.Group):
-    """Commands by name; a command's module is imported only when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[name]
-        command: click.Command = getattr(import_module(f"llms.cli.{module}"), attribute)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            raise click.UsageError(f"no such command {args[0]!r}" + (f"; did you mean {near[0]}?" if near else ""), ctx)
-        return super().resolve_command(ctx, args)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The names that begin so, without importing what they would run."""
-        names = [
-            CompletionItem(name, help=text) for name, (_, _, text) in COMMANDS.items() if name.startswith(incomplete)
-        ]
-        return names + click.Command.shell_complete(self, ctx, incomplete)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
-
-
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="llms")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:

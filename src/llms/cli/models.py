@@ -8,6 +8,7 @@ import click
 from .. import settings
 from ..models import default as by_default
 from ..workbench import models as verbs
+from .models_fit import fit_command
 from .models_show import print_about, show
 from .output import console, print_json, size, table
 
@@ -91,3 +92,4 @@ def rm(name: str, yes: bool) -> None:
 
 
 models.add_command(show)
+models.add_command(fit_command)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from ..workbench import exports
 from ..workbench import runs as verbs
 from .output import console, percent, print_json, table
 
@@ -56,23 +57,29 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "harness"]),
+    type=click.Choice(["jsonl", "lm-eval", "eee", "hub-eval"]),
     default="jsonl",
     show_default=True,
-    help="Samples a line, or the reference harness's results.",
+    help="Samples a line; or the scores as lm-evaluation-harness, Every Eval Ever or the hub's .eval_results have them.",
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of standard output."
 )
 def export(name: str, form: str, output: Path | None) -> None:
-    """Write a run: every item as JSON Lines, or its scores as lm-evaluation-harness writes them."""
-    if form == "harness":
-        lines = iter([json.dumps(verbs.harness_results(name), indent=2, ensure_ascii=False, allow_nan=False)])
-    else:
+    """Write a run: every item as JSON Lines, or its scores for others, with interval, method and n where the format has room.
+
+    Scores for others hold no path of this machine and no text of your own prompts.
+    """
+    if form == "jsonl":
         lines = (
             json.dumps(verbs.sample_json(prompt, outcome), ensure_ascii=False, allow_nan=False)
             for _, prompt, outcome in verbs.samples(name)
         )
+    elif form == "hub-eval":
+        lines = (line for line in exports.hub_results(name).splitlines())
+    else:
+        value = exports.harness_results(name) if form == "lm-eval" else exports.every_eval_ever(name)
+        lines = (text for text in [json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)])
     with click.open_file(str(output) if output else "-", "w", encoding="utf-8") as file:
         for line in lines:
             file.write(line + "\n")

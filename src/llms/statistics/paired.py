@@ -1,6 +1,6 @@
 """Two systems on the same questions: difference, interval, p-value, verdict (Miller 2024, arXiv 2411.00640).
 
-scipy and statsmodels do what they have; both are imported when used.
+scipy does what it has, and is imported when used.
 """
 
 import hashlib
@@ -133,13 +133,11 @@ def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable]) -> flo
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for being several (Holm 1979)."""
-    if len(p_values) < 2:
-        return list(p_values)
-    try:
-        from statsmodels.stats.multitest import multipletests
-    except ImportError as error:
-        raise MissingExtra("statsmodels", "adjusting several p-values", "eval") from error
-    return [float(p) for p in multipletests(p_values, method="holm")[1]]
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def _interval(

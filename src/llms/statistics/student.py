@@ -1,6 +1,6 @@
 """Quantiles of Student's t distribution, without scipy: a report needs one number, not a library to load."""
 
-from math import exp, lgamma, log, log1p, pi, sqrt
+from math import erfc, exp, lgamma, log, log1p, pi, sqrt
 
 Z = 1.959963984540054  # the normal quantile that leaves 2.5 % above it
 
@@ -17,7 +17,7 @@ def t_quantile(df: float) -> float:
         return Z
     t, step = Z, 1.0
     while abs(step) > 1e-12 * t:
-        step = (_tail(t, df) - 0.025) / _density(t, df)
+        step = (t_tail(t, df) - 0.025) / _density(t, df)
         t += step
         if step <= 0:
             break
@@ -28,8 +28,13 @@ def _density(t: float, df: float) -> float:
     return exp(lgamma((df + 1) / 2) - lgamma(df / 2) - (df + 1) / 2 * log1p(t * t / df)) / sqrt(df * pi)
 
 
-def _tail(t: float, df: float) -> float:
-    """P(T > t) for t > 0: half the regularized incomplete beta function at df/(df + t²) with df/2 and 1/2."""
+def normal_tail(z: float) -> float:
+    """P(Z > z) of the standard normal."""
+    return erfc(z / sqrt(2)) / 2
+
+
+def t_tail(t: float, df: float) -> float:
+    """P(T > t) for t > 0 and `df` > 0 degrees of freedom: half the regularized incomplete beta function at df/(df + t²) with df/2 and 1/2."""
     x = df / (df + t * t)
     a, b = df / 2, 0.5
     front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x))

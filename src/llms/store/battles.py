@@ -1,7 +1,6 @@
 """Battles and the votes on them: tables battles and votes.
 
-A battle is two systems and one question, in the order in which they were shown; its answers are measured (`AnswerFacts`),
-and their texts are here only where no conversation has them.
+A battle is two systems and one question, in the order in which they were shown; its answers are measured (`AnswerFacts`).
 """
 
 import json
@@ -15,6 +14,7 @@ from ..arena.battle import WINNERS, Battle, JudgeKind, Style, Winner
 from ..errors import UnknownName, UsageError
 from ..values import Identity
 from .database import Database, Row
+from .removal import remove_conversations
 
 Side = Literal["a", "b"]
 SIDES: tuple[Side, Side] = ("a", "b")
@@ -24,9 +24,8 @@ USER = "user"  # the judge who sits before this machine
 @dataclass(frozen=True, slots=True)
 class AnswerFacts:
     """One answer of a battle, measured. `tokens` are those of the answer without its thinking (None: not known), `finish`
-    is why it ended (stop, length, refused), `error` why there is none, `leaks` the part of a name that stands in it.
-
-    `text` is empty where a conversation has it.
+    is why it ended (stop, length, refused), `error` why there is none, `leaks` the part of a name that stands in it. The
+    `text` of imported answers is not known.
     """
 
     tokens: int | None = None
@@ -122,14 +121,10 @@ class Battles(Database):
             db.executemany(f"{_INSERT} ON CONFLICT (id) DO NOTHING", map(_row, new))
         return new
 
-    def answer(self, battle: str, side: Side, facts: AnswerFacts) -> None:
-        """Store one answer of a battle, in the place of an earlier one; durable on return."""
-        self.answer_all([(battle, side)], facts)
-
-    def answer_all(self, sides: Iterable[tuple[str, Side]], facts: AnswerFacts) -> None:
-        """Store the same answer as a side of several battles."""
+    def answer(self, *answers: tuple[str, Side, AnswerFacts]) -> None:
+        """Store answers, each as a side of a battle, in the place of earlier ones; durable on return."""
         with self.transaction():
-            for battle, side in sides:
+            for battle, side, facts in answers:
                 stored = self.get(battle)
                 answered = replace(stored, answer_a=facts) if side == "a" else replace(stored, answer_b=facts)
                 self._update(battle, answered)
@@ -237,18 +232,12 @@ class Battles(Database):
             db.executemany(_VOTE, rows)
         return count
 
-    def delete(self, *ids: str) -> list[str]:
-        """Remove battles with their votes; the ids of the conversations that were their sides, which stay."""
+    def delete(self, *ids: str) -> None:
+        """Remove battles for good, with their votes and the conversations that are their sides."""
         with self.transaction() as db:
-            sides = [
-                side
-                for id in ids
-                for row in db.execute("SELECT conversation_a, conversation_b FROM battles WHERE id = ?", (id,))
-                for side in row
-                if side is not None
-            ]
+            rows = [row for id in ids for row in db.execute("SELECT id FROM conversations WHERE battle = ?", (id,))]
             db.executemany("DELETE FROM battles WHERE id = ?", [(id,) for id in ids])
-        return sides
+        remove_conversations(self, *(id for (id,) in rows))
 
     def _update(self, id: str, battle: StoredBattle) -> None:
         self.connection.execute("UPDATE battles SET facts = ? WHERE id = ?", (_facts(battle), id))

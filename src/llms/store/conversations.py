@@ -19,6 +19,7 @@ from ..chat.conversation.messages import MessagePart, digest, dump, index, load,
 from ..chat.conversation.tree import FINAL, Conversation, Node, State, may_become, new_id, now, title_of, tree
 from ..errors import StoreError, UnknownName, UsageError
 from .database import IN_MEMORY, Database, Row
+from .removal import remove_conversations
 
 INLINE_BYTES = 256 * 1024  # attachments up to this size lie in the database itself
 _NODE = "id, parent, role, digest, message, state, created, author, edited_from, used, imported"
@@ -195,19 +196,11 @@ class Conversations(Database):
     def delete(self, *ids: str) -> None:
         """Remove conversations for good: messages, runs, index entries, attachments that nothing else uses, and the
         copies that were made before the file was last converted."""
-        with self.transaction() as db:
-            db.executemany("DELETE FROM conversations WHERE id = ?", [(id,) for id in ids])
-            unused = "NOT EXISTS (SELECT 1 FROM parts WHERE parts.blob = blobs.digest)"
-            unused_files = db.execute(f"SELECT digest FROM blobs WHERE {unused} AND bytes IS NULL").fetchall()
-            db.execute(f"DELETE FROM blobs WHERE {unused}")
-            for table in ("search", "search_inside"):  # merges the index, so that no deleted word stays in it
-                db.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
-        with self._lock, self._explained("write to"):
-            self.connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
-        for (name,) in unused_files:
-            self._file(name).unlink(missing_ok=True)
-        for copy in self.path.parent.glob(f"{self.path.name}.schema*"):
-            copy.unlink(missing_ok=True)
+        remove_conversations(self, *ids)
+
+    def compact(self) -> None:
+        with self._lock:
+            super().compact()
 
     def keep(self, content: bytes, media_type: str) -> str:
         """Store bytes that a message will refer to; the name by which `blob` finds them."""
@@ -220,7 +213,7 @@ class Conversations(Database):
         """Attached bytes. Raises StoreError if they are gone."""
         for (inline,) in self.read("SELECT bytes FROM blobs WHERE digest = ?", (digest,)):
             try:
-                return bytes(inline) if inline is not None else self._file(digest).read_bytes()
+                return bytes(inline) if inline is not None else self.blob_file(digest).read_bytes()
             except OSError as error:
                 raise StoreError(f"the attachment {digest} cannot be read: {error}") from error
         raise StoreError(f"the attachment {digest} is not in {self.path}")
@@ -230,9 +223,6 @@ class Conversations(Database):
         for media_type in self.texts("SELECT media_type FROM blobs WHERE digest = ?", digest):
             return media_type
         raise UnknownName("attachment", digest, [])
-
-    def _file(self, digest: str) -> Path:
-        return self.path.parent / "blobs" / digest[:2] / digest
 
     def _node(self, row: Row) -> Node:
         id, parent, role, digest, message, state, created, author, edited_from, used, imported = row
@@ -270,8 +260,8 @@ class Conversations(Database):
         media_types = {part.blob: part.more.get("media_type", "") for part in parts if part.blob}
         for name, content in blobs.items():
             inline = len(content) <= INLINE_BYTES or str(self.path) == IN_MEMORY
-            if not inline and not self._file(name).exists():
-                _write(self._file(name), content)
+            if not inline and not self.blob_file(name).exists():
+                _write(self.blob_file(name), content)
             self.connection.execute(
                 "INSERT INTO blobs VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (name, media_types.get(name, ""), len(content), now(), content if inline else None),

@@ -158,6 +158,15 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
+    def compact(self) -> None:
+        """Give the space of what was deleted back to the disk, the log of changes with it."""
+        with self._explained("write to"):
+            self.connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def blob_file(self, digest: str) -> Path:
+        """Where attached bytes lie that are too large for the database itself."""
+        return self.path.parent / "blobs" / digest[:2] / digest
+
     def _prepare(self) -> None:
         # auto_vacuum counts only before the first table; it lets a deletion give space back without a rewrite
         self.connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

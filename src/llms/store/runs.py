@@ -234,8 +234,7 @@ class Runs(Database):
         """Remove a run, its outcomes, and headers that nothing uses any more; the file shrinks."""
         with self.transaction():
             self._remove(run)
-        with self._explained("write to"):
-            self.connection.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+        self.compact()
 
     def _remove(self, run: str) -> None:
         self.connection.execute("DELETE FROM runs WHERE run = ?", (run,))

@@ -200,14 +200,15 @@ def _compare_runs(a: StoredRun, b: StoredRun, margin: float, in_part: bool = Fal
         raise NotComparable(
             f"runs {a.run} and {b.run} are not comparable: {only} items are in one of them only. Run both with the same --limit"
         )
-    return _comparison(a, b, of_a, of_b, margin)
+    return compare_outcomes(a, b, of_a, of_b, margin)
 
 
-def _comparison(
-    a: StoredRun, b: StoredRun, of_a: dict[str, Outcome], of_b: dict[str, Outcome], margin: float
+def compare_outcomes(
+    a: StoredRun, b: StoredRun, of_a: dict[str, Outcome], of_b: dict[str, Outcome], margin: float, metric: str = ""
 ) -> Comparison:
+    """Compare what two runs have of the same items, by `metric` (empty: the headline), without adjustment for others."""
     assert a.report
-    metric = a.report.headline
+    metric = metric or a.report.headline
     pairs = [
         (x, y)
         for item, x in of_a.items()
@@ -366,7 +367,7 @@ def _decided(
     available: int,
 ) -> Comparison:  # fmt: skip
     a, b = (store.find(plan.key.run) for plan in plans)
-    comparison = _comparison(a, b, known[0], known[1], margin)
+    comparison = compare_outcomes(a, b, known[0], known[1], margin)
     verdict = cast(Verdict, sequence.decision(margin) or "no detectable difference")
     if comparison.paired is None:
         return comparison

@@ -1,9 +1,20 @@
 """Does a model fit, and how fast: from its configuration, before any download; on this machine by measurement."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .. import settings
+from ..errors import LlmsError, UsageError
+from ..models.default import for_chats
+from ..models.footprint import WIDTHS, kv_cache_bytes, position_bytes, weight_bytes
+from ..models.gpus import gpu_named
+from ..models.name import OF_SYSTEMS, Name, parse
+from ..models.overhead import Overhead, gpu_overhead, host_overhead, rows_at_once
+from ..models.weights import WeightFacts, weight_facts
+from ..store.memory_use import MemoryUse
 from ..values import Json
+from . import machine
+from .peak_memory import measure_memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +23,8 @@ class Fit:
 
     `has_bytes` is what there is: this machine's memory, or that of the GPU named. `inputs` are the numbers that the
     estimate was made of, `verify` is the command that measures it, `measured_bytes` what was measured here. `problem` says
-    why nothing can be said.
+    why nothing can be said. `reclaimable_bytes` of the need are pages of its files, which the system drops where memory is
+    short: it fits without them.
     """
 
     system: str
@@ -28,6 +40,7 @@ class Fit:
     licence: str | None = None
     local: bool = True
     problem: str = ""
+    reclaimable_bytes: int = 0
 
     @property
     def needs_bytes(self) -> int | None:
@@ -42,9 +55,165 @@ class Fit:
             return True
         if self.needs_bytes is None or self.has_bytes is None:
             return None
-        return self.needs_bytes <= self.has_bytes
+        return self.needs_bytes - self.reclaimable_bytes <= self.has_bytes
+
+    def to_json(self) -> dict[str, Json]:
+        """The documented object that `llms models fit --json` prints."""
+        return {
+            "system": self.system,
+            "fits": self.fits,
+            "needs_bytes": self.needs_bytes,
+            "weights_bytes": self.weights_bytes,
+            "kv_bytes": self.kv_bytes,
+            "overhead_bytes": self.overhead_bytes,
+            "reclaimable_bytes": self.reclaimable_bytes,
+            "has_bytes": self.has_bytes,
+            "where": self.where,
+            "measured_bytes": self.measured_bytes,
+            "tokens_per_second": self.tokens_per_second,
+            "licence": self.licence,
+            "local": self.local,
+            "problem": self.problem,
+            "inputs": dict(self.inputs),
+            "verify": self.verify,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where a model is to run: `bytes` of memory, read at `bandwidth` bytes per second; `gpu`: not on the processor."""
+
+    where: str
+    bytes: int | None
+    bandwidth: int | None
+    gpu: bool
 
 
 def fit(system: str, context: int = 4096, batch: int = 1, memory_bytes: int | None = None, gpu: str = "") -> Fit:
-    """The Fit of a system, by its name. Asks the hub for a description only where the name says hf: and it is not here."""
-    raise NotImplementedError
+    """The Fit of a system, by its name. Asks the hub for a description only where the name says hf: and it is not here.
+
+    Raises UsageError for a name, a GPU or a size that is none; whatever else is in the way stands in `problem`.
+    """
+    for value, noun in ((context, "a window of tokens"), (batch, "a batch of requests")):
+        if value < 1:
+            raise UsageError(f"{noun} must be at least 1, not {value}")
+    room = _room(memory_bytes, gpu)
+    name = _model(system)
+    if not name.local:
+        elsewhere = f"at {name.address or name.provider}"
+        return Fit(system, 0, 0, 0, None, elsewhere, {}, f"llms models show {system}", local=False)
+    verify = f"llms models fit '{system}' --context {context} --batch {batch} --measure"
+    try:
+        facts = weight_facts(name)
+    except LlmsError as error:
+        return Fit(system, None, None, None, room.bytes, room.where, {}, verify, problem=str(error))
+    answer = _estimate(system, name, facts, context, batch, room, verify)
+    return replace(answer, measured_bytes=None if room.gpu else _measured(system, facts, context, batch))
+
+
+def measure(system: str, context: int = 4096, batch: int = 1) -> int:
+    """The bytes that `system` takes on this machine, measured by one worker process and kept. Raises LlmsError."""
+    name = _model(system)
+    if not name.local:
+        raise UsageError(f"{system} computes elsewhere; only a model whose weights are here takes memory here")
+    count = measure_memory(name.text, context, batch)
+    facts = weight_facts(name)
+    with MemoryUse(settings.database()) as store:
+        store.keep(system, facts.digest, machine.processor(), context, batch, count)
+    return count
+
+
+def _measured(system: str, facts: WeightFacts, context: int, batch: int) -> int | None:
+    """Bytes that were measured of these weights, with that window and batch, on this machine."""
+    if not facts.files:
+        return None
+    with MemoryUse(settings.database()) as store:
+        latest = store.latest(system, machine.processor(), context, batch)
+    return latest[1] if latest is not None and latest[0] == facts.digest else None
+
+
+def _model(system: str) -> Name:
+    """The name of the model that a system consists of: a team's, an agent's, its own."""
+    name = parse(system)
+    if name.provider == "team":
+        return _model(name.options.get("model") or for_chats())
+    if OF_SYSTEMS.keys() & name.options.keys():
+        bare, _, query = system.partition("?")
+        left = "&".join(part for part in query.split("&") if part.partition("=")[0] not in OF_SYSTEMS)
+        return parse(f"{bare}?{left}" if left else bare)
+    return name
+
+
+def _room(memory_bytes: int | None, gpu: str) -> Room:
+    if memory_bytes is not None and memory_bytes <= 0:
+        raise UsageError(f"a memory of {memory_bytes} bytes; expected more than 0")
+    if gpu:
+        card = gpu_named(gpu)
+        return Room(card.name, min(card.memory, memory_bytes or card.memory), card.bandwidth, True)
+    if memory_bytes is not None:
+        return Room(f"{memory_bytes / 1e9:.3g} GB", memory_bytes, None, False)
+    if here := machine.gpus():
+        return Room(f"this machine's {here[0].name}", here[0].bytes, None, True)
+    total = machine.memory()
+    return Room("this machine", total[0] if total else None, None, False)
+
+
+def _estimate(system: str, name: Name, facts: WeightFacts, context: int, batch: int, room: Room, verify: str) -> Fit:
+    """By arithmetic; `verify` is the command that checks it."""
+    quantize = name.options.get("quantize", "")
+    dtype = name.options.get("dtype") or (facts.dtype if room.gpu or facts.engine == "llama.cpp" else "float32")
+    inputs: dict[str, Json] = {"read": facts.source, "computed by": facts.engine, "dtype": dtype}
+    if quantize:
+        inputs["quantize"] = quantize
+    weights = _weights(facts, dtype, quantize)
+    shape = facts.shape
+    if shape is None or weights is None:
+        return Fit(
+            system, weights, None, None, room.bytes, room.where, inputs, verify, licence=facts.licence,
+            problem=facts.problem or "its files do not say how many bytes its weights take",
+        )  # fmt: skip
+    inputs |= {
+        "parameters": shape.parameters,
+        "layers": shape.layers,
+        "KV heads": shape.kv_heads,
+        "head dimension": shape.width,
+        "context": context,
+        "batch": batch,
+        "bytes per token": position_bytes(shape, dtype),
+    }
+    rows = batch if room.gpu else rows_at_once(facts, shape, dtype, context, batch)
+    if rows < batch:
+        inputs["requests at once"] = rows
+    if room.gpu:
+        overhead: Overhead = gpu_overhead(shape, dtype, rows)
+    else:
+        overhead = host_overhead(facts, shape, dtype, quantize, context, rows)
+    kv = kv_cache_bytes(shape, dtype, overhead.positions or context, rows)
+    inputs |= overhead.parts
+    return Fit(
+        system, weights, kv, overhead.bytes, room.bytes, room.where, inputs, verify,
+        tokens_per_second=_bound(weights, kv, room, inputs), licence=facts.licence,
+        reclaimable_bytes=overhead.reclaimable,
+    )  # fmt: skip
+
+
+def _weights(facts: WeightFacts, dtype: str, quantize: str) -> int | None:
+    """Bytes of the weights as held: as the headers say where they are held as stored, else by arithmetic."""
+    if facts.engine == "llama.cpp":
+        return facts.file_bytes
+    stored = facts.stored
+    if stored is not None and not quantize and (facts.quantized or stored.dtype == dtype):
+        return stored.bytes
+    if stored is not None and not quantize and dtype in WIDTHS:
+        return stored.numbers * WIDTHS[dtype]
+    if facts.shape is not None:
+        return weight_bytes(facts.shape, dtype, quantize)
+    return facts.file_bytes if not quantize else None
+
+
+def _bound(weights: int, kv: int, room: Room, inputs: dict[str, Json]) -> float | None:
+    """Tokens a second of one answer at most: each token reads all weights, and its keys and values, once."""
+    if room.bandwidth is None:
+        return None
+    inputs["bandwidth, bytes/s"] = room.bandwidth
+    return room.bandwidth / (weights + kv)

@@ -25,14 +25,14 @@ def load(text: str, workers: int = 1) -> Model:
         if approve:
             raise UsageError(f"{text!r}: approve= is for tools that ask; name some: …?tools=python&approve=all")
         return load_model(text, workers)
-    from .team_system import agent_system, shipped_system  # pydantic-ai: ten times the time of all else here
+    from . import team_system  # pydantic-ai: ten times the time of all else here
 
     if name.provider == "team":
-        return shipped_system(name)
+        return team_system.shipped_system(name)
     bare = text.partition("?")[0] + (
         "?" + "&".join(f"{key}={value}" for key, value in options.items()) if options else ""
     )
-    return agent_system(name, bare, _text(prompt) if prompt else PROMPT, tuple(split(tools)))
+    return team_system.agent_system(name, bare, _text(prompt) if prompt else PROMPT, tuple(split(tools)))
 
 
 def _text(file: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from html import escape
 from math import isfinite
 
 from ...errors import UsageError
@@ -95,7 +96,7 @@ class PlanStep:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Choice:
     """The answer: `sentence` first; `chosen` cannot be told apart at the top, cheapest first; `optimism` is what the best of
     N seems better than it is, in score units; `command` uses the chosen model."""
@@ -109,6 +110,19 @@ class Choice:
     command: str
     optimism: float | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        lines = [self.sentence]
+        for each in self.candidates:
+            mark = "*" if each.system in self.chosen else " "
+            bounds = "" if each.low is None or each.high is None else f" [{each.low:.3f}, {each.high:.3f}]"
+            value = "not measured" if each.value is None else f"{each.value:.3f}{bounds} n={each.n}"
+            lines.append(f"{mark} {each.system} {value}")
+        return "\n".join([*lines, *([self.command] if self.command else [])])
+
+    def _repr_html_(self) -> str:
+        """The same as a notebook shows it."""
+        return f"<pre>{escape(repr(self))}</pre>"
 
     def to_json(self) -> dict[str, Json]:
         """The documented object that `--json` prints."""

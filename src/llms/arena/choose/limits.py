@@ -62,7 +62,7 @@ def nobody(of: Mapping[str, Sequence[LimitMiss]]) -> str:
 
 
 def _memory(limits: ChoiceLimits, facts: SystemFacts) -> LimitMiss | None:
-    if (limits.memory_bytes is None and not limits.gpu) or facts.local is False:
+    if (limits.memory_bytes is None and not limits.gpu) or facts.local is False or facts.fits:
         return None
     limit = f"--gpu {limits.gpu}" if limits.gpu else "--memory"
     bound = limits.memory_bytes if limits.memory_bytes is not None else facts.has_bytes
@@ -72,9 +72,7 @@ def _memory(limits: ChoiceLimits, facts: SystemFacts) -> LimitMiss | None:
         return LimitMiss(limit, sentence, needs / bound - 1 if bound else inf)
     if facts.fits is False:
         return LimitMiss(limit, f"does not fit {facts.where or 'there'}")
-    if facts.fits is None and (needs is None or bound is None):
-        return _unknown(limit, "memory that it needs", facts)
-    return None
+    return None if needs is not None and bound is not None else _unknown(limit, "memory that it needs", facts)
 
 
 def _amount(

@@ -63,15 +63,14 @@ def pairs(table: ScoreTable) -> Pairs:
         shares, complete = _shares(table, both)
         gains = gaps * shares  # what each item adds to the difference of weighted scores
         units = np.add.reduceat(gains, starts, axis=1) if len(starts) < gaps.shape[1] else gains
-        total, squares = units.sum(axis=1), np.square(units).sum(axis=1)
-        difference[a, others], difference[others, a] = total, -total
+        total, squares = units.sum(axis=1) + 0.0, np.square(units).sum(axis=1)
+        difference[a, others], difference[others, a] = total, 0.0 - total
         error[a, others] = error[others, a] = _errors(table, gaps, both, shares, starts)
         n[a, others] = n[others, a] = both.sum(axis=1)
         only[a, others], only[others, a] = (gaps > 0).sum(axis=1), (gaps < 0).sum(axis=1)
         comparable[a, others] = comparable[others, a] = complete
-        for b in np.flatnonzero(complete):
-            tails = _tails(units[b], float(total[b]), float(squares[b]))
-            p[a, a + 1 + b], p[a + 1 + b, a] = tails
+        ahead, behind = _tails(units, total, squares)
+        p[a, others], p[others, a] = np.where(complete, ahead, 1.0), np.where(complete, behind, 1.0)
     return Pairs(table.systems, difference, error, p, n, only, comparable)
 
 
@@ -104,24 +103,29 @@ def _errors(
     return result
 
 
-def _tails(units: Floats, total: float, squares: float) -> tuple[float, float]:
-    """p in favour of the row, and in favour of the column, from what each unit adds to the difference."""
-    sizes = np.abs(units[units != 0])
-    if not len(sizes):
-        return 1.0, 1.0
-    least = float(sizes.min())
-    if float(sizes.max()) - least <= 1e-9 * least:
-        ahead = int((units > 0).sum())
-        return binomial_tail(ahead, len(sizes)), binomial_tail(len(sizes) - ahead, len(sizes))
-    return _flip_tail(total, squares, least, len(sizes)), _flip_tail(-total, squares, least, len(sizes))
+def _tails(units: Floats, total: Floats, squares: Floats) -> tuple[list[float], list[float]]:
+    """p in favour of the row, and of each column, from what each unit adds to the difference (pairs, units).
 
-
-def _flip_tail(total: float, squares: float, least: float, count: int) -> float:
-    """P(the sum of `count` values with random signs is `total` or more), from the sum of their squares.
-
-    A normal tail, corrected by the least step as a binomial one is, and not below the chance that all signs agree.
+    The sum of values with random signs has a normal tail, corrected by the least step as a binomial one is, and not below
+    the chance that all signs agree; where all steps are equal it is binomial.
     """
-    return min(1.0, max(normal_tail((total - least) / sqrt(squares)), 0.5**count))
+    sizes = np.abs(units)
+    counts, most = np.count_nonzero(sizes, axis=1).tolist(), sizes.max(axis=1).tolist()
+    least = np.where(sizes > 0, sizes, np.inf).min(axis=1).tolist()
+    ahead = np.count_nonzero(units > 0, axis=1).tolist()
+    one, other = [], []
+    for row, count in enumerate(counts):
+        if not count:
+            one.append(1.0)
+            other.append(1.0)
+        elif most[row] - least[row] <= 1e-9 * least[row]:
+            one.append(binomial_tail(ahead[row], count))
+            other.append(binomial_tail(count - ahead[row], count))
+        else:
+            root, floor, step, centre = sqrt(squares[row]), 0.5**count, least[row], float(total[row])
+            one.append(min(1.0, max(normal_tail((centre - step) / root), floor)))
+            other.append(min(1.0, max(normal_tail((-centre - step) / root), floor)))
+    return one, other
 
 
 def normal_tail(z: float) -> float:

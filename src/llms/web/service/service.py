@@ -15,6 +15,7 @@ from . import import_export, tools_at_hand
 from .approvals import Approvals
 from .attachments import Attachments
 from .chat_settings import SettingsService
+from .choose import ChoosingService
 from .conversations import ConversationService
 from .import_export import ExportedFile
 from .lessons import LessonService
@@ -40,6 +41,7 @@ class ChatService:
         self.model_choices = ModelChoices(self._store, self.models)
         self.lessons = LessonService(self.models)
         self.teams = TeamService(self.models)
+        self.choosing = ChoosingService(self.models)
         chat_runs.recover(self._store)
 
     @property
@@ -60,7 +62,7 @@ class ChatService:
 
     async def quiet(self) -> None:
         """Stop what is being answered and let it keep what came: the server is about to end."""
-        await asyncio.gather(self.turns.quiet(), self.teams.quiet(), return_exceptions=True)
+        await asyncio.gather(self.turns.quiet(), self.teams.quiet(), self.choosing.quiet(), return_exceptions=True)
         self.models.quiet()
 
     def close(self) -> None:

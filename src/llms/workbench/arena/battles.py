@@ -1,6 +1,6 @@
 """Battles between systems: begun, answered, voted on, and read back as the votes that ratings are fitted to.
 
-    battle = begin(question, [contender(model_a), contender(model_b)], source="web")
+    battle = begin(question, [contender(model_a), contender(model_b)], source="web")   # see contenders.py
     answered(battle.id, "a", text, tokens=57)          # the same for b; again after each further turn
     vote(battle.id, "a")                               # or b, tie, both_bad; the same judge's vote is replaced
     undo()                                             # takes the last vote back
@@ -11,7 +11,6 @@ Each call opens the database for itself, and may be made in any thread.
 
 import hashlib
 import json
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,6 @@ from ...arena.battle import Battle, JudgeKind, Style
 from ...arena.leaks import leaked
 from ...errors import UsageError
 from ...models.digest import digest_text
-from ...models.system import Model
 from ...scoring.thinking import split_thinking
 from ...store.battles import USER, AnswerFacts, Battles, Side, StoredBattle, StoredVote
 from ...values import Identity
@@ -40,20 +38,6 @@ class Contender:
     name: str
     identity: Identity
     conversation: str | None = None
-
-
-def contender(model: Model, conversation: str | None = None, tools: Sequence[str] = ()) -> Contender:
-    """A loaded model as a side of a battle; with `tools` it is another system than without, and named so."""
-    name, identity = model.name.text, model.identity
-    if tools:
-        name = f"{name}{'&' if '?' in name else '?'}tools={','.join(tools)}"
-        identity = replace(identity, extra={**identity.extra, "tools": ",".join(tools)})
-    return Contender(name, identity, conversation)
-
-
-def draw_order(contenders: Sequence[Contender]) -> list[Contender]:
-    """Both in the order in which they are to be shown, drawn evenly."""
-    return random.sample(list(contenders), len(contenders))
 
 
 def begin(
@@ -104,17 +88,16 @@ def answered(
     finish: str = "stop",
     error: str = "",
     seconds: float = 0.0,
-    keep_text: bool = False,
 ) -> AnswerFacts:
     """Measure and store one side's answer: its texts of all turns, joined. `finish` is that of the last (length: cut; stopped:
-    by a person), `error` why one failed; `tokens` are known or None. `keep_text` where no conversation has it."""
+    by a person), `error` why one failed; `tokens` are known or None."""
     with Battles(settings.database()) as store:
         stored_battle = store.get(battle)
         facts = replace(
             measured(text, stored_battle.models, stored_battle.question),
             tokens=tokens, finish=finish, error=error, seconds=seconds,
         )  # fmt: skip
-        store.answer(stored_battle.id, side, facts if keep_text else replace(facts, text=""))
+        store.answer((stored_battle.id, side, facts))
     return facts
 
 
@@ -145,6 +128,12 @@ def undo(battle: str | None = None, judge: str = USER) -> StoredVote | None:
     then, another vote of theirs on that battle counts as not blind."""
     with Battles(settings.database()) as store:
         return store.undo(judge, battle)
+
+
+def remove(*battles: str) -> None:
+    """Remove battles for good, with their votes and the conversations that are their sides. Raises UnknownName."""
+    with Battles(settings.database()) as store:
+        store.delete(*[store.find(battle) for battle in battles])
 
 
 def stored(source: str | None = None) -> list[Battle]:

@@ -90,11 +90,11 @@ def answer(
 ) -> Choice:
     """The Choice among `systems`, of which at least one is measured."""
     measured = [system for system in systems if system in evidence.measured]
-    scores = table(evidence.columns(measured))
+    scores = table(evidence.columns(measured)) if measured else None
     known = know(job, evidence, systems, scores)
     allowed = [system for system in measured if known[system].allowed]
     notes = list(evidence.notes)
-    if not allowed:
+    if scores is None or not allowed:
         unmet = {name: each.misses for name, each in known.items() if each.misses}
         sentence = nobody(unmet) if unmet else "no candidate is measured"
         candidates = tuple(_candidate(known[name], None, evidence) for name in _ordered(systems, (), known))

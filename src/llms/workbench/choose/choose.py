@@ -8,6 +8,7 @@ from ...store.runs import Runs
 from ..evaluate import Progress
 from .answer import answer
 from .evidence import evidence
+from .go import measure
 from .plan import planned, systems_of
 
 
@@ -23,4 +24,4 @@ def choose(job: ChoiceJob) -> Choice:
 
 def go(job: ChoiceJob, budget: float | None = None) -> Iterator[Progress | Choice]:
     """Measure what the plan says, one after the other, until the answer is clear or the budget (US dollars) is spent."""
-    raise NotImplementedError
+    yield from measure(job, budget)

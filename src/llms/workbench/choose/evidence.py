@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ...arena.choose.job import ChoiceJob
 from ...arena.choose.table import BenchmarkScores, ItemScores
 from ...benchmarks.catalogue import find
+from ...benchmarks.twin import SUFFIX
 from ...data.own import is_file
 from ...errors import UsageError
 from ...evaluation.config import changed, identifying, settings_of
@@ -73,7 +74,10 @@ def evidence(job: ChoiceJob, store: Runs) -> Evidence:
     notes: list[str] = []
     benchmarks = []
     for each in wanted:
-        of_it = [report for report in reports if report.key.benchmark == each.name and _source_fits(report.key, job)]
+        names = (
+            (each.name, f"{each.name}{SUFFIX}") if each.revision else (each.name,)
+        )  # own choices may be asked by letter
+        of_it = [report for report in reports if report.key.benchmark in names and _source_fits(report.key, job)]
         same = [report for report in of_it if each.revision in ("", report.key.revision)]
         if len(same) < len(of_it):
             other = len({report.key.run for report in of_it}) - len(same)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shlex import quote
 
 from ...arena.choose.job import Choice, ChoiceJob, PlanStep
-from ...errors import UsageError
+from ...errors import DataError, MissingExtra, ModelError, UsageError
 from ...evaluation.config import EvalConfig
 from ...store.runs import Runs
 from ..estimate import Estimate, estimate
@@ -24,11 +24,17 @@ def systems_of(job: ChoiceJob, evidence: Evidence, store: Runs) -> list[str]:
 
 
 def planned(job: ChoiceJob, evidence: Evidence, systems: Sequence[str]) -> Choice:
-    """The Choice that holds a plan, and nobody chosen."""
-    estimates = list(estimate(systems, benchmarks_of(job), asking(job)))
+    """The Choice that holds a plan, and nobody chosen. A system that is not at hand is named with the reason."""
+    estimates: list[Estimate] = []
+    problems: list[str] = []
+    for system in systems:
+        try:
+            estimates += estimate([system], benchmarks_of(job), asking(job))
+        except (DataError, MissingExtra, ModelError) as error:
+            problems.append(f"{system} is not in the plan: {error}")
     steps = tuple(_step(job, each) for each in estimates)
     notes = dict.fromkeys([*evidence.notes, *(note for each in estimates for note in each.notes)])
-    problems = [f"{each.plan.key.system.name} cannot be asked: {each.problem}" for each in estimates if each.problem]
+    problems += [f"{each.plan.key.system.name} cannot be asked: {each.problem}" for each in estimates if each.problem]
     subject = task(job, evidence)
     sentence = (
         f"Nothing is measured on {subject} yet. Measuring {_work(steps)} would tell; add --go to do it step by step."
