@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import exp
 from pathlib import Path
+from random import Random
 
 import pytest
 from pydantic_ai.messages import (
@@ -27,9 +29,11 @@ from llms.agents.board import Entry
 from llms.agents.budget import Used
 from llms.agents.events import Began, Budget, Finished, Planned, StepBegan, StepEnded, Written, plain
 from llms.agents.plan import Task
+from llms.arena.battle import Battle, Winner
 from llms.chat.conversation.marks import Mark, marked
 from llms.chat.conversation.messages import document, user
 from llms.chat.conversation.tree import Conversation
+from llms.store.battles import Battles, StoredBattle
 from llms.store.conversations import Conversations
 from llms.store.memory import TeamRuns
 from llms.store.runs import Runs
@@ -40,6 +44,7 @@ from serving import pages
 NOW = "2026-03-14T10:00:00+00:00"
 SIZES = {"phone": (360, 740), "tablet": (768, 900), "desk": (1280, 800)}
 EVERY = tuple(SIZES)
+BOTH_ENDS = ("phone", "desk")
 
 # --- what the store holds
 
@@ -179,9 +184,34 @@ def measured(home: Path) -> None:
             runs.save_report(replace(report, usage=usage))
 
 
+def battles(home: Path, model: str) -> None:
+    """A battle that waits for its vote, and votes that were cast elsewhere."""
+    question = "How do I keep basil alive in winter?"
+    answers = {
+        "left": "Keep it **warm and bright**: at least 15 °C, at a south window.\n\n- water from below\n- pinch off flowers",
+        "right": "Basil wants light. Put it under a lamp for twelve hours a day, and water it when the soil is dry.",
+    }
+    with Conversations(home / "llms.sqlite3") as store:
+        for side, answer in answers.items():
+            store.save(Conversation(side).append(user(question), "user").append(says(answer), model), model=model)
+            store.hide(side, "usual")
+    skills = {"basalt": 1.2, "quartz": 0.6, "granite-3b-instruct": 0.0, "slate": -0.8}
+    draw, votes = Random(1), []
+    for number in range(240):
+        a, b = draw.sample(list(skills), 2)
+        won = draw.random() < 1 / (1 + exp(skills[b] - skills[a]))
+        winner: Winner = "tie" if number % 7 == 0 else "a" if won else "b"
+        votes.append(Battle(a, b, winner, f"judge{number % 11}", prompt=f"p{number % 40}", created=NOW))
+    with Battles(home / "llms.sqlite3") as store:
+        names = {"conversation_a": "left", "conversation_b": "right", "id": "usual", "created": NOW}
+        store.begin(StoredBattle("basalt", "quartz", question, "web", **names))
+        store.take("votes.csv", "imported", votes)
+
+
 def fill(home: Path, model: str) -> None:
     with Conversations(home / "llms.sqlite3") as store:
         conversations(store, model)
+    battles(home, model)
     with TeamRuns(home / "llms.sqlite3") as runs:
         team_run(runs)
     with pytest.MonkeyPatch.context() as patch:
@@ -225,6 +255,10 @@ GIVEN = {
         {"id": number, "text": text, "probability": chance, "end": False}
         for number, (text, chance) in enumerate([(" Paris", 0.72), (" the", 0.11), (" a", 0.05), (" located", 0.03), (" in", 0.02)])
     ],
+    "/api/arena/contenders": {
+        "models": [{"name": name, "where": "On this machine"} for name in ("smollm2", "gguf:smollm2")],
+        "tools": [{"name": "calculator", "description": "Compute exactly.", "asks": False, "missing": ""}],
+    },
     "/api/stateless": {"calls": [
         lesson_call("A: say a name", TOLD, "Nice to meet you, Ada!", True),
         lesson_call("B: ask in a new call", ASKED, "I do not know your name.", False),
@@ -336,5 +370,8 @@ SCENES = {
     "next": Scene("/next", pressed("#form button.primary", then="#out :text('Paris')")),
     "stateless": Scene("/stateless", pressed("#form button.primary", then="#out :text('Your name is Ada')")),
     "leaderboard": Scene("/leaderboard"),
+    "arena-start": Scene("/arena", pressed(".contenders summary"), BOTH_ENDS),
+    "arena": Scene("/arena/battles/usual", lambda page: page.wait_for_selector("#vote button:enabled"), BOTH_ENDS),
+    "arena-ratings": Scene("/arena/ratings?votes=imported", sizes=BOTH_ENDS),
     "not-found": Scene("/c/nowhere"),
 }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import llms
 from choosing import store_benchmark, store_own, write_rows
+from llms import settings as llms_settings
 from llms.arena.choose.job import ChoiceJob, ChoiceLimits
 from llms.arena.choose.pairs import binomial_tail, pairs
 from llms.arena.choose.resampling import resample
@@ -20,6 +21,7 @@ from llms.arena.choose.top import equivalent, standings
 from llms.cli.main import cli
 from llms.errors import UnknownName, UsageError
 from llms.statistics.paired import compare
+from llms.store.runs import Runs
 from llms.testing import ScriptedModel
 from llms.values import Spent
 from llms.workbench.choose import go as measuring
@@ -367,3 +369,17 @@ def test_items_on_which_two_differ_are_shown(rows):
     assert "/40: Question: q40↵Answer: (right: t)" in shown.output
     assert "hf:poor 0: x" in shown.output
     assert "/42: " not in shown.output
+
+
+def test_the_first_token_is_known_from_a_measured_speed(rows):
+    store_own(rows, {"hf:good": GOOD, "hf:poor": POOR})
+    with Runs(llms_settings.database()) as store, store.transaction() as db:
+        for system, seconds in (("hf:good", 2.0), ("hf:poor", 0.2)):
+            facts = json.dumps({"first_token_seconds": {"value": seconds}})
+            db.execute(
+                "INSERT INTO speeds (system, identity, machine, measured, facts) VALUES (?, '{}', 'm', 't', ?)",
+                (system, facts),
+            )
+    choice = choose(ChoiceJob(rows, limits=ChoiceLimits(first_token_seconds=0.5)))
+    assert choice.chosen == ("hf:poor",)
+    assert "first token after 2.00 s, which is 1.50 s more than 0.50 s" in choice.candidates[1].reasons[0]

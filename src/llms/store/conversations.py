@@ -88,7 +88,9 @@ class Conversations(Database):
         """The id of the conversation that `name`, or a beginning of it that no other shares, stands for; `last` is the
         one used last. Raises UnknownName or UsageError."""
         if name == "last":
-            ids = self.texts("SELECT id FROM conversations ORDER BY updated DESC, rowid DESC LIMIT 1")
+            ids = self.texts(
+                "SELECT id FROM conversations WHERE battle IS NULL ORDER BY updated DESC, rowid DESC LIMIT 1"
+            )
         else:
             where = "WHERE substr(id, 1, length(?1)) = ?1 LIMIT 5"
             ids = self.texts(f"SELECT id FROM conversations {where}", name) if name else []
@@ -101,8 +103,10 @@ class Conversations(Database):
         return name if name in ids else ids[0]
 
     def all(self, limit: int = -1, tag: str | None = None, archived: bool = False) -> list[ConversationSummary]:
-        """The pinned first, then the most recently used."""
-        where = "WHERE archived = ?" + (" AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else "")
+        """The pinned first, then the most recently used; sides of battles are not listed."""
+        where = "WHERE battle IS NULL AND archived = ?" + (
+            " AND id IN (SELECT conversation FROM tags WHERE tag = ?)" if tag else ""
+        )
         return self._listed(
             f"{where} ORDER BY pinned DESC, updated DESC, rowid DESC LIMIT ?",
             [archived, *([tag] if tag else []), limit],
@@ -193,6 +197,12 @@ class Conversations(Database):
         with self.transaction() as db:
             db.execute("UPDATE conversations SET pinned = ? WHERE id = ?", (pinned, id))
 
+    def hide(self, id: str, battle: str) -> None:
+        """Make a conversation one side of `battle`: no list, no search and no `last` knows it from now on."""
+        with self.transaction() as db:
+            db.execute("UPDATE conversations SET battle = ? WHERE id = ?", (battle, id))
+            db.execute("DELETE FROM texts WHERE conversation = ?", (id,))
+
     def delete(self, *ids: str) -> None:
         """Remove conversations for good: messages, runs, index entries, attachments that nothing else uses, and the
         copies that were made before the file was last converted."""
@@ -252,8 +262,9 @@ class Conversations(Database):
         body, files = visible(node.message), "\n".join(part.text for part in parts if part.kind == "file")
         if node.role in ("user", "assistant") and (body or files):
             self.connection.execute(
-                "INSERT INTO texts (conversation, node, created, body, attachment) VALUES (?, ?, ?, ?, ?)",
-                (conversation, node.id, node.created, body, files),
+                "INSERT INTO texts (conversation, node, created, body, attachment) "
+                "SELECT id, ?, ?, ?, ? FROM conversations WHERE id = ? AND battle IS NULL",
+                (node.id, node.created, body, files, conversation),
             )
 
     def _keep(self, blobs: dict[str, bytes], parts: Sequence[MessagePart]) -> None:
@@ -291,7 +302,7 @@ class Conversations(Database):
         self.connection.execute("DELETE FROM texts WHERE conversation = ? AND node IS NULL", (id,))
         self.connection.execute(
             "INSERT INTO texts (conversation, created, title) SELECT id, created, title FROM conversations "
-            "WHERE id = ? AND title <> ''",
+            "WHERE id = ? AND title <> '' AND battle IS NULL",
             (id,),
         )
 

@@ -25,7 +25,16 @@ ALL_BODIES = 512 << 20  # of the requests that are being worked on
 STATUS: tuple[tuple[type[LlmsError], int], ...] = (
     (UnknownName, 404), (HubUnreachable, 502), (StoreError, 500), (WorkerDied, 500), (LlmsError, 400)
 )  # fmt: skip
-STORED = {"conversation", "message", "run", "team run", "attachment", "memory", "tool call that waits"}  # never listed
+STORED = {
+    "battle",
+    "conversation",
+    "message",
+    "run",
+    "team run",
+    "attachment",
+    "memory",
+    "tool call that waits",
+}  # never listed
 POLICY = "; ".join(
     (
         "default-src 'none'", "script-src 'self'", "style-src 'self' 'unsafe-inline'", "font-src 'self'",

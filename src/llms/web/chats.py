@@ -273,11 +273,11 @@ async def transcribe(request: Request, body: Transcribe) -> TranscriptResponse:
 async def events(request: Request, run: str, after: int = 0) -> StreamingResponse:
     turns = service_of(request).turns
     await turns.check(run)  # an unknown run is refused at once
-    stream = _stream(turns.events(run, first_event(request, after)))
+    stream = sent_events(turns.events(run, first_event(request, after)))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
-async def _stream(events: AsyncIterator[tuple[int, str]]) -> AsyncIterator[str]:
+async def sent_events(events: AsyncIterator[tuple[int | str, str]]) -> AsyncIterator[str]:
     """Each event with its number; a comment where nothing happens, so that no one takes the connection for dead."""
     upcoming = asyncio.ensure_future(anext(events, None))
     try:

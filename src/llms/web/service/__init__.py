@@ -5,6 +5,10 @@ conversations   listed, shown, searched, changed
 turns           answers, which go on whoever reads them
 approvals       decisions about tool calls that wait
 attachments     files that wait for their message
+arena_ratings   ratings from stored votes, and the battles behind them
+battles         blind battles and their votes
+blind           what of a battle may be seen before the vote
+comparisons     two models on one question of a chat
 import_export   conversations as files
 lessons         tokens, the next token, statelessness
 chat_settings   what conversations are asked with, and presets of it

@@ -13,9 +13,12 @@ from ...store import chat_runs
 from ...store.conversations import Conversations
 from . import import_export, tools_at_hand
 from .approvals import Approvals
+from .arena_ratings import RatingService
 from .attachments import Attachments
+from .battles import BattleService
 from .chat_settings import SettingsService
 from .choose import ChoosingService
+from .comparisons import ComparisonService
 from .conversations import ConversationService
 from .import_export import ExportedFile
 from .lessons import LessonService
@@ -39,6 +42,11 @@ class ChatService:
         self.settings = SettingsService(self._store, self.models)
         self.conversations = ConversationService(self._store, self.turns, self.models, self.settings)
         self.model_choices = ModelChoices(self._store, self.models)
+        self.battles = BattleService(
+            self._store, self.models, self.turns, self.conversations, self.attachments, self.model_choices
+        )
+        self.comparisons = ComparisonService(self._store, self.models, self.turns, self.settings)
+        self.ratings = RatingService(self._store)
         self.lessons = LessonService(self.models)
         self.teams = TeamService(self.models)
         self.choosing = ChoosingService(self.models)

@@ -91,9 +91,10 @@ class TurnService:
 
     # beginning
 
-    async def send(self, id: str, draft: Draft, how: ChatSettings = ChatSettings()) -> str:
+    async def send(self, id: str, draft: Draft, how: ChatSettings = ChatSettings(), keep_files: bool = False) -> str:
         """The run that answers; empty if an answer was edited, which needs none. The question is stored before anything is
-        asked, unless it cannot be sent: then nothing is. `how` changes the settings of the conversation."""
+        asked, unless it cannot be sent: then nothing is. `how` changes the settings of the conversation; with `keep_files`
+        the files wait on, for another conversation that is sent them too."""
         if draft.edit:
             edited: bool = await asyncio.to_thread(self._edit_answer, id, draft.edit, draft.text)
             if edited:
@@ -108,7 +109,7 @@ class TurnService:
             return chat.begin_edit(draft.edit, draft.text, chosen(held, draft.keep, new), True)
 
         run = await self.start(id, begin)
-        for one in draft.attachments:
+        for one in () if keep_files else draft.attachments:
             self._attachments.forget(one)
         return run
 

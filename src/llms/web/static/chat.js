@@ -1,6 +1,7 @@
 // The chat page. The server holds the truth; log.js shows it, run.js what is being answered, composer.js what comes next.
 import "./actions.js";
 import "./chips.js";
+import "./compare.js";
 import "./follow.js";
 import "./header.js";
 import { bottom, draw } from "./log.js";

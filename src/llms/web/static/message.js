@@ -65,7 +65,7 @@ function buttons(node, acts) {
     return made;
   };
   const row = [button("copy", "Copy", acts.copy), button("edit", "Edit", acts.edit)];
-  if (node.role !== "user") row.push(button("again", "Answer again", acts.again), button("eye", "What the model saw", acts.saw));
+  if (node.role !== "user") row.push(button("again", "Answer again", acts.again), button("compare", "Compare with another model", acts.compare), button("eye", "What the model saw", acts.saw));
   row.push(button("fork", "Fork: a new chat from here", acts.fork));
   if (node.siblings.length > 1) {
     const place = node.siblings.indexOf(node.id);
@@ -77,7 +77,7 @@ function buttons(node, acts) {
   return row;
 }
 
-function piece(node, part) {
+export function piece(node, part) {
   if (part.type === "reasoning") return thinking(part.text);
   if (part.type === "tool_call") return toolCard(part);
   if (part.type === "image") {

@@ -53,7 +53,7 @@ def know(job: ChoiceJob, evidence: Evidence, systems: Sequence[str], scores: Sco
     """Known facts of each system; those in `scores` have a score."""
     result = {}
     for system in systems:
-        facts, estimate = facts_of(job, system, weighted_reports(evidence, system))
+        facts, estimate = facts_of(job, system, weighted_reports(evidence, system), evidence.first_tokens.get(system))
         score = scores.score(system) if scores is not None and system in scores.systems else None
         result[system] = Known(system, facts, estimate, misses(job.limits, facts), score)
     return result

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...arena.choose.job import ChoiceJob
 from ...arena.choose.table import BenchmarkScores, ItemScores
@@ -29,11 +29,13 @@ class MeasuredBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The benchmarks of a job, the vectors of their runs by the run's name, and notes on runs that do not count."""
+    """The benchmarks of a job, the vectors of their runs by the run's name, notes on runs that do not count, and of systems
+    whose speed was measured the seconds to the first token."""
 
     benchmarks: tuple[MeasuredBenchmark, ...]
     vectors: Mapping[str, ScoreVector]
     notes: tuple[str, ...] = ()
+    first_tokens: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def measured(self) -> list[str]:
@@ -87,7 +89,13 @@ def evidence(job: ChoiceJob, store: Runs) -> Evidence:
         same = [report for report in same if _asked_so(report.key, job, each)]
         benchmarks.append(MeasuredBenchmark(each.name, each.weight, _alike(same, job.systems, notes)))
     runs = [report.key.run for each in benchmarks for report in each.reports.values()]
-    return Evidence(tuple(benchmarks), score_vectors(store, runs), tuple(dict.fromkeys(notes)))
+    return Evidence(tuple(benchmarks), score_vectors(store, runs), tuple(dict.fromkeys(notes)), first_tokens(store))
+
+
+def first_tokens(store: Runs) -> dict[str, float]:
+    """The seconds to the first token of each system, as last measured by `llms speed`."""
+    rows = store.read("SELECT system, json_extract(facts, '$.first_token_seconds.value') FROM speeds ORDER BY measured")
+    return {system: float(seconds) for system, seconds in rows if seconds is not None}
 
 
 def names_own_file(job: ChoiceJob) -> bool:

@@ -16,7 +16,9 @@ from ..fit import Fit, fit
 from .evidence import Evidence
 
 
-def facts_of(job: ChoiceJob, system: str, reports: Sequence[tuple[float, Report]]) -> tuple[SystemFacts, Fit | None]:
+def facts_of(
+    job: ChoiceJob, system: str, reports: Sequence[tuple[float, Report]], first_token: float | None = None
+) -> tuple[SystemFacts, Fit | None]:
     """The facts of a system from its weighted reports (none: it was not measured), and its estimate of memory."""
     estimate = _fit(job, system)
     measured = max((report.usage.peak_memory_bytes for _, report in reports), default=0)
@@ -30,7 +32,7 @@ def facts_of(job: ChoiceJob, system: str, reports: Sequence[tuple[float, Report]
         needs_bytes=needs if needs is not None else (measured or None),
         has_bytes=estimate.has_bytes if estimate else None,
         where=estimate.where if estimate else "",
-        first_token_seconds=None,
+        first_token_seconds=first_token,
         seconds=_per_task([(weight, report.usage.seconds, _asked(report)) for weight, report in reports]),
         dollars=_per_task([(weight, report.usage.cost, _asked(report)) for weight, report in reports]),
         licence=licence,

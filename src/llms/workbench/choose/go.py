@@ -27,7 +27,7 @@ from ..evaluate import Progress, evaluate_plan, ledger_of, make_plan, not_run, s
 from ..evaluate import choose as benchmarks_named
 from ..system import load
 from .answer import answer, know
-from .evidence import Evidence, MeasuredBenchmark, evidence
+from .evidence import Evidence, MeasuredBenchmark, evidence, first_tokens
 from .facts import facts_of
 from .plan import asking, benchmarks_of, systems_of
 
@@ -269,7 +269,8 @@ def _answered(asked: _Asking, state: _Rounds, systems: Sequence[str]) -> Choice:
         reports = {name: report for name, report in runs.items() if report is not None}
         benchmarks.append(MeasuredBenchmark(benchmark.name, share, reports))
     names = [report.key.run for each in benchmarks for report in each.reports.values()]
-    seen = Evidence(tuple(benchmarks), score_vectors(asked.store, names))
+    vectors = score_vectors(asked.store, names)
+    seen = Evidence(tuple(benchmarks), vectors, first_tokens=first_tokens(asked.store))
     standings = {name: state.out.get(name, Standing(name, "", 1.0, False)) for name in systems}
     choice = answer(asked.job, seen, systems, standings)
     most = sum(len(unit.items) for unit in asked.units) * len(state.asked)
