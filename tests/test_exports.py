@@ -156,6 +156,28 @@ def test_what_was_exported_and_taken_in_again_is_of_the_same_recipe(tmp_path):
     assert {evidence for _, evidence in all_results()} == {"other recipe"}  # nothing here was asked so any more
 
 
+def test_on_the_leaderboard_it_stands_in_the_measured_column_and_never_over_a_measurement(tmp_path):
+    others, mine = store_run("hf:org/model", [1, 1, 1, 0] * 5), store_run("smollm2", [1, 0] * 10)
+    for run in (others, mine):
+        told("runs", "export", run, "--format", "eee", "-o", tmp_path / f"{run}.json")
+    told("published", "import", tmp_path)
+    told("runs", "delete", others, "--yes")
+    store_run("smollm2", [0, 0, 1, 0] * 5)  # measured anew: the published value of the same system is not shown
+    rows = [json.loads(line) for line in told("leaderboard", "--published", "--json").splitlines()]
+    wholes = {
+        row["system"]: row
+        for row in rows
+        if row["run"] or ("even" not in row["benchmark"] and "odd" not in row["benchmark"])
+    }
+    assert wholes["smollm2"]["scores"]["acc_norm"]["value"] == 0.25
+    assert wholes["smollm2"]["evidence"] == "benchmark"
+    assert wholes["hf:org/model"]["scores"]["acc_norm"]["value"] == 0.75
+    assert (wholes["hf:org/model"]["evidence"], wholes["hf:org/model"]["n"]) == ("same recipe", 20)
+    assert [row["system"] for row in map(json.loads, told("leaderboard", "--json").splitlines())] == ["smollm2"]
+    assert "same recipe" in told("leaderboard", "--published")
+    assert "hf:org/model" in told("leaderboard", "--published", "--csv", "-")
+
+
 def test_no_export_holds_a_personal_path_or_a_prompt_of_ones_own():
     name = "hf:/home/jane/secret/tuned?adapter=/home/jane/lora&system=/home/jane/prompt.txt"
     its = replace(

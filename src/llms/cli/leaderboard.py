@@ -14,7 +14,7 @@ from ..arena.board_columns import spent_per_task
 from ..evaluation.report import Report
 from ..workbench.board_page.export import write_page
 from ..workbench.leaderboard import BoardFilter, StoredBoard, read, sorted_by, to_csv
-from .output import console, dollars, interval, percent, print_json, size
+from .output import console, dollars, interval, percent, print_json, size, table
 
 WIDEST = 34  # of a system's name, which is folded beyond
 NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
@@ -25,7 +25,6 @@ NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
 @click.option("-b", "--benchmark", "benchmarks", multiple=True, help="Only this benchmark; may be given again.")
 @click.option("-m", "--model", "systems", multiple=True, help="Only this system; may be given again.")
 @click.option("--sort", help="Order the systems by this column, by its title or its beginning.")
-@click.option("--published", is_flag=True, help="Add results of others, which decide nothing; see llms published.")
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -37,15 +36,16 @@ NUMBERS = {"score": 7, "95 % interval": 13, "rank": 4, "n": 5, "tok/s": 6}
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="Write one line per system and column; - for standard output.",
 )
+@click.option("--published", is_flag=True, help="With results of others (llms published), greyed, with their evidence.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system and benchmark.")
 def leaderboard(
     view: str | None,
     benchmarks: tuple[str, ...],
     systems: tuple[str, ...],
     sort: str | None,
-    published: bool,
     html: Path | None,
     csv_file: Path | None,
+    published: bool,
     as_json: bool,
 ) -> None:
     """Scores of every system, each with its 95 % interval, rank, n, speed and memory.
@@ -65,8 +65,23 @@ def leaderboard(
         print_json(board.rows_json())
     elif board.table.rows:
         show(board, totals=False)
+        show_published(board)
     else:
         click.echo(f"nothing is measured yet; begin with: {board.table.next_steps[0]}")
+
+
+def show_published(board: StoredBoard) -> None:
+    """The results of others, greyed: value, evidence and source."""
+    names = ("published", "system", "value", "95 % interval", "asked", "evidence", "source")
+    rows = table(*names, right=("value", "95 % interval"))
+    for column, row, cell in board.published():
+        share = column.unit == "share"
+        value = percent(cell.value) if share else f"{cell.value:g}"
+        bounds = interval(cell.low, cell.high) if share else ""
+        asked = column.details.get("asked", "as in that column")
+        rows.add_row(column.title, row.label, value, bounds, asked, cell.evidence, cell.source, style="dim")
+    if rows.rows:
+        console().print(rows)
 
 
 def _write_csv(text: str, path: Path) -> None:
@@ -100,9 +115,7 @@ def show(board: StoredBoard, totals: bool = True) -> None:
             shown[2:3] = [rank(cell)] if ranked else []
             rows.add_row("  " + row.label, *shown, style="bold" if position == 0 and len(cells) > 1 else "")
         out.print(rows)
-    others = [
-        column for column in board.table.columns if column.group in ("average", "view", "arena", "speed", "published")
-    ]
+    others = [column for column in board.table.columns if column.group in ("average", "view", "arena", "speed")]
     for column in [column for column in others if column.group == "average"][:1] if totals else others:
         _show_column(out, board, column, width)
     for line in [*_notes(blocks), *board.table.notes]:

@@ -9,11 +9,13 @@ from .. import settings
 from ..arena.battle import Ratings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
-from ..arena.board_columns import BoardRun, FilledColumn, board_runs
+from ..arena.board_columns import BoardRun, board_runs, digest_of
 from ..arena.board_ranks import HeadlineScores
 from ..arena.board_speed import speed_columns
+from ..arena.evidence import DECIDING
 from ..arena.leaderboard import BoardSources, leaderboard
 from ..arena.published.grading import recipe
+from ..arena.published.placing import with_published
 from ..benchmarks.catalogue import CATALOGUE
 from ..errors import UnknownName, UsageError
 from ..evaluation.report import Report
@@ -50,7 +52,8 @@ class StoredBoard:
         """Each benchmark with its systems, the best first, or in the order of the table where that was asked for."""
         for column in self.table.columns:
             if column.group in MEASURED and not column.parent:
-                cells = [(row, cell) for row in self.table.rows if (cell := row.cells.get(column.id)) and cell.run]
+                cells = [(row, row.cells[column.id]) for row in self.table.rows if column.id in row.cells]
+                cells = [(row, cell) for row, cell in cells if cell.run in self.reports]
                 if not self.sort:
                     cells.sort(key=lambda pair: -pair[1].value)
                 yield column, [(row, cell, self.reports[cell.run]) for row, cell in cells]
@@ -61,28 +64,54 @@ class StoredBoard:
             for _, cell, report in cells:
                 ranks: dict[str, Json] = {"rank_low": cell.rank_low, "rank_high": cell.rank_high}
                 yield {**report.to_json(), **ranks, "evidence": cell.evidence}
+        for column, row, cell in self.published():
+            score: Json = {"value": cell.value, "low": cell.low, "high": cell.high, "stderr": cell.stderr}
+            yield {
+                "run": "", "system": row.system, "benchmark": column.title, "n": cell.n, "evidence": cell.evidence,
+                "scores": {column.details.get("metric", "score"): score}, "source": cell.source, "marks": list(cell.marks),
+            }  # fmt: skip
+
+    def published(self) -> Iterator[tuple[BoardColumn, BoardRow, BoardCell]]:
+        """The cells that others measured, column by column."""
+        for column in self.table.columns:
+            for row in self.table.rows:
+                if (cell := row.cells.get(column.id)) and cell.evidence not in DECIDING:
+                    yield column, row, cell
 
 
 def read(only: BoardFilter | None = None, parts: bool = True, published: bool = False) -> StoredBoard:
-    """The leaderboard of all that is stored, or of some of it; `published` adds results of others. Raises UnknownName for a
+    """The leaderboard of all that is stored, or of some of it; `published`: with results of others. Raises UnknownName for a
     filter that nothing meets."""
-    only = only or BoardFilter()
+    board = _measured(only or BoardFilter(), parts)
+    return _with_published(board, only or BoardFilter()) if published else board
+
+
+def _with_published(board: StoredBoard, only: BoardFilter) -> StoredBoard:
+    """The board with results of others, which stand in a measured column by their recipe only."""
+    recipes: dict[str, str] = {}
+    for run in board_runs(board.reports.values()):
+        key, report = run.report.key, run.report
+        recipes[recipe(key, report.shown)] = run.column
+        parts = {recipe(key, report.headline, name): name for name in report.subsets}
+        recipes |= {part: digest_of([run.column, "subset", name], 10) for part, name in parts.items()}
+    columns, placed = published_cells(recipes, {row.system for row in board.table.rows})
+    columns = tuple(c for c in columns if not only.benchmarks or c.title.partition(" ")[0] in only.benchmarks)
+    placed = tuple(each for each in placed if not only.systems or each.system in only.systems)
+    return replace(board, table=with_published(board.table, columns, placed))
+
+
+def _measured(only: BoardFilter, parts: bool) -> StoredBoard:
     path = settings.database()
     with Runs(path) as store:
         reports = store.reports()
         _check(only, reports)
         runs = board_runs(report for report in reports if _wanted(report, only))
         items = _items(store, runs)
-    columns: list[FilledColumn] = []
-    ratings = None
+    sources = BoardSources(items=items, parts=parts)
     if not (only.view or only.benchmarks):
         with Speeds(path) as speeds:
-            columns = speed_columns(speeds.all())
-        ratings = _ratings()
-    sources = BoardSources(items=items, columns=columns, ratings=ratings, parts=parts)
-    if only.systems:
-        sources = _of_systems(sources, only.systems)
-    return _with_published(_build(runs, sources), runs, only) if published else _build(runs, sources)
+            sources = replace(sources, columns=speed_columns(speeds.all()), ratings=_ratings())
+    return _build(runs, _of_systems(sources, only.systems) if only.systems else sources)
 
 
 def _ratings() -> Ratings | None:
@@ -106,23 +135,6 @@ def _of_systems(sources: BoardSources, systems: Sequence[str]) -> BoardSources:
         sources.ratings, ratings=tuple(rating for rating in sources.ratings.ratings if rating.model in systems)
     )
     return replace(sources, columns=columns, ratings=ratings)
-
-
-def _with_published(board: StoredBoard, runs: Sequence[BoardRun], only: BoardFilter) -> StoredBoard:
-    """The board with results of others: in a measured column only where they state its recipe and nothing was measured."""
-    recipes = {recipe(run.report.key, run.report.shown): run.column for run in runs}
-    rows = {row.label: row for row in board.table.rows}
-    columns, cells = published_cells(recipes, list(rows))
-    named = {column.id: column for column in columns}
-    for one in cells:
-        if (only.systems and one.system not in only.systems) or (
-            one.column not in named and one.column not in recipes.values()
-        ):
-            continue
-        row = rows.get(one.system) or BoardRow(one.system, "", {}, one.system)
-        rows[one.system] = replace(row, cells={one.column: one.cell, **row.cells})
-    table = replace(board.table, columns=(*board.table.columns, *columns), rows=tuple(rows.values()))
-    return replace(board, table=table)
 
 
 def _items(store: Runs, runs: Sequence[BoardRun]) -> Mapping[str, HeadlineScores]:

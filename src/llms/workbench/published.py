@@ -14,6 +14,7 @@ from ..arena.published.every_eval_ever import read_file
 from ..arena.published.grading import grade, rank, recipe
 from ..arena.published.hub_results import HubUnit, read_hub
 from ..arena.published.names import system_name
+from ..arena.published.placing import PublishedCell
 from ..arena.published.reference_scores import reference_results
 from ..arena.published.result import PublishedReading, PublishedResult, Refusal
 from ..errors import DataError, ModelError
@@ -30,15 +31,6 @@ class TakenIn:
     known: int
     refused: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedCell:
-    """A cell to be put on the board: in the row of `system`, in the column with the id `column`."""
-
-    system: str
-    column: str
-    cell: BoardCell
 
 
 def take_files(paths: Sequence[Path]) -> TakenIn:
