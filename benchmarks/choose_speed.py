@@ -40,11 +40,12 @@ def main() -> None:
             draws = np.where(same, common, generator.random(asked.items))
             scores[f"openai:m{number}"] = (draws < 0.8 - 0.01 * number).astype(float).tolist()
         store_own(data, scores)
-        seconds = []
+        seconds, processor = [], []
         for _ in range(asked.rounds + 1):
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             choose(ChoiceJob(data))
             seconds.append(time.perf_counter() - begun)
+            processor.append(time.process_time() - used)
         begun = time.perf_counter()
         subprocess.run(
             [sys.executable, "-m", "llms", "choose", "--data", data, "--json"], check=True, capture_output=True
@@ -53,7 +54,8 @@ def main() -> None:
     print(
         json.dumps({
             "systems": asked.systems, "items": asked.items, "first_seconds": round(seconds[0], 3),
-            "median_seconds": round(median(seconds[1:]), 3), "command_seconds": round(command, 3),
+            "median_seconds": round(median(seconds[1:]), 3), "median_processor_seconds": round(median(processor[1:]), 3),
+            "command_seconds": round(command, 3),
         })
     )  # fmt: skip
 

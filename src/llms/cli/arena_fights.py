@@ -1,6 +1,7 @@
 """Systems answer prompts and models judge, under progress bars; then how far the judges are to be trusted."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..errors import UsageError
 from ..store.battles import Battles
 from ..workbench.arena import judging
 from ..workbench.arena import run as running
+from ..workbench.arena.battles import problem_of
 from ..workbench.arena.judging import ArenaProgress, JudgeReport
 from ..workbench.arena.prompts import read_prompts
 from . import arguments
@@ -103,10 +105,9 @@ def _summary(source: str | None, as_json: bool) -> None:
     if as_json:
         print_json(map(_report_json, reports))
         return
-    failed = sum(any(answer is not None and answer.error for answer in battle.answers) for battle in battles)
-    click.echo(
-        f"{len(battles)} battles" + (f", {failed} with an answer that failed (--retry-failed)" if failed else "")
-    )
+    click.echo(f"{len(battles)} battles")
+    for reason, count in Counter(filter(None, map(problem_of, battles))).items():
+        click.echo(f"{count} of them cannot count: {reason}")
     if reports:
         numbers = ("votes", "failed", "flips", "first shown wins", "95 % interval", "bias (Elo)", "as people", "κ", "n")
         rows = table("judge", *numbers, right=numbers)

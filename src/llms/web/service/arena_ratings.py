@@ -1,4 +1,4 @@
-"""What the stored votes say: ratings, their history, every pair, and the battles behind it, placed for a page to draw."""
+"""Ratings by the stored votes: intervals, their history, every pair, and the battles behind it, placed for a page to draw."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -202,11 +202,11 @@ def _view(kinds: list[tuple[str, str, int, bool]], votes: list[Battle], rules: C
     ends = [end for one in ratings.ratings for end in (one.rating, one.low, one.high) if end is not None]
     low, high = _scale(ends)
 
-    def place(value: float | None) -> float | None:
+    def percent(value: float | None) -> float | None:
         return None if value is None else round(100 * (value - low) / (high - low), 2)
 
     models = [
-        RatedModel(one, name, place(one.rating), place(one.low), place(one.high))
+        RatedModel(one, name, percent(one.rating), percent(one.low), percent(one.high))
         for one, name in zip(ratings.ratings, names, strict=True)
     ]
     shown = {one.rating.model: one.label for one in models}

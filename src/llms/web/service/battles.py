@@ -135,7 +135,7 @@ class BattleService:
         id = _conversations(await self._open(battle))[SIDES.index(side)]
         tree = await asyncio.to_thread(self._store.open, id)
         path = tree.path()
-        asked = max((place for place, node in enumerate(path) if node.role == "user"), default=len(path))
+        asked = max((number for number, node in enumerate(path) if node.role == "user"), default=len(path))
         if len(path) <= asked + 1:
             raise UsageError("there is no answer yet that could be given again")
         await self._turns.again(id, path[asked + 1].id)

@@ -1,4 +1,4 @@
-"""What of a battle may be seen before the vote: words, tools and files of both answers, and nothing that names a model.
+"""The part of a battle that may be seen before the vote: words, tools and files of both answers, and nothing that names a model.
 
 Identifiers of tool calls are replaced by their number, as their form tells providers apart; errors, usage, prices and times
 are left out.

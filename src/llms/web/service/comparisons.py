@@ -73,7 +73,7 @@ def _answer(tree: Conversation, node: str) -> list[Node]:
     """The messages of the model from `node` to the next question."""
     path = tree.path(tree.latest_leaf(node))
     below = path[[one.id for one in path].index(node) :]
-    end = next((place for place, one in enumerate(below) if one.role == "user"), len(below))
+    end = next((number for number, one in enumerate(below) if one.role == "user"), len(below))
     return [one for one in below[:end] if one.role == "assistant"]
 
 

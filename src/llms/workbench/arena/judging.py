@@ -72,6 +72,8 @@ def judge(
         replies = battle.replies.get(name, {})
         if battle.answer_a and battle.answer_b and battle.answer_a.text == battle.answer_b.text:
             replies = {order: JudgeReply("tie", SAME) for order in ORDERS}
+            for order in ORDERS if name not in battle.replies else ():
+                store.reply(battle.id, name, order, replies[order])
         elif not retry_failed or settled(replies.values()):
             todo += [(battle, order) for order in ORDERS if order not in replies]
         else:
