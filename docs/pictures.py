@@ -169,6 +169,7 @@ def take_pages(environment: dict[str, str]) -> None:
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESK)
         page.goto(f"{address.partition('/?')[0]}/leaderboard")
+        page.wait_for_selector(".board-table")
         page.screenshot(path=DOCS / "leaderboard.png", full_page=True)
         chromium.close()
 

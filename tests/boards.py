@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 from llms.arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from llms.arena.evidence import Evidence
@@ -83,13 +84,24 @@ def crowded(systems: int = 200, columns: int = 40, seed: int = 0) -> Leaderboard
                 continue
             if column.unit == "share":
                 value = min(0.99, max(0.01, level + draw.gauss(0, 0.08)))
-                best = 1 + int((1 - level) * systems)
                 marks = (MARK,) if draw.random() < 0.05 else ()
-                cells[column.id] = share(value, draw.choice((50, 200, 1000)), (best, min(systems, best + 12)), draw.choice(grades), run=f"r{index}", partial=draw.random() < 0.1, marks=marks)  # fmt: skip
+                cells[column.id] = share(value, draw.choice((50, 200, 1000)), (0, 0), draw.choice(grades), run=f"r{index}", partial=draw.random() < 0.1, marks=marks)  # fmt: skip
             elif column.unit == "elo":
                 cells[column.id] = BoardCell(800 + 500 * level, 770 + 500 * level, 830 + 500 * level, 60, "own rows", "sandwich")  # fmt: skip
             else:
                 scale = {"dollars": 0.001, "seconds": 2.0, "tokens/s": 50.0, "bytes": 5e9}[column.unit]
                 cells[column.id] = around(scale * math.exp(draw.gauss(2 * level, 1)), 0.15)
         rows.append(BoardRow(f"provider{index % 9}:family-{index % 17}/model-{index}-instruct", f"{index:016x}", cells))
-    return Leaderboard(tuple(heads), tuple(rows))
+    return Leaderboard(tuple(heads), tuple(ranked(rows)))
+
+
+def ranked(rows: list[BoardRow]) -> list[BoardRow]:
+    """Each share with the ranks around its place in its column."""
+    cells = [dict(row.cells) for row in rows]
+    for column in {name for one in cells for name in one}:
+        having = sorted((one for one in cells if column in one), key=lambda one: -one[column].value)
+        for position, one in enumerate(having, 1):
+            if one[column].rank_low is not None:
+                low, high = max(1, position - 6), min(len(having), position + 6)
+                one[column] = replace(one[column], rank_low=low, rank_high=high)
+    return [replace(row, cells=one) for row, one in zip(rows, cells, strict=True)]

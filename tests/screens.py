@@ -24,12 +24,14 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 
+import boards
 import llms
 from llms.agents.board import Entry
 from llms.agents.budget import Used
 from llms.agents.events import Began, Budget, Finished, Planned, StepBegan, StepEnded, Written, plain
 from llms.agents.plan import Task
 from llms.arena.battle import Battle, Winner
+from llms.arena.board import Leaderboard
 from llms.chat.conversation.marks import Mark, marked
 from llms.chat.conversation.messages import document, user
 from llms.chat.conversation.tree import Conversation
@@ -351,10 +353,21 @@ def pressed(*selectors: str, then: str = "") -> Callable:
     return way
 
 
+def board(leaderboard: Leaderboard, ready: str) -> Callable:
+    """The page as it is over another board than the store's, once it shows what `ready` selects."""
+
+    def way(page) -> None:
+        page.route("**/api/board", lambda route: route.fulfill(json=leaderboard.to_json()))
+        page.reload()
+        page.wait_for_selector(ready)
+
+    return way
+
+
 SCENES = {
     "chat-empty": Scene("/", empty=True),
     "agents-empty": Scene("/agents", empty=True),
-    "leaderboard-empty": Scene("/leaderboard", empty=True),
+    "leaderboard-empty": Scene("/leaderboard", lambda page: page.wait_for_selector(".board-empty"), empty=True),
     "chat-usual": Scene("/c/usual"),
     "chat-text": Scene("/c/text", lambda page: page.wait_for_selector("article .katex, article .hljs-keyword")),
     "chat-crowded": Scene("/c/crowded"),
@@ -369,7 +382,17 @@ SCENES = {
     "tokens": Scene("/tokens", pressed("#form button.primary", then="#out :text('izers')")),
     "next": Scene("/next", pressed("#form button.primary", then="#out :text('Paris')")),
     "stateless": Scene("/stateless", pressed("#form button.primary", then="#out :text('Your name is Ada')")),
-    "leaderboard": Scene("/leaderboard"),
+    "leaderboard": Scene("/leaderboard", board(boards.usual(), ".board-table tr:nth-child(6)")),
+    "leaderboard-crowded": Scene(
+        "/leaderboard", board(boards.crowded(60, 24), ".board-table tr:nth-child(60)"), ("phone", "desk")
+    ),
+    "leaderboard-scatter": Scene(
+        "/leaderboard#view=scatter", board(boards.crowded(60, 24), ".point"), ("phone", "desk")
+    ),
+    "leaderboard-bars": Scene("/leaderboard#view=bars", board(boards.usual(), ".bar-line"), ("phone", "desk")),
+    "leaderboard-cell": Scene(
+        "/leaderboard#cell=cost&of=smollm2", board(boards.usual(), "dialog[open]"), ("phone", "desk")
+    ),
     "arena-start": Scene("/arena", pressed(".contenders summary"), BOTH_ENDS),
     "arena": Scene("/arena/battles/usual", lambda page: page.wait_for_selector("#vote button:enabled"), BOTH_ENDS),
     "arena-ratings": Scene("/arena/ratings?votes=imported", sizes=BOTH_ENDS),

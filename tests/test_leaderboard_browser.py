@@ -9,8 +9,10 @@ import pytest
 
 import boards
 import llms
-from llms.testing import ScriptedModel
+from llms.arena.board import BoardRow, Leaderboard
+from llms.testing import ScriptedEndpoint, ScriptedModel
 from llms.workbench.board_page.export import page as board_file
+from llms.workbench.runs import samples
 from serving import TOKEN, pages
 from test_browser import CHROMIUM, QUIET, playwright
 
@@ -49,17 +51,14 @@ def folder(tmp_path_factory):
             model = ScriptedModel(lambda text: "#### 5", name=name, likelihood=lambda c, k, liked=liked: liked * len(k))
             llms.evaluate(model, ["truthfulqa_mc1", "gsm8k"], limit=25)
     (home / "usual.html").write_text(board_file(BOARD), encoding="utf-8")
-    (home / "empty.html").write_text(board_file(llms_empty()), encoding="utf-8")
+    empty = Leaderboard((), (), ("llms eval smollm2 -b arc_easy --limit 50",))
+    (home / "empty.html").write_text(board_file(empty), encoding="utf-8")
     return home
-
-
-def llms_empty():
-    return type(BOARD)((), (), ("llms eval smollm2 -b arc_easy --limit 50",))
 
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with pages(home=folder) as address:
+    with ScriptedEndpoint(raw=False) as endpoint, pages("-m", f"{endpoint.url}#m", home=folder) as address:
         yield address
 
 
@@ -130,12 +129,12 @@ def test_a_heading_sorts_the_best_first_then_the_worst_and_by_name(usual):
 
 
 def test_it_sorts_by_the_lower_bound(usual):
-    """240 of 300 is better than 42 of 50 by what is certain of it."""
+    """80 % of 3,000 are more than 84 % of 50, by what is certain of them."""
     few, many = boards.share(0.84, 50, (1, 2)), boards.share(0.80, 3000, (1, 2))
     columns = boards.COLUMNS[1:2]
-    rows = tuple(type(BOARD.rows[0])(name, "", {"arc_easy": one}) for name, one in (("few", few), ("many", many)))
+    rows = tuple(BoardRow(name, "", {"arc_easy": one}) for name, one in (("few", few), ("many", many)))
     file = Path(usual.url.removeprefix("file://")).with_name("two.html")
-    file.write_text(board_file(type(BOARD)(columns, rows)), encoding="utf-8")
+    file.write_text(board_file(Leaderboard(columns, rows)), encoding="utf-8")
     usual.goto(file.as_uri())
     assert names(usual) == ["few", "many"]
     usual.click("button:text-is('Sort by lower bound')")
@@ -242,7 +241,7 @@ def test_the_scatter_draws_the_frontier_on_a_logarithmic_axis_with_names_apart(u
     assert front == {"smollm2", *TOP}  # gguf:smollm2 costs more and answers worse
     assert "logarithmic" in usual.locator(".board-axis").last.inner_text()
     assert "logarithmic" not in usual.locator(".board-axis").first.inner_text()
-    assert usual.locator(".point .whisker").count() == 10  # two an each
+    assert usual.locator(".point .whisker").count() == 10  # two on each
     boxes = usual.locator(".point .name:not(.crowded)").evaluate_all(BOXES)
     assert len(boxes) == 5
     for number, one in enumerate(boxes):
@@ -326,8 +325,6 @@ def test_from_a_number_to_its_items_wrong_first_and_the_exact_prompt(live, folde
     run = live.locator("dialog dd code").first.inner_text()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMS_HOME", str(folder))
-        from llms.workbench.runs import samples
-
         ((_, prompt, _),) = samples(run, item=name)
     expected = prompt.context if hasattr(prompt, "context") else prompt.pairs[0][0]
     assert shown.rstrip() == expected.rstrip()
@@ -388,18 +385,24 @@ def test_the_table_is_one_stop_of_tab_and_the_arrows_go_through_it(usual):
     assert not usual.evaluate("Boolean(document.activeElement.closest('.board-table'))")
 
 
-@pytest.mark.parametrize("view", ["", "#view=scatter", "#view=bars", "#cell=arc_easy&of=smollm2"])
-def test_axe_finds_nothing(usual, view):
+@pytest.mark.parametrize(
+    ("view", "width", "scheme"),
+    [
+        ("", 360, "light"),
+        ("#dir=worst", 1280, "dark"),
+        ("#view=scatter", 360, "dark"),
+        ("#view=bars", 1280, "light"),
+        ("#cell=arc_easy&of=smollm2", 360, "dark"),
+    ],
+)
+def test_axe_finds_nothing(usual, view, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    for width, scheme in ((360, "dark"), (1280, "light")):
-        usual.set_viewport_size({"width": width, "height": 800})
-        usual.emulate_media(color_scheme=scheme)
-        usual.go(view)
-        violations = axe.run(usual).response["violations"]
-        assert not [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in violations], (width, scheme)
-        assert usual.evaluate("document.documentElement.scrollWidth") <= width
-    usual.set_viewport_size({"width": 1280, "height": 800})
-    usual.emulate_media(color_scheme="light")
+    usual.set_viewport_size({"width": width, "height": 800})
+    usual.emulate_media(color_scheme=scheme)
+    usual.go(view)
+    violations = axe.run(usual).response["violations"]
+    assert not [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in violations]
+    assert usual.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_on_a_phone_the_first_column_stays_and_the_panel_fills_the_screen(usual):

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from ..arena.board import Leaderboard
 from ..listening.json_body import StrictRoute
 from ..workbench import run_items
 from ..workbench.board_page.export import ASSETS
 from ..workbench.board_page.export import page as board_file
-from ..workbench.leaderboard import read as read_board
+from ..workbench.leaderboard import read
 from .pages import page
 
 router = APIRouter(route_class=StrictRoute)
@@ -73,18 +72,14 @@ async def leaderboard(request: Request) -> HTMLResponse:
     return page(request, "leaderboard.html", scripts=SCRIPTS)
 
 
-def read() -> Leaderboard:
-    return read_board().table
-
-
 @router.get("/api/board")
 async def board() -> Response:
-    return JSONResponse(await asyncio.to_thread(lambda: read().to_json()))
+    return JSONResponse(await asyncio.to_thread(lambda: read().table.to_json()))
 
 
 @router.get("/api/board/page")
 async def export() -> HTMLResponse:
-    text = await asyncio.to_thread(lambda: board_file(read()))
+    text = await asyncio.to_thread(lambda: board_file(read().table))
     return HTMLResponse(text, headers={"content-disposition": 'attachment; filename="leaderboard.html"'})
 
 

@@ -5,14 +5,13 @@ import json
 from collections.abc import AsyncIterator
 
 from fastapi import APIRouter, Request, UploadFile
-from fastapi.responses import HTMLResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from pydantic import Field
 
 from ..arena.choose.job import ChoiceJob, ChoiceLimits
 from ..benchmarks.catalogue import CATALOGUE
 from ..listening.json_body import StrictRoute
 from ..models.gpus import GPUS
-from ..values import Json
 from .pages import DoneResponse, PageRequest, RunResponse, first_event, page, service_of
 from .service.choose import RowsResponse
 from .service.service import ChatService
@@ -63,8 +62,8 @@ async def rows(request: Request, file: UploadFile) -> RowsResponse:
 
 
 @router.post("/api/choose")
-async def answer(request: Request, body: JobRequest) -> dict[str, Json]:
-    return (await service_of(request).choosing.answer(body.job())).to_json()
+async def answer(request: Request, body: JobRequest) -> JSONResponse:
+    return JSONResponse((await service_of(request).choosing.answer(body.job())).to_json())
 
 
 @router.post("/api/choose/measure")

@@ -1,6 +1,6 @@
 """Reports as one HTML page that needs nothing else: scores with their intervals drawn, and what stands behind them."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -86,11 +86,8 @@ def report_item(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
 
 
 def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
-    """The page of `reports`, in their order; no outside resource. `items` belong to the only report.
-
-    Where there are several systems, each is ranked among those that were asked the same, and the table can be sorted: by
-    the only script that a page has.
-    """
+    """The page of the `reports` of a system, in their order; no outside resource, no script. `items` belong to the only
+    report."""
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -109,7 +106,6 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
     ]
     return template.render(
         reports=reports,
-        ranks=_ranks(reports) if len(systems) > 1 else [],
         remarks=[" ".join(_remarks(report)) for report in reports],
         systems=systems,
         items=items,
@@ -118,18 +114,6 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
         identities=identities,
         groups=groups,
     )
-
-
-def _ranks(reports: Sequence[Report]) -> list[int | None]:
-    """The place of each among those that were asked the same, 1 for the best; equal scores share one, no score has none."""
-    peers = defaultdict(list)
-    for report in reports:
-        if report.score:
-            peers[report.key.asked].append(report.score.value)
-    return [
-        1 + sum(other > report.score.value for other in peers[report.key.asked]) if report.score else None
-        for report in reports
-    ]
 
 
 def _remarks(report: Report) -> Iterator[str]:

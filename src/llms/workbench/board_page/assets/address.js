@@ -12,6 +12,7 @@ export function readAddress(initial) {
     by: one("by", ["value", "low"]),
     evidence: one("evidence", ["all", "here", "own"]),
     partial: words.get("partial") !== "no",
+    parts: words.get("parts") === "yes",
     old: words.get("old") === "yes",
     n: Math.max(0, Math.floor(Number(words.get("n"))) || 0),
     nogroup: new Set(words.getAll("nogroup")),
@@ -30,6 +31,7 @@ export function address(state, initial) {
   const words = new URLSearchParams();
   for (const name of ["view", "q", "sort", "dir", "by", "evidence", "x", "y"]) if (state[name] !== initial[name]) words.set(name, state[name]);
   if (!state.partial) words.set("partial", "no");
+  if (state.parts) words.set("parts", "yes");
   if (state.old) words.set("old", "yes");
   if (state.n) words.set("n", state.n);
   for (const name of ["nogroup", "hide", "drop"]) for (const value of state[name]) words.append(name, value);

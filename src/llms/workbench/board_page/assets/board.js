@@ -28,7 +28,7 @@ function empty(board) {
 
 function start(board) {
   const initial = {
-    q: "", sort: firstColumn(board).id, dir: "best", by: "value", evidence: "all", partial: true, old: false, n: 0, nogroup: new Set(), hide: new Set(), drop: new Set(),
+    q: "", sort: firstColumn(board).id, dir: "best", by: "value", evidence: "all", partial: true, old: false, parts: false, n: 0, nogroup: new Set(), hide: new Set(), drop: new Set(),
     view: "table", x: "", y: "", pick: null, cell: null,
   };
   let state = readAddress(initial);
@@ -40,7 +40,7 @@ function start(board) {
       if (next !== location.pathname + location.search + location.hash) history[quietly ? "replaceState" : "pushState"](null, "", next);
       draw();
     },
-    reset: () => on.change({ ...initial, view: state.view, sort: state.sort, x: state.x, y: state.y }),
+    reset: () => on.change({ ...initial, view: state.view, sort: state.sort, dir: state.dir, by: state.by, x: state.x, y: state.y }),
     sort(id) {
       if (id !== state.sort) on.change({ sort: id, dir: "best" });
       else on.change({ dir: state.dir === "best" ? "worst" : "best" });

@@ -32,8 +32,8 @@ function steps(low, high) {
 const crosses = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
 
 /** Where the names of points stand, {x, y, anchor} or null where none fits: beside, above or below the point, upon nothing else.
-    Points are {px, py, name}, the most important first; `obstacles` are boxes; `width` and `height` bound the chart, `letter` is a letter's width. */
-export function places(points, obstacles, width, height, letter = 6.6) {
+    Points are {px, py, name}, the most important first; `obstacles` are boxes; `left`, `width` and `height` bound them, `letter` is a letter's width. */
+export function places(points, obstacles, { left: edge, width, height }, letter = 6.6) {
   const taken = [...obstacles, ...points.map((point) => ({ left: point.px - 5, right: point.px + 5, top: point.py - 5, bottom: point.py + 5 }))];
   return points.map((point) => {
     const wide = point.name.length * letter;
@@ -41,7 +41,7 @@ export function places(points, obstacles, width, height, letter = 6.6) {
     for (const [anchor, dx, dy] of choices) {
       const left = point.px + dx - (anchor === "end" ? wide : anchor === "middle" ? wide / 2 : 0);
       const box = { left, right: left + wide, top: point.py + dy - 11, bottom: point.py + dy + 3 };
-      if (box.left < 2 || box.right > width - 2 || box.top < 2 || box.bottom > height - 2 || taken.some((one) => crosses(one, box))) continue;
+      if (box.left < edge + 2 || box.right > width - 2 || box.top < 2 || box.bottom > height - 2 || taken.some((one) => crosses(one, box))) continue;
       taken.push(box);
       return { x: point.px + dx, y: point.py + dy, anchor };
     }
@@ -49,5 +49,8 @@ export function places(points, obstacles, width, height, letter = 6.6) {
   });
 }
 
-/** A name that fits into `most` letters, cut in its middle: its end tells variants apart. */
-export const shortened = (name, most) => (name.length <= most ? name : `${name.slice(0, Math.ceil(most / 2) - 1)}…${name.slice(name.length - Math.floor(most / 2))}`);
+/** A name that fits into `most` letters: without its folders, then cut in its middle, as its end tells variants apart. */
+export function shortened(name, most) {
+  const last = name.length <= most ? name : name.slice(name.lastIndexOf("/") + 1) || name;
+  return last.length <= most ? last : `${last.slice(0, Math.ceil(most / 2) - 1)}…${last.slice(last.length - Math.floor(most / 2))}`;
+}

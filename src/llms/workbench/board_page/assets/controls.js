@@ -1,5 +1,6 @@
 // What stands above the board: search, views, filters, columns and systems, and the ways out.
 import { download, drop, element, toggle } from "./dom.js";
+import { isPart } from "./model.js";
 import { csv } from "./words.js";
 
 const VIEWS = { table: "Table", scatter: "Scatter", bars: "Bars" };
@@ -29,10 +30,14 @@ export function controls(board, on, served) {
   const whole = toggle("Hide partial runs", false, () => on.change({ partial: !state.partial }));
   const bound = toggle("Sort by lower bound", false, () => on.change({ by: state.by === "low" ? "value" : "low" }), { title: "Sort by the worse end of the interval" });
   const old = board.rows.some((row) => !row.latest) ? toggle("Earlier versions", false, () => on.change({ old: !state.old })) : null;
+  const parts = board.columns.some(isPart) ? toggle("Subsets", false, () => on.change({ parts: !state.parts })) : null;
   const reset = element("button", { type: "button", class: "board-chip", onclick: on.reset }, "Show everything");
   const line = element("p", { class: "board-note", role: "status" });
-  const filters = element("details", { class: "board-filters", open: !matchMedia("(max-width: 760px)").matches }, element("summary", {}, "Filters"),
-    element("div", { class: "board-row" }, element("div", { class: "board-row", role: "group", "aria-label": "Groups of columns" }, groups), evidence, whole, element("label", {}, "n at least ", least), old, bound));
+  const narrow = matchMedia("(max-width: 760px)");
+  const filters = element("details", { class: "board-filters", open: !narrow.matches }, element("summary", {}, "Filters"),
+    element("div", { class: "board-row" }, element("div", { class: "board-row", role: "group", "aria-label": "Groups of columns" }, groups, parts), evidence, whole, element("label", {}, "n at least ", least), old, bound));
+
+  narrow.addEventListener("change", () => (filters.open = !narrow.matches)); // where it is wide there is nothing to open it with
 
   const checks = (all, name, hidden, apply) => () => {
     const boxes = all.map((one) => [one, element("input", { type: "checkbox", checked: !hidden().has(one[name]), onchange: () => apply(flip(hidden(), one[name])) })]);
@@ -64,8 +69,9 @@ export function controls(board, on, served) {
       for (const button of groups) button.setAttribute("aria-pressed", String(!state.nogroup.has(button.dataset.group)));
       whole.setAttribute("aria-pressed", String(!state.partial));
       bound.setAttribute("aria-pressed", String(state.by === "low"));
+      parts?.setAttribute("aria-pressed", String(state.parts));
       old?.setAttribute("aria-pressed", String(state.old));
-      const narrowed = selection.rows.length < board.rows.filter((row) => row.latest || state.old).length || selection.columns.length < board.columns.length;
+      const narrowed = selection.rows.length < board.rows.filter((row) => row.latest || state.old).length || selection.columns.length < board.columns.filter((column) => state.parts || !isPart(column)).length;
       reset.classList.toggle("hidden", !narrowed);
       line.textContent = `${selection.rows.length} of ${board.rows.length} systems, ${selection.columns.length} of ${board.columns.length} columns${selection.sorted ? `, ${state.dir} first by ${selection.sorted.title}${state.by === "low" ? " (lower bound)" : ""}` : ", by name"}`;
     },

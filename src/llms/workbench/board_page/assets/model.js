@@ -10,9 +10,12 @@ export const EVIDENCE = {
   "self-reported": "reported by the model's own makers",
   inherited: "reported of the model that this one was made from",
 };
+const NAMES = new Intl.Collator("en", { numeric: true });
 const LINEAR = new Set(["share", "elo", "points"]);
 const DECADES = 30; // from this ratio of the largest to the smallest value on, a scale is logarithmic
 
+/** A subset or another part of a benchmark; what it takes, and groups of own data, are asked for by their own names. */
+export const isPart = (column) => Boolean(column.parent) && !isResource(column) && column.group !== "own group";
 export const isResource = (column) => RESOURCES.has(column.group);
 export const decides = (cell) => DECIDING.has(cell.evidence);
 
@@ -55,7 +58,7 @@ export function along(column, value) {
 /** The column by which a board is sorted first: an average, else one that was measured of most systems. */
 export function firstColumn(board) {
   const count = (column) => board.rows.filter((row) => row.cells[column.index] && decides(row.cells[column.index])).length;
-  const quality = board.columns.filter((column) => !isResource(column));
+  const quality = board.columns.filter((column) => !isResource(column) && !isPart(column));
   const averages = quality.filter((column) => column.group === "average");
   const pool = averages.length ? averages : quality.length ? quality : board.columns;
   return pool.reduce((best, one) => (best && count(best) >= count(one) ? best : one), null);
@@ -75,7 +78,7 @@ export function select(board, state) {
   const rows = board.rows.filter((row) => !state.drop.has(row.key) && (row.latest || state.old) && state.q.toLowerCase().split(/\s+/).every((word) => row.text.includes(word)));
   const narrowed = state.evidence !== "all" || !state.partial || state.n > 0;
   const columns = board.columns.filter(
-    (column) => !state.hide.has(column.id) && !state.nogroup.has(column.group) && (!narrowed || rows.some((row) => passes(row.cells[column.index], column, state))),
+    (column) => !state.hide.has(column.id) && (state.parts || !isPart(column)) && !state.nogroup.has(column.group) && (!narrowed || rows.some((row) => passes(row.cells[column.index], column, state))),
   );
   const left = narrowed ? rows.filter((row) => columns.some((column) => passes(row.cells[column.index], column, state))) : rows;
   const sorted = board.columns.find((column) => column.id === state.sort) ?? null;
@@ -83,7 +86,7 @@ export function select(board, state) {
 }
 
 function inOrder(rows, column, state) {
-  const byName = (a, b) => a.name.localeCompare(b.name, "en", { numeric: true });
+  const byName = (a, b) => NAMES.compare(a.name, b.name);
   const turn = state.dir === "worst" ? -1 : 1;
   if (!column) return [...rows].sort((a, b) => turn * byName(a, b));
   const sign = column.higher_is_better ? -1 : 1;

@@ -9,7 +9,9 @@ export function axes(board, state) {
   const named = (id) => board.columns.find((column) => column.id === id);
   const resource = board.columns.filter(isResource);
   const quality = board.columns.filter((column) => !isResource(column));
-  return { x: named(state.x) ?? resource[0], y: named(state.y) ?? (quality.includes(named(state.sort)) ? named(state.sort) : firstColumn({ ...board, columns: quality })), resource, quality };
+  const y = named(state.y) ?? (quality.includes(named(state.sort)) ? named(state.sort) : firstColumn({ ...board, columns: quality }));
+  const own = resource.filter((column) => column.parent === y?.id); // what this very benchmark took
+  return { x: named(state.x) ?? own.find((column) => column.group === "money") ?? own[0] ?? resource[0], y, resource, quality };
 }
 
 export function scatter(board, selection, state, on, room) {
@@ -45,7 +47,7 @@ function picture(points, front, x, y, on, room) {
   for (const point of points) Object.assign(point, { px: across.to(point.x), py: up.to(point.y) });
   const important = [...points].sort((a, b) => b.front - a.front || b.solid - a.solid);
   const most = width < 500 ? 16 : 28;
-  const spots = places(important.map((point) => ({ ...point, name: shortened(point.name, most) })), legs(front), width, height - bottom);
+  const spots = places(important.map((point) => ({ ...point, name: shortened(point.name, most) })), legs(front), { left, width, height: height - bottom });
   const chart = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": `${y.title} against ${x.title}: ${points.length} systems, ${front.length} on the frontier`, class: "board-chart" },
     up.ticks.map((tick) => [shape("line", { class: "rule", x1: left, x2: width - right, y1: up.to(tick), y2: up.to(tick) }), shape("text", { x: left - 6, y: up.to(tick) + 4, "text-anchor": "end" }, show(tick, y.unit))]),
     across.ticks.map((tick) => [shape("line", { class: "rule", x1: across.to(tick), x2: across.to(tick), y1: top, y2: height - bottom }), shape("text", { x: across.to(tick), y: height - bottom + 16, "text-anchor": "middle" }, show(tick, x.unit))]),
