@@ -62,7 +62,7 @@ class ComparisonService:
         for side, node in zip(SIDES, nodes, strict=True):
             answer = _answer(tree, node)
             text = "\n\n".join(filter(None, (visible(one.message) for one in answer)))
-            records.answered(battle, side, text, finish=_finish(answer[-1]), error=_error(answer[-1]), keep_text=True)
+            records.answered(battle, side, text, finish=_finish(answer[-1]), error=_error(answer[-1]))
         records.vote(battle, winner)
         chosen = nodes[1] if winner == "b" else nodes[0]
         if chosen not in {node.id for node in tree.path()}:
