@@ -14,6 +14,7 @@ from ...store.battles import SIDES, USER, Battles, Side, StoredBattle, StoredVot
 from ...store.conversations import Conversations
 from ...store.presets import settings_in
 from ...workbench.arena import battles as records
+from ...workbench.arena.contenders import contender
 from . import view_models
 from .attachments import Attachments
 from .blind import AnswerResponse, BattleTurnResponse, BlindEvents, turns
@@ -240,7 +241,7 @@ class BattleService:
 
     def _recorded(self, question: str, pair: Sequence[str], ids: Sequence[str]) -> str:
         sides = [
-            records.contender(self._models.get(name), id, settings_in(self._store, id).tools or ())
+            contender(self._models.get(name), id, settings_in(self._store, id).tools or ())
             for name, id in zip(pair, ids, strict=True)
         ]
         battle = records.begin(question.strip() or "(files)", sides, source=records.WEB).id
