@@ -156,8 +156,7 @@ class BattleService:
 
     def _remove(self, battle: str) -> None:
         with Battles(settings.database()) as store:
-            sides = store.delete(battle)
-        self._store.delete(*sides)
+            store.delete(battle)
 
     async def vote(self, battle: str, winner: Winner) -> None:
         """Count a vote, once both have answered. Raises UsageError."""
