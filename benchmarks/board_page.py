@@ -4,7 +4,8 @@
 
 The page comes from `llms web` and its data from memory; the same board is then opened as one file. Times in milliseconds, medians
 of the rounds: from the beginning of the navigation to the first paint and to the frame after the table was drawn; from an
-input to the frame that shows what it did. Prints one object for each, and the page's weight without its data.
+input to the frame that shows what it did. `cpu` has the CPU time of the renderer's main thread for the same, which depends
+less on what else the machine does. Prints one object for each, and the page's weight without its data.
 """
 
 import argparse
@@ -52,13 +53,26 @@ ACTS = {
 
 
 def measured(tab: Page, address: str, rounds: int) -> dict[str, object]:
+    devtools = tab.context.new_cdp_session(tab)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        metrics = {one["name"]: one["value"] for one in devtools.send("Performance.getMetrics")["metrics"]}
+        return 1000 * metrics["TaskDuration"]
+
     opened, acts = [], {name: [] for name in ACTS}
+    cpu: dict[str, list[float]] = {name: [] for name in ["table", *ACTS]}
     for _ in range(rounds):
         tab.goto("about:blank")
+        before = spent()
         tab.goto(address)
         opened.append(tab.evaluate(DRAWN))
+        cpu["table"].append(spent() - before)
         for name, steps in ACTS.items():
-            acts[name] += [tab.evaluate(AFTER, step) for step in steps]
+            for step in steps:
+                before = spent()
+                acts[name].append(tab.evaluate(AFTER, step))
+                cpu[name].append(spent() - before)
     first, table = (round(statistics.median(times)) for times in zip(*opened, strict=True))
     slowest = {name: round(max(times)) for name, times in acts.items()}
     return {
@@ -66,6 +80,7 @@ def measured(tab: Page, address: str, rounds: int) -> dict[str, object]:
         "table": table,
         **{name: round(statistics.median(times)) for name, times in acts.items()},
         "slowest": slowest,
+        "cpu": {name: round(statistics.median(times)) for name, times in cpu.items()},
     }
 
 

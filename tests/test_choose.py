@@ -328,6 +328,8 @@ def test_step_by_step_a_poor_one_is_dropped_and_equal_ones_end_at_the_cap(rows, 
     assert len(systems["hf:poor"].requests) < 40
     assert choice.candidates[2].system == "hf:poor"
     assert "worse than" in choice.candidates[2].reasons[0]
+    assert choice.candidates[2].chosen_share is None  # its few items are not those of the others
+    assert sum(candidate.chosen_share for candidate in choice.candidates[:2]) == pytest.approx(1)
     before = {name: len(model.requests) for name, model in systems.items()}
     again = last(go(job))
     assert again.chosen == choice.chosen

@@ -93,6 +93,7 @@ KEPT_AWAY = {
     ("llms.models.local.model", "llms.models.local.reference"): "torch",
     ("llms.models.local.tokenizing_model", "llms.models.local.chat_model"): "pydantic_ai",
     ("llms.tools.catalogue", "llms.tools.toolset"): "pydantic_ai",
+    ("llms.workbench.leaderboard", "llms.arena.rate"): "numpy",
     ("llms.workbench.perplexity", "llms.engine"): "torch",
     ("llms.workbench.system", "llms.workbench.team_system"): "pydantic_ai",
 }

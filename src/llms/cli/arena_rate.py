@@ -41,7 +41,12 @@ def _no_anchor(text: str) -> tuple[str, float]:
     default="",
     help="Only this judge's votes; or the column with the verdicts, where there are several.",
 )
-@option(DATA, "--not-blind", is_flag=True, help="Count votes of judges who knew the names, too.")
+@option(
+    DATA,
+    "--not-blind/--blind-only",
+    default=None,
+    help="Whether votes count that knew the names; by default those of your own chats do, those of a FILE do not.",
+)
 @option(
     DATA,
     "--daily-cap",
@@ -98,6 +103,8 @@ def rate(file: Path | None, judge: str, history: bool, matrix: bool, as_json: bo
 
     if history and matrix:
         raise UsageError("--history and --matrix are two tables; ask for one of them")
+    if settings["not_blind"] is None:
+        settings["not_blind"] = file is None
     request, battles = rating.requested(settings), rating.votes_of(file, judge)
     if history:
         view = rating.elo_view(battles, request.cleaning, POINTS)

@@ -132,8 +132,8 @@ def _by_hand(choice: Choice) -> Iterator[str]:
     best = next((c for c in choice.candidates if c.details.get("best")), None)
     for c in choice.candidates:
         d = c.details
-        if best is None or d.get("best") is not False:
-            continue
+        if best is None or d.get("best") is not False or c.system not in choice.chosen:
+            continue  # of those that are out the reason says it
         yield (
             f"{c.system} against {best.system}: {100 * float(str(d['difference'])):+.1f} points "
             f"[{100 * float(str(d['difference_low'])):+.1f}, {100 * float(str(d['difference_high'])):+.1f}]; of {d['common']} "

@@ -181,6 +181,8 @@ class Fights:
             }
             for pair in itertools.combinations(self.models, 2):
                 verbs.new_battle("?", [self.models[name][1] for name in pair], source=verbs.VOTE)
+            for model in models.values():
+                model.prepare()  # now, as who loads says its name: between two answers that would tell whose they are
             for prompt in self._prompts():
                 self._fight(prompt)
 

@@ -73,13 +73,14 @@ async def leaderboard(request: Request) -> HTMLResponse:
 
 
 @router.get("/api/board")
-async def board() -> Response:
-    return JSONResponse(await asyncio.to_thread(lambda: read().table.to_json()))
+async def board(published: bool = False) -> Response:
+    """`published`: with results of others, greyed on the page."""
+    return JSONResponse(await asyncio.to_thread(lambda: read(published=published).table.to_json()))
 
 
 @router.get("/api/board/page")
-async def export() -> HTMLResponse:
-    text = await asyncio.to_thread(lambda: board_file(read().table))
+async def export(published: bool = False) -> HTMLResponse:
+    text = await asyncio.to_thread(lambda: board_file(read(published=published).table))
     return HTMLResponse(text, headers={"content-disposition": 'attachment; filename="leaderboard.html"'})
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import settings
+from ..arena.battle import Ratings
 from ..arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
 from ..arena.board_averages import ViewShots
-from ..arena.board_columns import BoardRun, FilledColumn, board_runs, digest_of
+from ..arena.board_columns import BoardRun, board_runs, digest_of
 from ..arena.board_ranks import HeadlineScores
 from ..arena.board_speed import speed_columns
 from ..arena.evidence import DECIDING
@@ -16,12 +17,13 @@ from ..arena.leaderboard import BoardSources, leaderboard
 from ..arena.published.grading import recipe
 from ..arena.published.placing import with_published
 from ..benchmarks.catalogue import CATALOGUE
-from ..errors import UnknownName
+from ..errors import UnknownName, UsageError
 from ..evaluation.report import Report
 from ..store.board_scores import board_scores
 from ..store.runs import Runs
 from ..store.speeds import Speeds
 from ..values import Json
+from .arena.battles import stored
 from .published import cells as published_cells
 
 ORDER = tuple(CATALOGUE)
@@ -103,18 +105,36 @@ def _measured(only: BoardFilter, parts: bool) -> StoredBoard:
     with Runs(path) as store:
         reports = store.reports()
         _check(only, reports)
-        reports = [report for report in reports if _wanted(report, only)]
-        runs = board_runs(reports)
+        runs = board_runs(report for report in reports if _wanted(report, only))
         items = _items(store, runs)
-    with Speeds(path) as speeds:
-        columns = speed_columns(speeds.all()) if not (only.view or only.benchmarks) else []
-    if only.systems:
-        columns = [_of_systems(column, only.systems) for column in columns]
-    return _build(runs, BoardSources(items=items, columns=columns, parts=parts))
+    sources = BoardSources(items=items, parts=parts)
+    if not (only.view or only.benchmarks):
+        with Speeds(path) as speeds:
+            sources = replace(sources, columns=speed_columns(speeds.all()), ratings=_ratings())
+    return _build(runs, _of_systems(sources, only.systems) if only.systems else sources)
 
 
-def _of_systems(column: FilledColumn, systems: Sequence[str]) -> FilledColumn:
-    return replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
+def _ratings() -> Ratings | None:
+    """Ratings from the stored votes; None where there are none that count."""
+    if not (battles := stored()):
+        return None
+    from ..arena.rate import rate
+
+    try:
+        return rate(battles)
+    except UsageError:
+        return None
+
+
+def _of_systems(sources: BoardSources, systems: Sequence[str]) -> BoardSources:
+    columns = [
+        replace(column, cells={row: cell for row, cell in column.cells.items() if row[0] in systems})
+        for column in sources.columns
+    ]
+    ratings = sources.ratings and replace(
+        sources.ratings, ratings=tuple(rating for rating in sources.ratings.ratings if rating.model in systems)
+    )
+    return replace(sources, columns=columns, ratings=ratings)
 
 
 def _items(store: Runs, runs: Sequence[BoardRun]) -> Mapping[str, HeadlineScores]:

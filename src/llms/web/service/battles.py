@@ -14,6 +14,7 @@ from ...store.battles import SIDES, USER, Battles, Side, StoredBattle, StoredVot
 from ...store.conversations import Conversations
 from ...store.presets import settings_in
 from ...workbench.arena import battles as records
+from ...workbench.arena.contenders import contender
 from . import view_models
 from .attachments import Attachments
 from .blind import AnswerResponse, BattleTurnResponse, BlindEvents, turns
@@ -108,7 +109,7 @@ class BattleService:
         try:
             await self._ask(ids, draft)
         except LlmsError:
-            await asyncio.to_thread(self._remove, battle)
+            await asyncio.to_thread(records.remove, battle)
             raise
         return battle
 
@@ -151,12 +152,7 @@ class BattleService:
         if _own_vote(stored) is not None:
             raise UsageError("this battle has its vote; take that back before the battle is forgotten")
         await asyncio.gather(*(self._turns.end_all_of(id) for id in _conversations(stored)))
-        await asyncio.to_thread(self._remove, battle)
-
-    def _remove(self, battle: str) -> None:
-        with Battles(settings.database()) as store:
-            sides = store.delete(battle)
-        self._store.delete(*sides)
+        await asyncio.to_thread(records.remove, battle)
 
     async def vote(self, battle: str, winner: Winner) -> None:
         """Count a vote, once both have answered. Raises UsageError."""
@@ -240,7 +236,7 @@ class BattleService:
 
     def _recorded(self, question: str, pair: Sequence[str], ids: Sequence[str]) -> str:
         sides = [
-            records.contender(self._models.get(name), id, settings_in(self._store, id).tools or ())
+            contender(self._models.get(name), id, settings_in(self._store, id).tools or ())
             for name, id in zip(pair, ids, strict=True)
         ]
         battle = records.begin(question.strip() or "(files)", sides, source=records.WEB).id

@@ -12,6 +12,7 @@ from ...store.battles import SIDES
 from ...store.conversations import Conversations
 from ...store.presets import settings_in
 from ...workbench.arena import battles as records
+from ...workbench.arena.contenders import contender
 from .chat_settings import SettingsService
 from .model_pool import ModelPool
 from .turns import TurnService
@@ -55,13 +56,13 @@ class ComparisonService:
         if parents[0] is None or parents[0] != parents[1]:
             raise UsageError("the two answers are to different questions")
         tools = settings_in(self._store, conversation).tools or ()
-        sides = [records.contender(self._models.get(name), tools=tools) for name in names]
+        sides = [contender(self._models.get(name), tools=tools) for name in names]
         question = visible(tree.node(parents[0]).message) or "(files)"
         battle = records.begin(question, sides, source=records.CHAT, anonymous=False).id
         for side, node in zip(SIDES, nodes, strict=True):
             answer = _answer(tree, node)
             text = "\n\n".join(filter(None, (visible(one.message) for one in answer)))
-            records.answered(battle, side, text, finish=_finish(answer[-1]), error=_error(answer[-1]), keep_text=True)
+            records.answered(battle, side, text, finish=_finish(answer[-1]), error=_error(answer[-1]))
         records.vote(battle, winner)
         chosen = nodes[1] if winner == "b" else nodes[0]
         if chosen not in {node.id for node in tree.path()}:

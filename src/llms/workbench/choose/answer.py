@@ -8,7 +8,7 @@ from shlex import quote
 from ...arena.choose.job import Candidate, Choice, ChoiceJob, Separating
 from ...arena.choose.limits import LimitMiss, SystemFacts, misses, nobody
 from ...arena.choose.pairs import Pairs, pairs
-from ...arena.choose.resampling import Resampled, resample
+from ...arena.choose.resampling import resample
 from ...arena.choose.table import ScoreTable, table
 from ...arena.choose.top import Needed, Standing, equivalent, named, needed, standings, stderr
 from ...statistics.student import Z
@@ -40,11 +40,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The allowed candidates compared: `top` cannot be told apart, cheapest first; `best` has the highest score of them."""
+    """The allowed candidates compared: `top` cannot be told apart, cheapest first; `best` has the highest score of them.
+    `shares` are how often each would be chosen, of those that were asked as much as the others."""
 
     pairs: Pairs
     standings: Mapping[str, Standing]
-    resampled: Resampled
+    shares: Mapping[str, float]
+    corrected: float | None
     best: str
     top: tuple[str, ...]
 
@@ -64,9 +66,14 @@ def rank(scores: ScoreTable, known: Mapping[str, Known], out: Mapping[str, Stand
     compared = pairs(scores)
     standing = {each.system: each for each in standings(compared)} if out is None else dict(out)
     left = [system for system in scores.systems if not standing[system].out]
-    resampled = resample(scores, _seed(scores))
+    asked = dict(zip(scores.systems, (scores.scores == scores.scores).sum(axis=1).tolist(), strict=True))
+    drawn = [system for system in scores.systems if system in left or asked[system] == max(asked.values())]
+    resampled = resample(scores.of(drawn), _seed(scores))
+    shares = dict(zip(drawn, resampled.shares, strict=True))
     best = max(left, key=lambda system: _value(known[system]))
-    return Ranking(compared, standing, resampled, best, tuple(sorted(left, key=lambda name: thrift(known[name]))))
+    return Ranking(
+        compared, standing, shares, resampled.corrected, best, tuple(sorted(left, key=lambda name: thrift(known[name])))
+    )
 
 
 def thrift(known: Known) -> tuple[float, float, float, float]:
@@ -101,8 +108,8 @@ def answer(
         return Choice(job, f"{sentence[0].upper()}{sentence[1:]}.", (), candidates, None, (), "", None, tuple(notes))
     among = scores.of(allowed)
     ranking = rank(among, known, out)
-    corrected = ranking.resampled.corrected
-    highest = max(_value(known[system]) for system in allowed)
+    corrected = ranking.corrected
+    highest = max(_value(known[system]) for system in ranking.shares)
     optimism = highest - corrected if len(allowed) > 1 and corrected is not None else None
     notes += _missing(systems, measured) + _unlike_items(ranking)
     candidates = tuple(_candidate(known[name], ranking, evidence) for name in _ordered(systems, ranking.top, known))
@@ -145,7 +152,7 @@ def _candidate(known: Known, ranking: Ranking | None, evidence: Evidence) -> Can
         reasons.append("not measured")
     elif ranking and known.system in ranking.pairs.systems:
         row = ranking.pairs.systems.index(known.system)
-        share = ranking.resampled.shares[row]
+        share = ranking.shares.get(known.system)
         details |= _against_best(ranking, row)
         standing = ranking.standings[known.system]
         if standing.out:
@@ -234,7 +241,7 @@ def _sentence(
         which = f"{named(top)} are equal within {100 * job.margin:g} points"
     best = ""
     if ranking.best != first:
-        share = ranking.resampled.shares[ranking.pairs.systems.index(ranking.best)]
+        share = ranking.shares[ranking.best]
         best = f", {ranking.best} scores highest (first in {100 * share:.0f} % of resamplings)"
     return f"{which} at the top on {subject} (n = {score.n}): {first} is {_cheapest(known, top)}{best}."
 

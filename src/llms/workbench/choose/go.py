@@ -1,7 +1,7 @@
 """Measuring what a choice lacks: candidates are asked in rounds, and dropped as soon as they are clearly not the best."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -25,13 +25,15 @@ from ...store.runs import Runs
 from ...store.score_vectors import score_vectors
 from ..evaluate import Progress, evaluate_plan, ledger_of, make_plan, not_run, suited
 from ..evaluate import choose as benchmarks_named
+from ..machine import memory
 from ..system import load
-from .answer import answer, know
+from .answer import Known, answer, know
 from .evidence import Evidence, MeasuredBenchmark, evidence, first_tokens
 from .facts import facts_of
 from .plan import asking, benchmarks_of, systems_of
 
-HELD = 3  # models whose weights are here that stay loaded between rounds; of more, each is loaded for its turn
+HELD = 3  # models whose weights are here that stay loaded between rounds in any case
+SPARE = 0.5  # of the free memory: if all of them take less, all stay; else each is loaded for its turn
 STATIC = ("--memory", "--gpu", "--licence", "--local-only")  # limits that are known before anything is asked
 
 
@@ -77,6 +79,7 @@ class _Asking:
     candidates: list[_Candidate]
     units: list[AskedUnit]
     sandbox: Sandbox | None
+    stay: bool
 
 
 def measure(job: ChoiceJob, budget: float | None = None) -> Iterator[Progress | Choice]:
@@ -86,12 +89,13 @@ def measure(job: ChoiceJob, budget: float | None = None) -> Iterator[Progress | 
     with ExitStack() as opened, Runs(settings.database()) as store:
         stored = evidence(job, store)
         systems = systems_of(job, stored, store)
-        possible = _possible(job, stored, systems)
+        known = know(job, stored, systems, None)
+        possible = _possible(known)
         if not possible:
             yield answer(job, stored, systems)
             return
         config = replace(asking(job), budget=budget if budget is not None else job.config.budget)
-        asked = _prepared(job, store, possible, config, opened)
+        asked = _prepared(job, store, {name: known[name] for name in possible}, config, opened)
         state = _Rounds(list(asked.candidates), dict.fromkeys(possible, 0))
         try:
             yield from _rounds(asked, state)
@@ -100,19 +104,27 @@ def measure(job: ChoiceJob, budget: float | None = None) -> Iterator[Progress | 
         yield _answered(asked, state, systems)
 
 
-def _possible(job: ChoiceJob, stored: Evidence, systems: Sequence[str]) -> list[str]:
+def _possible(known: Mapping[str, Known]) -> list[str]:
     """The systems that may be chosen, as far as that is known before they are asked."""
-    known = know(job, stored, systems, None)
     return [
         name
-        for name in systems
-        if not any(
-            miss.limit.startswith(STATIC) and (miss.known or miss.limit == "--licence") for miss in known[name].misses
-        )
+        for name, each in known.items()
+        if not any(miss.limit.startswith(STATIC) and (miss.known or miss.limit == "--licence") for miss in each.misses)
     ]
 
 
-def _prepared(job: ChoiceJob, store: Runs, systems: Sequence[str], config: EvalConfig, opened: ExitStack) -> _Asking:
+def _all_stay(known: Mapping[str, Known], candidates: Sequence[_Candidate]) -> bool:
+    """Whether the memory that is free holds all candidates at once."""
+    here = [candidate.name for candidate in candidates if candidate.model.name.local]
+    free, needs = memory(), [known[name].facts.needs_bytes for name in here]
+    if len(here) <= HELD:
+        return True
+    return free is not None and None not in needs and sum(filter(None, needs)) <= SPARE * free[1]
+
+
+def _prepared(
+    job: ChoiceJob, store: Runs, systems: Mapping[str, Known], config: EvalConfig, opened: ExitStack
+) -> _Asking:
     """Everything checked before the first question: names, keys, data, whether each system can be asked so."""
     ledger, names = ledger_of(config), benchmarks_of(job)
     source, benchmarks = benchmarks_named(names, config, ledger, opened)
@@ -130,7 +142,9 @@ def _prepared(job: ChoiceJob, store: Runs, systems: Sequence[str], config: EvalC
     sandbox = Sandbox(config.sandbox) if any(benchmark.kind == "code" for benchmark in benchmarks) else None
     shares = list(job.shares().values()) or [1.0]
     units = _in_order(candidates[0].plans, shares)
-    return _Asking(replace(job, config=config), store, benchmarks, candidates, units, sandbox)
+    return _Asking(
+        replace(job, config=config), store, benchmarks, candidates, units, sandbox, _all_stay(systems, candidates)
+    )
 
 
 def _candidate(model: Model, benchmarks: Sequence[Benchmark], source: Source, config: EvalConfig) -> _Candidate:
@@ -191,7 +205,7 @@ def _ask(asked: _Asking, state: _Rounds, units: Sequence[AskedUnit], first: bool
     local = sum(candidate.model.name.local for candidate in state.left)
     for candidate in state.left:
         model = candidate.model
-        share = model.most_workers() // max(1, min(local, HELD)) if model.name.local else model.most_workers()
+        share = model.most_workers() // max(1, local if asked.stay else 1) if model.name.local else model.most_workers()
         model.workers = asked.job.config.workers or settings.workers() or max(1, share)
         for number, (plan, benchmark) in enumerate(zip(candidate.plans, asked.benchmarks, strict=True)):
             positions = sorted(p for unit in units if unit.benchmark == number for p in unit.positions)
@@ -203,7 +217,7 @@ def _ask(asked: _Asking, state: _Rounds, units: Sequence[AskedUnit], first: bool
                 if isinstance(event, Progress):
                     yield Progress(title, benchmark.name, done + event.done, most, note=event.note if first else None)
             state.asked[candidate.name] += len(positions)
-        if model.name.local and local > HELD:
+        if model.name.local and not asked.stay:
             model.close()
 
 

@@ -14,6 +14,7 @@ export function readAddress(initial) {
     partial: words.get("partial") !== "no",
     parts: words.get("parts") === "yes",
     old: words.get("old") === "yes",
+    published: words.get("published") === "yes",
     n: Math.max(0, Math.floor(Number(words.get("n"))) || 0),
     nogroup: new Set(words.getAll("nogroup")),
     hide: new Set(words.getAll("hide")),
@@ -33,6 +34,7 @@ export function address(state, initial) {
   if (!state.partial) words.set("partial", "no");
   if (state.parts) words.set("parts", "yes");
   if (state.old) words.set("old", "yes");
+  if (state.published) words.set("published", "yes");
   if (state.n) words.set("n", state.n);
   for (const name of ["nogroup", "hide", "drop"]) for (const value of state[name]) words.append(name, value);
   if (state.pick !== initial.pick) for (const value of state.pick) words.append("pick", value);

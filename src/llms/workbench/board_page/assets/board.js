@@ -26,9 +26,9 @@ function empty(board) {
     element("ul", {}, steps.map((command) => element("li", {}, element("code", {}, command), " ", copy(command)))));
 }
 
-function start(board) {
+function start(board, published, focused = "") {
   const initial = {
-    q: "", sort: firstColumn(board).id, dir: "best", by: "value", evidence: "all", partial: true, old: false, parts: false, n: 0, nogroup: new Set(), hide: new Set(), drop: new Set(),
+    q: "", sort: firstColumn(board).id, dir: "best", by: "value", evidence: "all", partial: true, old: false, published: false, parts: false, n: 0, nogroup: new Set(), hide: new Set(), drop: new Set(),
     view: "table", x: "", y: "", pick: null, cell: null,
   };
   let state = readAddress(initial);
@@ -38,9 +38,9 @@ function start(board) {
       state = { ...state, ...patch };
       const next = address(state, initial);
       if (next !== location.pathname + location.search + location.hash) history[quietly ? "replaceState" : "pushState"](null, "", next);
-      draw();
+      follow();
     },
-    reset: () => on.change({ ...initial, view: state.view, sort: state.sort, dir: state.dir, by: state.by, x: state.x, y: state.y }),
+    reset: () => on.change({ ...initial, view: state.view, sort: state.sort, dir: state.dir, by: state.by, published: state.published, x: state.x, y: state.y }),
     sort(id) {
       if (id !== state.sort) on.change({ sort: id, dir: "best" });
       else on.change({ dir: state.dir === "best" ? "worst" : "best" });
@@ -49,13 +49,22 @@ function start(board) {
     close: () => state.cell && on.change({ cell: null }),
     hideSystem: (key) => on.change({ cell: null, drop: new Set([...state.drop, key]) }),
   };
-  const above = controls(board, on, !data);
+  const above = controls(board, on, { served: !data, published });
   const grid = table(board, on);
   const picture = element("div", { class: "board-view" });
   const details = panel(board, on, data ? null : ask);
   const legend = element("p", { class: "board-note" }, "A bar is the 95 % interval within its column. * part of the data only · ! a note, which a click shows · ° not measured here, so it decides nothing. Systems between two lines cannot be told apart from the first of them. A click on a number leads to its items.");
   home.replaceChildren(above.node, grid.node, picture, legend, ...board.notes.map((note) => element("p", { class: "board-note" }, note)), steps(board), details.node);
 
+  const left = new AbortController();
+  /** Draws what the state says, from another board where it says so: with the results of others, or without them. */
+  async function follow() {
+    if (data || state.published === published) return draw();
+    left.abort();
+    home.setAttribute("aria-busy", "true");
+    await open(state.published, document.activeElement?.textContent);
+    home.setAttribute("aria-busy", "false");
+  }
   function draw() {
     selection = select(board, state);
     above.update(selection, state);
@@ -83,20 +92,26 @@ function start(board) {
   addEventListener("popstate", () => {
     if (location.hash && !location.hash.includes("=")) return; // a link within the page
     state = readAddress(initial);
-    draw();
-  });
-  addEventListener("resize", () => state.view !== "table" && paint());
-  draw();
+    follow();
+  }, { signal: left.signal });
+  addEventListener("resize", () => state.view !== "table" && paint(), { signal: left.signal });
+  follow();
+  if (focused) [...above.node.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
 }
 
 const steps = (board) => (board.steps.length ? element("details", { class: "board-steps" }, element("summary", {}, "What to measure next"), element("ul", {}, board.steps.map((command) => element("li", {}, element("code", {}, command))))) : "");
 
-try {
-  const board = readBoard(data ? JSON.parse(data.textContent) : await ask("/api/board"));
-  if (board.rows.length && board.columns.length) start(board);
-  else home.replaceChildren(empty(board));
-} catch (error) {
-  home.replaceChildren(element("p", { role: "alert" }, `The board could not be read: ${error.message}`));
+/** The board, with the results of others or without them, in the place of the one before. */
+async function open(published, focused) {
+  try {
+    const board = readBoard(data ? JSON.parse(data.textContent) : await ask(published ? "/api/board?published=1" : "/api/board"));
+    if (board.rows.length && board.columns.length) start(board, published, focused);
+    else home.replaceChildren(empty(board));
+  } catch (error) {
+    home.replaceChildren(element("p", { role: "alert" }, `The board could not be read: ${error.message}`));
+  }
 }
+
+await open(!data && new URLSearchParams(location.hash.slice(1)).get("published") === "yes");
 home.setAttribute("aria-busy", "false");
 performance.mark("board-drawn");

@@ -10,8 +10,11 @@ const GROUPS = {
   memory: "Memory", money: "Money", time: "Time", published: "Published",
 };
 
-/** {node, update(selection, state)}; `on` has change(patch, quietly) and reset(), `served` says whether a server is behind. */
-export function controls(board, on, served) {
+const press = (button, pressed) => button && button.getAttribute("aria-pressed") !== String(pressed) && button.setAttribute("aria-pressed", String(pressed));
+
+/** {node, update(selection, state)}; `on` has change(patch, quietly) and reset(), `served` says whether a server is behind,
+    `published` whether the board has the results of others. */
+export function controls(board, on, { served, published }) {
   let state = null;
   let selection = null;
   const search = element("input", { type: "search", placeholder: "Search systems", "aria-label": "Search systems", autocomplete: "off", spellcheck: "false" });
@@ -31,11 +34,12 @@ export function controls(board, on, served) {
   const bound = toggle("Sort by lower bound", false, () => on.change({ by: state.by === "low" ? "value" : "low" }), { title: "Sort by the worse end of the interval" });
   const old = board.rows.some((row) => !row.latest) ? toggle("Earlier versions", false, () => on.change({ old: !state.old })) : null;
   const parts = board.columns.some(isPart) ? toggle("Subsets", false, () => on.change({ parts: !state.parts })) : null;
+  const others = served ? toggle("Published results", published, () => on.change({ published: !state.published }), { title: "What others measured, greyed: it decides nothing" }) : null;
   const reset = element("button", { type: "button", class: "board-chip", onclick: on.reset }, "Show everything");
   const line = element("p", { class: "board-note", role: "status" });
   const narrow = matchMedia("(max-width: 760px)");
   const filters = element("details", { class: "board-filters", open: !narrow.matches }, element("summary", {}, "Filters"),
-    element("div", { class: "board-row" }, element("div", { class: "board-row", role: "group", "aria-label": "Groups of columns" }, groups, parts), evidence, whole, element("label", {}, "n at least ", least), old, bound));
+    element("div", { class: "board-row" }, element("div", { class: "board-row", role: "group", "aria-label": "Groups of columns" }, groups, parts), evidence, whole, element("label", {}, "n at least ", least), old, bound, others));
 
   narrow.addEventListener("change", () => (filters.open = !narrow.matches)); // where it is wide there is nothing to open it with
 
@@ -53,24 +57,24 @@ export function controls(board, on, served) {
   const exports = drop("Export", () => [
     element("button", { type: "button", class: "board-chip", onclick: () => download("leaderboard.csv", "text/csv", csv(selection, state)) }, "CSV, as shown"),
     element("button", { type: "button", class: "board-chip", onclick: () => download("leaderboard.json", "application/json", JSON.stringify(board.json)) }, "JSON, everything"),
-    served ? element("a", { class: "board-chip", href: "/api/board/page", download: "leaderboard.html" }, "One HTML file") : null,
+    served ? element("a", { class: "board-chip", href: `/api/board/page${published ? "?published=1" : ""}`, download: "leaderboard.html" }, "One HTML file") : null,
   ].filter(Boolean));
 
   return {
     node: element("div", { class: "board-controls" },
-      element("div", { class: "board-row" }, search, element("div", { class: "board-row board-views", role: "group", "aria-label": "View" }, views, served ? element("a", { class: "board-chip", href: "/arena/ratings" }, "Win matrix") : null), columns, systems, exports),
+      element("div", { class: "board-row" }, search, element("div", { class: "board-row board-views", role: "group", "aria-label": "View" }, views, served ? element("a", { class: "board-chip", href: "/arena/ratings#matrix" }, "Win matrix") : null), columns, systems, exports),
       filters, element("div", { class: "board-row" }, line, reset)),
     update(nextSelection, nextState) {
       [selection, state] = [nextSelection, nextState];
       if (document.activeElement !== search) search.value = state.q;
       if (document.activeElement !== least) least.value = state.n || "";
       evidence.value = state.evidence;
-      for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === state.view));
-      for (const button of groups) button.setAttribute("aria-pressed", String(!state.nogroup.has(button.dataset.group)));
-      whole.setAttribute("aria-pressed", String(!state.partial));
-      bound.setAttribute("aria-pressed", String(state.by === "low"));
-      parts?.setAttribute("aria-pressed", String(state.parts));
-      old?.setAttribute("aria-pressed", String(state.old));
+      for (const button of views) press(button, button.dataset.view === state.view);
+      for (const button of groups) press(button, !state.nogroup.has(button.dataset.group));
+      press(whole, !state.partial);
+      press(bound, state.by === "low");
+      press(parts, state.parts);
+      press(old, state.old);
       const narrowed = selection.rows.length < board.rows.filter((row) => row.latest || state.old).length || selection.columns.length < board.columns.filter((column) => state.parts || !isPart(column)).length;
       reset.classList.toggle("hidden", !narrowed);
       line.textContent = `${selection.rows.length} of ${board.rows.length} systems, ${selection.columns.length} of ${board.columns.length} columns${selection.sorted ? `, ${state.dir} first by ${selection.sorted.title}${state.by === "low" ? " (lower bound)" : ""}` : ", by name"}`;

@@ -30,6 +30,7 @@ export function readBoard(json) {
     const key = labels.get(row.label) > 1 ? `${row.label} ${row.identity.slice(0, 8) || index}` : row.label;
     return { key, name: key, system: row.system, identity: row.identity, latest: row.latest, text: key.toLowerCase(), cells: order.map((from) => readCell(row.cells[from], json)) };
   });
+  [...rows].sort((a, b) => NAMES.compare(a.name, b.name)).forEach((row, index) => (row.named = index)); // collation is dear, and the same each time
   for (const column of columns) {
     const cells = rows.map((row) => row.cells[column.index]).filter((cell) => cell);
     column.low = Math.min(...cells.map((cell) => cell.low ?? cell.value));
@@ -42,8 +43,12 @@ export function readBoard(json) {
 /** Its places by the names in `cell`, and the texts that it shares with others. */
 function readCell(places, json) {
   if (!places) return null;
-  const cell = Object.fromEntries(json.cell.map((name, place) => [name, places[place]]));
-  return { ...cell, partial: Boolean(cell.partial), evidence: json.evidence[cell.evidence], method: json.methods[cell.method], source: json.sources[cell.source], marks: cell.marks.map((mark) => json.marks[mark]) };
+  const cell = { look: null };
+  for (let place = 0; place < places.length; place += 1) cell[json.cell[place]] = places[place];
+  cell.partial = Boolean(cell.partial);
+  [cell.evidence, cell.method, cell.source] = [json.evidence[cell.evidence], json.methods[cell.method], json.sources[cell.source]];
+  cell.marks = cell.marks.map((mark) => json.marks[mark]);
+  return cell;
 }
 
 export const spansDecades = (column, values) => !LINEAR.has(column.unit) && values.length > 0 && Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= DECADES;
@@ -75,7 +80,8 @@ export function passes(cell, column, state) {
 
 /** Positions of the columns and the rows, in order, that a state shows; `sorted` is the column that orders them. */
 export function select(board, state) {
-  const rows = board.rows.filter((row) => !state.drop.has(row.key) && (row.latest || state.old) && state.q.toLowerCase().split(/\s+/).every((word) => row.text.includes(word)));
+  const words = state.q.toLowerCase().split(/\s+/);
+  const rows = board.rows.filter((row) => !state.drop.has(row.key) && (row.latest || state.old) && words.every((word) => row.text.includes(word)));
   const narrowed = state.evidence !== "all" || !state.partial || state.n > 0;
   const columns = board.columns.filter(
     (column) => !state.hide.has(column.id) && (state.parts || !isPart(column)) && !state.nogroup.has(column.group) && (!narrowed || rows.some((row) => passes(row.cells[column.index], column, state))),
@@ -86,7 +92,7 @@ export function select(board, state) {
 }
 
 function inOrder(rows, column, state) {
-  const byName = (a, b) => NAMES.compare(a.name, b.name);
+  const byName = (a, b) => a.named - b.named;
   const turn = state.dir === "worst" ? -1 : 1;
   if (!column) return [...rows].sort((a, b) => turn * byName(a, b));
   const sign = column.higher_is_better ? -1 : 1;

@@ -1,7 +1,8 @@
 // Numbers and cells in words, and the board as CSV.
 import { decides, EVIDENCE, passes } from "./model.js";
 
-const digits = (value, count) => (value === 0 ? "0" : Number(value.toPrecision(count)).toLocaleString("en-US", { maximumSignificantDigits: count }));
+const ROUNDED = { 2: new Intl.NumberFormat("en-US", { maximumSignificantDigits: 2 }), 3: new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 }) };
+const digits = (value, count) => (value === 0 ? "0" : ROUNDED[count].format(value));
 
 const FORMATS = {
   share: (value) => (100 * value).toFixed(1),
