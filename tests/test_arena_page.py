@@ -1,6 +1,7 @@
 """Blind battles in a real browser: two scripted endpoints answer side by side, and nothing names them before the vote."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -322,26 +323,26 @@ def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page, s
 
 
 @pytest.mark.slow
-def test_two_forms_of_the_embedded_model_fight_from_prompt_to_rating(tmp_path):
+def test_two_forms_of_the_embedded_model_fight_from_prompt_to_rating(tmp_path, embedded_home):
     """With nothing set up: the models at hand, a question, a vote, a rating."""
+    for folder in Path(embedded_home).iterdir():
+        if folder.is_dir():
+            (tmp_path / folder.name).symlink_to(folder)  # the converted model
     with pages("--max-tokens", "12", home=tmp_path) as address, playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = chromium.new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(240_000)
         page.goto(f"{address}/?token={TOKEN}")
         page.goto(f"{address}/arena")
-        page.click(".contenders summary")
-        for box in page.locator(".contenders input[type=checkbox]").all():
-            box.set_checked(box.get_attribute("value") == "smollm2")
-        page.fill("#add-name", "smollm2?quantize=int8")
-        page.press("#add-name", "Enter")
-        page.wait_for_selector("input[value='smollm2?quantize=int8']:checked")
+        page.wait_for_selector(".contenders")
+        for name in LONELY:
+            assert page.locator(f"input[value='{name}']").is_checked()
         ask(page, "Name a colour.")
         answered(page)
         assert all(page.locator(".sides .body").all_inner_texts())
         page.keyboard.press("1")
         page.wait_for_selector("#next")
-        assert sorted(names_shown(page)) == ["smollm2", "smollm2?quantize=int8"]
+        assert sorted(names_shown(page)) == ["gguf:smollm2", "smollm2"]
         page.goto(f"{address}/arena/ratings")
         assert page.locator(".kinds a").first.inner_text().endswith("1")
         chromium.close()

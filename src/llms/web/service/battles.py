@@ -109,7 +109,7 @@ class BattleService:
         try:
             await self._ask(ids, draft)
         except LlmsError:
-            await asyncio.to_thread(self._remove, battle)
+            await asyncio.to_thread(records.remove, battle)
             raise
         return battle
 
@@ -152,12 +152,7 @@ class BattleService:
         if _own_vote(stored) is not None:
             raise UsageError("this battle has its vote; take that back before the battle is forgotten")
         await asyncio.gather(*(self._turns.end_all_of(id) for id in _conversations(stored)))
-        await asyncio.to_thread(self._remove, battle)
-
-    def _remove(self, battle: str) -> None:
-        with Battles(settings.database()) as store:
-            sides = store.delete(battle)
-        self._store.delete(*sides)
+        await asyncio.to_thread(records.remove, battle)
 
     async def vote(self, battle: str, winner: Winner) -> None:
         """Count a vote, once both have answered. Raises UsageError."""
