@@ -1,10 +1,11 @@
-"""Leaderboards for tests of their page: one as it usually is, one crowded; numbers are fixed."""
+"""What pages of comparisons show: a leaderboard as it usually is, one crowded, an answer of choose; numbers are fixed."""
 
 import math
 import random
 from dataclasses import replace
 
 from llms.arena.board import BoardCell, BoardColumn, BoardRow, Leaderboard
+from llms.arena.choose.job import Candidate, Choice, ChoiceJob, ChoiceLimits, Separating
 from llms.arena.evidence import Evidence
 
 SETTINGS = {"benchmark": "arc_easy", "shots": "0", "view": "default", "data": "sample", "chat template": "off"}
@@ -105,3 +106,28 @@ def ranked(rows: list[BoardRow]) -> list[BoardRow]:
                 low, high = max(1, position - 6), min(len(having), position + 6)
                 one[column] = replace(one[column], rank_low=low, rank_high=high)
     return [replace(row, cells=one) for row, one in zip(rows, cells, strict=True)]
+
+
+def choice() -> Choice:
+    """Two that cannot be told apart, one worse, one that does not fit, one that was not measured."""
+    large = "hf:Qwen/Qwen2.5-7B-Instruct"
+    job = ChoiceJob(weights={"gsm8k": 2.0, "hellaswag": 1.0}, limits=ChoiceLimits(memory_bytes=8 * 10**9))
+    candidates = (
+        Candidate("openai:small", 0.812, 0.773, 0.846, 400, True, True, 0.61, 0.0004, 1.4),
+        Candidate("openai:big", 0.826, 0.789, 0.859, 400, True, True, 0.39, 0.0061, 3.2),
+        Candidate(
+            large, 0.838, 0.801, 0.869, 400, False, True, 0.0, 0.0, 21.5, 31_400_000_000,
+            ("needs 31.4 GB, more than the 8.0 GB there are",),
+        ),
+        Candidate(
+            "smollm2?quantize=int8", 0.291, 0.249, 0.337, 400, True, True, 0.0, 0.0, 4.9, 890_000_000,
+            ("worse than openai:big by 53.5 points (47.9 to 59.1)",),
+        ),
+        Candidate("gguf:smollm2", None, None, None, 0, True, True, None, 0.0, None, 390_000_000, ("not measured",)),
+    )  # fmt: skip
+    sentence = "openai:small and openai:big cannot be told apart on 400 items; openai:small costs less."
+    more = "1,900 items more would tell openai:small and openai:big apart, if they differ by 1.4 points"
+    return Choice(
+        job, sentence, ("openai:small", "openai:big"), candidates, Separating(1900, 12.35, 2870.0, 0.014, more), (),
+        "llms chat -m openai:small", 0.006, ("hellaswag counts a third, gsm8k two thirds.",),
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from math import exp
 from pathlib import Path
 from random import Random
@@ -31,7 +32,6 @@ from llms.agents.budget import Used
 from llms.agents.events import Began, Budget, Finished, Planned, StepBegan, StepEnded, Written, plain
 from llms.agents.plan import Task
 from llms.arena.battle import Battle, Winner
-from llms.arena.board import Leaderboard
 from llms.chat.conversation.marks import Mark, marked
 from llms.chat.conversation.messages import document, user
 from llms.chat.conversation.tree import Conversation
@@ -353,17 +353,20 @@ def pressed(*selectors: str, then: str = "") -> Callable:
     return way
 
 
-def board(leaderboard: Leaderboard, ready: str) -> Callable:
-    """The page as it is over another board than the store's, once it shows what `ready` selects."""
+def over(path: str, answer: object, ready: str, top: str = "body") -> Callable:
+    """The page as it is where the server answers so at `path`, once it shows what `ready` selects; `top` is scrolled up."""
 
     def way(page) -> None:
-        page.route("**/api/board", lambda route: route.fulfill(json=leaderboard.to_json()))
+        page.route(f"**{path}", lambda route: route.fulfill(json=answer.to_json()))
         page.reload()
         page.wait_for_selector(ready)
+        page.evaluate("(top) => document.querySelector(top).scrollIntoView()", top)
 
     return way
 
 
+board = partial(over, "/api/board")
+CHOICE = "/choose?b=gsm8k%3D2&b=hellaswag%3D1&memory=8"
 SCENES = {
     "chat-empty": Scene("/", empty=True),
     "agents-empty": Scene("/agents", empty=True),
@@ -383,18 +386,14 @@ SCENES = {
     "next": Scene("/next", pressed("#form button.primary", then="#out :text('Paris')")),
     "stateless": Scene("/stateless", pressed("#form button.primary", then="#out :text('Your name is Ada')")),
     "leaderboard": Scene("/leaderboard", board(boards.usual(), ".board-table tr:nth-child(6)")),
-    "leaderboard-crowded": Scene(
-        "/leaderboard", board(boards.crowded(60, 24), ".board-table tr:nth-child(60)"), ("phone", "desk")
-    ),
-    "leaderboard-scatter": Scene(
-        "/leaderboard#view=scatter", board(boards.crowded(60, 24), ".point"), ("phone", "desk")
-    ),
+    "leaderboard-crowded": Scene("/leaderboard", board(boards.crowded(60, 24), "tr:nth-child(60)"), BOTH_ENDS),
+    "leaderboard-scatter": Scene("/leaderboard#view=scatter", board(boards.crowded(60, 24), ".point"), BOTH_ENDS),
     "leaderboard-bars": Scene("/leaderboard#view=bars", board(boards.usual(), ".bar-line"), ("phone", "desk")),
-    "leaderboard-cell": Scene(
-        "/leaderboard#cell=cost&of=smollm2", board(boards.usual(), "dialog[open]"), ("phone", "desk")
-    ),
+    "leaderboard-cell": Scene("/leaderboard#cell=cost&of=smollm2", board(boards.usual(), "dialog[open]"), BOTH_ENDS),
     "arena-start": Scene("/arena", pressed(".contenders summary"), BOTH_ENDS),
     "arena": Scene("/arena/battles/usual", lambda page: page.wait_for_selector("#vote button:enabled"), BOTH_ENDS),
     "arena-ratings": Scene("/arena/ratings?votes=imported", sizes=BOTH_ENDS),
+    "choose": Scene("/choose", sizes=BOTH_ENDS),
+    "choose-answer": Scene(CHOICE, over("/api/choose", boards.choice(), ".scatter", "#answer"), BOTH_ENDS, anew=True),
     "not-found": Scene("/c/nowhere"),
 }

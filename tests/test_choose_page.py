@@ -53,14 +53,23 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def entered(browser, server):
+    """The cookie of one who came with the token."""
+    context = browser.new_context()
+    context.request.get(f"{server}/?token={TOKEN}")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture(params=[None])
-def page(browser, server, request):
-    context = browser.new_context(viewport=request.param or {"width": 1280, "height": 900})
+def page(browser, server, entered, request):
+    context = browser.new_context(viewport=request.param or {"width": 1280, "height": 900}, storage_state=entered)
     context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
-    opened.goto(f"{server}/?token={TOKEN}")
     opened.goto(f"{server}/choose")
     yield opened
     context.close()
@@ -91,7 +100,8 @@ def test_from_the_question_to_the_answer_and_a_chat_with_the_chosen(page, rows):
     page.wait_for_selector("#model-open:has-text('small')")
 
 
-def test_the_address_holds_the_job_and_can_be_shared(page, browser, server, rows):
+@pytest.mark.slow
+def test_the_address_holds_the_job_and_can_be_shared(page, browser, server, entered, rows):
     page.fill("#data", rows)
     page.fill("#dollars", "0.001")
     page.fill("#memory", "8")
@@ -102,9 +112,8 @@ def test_the_address_holds_the_job_and_can_be_shared(page, browser, server, rows
     answered(page)
     shared, words = page.url, page.inner_text("#answer .sentence")
     assert page.inner_text("#command") == f"llms choose --data {rows} -m gguf:poor --dollars-per-task 0.001 --memory 8GB --local-only"  # fmt: skip
-    other = browser.new_context()
+    other = browser.new_context(storage_state=entered)
     elsewhere = other.new_page()
-    elsewhere.goto(f"{server}/?token={TOKEN}")
     elsewhere.goto(shared)
     answered(elsewhere)
     assert elsewhere.inner_text("#answer .sentence") == words
@@ -113,6 +122,7 @@ def test_the_address_holds_the_job_and_can_be_shared(page, browser, server, rows
     other.close()
 
 
+@pytest.mark.slow
 def test_limits_that_nobody_keeps_name_the_nearest(page, server, rows):
     page.goto(at(server, data=rows, dollars="0.0001", m=["openai:big", "openai:small"]))
     answered(page)
@@ -122,6 +132,7 @@ def test_limits_that_nobody_keeps_name_the_nearest(page, server, rows):
     assert "0.0001" in page.inner_text("#candidates tr[data-system='openai:small'] .why")
 
 
+@pytest.mark.slow
 def test_a_file_is_sent_into_the_home_and_read_from_there(page, home, rows):
     content = b"question,answer\nWhat is 1 + 1?,2\nWhat is 2 + 2?,4\n"
     page.set_input_files("#file", {"name": "../../sums.csv", "mimeType": "text/csv", "buffer": content})
@@ -136,22 +147,22 @@ def test_a_file_is_sent_into_the_home_and_read_from_there(page, home, rows):
     assert page.inner_text("#plan tbody tr").startswith("gguf:smollm2")
 
 
-@pytest.mark.parametrize(
-    "file", ["/etc/passwd.csv", "~/rows.csv", "{home}/work/../llms.sqlite3.csv", "{home}/rows/../x.csv"]
-)
-def test_a_file_out_of_reach_is_refused(page, home, file):
-    page.fill("#data", file.format(home=home))
-    page.click("#ask")
-    page.wait_for_function("() => document.getElementById('alert').textContent !== ''")
-    assert "out of reach" in page.inner_text("#alert")
-    assert page.is_hidden("#answer")
+def test_a_file_out_of_reach_is_refused(page, home):
+    for file in ("/etc/passwd.csv", "~/rows.csv", f"{home}/work/../llms.sqlite3.csv", f"{home}/rows/../x.csv"):
+        page.evaluate("document.getElementById('alert').textContent = ''")
+        page.fill("#data", file)
+        page.click("#ask")
+        page.wait_for_selector("#alert:has-text('out of reach')")
+        assert page.is_hidden("#answer")
 
 
+@pytest.mark.slow
 def test_a_file_that_holds_no_rows_is_refused_where_it_was_chosen(page):
     page.set_input_files("#file", {"name": "a.exe", "mimeType": "application/octet-stream", "buffer": b"MZ"})
     page.wait_for_selector("#alert:has-text('is no file of rows')")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -168,6 +179,7 @@ def test_what_is_wrong_with_a_job_is_said(page, server, words, message):
     assert message in page.inner_text("#alert")
 
 
+@pytest.mark.slow
 def test_weights_are_sliders_that_the_keyboard_moves(page):
     page.select_option("#benchmark", "gsm8k")
     page.select_option("#benchmark", "hellaswag")
@@ -179,6 +191,7 @@ def test_weights_are_sliders_that_the_keyboard_moves(page):
     assert page.inner_text("#command") == "llms choose -b gsm8k=2"
 
 
+@pytest.mark.slow
 def test_the_whole_way_goes_by_the_keyboard(page, rows):
     page.focus("#data")
     page.keyboard.type(rows)
@@ -203,6 +216,7 @@ def endpoint():
     GATE.set()
 
 
+@pytest.mark.slow
 def test_nothing_measured_is_a_plan_that_is_carried_out_and_answered(page, server, home, endpoint):
     path = write_rows(home / "work" / "fresh.csv", 60)
     names = [f"{endpoint.url}#{name}" for name in ("good", "poor")]
@@ -218,6 +232,7 @@ def test_nothing_measured_is_a_plan_that_is_carried_out_and_answered(page, serve
     assert "run=" not in page.url
 
 
+@pytest.mark.slow
 def test_a_measurement_outlives_a_reload_and_can_be_stopped(page, server, home, endpoint):
     path = write_rows(home / "work" / "slow.csv", 60)
     names = [f"{endpoint.url}#{name}" for name in ("good", "poor")]
@@ -245,6 +260,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(page, server, rows):
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(page, server, rows, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()

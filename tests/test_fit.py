@@ -2,12 +2,16 @@
 
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llms.cli.main import cli
 from llms.errors import ModelError, UnknownName, UsageError
 from llms.models.footprint import FAMILIES, WIDTHS, kv_cache_bytes, read_shape, weight_bytes
 from llms.models.gpus import GPUS, gpu_named
@@ -225,6 +229,19 @@ def test_an_unknown_gpu_offers_the_nearest():
         gpu_named("A100")
     with pytest.raises(UnknownName):
         fit("openai:gpt-5-mini", gpu="none of them")
+
+
+def test_the_command_prints_one_object_and_refuses_an_unknown_gpu(home):
+    checkpoint(home / "m", LLAMA_2_7B, "F16")
+    words = ["models", "fit", f"hf:{home}/m?dtype=float16", "--json"]
+    (line,) = CliRunner().invoke(cli, [*words, "--gpu", "RTX 4090", "--context", "512"]).stdout.splitlines()
+    assert json.loads(line) == fit(words[2], 512, gpu="RTX 4090").to_json()
+    assert json.loads(line)["weights_bytes"] == 2 * 6_738_415_616
+    command = [sys.executable, "-m", "llms", *words, "--gpu", "RTX 409"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "unknown GPU 'RTX 409'" in refused.stderr
+    assert "RTX 4090" in refused.stderr
 
 
 @pytest.mark.parametrize("name", list(GPUS))

@@ -22,12 +22,14 @@ class Int8(nn.Module):
     weight: Tensor
     scale: Tensor
 
-    def __init__(self, layer: nn.Linear):
+    def __init__(self, layer: nn.Linear, scratch: Tensor):
+        """`scratch` has room for the weight in float32, and is written over."""
         super().__init__()
-        weight = layer.weight.detach().float()
-        scale = weight.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / 127
+        wide = scratch[: layer.weight.numel()].view(layer.weight.shape).copy_(layer.weight.detach())
+        least, most = wide.aminmax(dim=1)
+        scale = torch.maximum(most, -least).clamp_min(torch.finfo(torch.float32).tiny) / 127
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.register_buffer("weight", (weight / scale[:, None]).round().to(torch.int8))
+        self.register_buffer("weight", wide.div_(scale[:, None]).round_().to(torch.int8))
         self.register_buffer("scale", scale)
         self.bias = layer.bias
 
@@ -40,11 +42,17 @@ class Int8(nn.Module):
 
 @torch.inference_mode()
 def to_int8(model: "PreTrainedModel | Llama") -> int:
-    """Replace every linear layer of a transformers `model` but the one that gives logits; how many there were."""
+    """Replace every linear layer of a transformers `model` but the one that gives logits; how many there were.
+
+    All are rounded in one scratch: were each given its own, the rounded weights would come to lie between those, and the C
+    library cannot use the gaps again, which together take as much as the weights in float32.
+    """
     head, count = model.get_output_embeddings(), 0
+    sizes = [layer.weight.numel() for layer in model.modules() if type(layer) is nn.Linear and layer is not head]
+    scratch = torch.empty(max(sizes, default=0), dtype=torch.float32, device=next(model.parameters()).device)
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) is nn.Linear and layer is not head:
-                setattr(parent, name, Int8(layer))
+                setattr(parent, name, Int8(layer, scratch))
                 count += 1
     return count
