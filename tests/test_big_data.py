@@ -120,6 +120,7 @@ def test_blocks_of_any_size_give_the_rows_that_the_whole_text_gives(tmp_path_fac
         assert [table.rows[i] for i in order] == [expected[i] for i in order]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.jsonl", "x.jsonl.gz", "x.parquet", "utf16.csv"])
 def test_every_form_is_read_by_offset(tmp_path, name):
     rows = [{"question": f"Café {i}?\n" * (i % 3 + 1), "answer": f"{i}"} for i in range(9_000)]

@@ -125,7 +125,7 @@ def test_limits_that_nobody_keeps_name_the_nearest(page, server, rows):
 def test_a_file_is_sent_into_the_home_and_read_from_there(page, home, rows):
     content = b"question,answer\nWhat is 1 + 1?,2\nWhat is 2 + 2?,4\n"
     page.set_input_files("#file", {"name": "../../sums.csv", "mimeType": "text/csv", "buffer": content})
-    page.wait_for_function("document.getElementById('data').value.endsWith('sums.csv')")
+    page.wait_for_function("() => document.getElementById('data').value.endsWith('sums.csv')")
     path = page.input_value("#data")
     assert path.startswith(str(home / "rows"))
     with open(path, "rb") as file:
@@ -142,7 +142,7 @@ def test_a_file_is_sent_into_the_home_and_read_from_there(page, home, rows):
 def test_a_file_out_of_reach_is_refused(page, home, file):
     page.fill("#data", file.format(home=home))
     page.click("#ask")
-    page.wait_for_function("document.getElementById('alert').textContent !== ''")
+    page.wait_for_function("() => document.getElementById('alert').textContent !== ''")
     assert "out of reach" in page.inner_text("#alert")
     assert page.is_hidden("#answer")
 
@@ -164,7 +164,7 @@ def test_a_file_that_holds_no_rows_is_refused_where_it_was_chosen(page):
 )  # fmt: skip
 def test_what_is_wrong_with_a_job_is_said(page, server, words, message):
     page.goto(at(server, **words))
-    page.wait_for_function("document.getElementById('alert').textContent !== ''")
+    page.wait_for_function("() => document.getElementById('alert').textContent !== ''")
     assert message in page.inner_text("#alert")
 
 
@@ -225,7 +225,7 @@ def test_a_measurement_outlives_a_reload_and_can_be_stopped(page, server, home, 
     answered(page)
     GATE.clear()
     page.click("#measure")
-    page.wait_for_function("location.search.includes('run=')")
+    page.wait_for_function("() => location.search.includes('run=')")
     page.reload()
     page.wait_for_selector("#stop:not(.hidden)")
     page.click("#stop")

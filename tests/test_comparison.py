@@ -174,7 +174,7 @@ def test_no_difference_seen_is_not_no_difference():
     assert many.verdict(0.01) == "equivalent"
 
 
-@pytest.mark.parametrize("n", [40, 300])
+@pytest.mark.parametrize("n", [40, pytest.param(300, marks=pytest.mark.slow)])
 def test_the_paired_test_rejects_a_true_null_as_often_as_it_says(n):
     """McNemar's exact test is conservative: at most 5 %. Sign flips come near it."""
     random, rejected, flipped, rounds = np.random.default_rng(1), 0, 0, 400

@@ -3,6 +3,7 @@ stands alone; the same scripts do both."""
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,21 @@ pytestmark = [
 TOP = ["openai:large-model", "openai:medium-model", "hf:local/small-7b-instruct?quantize=int8"]
 BY_NAME = ["gguf:smollm2", TOP[2], "meta/known-from-papers", *TOP[:2], "smollm2"]
 BOARD = boards.usual()
+IN_VIEW = """() => {
+  const board = JSON.parse(document.getElementById("board-data").textContent);
+  const value = board.cell.indexOf("value");
+  const box = document.querySelector(".board-scroll").getBoundingClientRect();
+  return [...document.querySelectorAll(".board-table tbody td.between:not(.off)")].filter((td) => {
+    const own = td.getBoundingClientRect();
+    return own.left < box.right && own.right > box.left && own.top < box.bottom && own.bottom > box.top;
+  }).map((td) => {
+    const row = board.rows.find((one) => one.label === td.parentElement.querySelector("th span").textContent);
+    const head = [...document.querySelectorAll("thead th")].find((th) => th.ariaColIndex === td.ariaColIndex);
+    const at = board.columns.findIndex((one) => one.id === head.dataset.sort);
+    const share = board.columns[at].unit === "share";
+    return share ? { text: td.firstChild.data, expected: (100 * row.cells[at][value]).toFixed(1) } : { text: "", expected: "" };
+  });
+}"""
 BOXES = "all => all.map((one) => one.getBBox()).map((box) => [box.x, box.y, box.x + box.width, box.y + box.height])"
 
 
@@ -53,6 +69,7 @@ def folder(tmp_path_factory):
     (home / "usual.html").write_text(board_file(BOARD), encoding="utf-8")
     empty = Leaderboard((), (), ("llms eval smollm2 -b arc_easy --limit 50",))
     (home / "empty.html").write_text(board_file(empty), encoding="utf-8")
+    (home / "crowded.html").write_text(board_file(boards.crowded()), encoding="utf-8")
     return home
 
 
@@ -332,6 +349,7 @@ def test_from_a_number_to_its_items_wrong_first_and_the_exact_prompt(live, folde
     live.wait_for_selector("dialog .board-items li")
 
 
+@pytest.mark.slow
 def test_exports_hold_what_is_shown(live, page, tmp_path):
     live.fill("input[aria-label='Search systems']", "best")
 
@@ -385,14 +403,59 @@ def test_the_table_is_one_stop_of_tab_and_the_arrows_go_through_it(usual):
     assert not usual.evaluate("Boolean(document.activeElement.closest('.board-table'))")
 
 
+def test_of_a_large_board_only_what_is_in_view_is_drawn_and_all_of_it_is_reached(page, folder):
+    page.goto((folder / "crowded.html").as_uri())
+    page.wait_for_selector("#board[aria-busy=false]")
+    assert len(names(page)) == 200  # the browser's own search finds each
+    assert page.locator(".board-table tbody td").count() < 600  # of 8,000
+    counts = [page.get_attribute(".board-table", f"aria-{name}count") for name in ("row", "col")]
+    assert counts == ["202", "41"]
+    page.locator(".board-scroll").evaluate("one => one.scrollTo(1900, 4000)")
+    page.wait_for_function("() => document.querySelector(\"tr[aria-rowindex='110'] td\")")
+    cells = page.evaluate(IN_VIEW)
+    assert len(cells) > 60
+    assert all(cell["text"] == cell["expected"] for cell in cells)
+    page.locator("thead th.board-name").focus()
+    for key in ("PageDown", "PageDown", "End"):
+        page.keyboard.press(key)
+    focused = "[document.activeElement.parentElement.ariaRowIndex, document.activeElement.ariaColIndex]"
+    assert page.evaluate(focused) == ["22", "41"]
+    page.locator(".board-scroll").evaluate(
+        "one => one.scrollTo(0, 9999)"
+    )  # its cell leaves the view, the focus stays in the row
+    page.wait_for_function("() => document.activeElement.matches('.board-name')")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(focused) == ["23", "41"]
+
+
+def test_results_of_others_are_shown_where_they_are_asked_for(live):
+    own = replace(BOARD, rows=BOARD.rows[:2])
+    live.route("**/api/board*", lambda route: route.fulfill(json=(BOARD if "published=1" in route.request.url else own).to_json()))  # fmt: skip
+    live.reload()
+    live.wait_for_selector(".board-table tbody tr:nth-child(2)")
+    assert "meta/known-from-papers" not in names(live)
+    live.click("button:text-is('Published results')")
+    live.wait_for_selector("tbody th:has-text('meta/known-from-papers')")
+    assert live.get_attribute("button:text-is('Published results')", "aria-pressed") == "true"
+    assert live.evaluate("document.activeElement.textContent") == "Published results"
+    assert "outside" in cell(live, "meta/known-from-papers", "mmlu.published").get_attribute("class")
+    live.go_back()
+    live.wait_for_selector("tbody th:has-text('meta/known-from-papers')", state="detached")
+
+
 @pytest.mark.parametrize(
     ("view", "width", "scheme"),
     [
         ("", 360, "light"),
-        ("#dir=worst", 1280, "dark"),
-        ("#view=scatter", 360, "dark"),
-        ("#view=bars", 1280, "light"),
-        ("#cell=arc_easy&of=smollm2", 360, "dark"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("#dir=worst", 1280, "dark"),
+                ("#view=scatter", 360, "dark"),
+                ("#view=bars", 1280, "light"),
+                ("#cell=arc_easy&of=smollm2", 360, "dark"),
+            )
+        ),
     ],
 )
 def test_axe_finds_nothing(usual, view, width, scheme):

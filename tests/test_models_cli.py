@@ -144,6 +144,7 @@ def test_a_model_is_pulled_after_a_question_described_offline_and_removed(hub, m
     assert "x/y is not in the cache" in llms("models", "rm", "hf:x/y", "--yes", check=1).stderr
 
 
+@pytest.mark.slow
 def test_a_download_that_is_killed_goes_on_where_it_ended(hub):
     weights, blobs = f"/x/y/resolve/{COMMIT}/model.safetensors", Path(os.environ["HF_HOME"]) / "hub/models--x--y/blobs"
     put(hub, named(hub) | {"model.safetensors": os.urandom(12_000_000)})

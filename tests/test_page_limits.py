@@ -175,6 +175,7 @@ def check(site: Site, method: str, path: str, body: bytes | None = None, headers
     return status
 
 
+@pytest.mark.slow
 def test_what_is_no_json_is_refused_everywhere(site, real):
     taking = [route for route in routes(site.app) if fields(route)]
     assert len(taking) > 12

@@ -52,8 +52,8 @@ def list_battles(source: str | None, limit: int, as_json: bool) -> None:
         cells = [Text(text) for text in (battle.source, *battle.models, f"{votes}{_mark(battle)}")]
         rows.add_row(battle.id, *cells, Text(question if len(question) <= SHOWN else f"{question[:SHOWN]}…"))
     console().print(rows)
-    for name, (count, votes) in sources.items():
-        click.echo(f"{name}: {count} battles, {votes} votes")
+    for name, (count, voted) in sources.items():
+        click.echo(f"{name}: {count} battles, {voted} votes")
 
 
 @click.command()

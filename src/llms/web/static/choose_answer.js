@@ -62,7 +62,7 @@ function table(choice) {
       make("td", {}, known(one.chosen_share, share)),
       make("td", { class: "number" }, known(one.cost, dollars)),
       make("td", { class: "number" }, known(one.seconds, duration)),
-      make("td", { class: "number" }, known(one.memory_bytes, bytes), one.fits === false ? make("span", { class: "bad" }, " does not fit") : null),
+      make("td", { class: "number" }, one.memory_bytes ? bytes(one.memory_bytes) : "", one.fits === false ? make("span", { class: "bad" }, " does not fit") : null),
       make("td", { class: "why" }, one.reasons.join("; ")))))));
 }
 

@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { along, decides, passes } from "./model.js";
 import { interval, rank, show, signs } from "./words.js";
 
-const MARGIN = { rows: 8, columns: 2 }; // what is drawn beyond the view on each side: a turn of the wheel
+const MARGIN = { rows: 5, columns: 2 }; // what is drawn beyond the view on each side: a turn of the wheel
 const HEAD = 3; // aria-rowindex of the first system, behind two rows of heads
 const NONE = { top: 0, bottom: 0, left: 0, right: 0 };
 const CELL = element("td", { role: "gridcell", tabindex: "-1" });
@@ -118,8 +118,14 @@ function lookOf(cell, column) {
     text: show(cell.value, column.unit),
     signs: signs(cell),
     kinds: `${between ? " between" : ""}${decides(cell) ? "" : " outside"}`,
-    style: between ? `--a:${percent(along(column, cell.low))};--b:${percent(along(column, cell.high))};--v:${percent(along(column, cell.value))}` : "",
+    style: between ? bar(along(column, cell.low), along(column, cell.high), along(column, cell.value)) : "",
   };
+}
+
+/** The places of the images in board.css. An image of a width w is put at (1 - w) times its percentage. */
+function bar(low, high, value) {
+  const width = high - low;
+  return `background-position-x:${percent(value)},${percent(width < 1 ? low / (1 - width) : 0)},0;background-size:2px 7px,${percent(width)} 3px,100% 1px`;
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
