@@ -46,6 +46,11 @@ def measure(names: Sequence[str], config: SpeedConfig) -> Iterator[SystemSpeed]:
     for model in models:
         model.check()
         model.pay_from(ledger)
+        if config.prompt_tokens + config.tokens > model.context_window:
+            raise UsageError(
+                f"a prompt of {config.prompt_tokens:,} tokens and an answer of {config.tokens:,} are more than the "
+                f"{model.context_window:,} tokens of the window of {model.name.text}; take a smaller --prompt-tokens"
+            )
         if config.budget is None and model.price(Usage(1, 1)) != 0:
             raise UsageError(
                 f"{model.name.text} is asked {_requests(config)} times and costs money; say how much it may: --budget DOLLARS"
