@@ -384,7 +384,7 @@ def test_the_first_token_is_known_from_a_measured_speed(rows):
             )
     choice = choose(ChoiceJob(rows, limits=ChoiceLimits(first_token_seconds=0.5)))
     assert choice.chosen == ("hf:poor",)
-    assert "first token after 2.00 s, which is 1.50 s more than 0.50 s" in choice.candidates[1].reasons[0]
+    assert "the first token takes 2.00 s, which is 1.50 s more than 0.50 s" in choice.candidates[1].reasons[0]
 
 
 def test_one_that_keeps_the_limits_but_is_not_measured_is_said_to_keep_them(rows):
