@@ -384,4 +384,27 @@ def test_the_first_token_is_known_from_a_measured_speed(rows):
             )
     choice = choose(ChoiceJob(rows, limits=ChoiceLimits(first_token_seconds=0.5)))
     assert choice.chosen == ("hf:poor",)
-    assert "first token after 2.00 s, which is 1.50 s more than 0.50 s" in choice.candidates[1].reasons[0]
+    assert "the first token takes 2.00 s, which is 1.50 s more than 0.50 s" in choice.candidates[1].reasons[0]
+
+
+def test_one_that_keeps_the_limits_but_is_not_measured_is_said_to_keep_them(rows):
+    store_own(rows, {"openai:gpt-5-mini": [1.0] * 20})
+    systems = ("openai:gpt-5-mini", "http://127.0.0.1:9/v1#new")
+    sentence = choose(ChoiceJob(rows, systems=systems, limits=ChoiceLimits(local_only=True))).sentence
+    assert sentence.startswith("No candidate that is measured keeps all limits; http://127.0.0.1:9/v1#new keeps them")
+
+
+def test_a_gpu_that_is_none_is_refused_and_not_called_unknown_memory(rows):
+    store_own(rows, {"a": [1.0] * 20})
+    with pytest.raises(UnknownName, match="RTX 4090"):
+        choose(ChoiceJob(rows, limits=ChoiceLimits(gpu="RTX 4099")))
+
+
+def test_the_largest_weights_are_still_shares_of_1():
+    assert ChoiceJob(weights={"gsm8k": 1e308, "mmlu": 1e308}).shares() == {"gsm8k": 0.5, "mmlu": 0.5}
+
+
+def test_a_difference_stays_within_what_scores_allow(rows):
+    store_own(rows, {"a": [1.0, 0.0], "b": [1.0, 0.0]})
+    details = next(each.details for each in choose(ChoiceJob(rows)).candidates if not each.details.get("best"))
+    assert -1 <= details["difference_low"] <= details["difference_high"] <= 1

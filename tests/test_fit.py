@@ -271,3 +271,8 @@ def test_what_was_measured_counts_for_these_weights_alone(home):
         file.seek(-1, 2)
         file.write(b"\x07")
     assert fit(name).measured_bytes is None
+
+
+def test_a_window_or_batch_beyond_all_sense_is_refused():
+    with pytest.raises(UsageError, match="a batch of requests"):
+        fit("smollm2", batch=10**21)

@@ -319,3 +319,13 @@ def test_the_policies_in_the_documentation_are_read():
     assert len(blocks) >= 2
     for block in blocks:
         assert read_policy(block, "docs").rules
+
+
+def test_a_system_is_not_compared_with_itself(tmp_path):
+    run = store_run("new", [1, 0] * 200)
+    path = policy(
+        tmp_path, '[[rules]]\nbenchmark = "arc_easy"\nmargin = 0.05\n', 'candidate = "new"\nbaseline = "new"\n'
+    )
+    (row,) = rules(path, status=1)
+    assert row["verdict"] == "not comparable"
+    assert run in row["reason"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from llms.arena.board_columns import FilledColumn, board_runs, columns_of
 from llms.arena.board_ranks import _normal_of_t, _two_sided, differences, holm, mcnemar
 from llms.arena.leaderboard import BoardSources
 from llms.arena.leaderboard import leaderboard as table_of
+from llms.cli.main import cli
 from llms.errors import UnknownName
 from llms.evaluation.plan import Plan, RunKey
 from llms.evaluation.report import Report, report
@@ -411,3 +413,12 @@ def test_a_column_from_elsewhere_opens_a_row_where_the_system_has_none():
     )
     joined = leaderboard([run_of(key(), [1, 0])], BoardSources(columns=[other]))
     assert [(row.system, "p" in row.cells) for row in joined.rows] == [("a", True), ("new", True)]
+
+
+def test_each_file_that_is_asked_for_is_written_and_json_too(tmp_path):
+    measure()
+    files = [tmp_path / "a board.html", tmp_path / "a board.csv"]
+    result = CliRunner().invoke(cli, ["leaderboard", "--html", str(files[0]), "--csv", str(files[1]), "--json"])
+    assert result.exit_code == 0, result.output
+    assert all(path.stat().st_size for path in files)
+    assert json.loads(result.stdout.splitlines()[0])["benchmark"]

@@ -58,14 +58,21 @@ def cell(page, system: str, column: str):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A store with three systems on two benchmarks and one that was asked in words, and the files that stand alone."""
-    home = tmp_path_factory.mktemp("board")
+def store(tmp_path_factory):
+    """A store with two systems on two benchmarks, one of them asked in words."""
+    home = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMS_HOME", str(home))
         for name, liked in (("best", 1.0), ("worst", -1.0)):
             model = ScriptedModel(lambda text: "#### 5", name=name, likelihood=lambda c, k, liked=liked: liked * len(k))
             llms.evaluate(model, ["truthfulqa_mc1", "gsm8k"], limit=25)
+    return home
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The files that stand alone."""
+    home = tmp_path_factory.mktemp("board")
     (home / "usual.html").write_text(board_file(BOARD), encoding="utf-8")
     empty = Leaderboard((), (), ("llms eval smollm2 -b arc_easy --limit 50",))
     (home / "empty.html").write_text(board_file(empty), encoding="utf-8")
@@ -74,31 +81,29 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(folder):
-    with ScriptedEndpoint(raw=False) as endpoint, pages("-m", f"{endpoint.url}#m", home=folder) as address:
+def server(store):
+    with ScriptedEndpoint(raw=False) as endpoint, pages("-m", f"{endpoint.url}#m", home=store) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def context(server):
+def context():
     with playwright.sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         context = chromium.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
         context.set_default_timeout(30_000)
-        context.new_page().goto(f"{server}/?token={TOKEN}")
-        context.pages[0].close()
         yield context
         chromium.close()
 
 
 @pytest.fixture
-def page(context, server):
+def page(context):
     """A page on which nothing may go wrong, and from which nothing may go out."""
     problems: list[str] = []
     opened = context.new_page()
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-    opened.on("request", lambda one: None if one.url.startswith((server, "file:", "blob:", "data:")) else problems.append(one.url))  # fmt: skip
+    opened.on("request", lambda one: None if one.url.startswith(("http://127.0.0.1:", "file:", "blob:", "data:")) else problems.append(one.url))  # fmt: skip
     yield opened
     opened.close()
     assert not problems
@@ -121,6 +126,7 @@ def usual(page, folder):
 
 @pytest.fixture
 def live(page, server):
+    page.goto(f"{server}/?token={TOKEN}")
     page.goto(f"{server}/leaderboard")
     page.wait_for_selector(".board-table tbody tr")
     return page
@@ -318,7 +324,8 @@ def test_a_number_leads_to_what_stands_behind_it(usual):
     assert "gguf:smollm2" not in names(usual)
 
 
-def test_from_a_number_to_its_items_wrong_first_and_the_exact_prompt(live, folder):
+@pytest.mark.slow
+def test_from_a_number_to_its_items_wrong_first_and_the_exact_prompt(live, store):
     live.locator("tbody tr:has(th span:text-is('best')) td:not(.off)").last.click()
     live.wait_for_selector("dialog .board-items li")
     kinds = live.locator("dialog .board-item .kind").all_inner_texts()
@@ -341,7 +348,7 @@ def test_from_a_number_to_its_items_wrong_first_and_the_exact_prompt(live, folde
     shown = live.locator("dialog pre").first.inner_text()
     run = live.locator("dialog dd code").first.inner_text()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LLMS_HOME", str(folder))
+        patch.setenv("LLMS_HOME", str(store))
         ((_, prompt, _),) = samples(run, item=name)
     expected = prompt.context if hasattr(prompt, "context") else prompt.pairs[0][0]
     assert shown.rstrip() == expected.rstrip()
@@ -428,6 +435,7 @@ def test_of_a_large_board_only_what_is_in_view_is_drawn_and_all_of_it_is_reached
     assert page.evaluate(focused) == ["23", "41"]
 
 
+@pytest.mark.slow
 def test_results_of_others_are_shown_where_they_are_asked_for(live):
     own = replace(BOARD, rows=BOARD.rows[:2])
     live.route("**/api/board*", lambda route: route.fulfill(json=(BOARD if "published=1" in route.request.url else own).to_json()))  # fmt: skip

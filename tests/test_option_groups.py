@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from llms.cli.main import COMMANDS, Lazy
+from llms.cli.main import COMMANDS, cli
 from llms.cli.option_groups import ORDER, GroupedCommand, GroupedOption
 
 MANY = 8
@@ -11,7 +11,7 @@ MANY = 8
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_with_many_options_shows_them_in_groups(name):
-    command = Lazy().get_command(click.Context(click.Command("llms")), name)
+    command = cli.get_command(click.Context(cli), name)
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     if len(options) <= MANY:
         return

@@ -144,3 +144,12 @@ def test_planned_votes_tell_models_apart_with_fewer_than_random_pairs():
         battles.append(Battle(a, b, "a" if wins else "b"))
     close = sum({battle.model_a, battle.model_b} == {"a", "b"} for battle in battles)
     assert close > 120 / 6 * 1.4
+
+
+def test_a_bootstrap_of_few_judges_says_that_it_is_too_narrow_and_leaves_ranks_open():
+    votes = [
+        Battle("A", "B", winner, judge=judge) for winner, judge in (("a", "j1"), ("a", "j2"), ("b", "j1"), ("a", "j3"))
+    ]
+    ratings = rate(votes, rounds=100)
+    assert any("a bootstrap of 3 judges is too narrow" in note for note in ratings.notes)
+    assert [(row.rank_low, row.rank_high) for row in ratings.ratings] == [(1, 2), (1, 2)]

@@ -54,6 +54,13 @@ def test_what_costs_money_is_asked_only_with_a_budget(monkeypatch):
         list(verb.measure(["openai:gpt-4o-mini"], SMALL))
 
 
+def test_a_prompt_beyond_the_window_is_refused_and_not_sent():
+    with ScriptedEndpoint() as server:
+        with pytest.raises(UsageError, match="take a smaller --prompt-tokens"):
+            list(verb.measure([f"{server.url}#m"], verb.SpeedConfig(prompt_tokens=10**9)))
+        assert len(server.posts) <= 1  # whether it takes a raw prompt
+
+
 def test_a_failure_is_no_speed():
     with ScriptedEndpoint() as server:
         server.faults.extend([{"status": 400, "message": "no"}] * 20)

@@ -175,3 +175,16 @@ def test_without_a_file_the_stored_votes_are_rated(tmp_path, monkeypatch):
     result = CliRunner().invoke(rate, ["--json"])
     assert isinstance(result.exception, UsageError)
     assert "no votes are stored; vote first" in str(result.exception)
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("votes.jsonl", '{"model_a": "a", "model_b": "b", "winner": "a", "prompt": "x\u2028y"}\n' * 2),
+    ("votes.csv", "model_a,model_b,winner,prompt\na,b,a,x\u2028y\n" * 1 + "a,b,a,x\u2028y\n"),
+])  # fmt: skip
+def test_a_line_separator_within_a_prompt_ends_no_row(tmp_path, name, text):
+    assert [vote.prompt for vote in read_votes(written(tmp_path, text, name))] == ["x\u2028y"] * 2
+
+
+def test_json_that_is_nested_too_deeply_is_refused(tmp_path):
+    with pytest.raises(DataError, match="nested too deeply"):
+        read_votes(written(tmp_path, "[" * 100_000, "votes.json"))

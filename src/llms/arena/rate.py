@@ -137,7 +137,8 @@ def _choices(fitted: RatingFit, groups: Ints, interval: Interval, rounds: int, n
         )
     by = f" of {widest.unit}s" if cluster is not None else ""
     covariance = np.atleast_2d(np.cov(replicates.abilities.T))
-    return [_Choice(Spread(f"bootstrap{by}, {rounds} rounds", covariance), replicates)]
+    label = f"bootstrap{by}, {rounds} rounds"
+    return [_Choice(Spread(widest.unit, covariance, widest.quantile, widest.clusters, label), replicates)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +280,8 @@ def _vote_notes(votes: Sequence[Battle]) -> list[str]:
 
 def _spread_notes(choices: Sequence[_Choice]) -> list[str]:
     few = [s for choice in choices if (s := choice.spread).clusters and s.clusters < FEW_CLUSTERS]
+    if choices[0].replicates is not None:
+        return [f"a bootstrap of {s.clusters} {s.unit}s is too narrow; the interval by formula is not" for s in few]
     return [
         f"the interval by {s.unit} rests on {s.clusters} {s.unit}s only: t with {(s.clusters or 0) - 1} degrees of freedom"
         for s in few

@@ -27,15 +27,18 @@ NO_SPREAD = 1e-12
 @dataclass(frozen=True, slots=True)
 class Spread:
     """`covariance` (P, P) of a fit's parameters in squared logits; 95 % reaches `quantile` standard errors. `clusters` is None
-    where votes are independent."""
+    where votes are independent. `label` names a covariance that comes from no formula."""
 
     unit: str
     covariance: Floats
     quantile: float = Z
     clusters: int | None = None
+    label: str = ""
 
     @property
     def name(self) -> str:
+        if self.label:
+            return self.label
         if self.clusters is None:
             return {"independent": "sandwich", "model": "model-based"}.get(self.unit, self.unit)
         few = f", t with {self.clusters - 1} df" if self.quantile != Z else ""

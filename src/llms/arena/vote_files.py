@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 from ..errors import DataError, UsageError
@@ -63,7 +64,7 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
     if path.suffix.lower() in (".json", ".jsonl", ".ndjson") or start in ("{", "["):
         yield from _json_rows(path, text)
         return
-    reader = csv.DictReader(text.splitlines(keepends=True), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     try:
         for row in reader:
             if None in row or None in row.values():
@@ -82,6 +83,8 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
     except json.JSONDecodeError:
         yield from _json_lines(path, text)
         return
+    except RecursionError as error:
+        raise DataError(f"{path} is nested too deeply; expected a list of objects, one a vote") from error
     if isinstance(whole, dict) and isinstance(whole.get("data"), list):
         whole = [_numbered(path, position, item) for position, item in enumerate(whole["data"], 1)]
     for position, item in enumerate(whole if isinstance(whole, list) else [whole], 1):
@@ -93,7 +96,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
 
 
 def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Row]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines would cut at U+2028, which strings may hold
         if not line.strip():
             continue
         try:

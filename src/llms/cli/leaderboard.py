@@ -59,10 +59,12 @@ def leaderboard(
     if html:
         write_page(board.table, html)
         click.echo(f"wrote {html}", err=True)
-    elif csv_file:
+    if csv_file:
         _write_csv(to_csv(board.table), csv_file)
-    elif as_json:
+    if as_json:
         print_json(board.rows_json())
+    elif html or csv_file:
+        return
     elif board.table.rows:
         show(board, totals=False)
         show_published(board)

@@ -16,6 +16,8 @@ from ..values import Json
 from . import machine
 from .peak_memory import measure_memory
 
+MOST = 10**9  # tokens of a window, and requests at once, of which an estimate is made
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -95,8 +97,8 @@ def fit(system: str, context: int = 4096, batch: int = 1, memory_bytes: int | No
     Raises UsageError for a name, a GPU or a size that is none; whatever else is in the way stands in `problem`.
     """
     for value, noun in ((context, "a window of tokens"), (batch, "a batch of requests")):
-        if value < 1:
-            raise UsageError(f"{noun} must be at least 1, not {value}")
+        if not 1 <= value <= MOST:
+            raise UsageError(f"{noun} must be from 1 to {MOST:,}, not {value}")
     room = _room(memory_bytes, gpu)
     name = _model(system)
     if not name.local:

@@ -110,7 +110,12 @@ def _evidence(store: Runs, stored: Sequence[StoredRun], policy: GatePolicy, rule
             return RuleEvidence(problem="missing", reason=_why_missing(stored, names, rule))
     if alone:
         return _alone(store, mine[0], rule)
-    pairs = [(a, b) for a in mine for b in theirs if not a.key.differences(b.key)]
+    pairs = [(a, b) for a in mine for b in theirs if a.run != b.run and not a.key.differences(b.key)]
+    if not pairs and mine[0].run == theirs[0].run:
+        known = RuleEvidence(candidate_run=mine[0].run, baseline_run=mine[0].run)
+        return replace(
+            known, problem="not comparable", reason=f"both sides are run {mine[0].run}; name another baseline"
+        )
     if not pairs:
         unlike = mine[0].key.differences(theirs[0].key)
         shown = "; ".join(f"{name}: {x!r} and {y!r}" for name, (x, y) in unlike.items())

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -42,20 +43,30 @@ def measure(names: Sequence[str], config: SpeedConfig) -> Iterator[SystemSpeed]:
     Raises UsageError where a system that costs money is asked without a budget, BudgetExceeded when it is used up.
     """
     ledger = SpendingLedger(None if config.budget is None else Decimal(str(config.budget)), stated_price(config.price))
-    models = [load(name) for name in dict.fromkeys(names)]
-    for model in models:
-        model.check()
-        model.pay_from(ledger)
-        if config.budget is None and model.price(Usage(1, 1)) != 0:
-            raise UsageError(
-                f"{model.name.text} is asked {_requests(config)} times and costs money; say how much it may: --budget DOLLARS"
-            )
-    with Speeds(settings.database()) as store:
+    with ExitStack() as opened, Speeds(settings.database()) as store:
+        models = [opened.enter_context(load(name)) for name in dict.fromkeys(names)]
         for model in models:
-            with model:
-                speed = _speed(model, config)
+            model.pay_from(ledger)
+            _check(model, config)
+        for model in models:
+            speed = _speed(model, config)
+            model.close()
             store.save(speed)
             yield speed
+
+
+def _check(model: Model, config: SpeedConfig) -> None:
+    """Raise UsageError for a model that cannot be asked so, or may not."""
+    model.check()
+    if config.prompt_tokens + config.tokens > model.context_window:
+        raise UsageError(
+            f"a prompt of {config.prompt_tokens:,} tokens and an answer of {config.tokens:,} are more than the "
+            f"{model.context_window:,} tokens of the window of {model.name.text}; take a smaller --prompt-tokens"
+        )
+    if config.budget is None and model.price(Usage(1, 1)) != 0:
+        raise UsageError(
+            f"{model.name.text} is asked {_requests(config)} times and costs money; say how much it may: --budget DOLLARS"
+        )
 
 
 def _requests(config: SpeedConfig) -> int:

@@ -47,10 +47,12 @@ class ChoiceJob:
                 raise UsageError(
                     f"the weight of {name} is {weight:g}; expected a number of 0 or more, as in -b {name}=2"
                 )
-        total = sum(self.weights.values())
-        if self.weights and total == 0:
+        largest = max(self.weights.values(), default=0.0)
+        if self.weights and largest == 0:
             raise UsageError(f"the weights of {', '.join(self.weights)} sum to 0; give at least one a weight above 0")
-        return {name: weight / total for name, weight in self.weights.items() if weight}
+        relative = {name: weight / largest for name, weight in self.weights.items() if weight}  # their sum is finite
+        total = sum(relative.values())
+        return {name: weight / total for name, weight in relative.items() if weight}
 
 
 @dataclass(frozen=True, slots=True)

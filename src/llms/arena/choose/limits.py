@@ -39,7 +39,7 @@ def misses(limits: ChoiceLimits, facts: SystemFacts) -> tuple[LimitMiss, ...]:
     """The limits that speak against a system."""
     checks = (
         _memory(limits, facts),
-        _amount("--first-token", limits.first_token_seconds, facts.first_token_seconds, "first token after", seconds, facts),
+        _amount("--first-token", limits.first_token_seconds, facts.first_token_seconds, "the first token takes", seconds, facts),
         _amount("--seconds-per-task", limits.seconds_per_task, facts.seconds, "a task takes", seconds, facts),
         _amount("--dollars-per-task", limits.dollars_per_task, facts.dollars, "a task costs", dollars, facts),
         _licence(limits, facts),

@@ -102,8 +102,12 @@ def answer(
     allowed = [system for system in measured if known[system].allowed]
     notes = list(evidence.notes)
     if scores is None or not allowed:
-        unmet = {name: each.misses for name, each in known.items() if each.misses}
-        sentence = nobody(unmet) if unmet else "no candidate is measured"
+        keeping = [name for name in systems if known[name].allowed]
+        if keeping:
+            verb = "keep" if len(keeping) > 1 else "keeps"
+            sentence = f"no candidate that is measured keeps all limits; {named(keeping)} {verb} them and must be measured: add --go"
+        else:
+            sentence = nobody({name: each.misses for name, each in known.items()})
         candidates = tuple(_candidate(known[name], None, evidence) for name in _ordered(systems, (), known))
         return Choice(job, f"{sentence[0].upper()}{sentence[1:]}.", (), candidates, None, (), "", None, tuple(notes))
     among = scores.of(allowed)
@@ -187,8 +191,8 @@ def _against_best(ranking: Ranking, row: int) -> dict[str, Json]:
     return {
         "best": False,
         "difference": difference,
-        "difference_low": difference - Z * error,
-        "difference_high": difference + Z * error,
+        "difference_low": max(-1.0, difference - Z * error),
+        "difference_high": min(1.0, difference + Z * error),
         "common": int(compared.n[row, best]),
         "only_best": int(compared.only[best, row]),
         "only_this": int(compared.only[row, best]),

@@ -11,6 +11,7 @@ from ...arena.choose.limits import SystemFacts
 from ...errors import LlmsError, UsageError
 from ...evaluation.report import Report
 from ...models.api.endpoints import endpoint
+from ...models.gpus import gpu_named
 from ...models.name import parse
 from ..fit import Fit, fit
 from .evidence import Evidence
@@ -19,7 +20,8 @@ from .evidence import Evidence
 def facts_of(
     job: ChoiceJob, system: str, reports: Sequence[tuple[float, Report]], first_token: float | None = None
 ) -> tuple[SystemFacts, Fit | None]:
-    """The facts of a system from its weighted reports (none: it was not measured), and its estimate of memory."""
+    """The facts of a system from its weighted reports (none: it was not measured), and its estimate of memory. Raises UnknownName for
+    a GPU that is none."""
     estimate = _fit(job, system)
     measured = max((report.usage.peak_memory_bytes for _, report in reports), default=0)
     needs = estimate.needs_bytes if estimate else None
@@ -77,6 +79,8 @@ def _per_task(parts: Sequence[tuple[float, float | None, int]]) -> float | None:
 
 def _fit(job: ChoiceJob, system: str) -> Fit | None:
     limits = job.limits
+    if limits.gpu:
+        gpu_named(limits.gpu)  # a name that is none is no fact about the system
     with suppress(LlmsError, NotImplementedError):
         return fit(system, job.context, job.batch, limits.memory_bytes, limits.gpu)
     return None

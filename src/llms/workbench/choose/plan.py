@@ -69,4 +69,5 @@ def _work(steps: Sequence[PlanStep]) -> str:
     price = f"${sum(known):.2f} at most" if len(known) == len(dollars) else "at a price that is unknown"
     times = [amount for amount in seconds if amount is not None]
     time = f"about {sum(times) / 60:.0f} min" if len(times) == len(seconds) else "a time that is unknown"
-    return f"{systems} systems on {items:,} items in all ({price}, {time})"
+    noun = "system" if systems == 1 else "systems"
+    return f"{systems} {noun} on {items:,} items in all ({price}, {time})"
