@@ -1,6 +1,6 @@
 """Makes the README's pictures from nothing but this repository: pages in Chromium, and a terminal session.
 
-    python docs/pictures.py              # chat.png, phone.png, leaderboard.png, terminal.svg of docs/; some minutes
+    python docs/pictures.py              # choose.png, chat.png, phone.png, leaderboard.png, terminal.svg of docs/; some minutes
     python docs/pictures.py --home DIR   # in a home that is kept, whose models and runs are used again
 
 The commands really ran, in a pseudo-terminal, and so did what the board shows and the tool; the pages are those of `llms
@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
@@ -32,13 +33,14 @@ from rich.text import Text
 from llms.testing import ScriptedEndpoint, call
 from llms.values import ToolCall
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parent
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(p).exists()), None)
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 COLUMNS = 102
 DESK, PHONE = {"width": 1120, "height": 860}, {"width": 390, "height": 860}
-PICTURES = ("chat.png", "phone.png", "leaderboard.png", "terminal.svg")
+PICTURES = ("choose.png", "chat.png", "phone.png", "leaderboard.png", "terminal.svg")
 MEASURE = "eval smollm2 smollm2?quantize=int8 -b arc_easy,hellaswag,gsm8k --limit 8"
+ROWS, CANDIDATES = "docs/quiz.csv", ("smollm2", "smollm2?quantize=nf4", "gguf:smollm2")
 SESSION = (
     'ask "What is the capital of Japan?"',
     'next "The capital of France is" --top 5',
@@ -67,10 +69,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, help="a home that is kept (default: a new one, removed afterwards)")
     given = parser.parse_args()
+    if given.home:
+        given.home = given.home.resolve()
+    os.chdir(DOCS.parent)  # where the path of the rows begins
     with tempfile.TemporaryDirectory(prefix="llms-pictures-") as folder:
         home = given.home or Path(folder)
         environment = {**os.environ, "LLMS_HOME": str(home.resolve()), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         subprocess.run([*llms(), *shlex.split(MEASURE)], env=environment, check=True)
+        among = [word for name in CANDIDATES for word in ("-m", name)]
+        subprocess.run([*llms(), "choose", "--data", ROWS, *among, "--go"], env=environment, check=True)
         draw_session(environment)
         take_pages(environment)
     for name in PICTURES:
@@ -132,7 +139,7 @@ def answer(body: Mapping[str, Any]) -> str | list[ToolCall]:
 
 @contextmanager
 def serving(environment: dict[str, str], model: str) -> Iterator[str]:
-    command = [*llms(), "web", "--port", "0", "-m", model]
+    command = [*llms(), "web", "--port", "0", "-m", model, "--folder", "docs"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
@@ -168,7 +175,11 @@ def take_pages(environment: dict[str, str]) -> None:
         page.screenshot(path=DOCS / "phone.png")
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESK)
-        page.goto(f"{address.partition('/?')[0]}/leaderboard")
+        site = address.partition("/?")[0]
+        page.goto(f"{site}/choose?{urlencode({'data': ROWS, 'm': CANDIDATES}, doseq=True)}")
+        page.wait_for_selector("#candidates tr.chosen")
+        page.screenshot(path=DOCS / "choose.png", full_page=True)
+        page.goto(f"{site}/leaderboard")
         page.wait_for_selector(".board-table")
         page.screenshot(path=DOCS / "leaderboard.png", full_page=True)
         chromium.close()

@@ -185,6 +185,7 @@ def test_tools_that_ask_are_denied_to_systems_unless_their_name_says_otherwise()
         Reach().check_model("smollm2?tools=python&approve=all")
 
 
+@pytest.mark.slow
 def test_a_table_is_analysed_with_sql_and_explained(tmp_path):
     table = tmp_path / "sales.csv"
     table.write_text("region,sold\nnorth,3\nsouth,5\nnorth,4\n")

@@ -164,6 +164,7 @@ def test_nothing_that_comes_before_the_vote_names_a_model(page, server, ends):
     assert set(names_shown(page)) == set(NAMES)
 
 
+@pytest.mark.slow
 def test_follow_up_questions_go_to_both(page, ends):
     before = {name: len(end.posts) for name, end in ends.items()}
     ask(page)
@@ -192,6 +193,7 @@ def test_a_vote_that_is_taken_back_counts_as_not_blind_the_next_time(page):
     assert voted(page) == "A tie"
 
 
+@pytest.mark.slow
 def test_sides_of_battles_are_in_no_list_and_a_skipped_battle_leaves_nothing(page, home, server):
     ask(page, "a very peculiar pebble")
     answered(page)
@@ -211,6 +213,7 @@ def test_sides_of_battles_are_in_no_list_and_a_skipped_battle_leaves_nothing(pag
         assert not store.texts("SELECT id FROM battles WHERE id = ?", battle)
 
 
+@pytest.mark.slow
 def test_a_picture_goes_to_both(page, ends):
     before = {name: len(end.posts) for name, end in ends.items()}
     page.set_input_files("#file", [{"name": "stone.png", "mimeType": "image/png", "buffer": png(32, 32)}])
@@ -223,6 +226,7 @@ def test_a_picture_goes_to_both(page, ends):
         assert "data:image/png;base64" in sent, name
 
 
+@pytest.mark.slow
 def test_both_may_use_a_tool(page):
     page.click(".contenders summary")
     page.check("input[value=calculator]")
@@ -234,6 +238,7 @@ def test_both_may_use_a_tool(page):
     assert ids == ["1", "1"]  # whose form would tell providers apart
 
 
+@pytest.mark.slow
 def test_a_failed_side_is_said_and_tried_again(page, ends):
     ends["basalt"].faults.append({"status": 400, "message": "basalt is out of order"})
     ask(page)
@@ -253,6 +258,7 @@ def test_a_failed_side_is_said_and_tried_again(page, ends):
     assert sorted(page.locator(".sides .body").all_inner_texts()) == ["Dark answer number 1", "Hard answer number 1"]
 
 
+@pytest.mark.slow
 def test_who_has_one_model_learns_how_to_get_a_second(page):
     page.click(".contenders summary")
     for box in page.locator(".contenders fieldset >> nth=0 >> input").all():
@@ -273,6 +279,7 @@ IMPORTED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_ratings_lead_from_the_matrix_to_the_battles(page, server, home):
     with Battles(home / "llms.sqlite3") as store:
         store.take("votes.csv", "imported", IMPORTED)
@@ -289,6 +296,7 @@ def test_the_ratings_lead_from_the_matrix_to_the_battles(page, server, home):
     assert page.locator("article.battle strong").all_inner_texts().count("opal won") == 2
 
 
+@pytest.mark.slow
 def test_kinds_of_votes_are_switched_by_address(page, server):
     page.goto(f"{server}/arena/ratings?votes=chat")
     page.wait_for_selector(".empty")
@@ -298,6 +306,7 @@ def test_kinds_of_votes_are_switched_by_address(page, server):
     assert page.request.get(f"{server}/arena/ratings?votes=nonsense").status == 400
 
 
+@pytest.mark.slow
 def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page, server):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 

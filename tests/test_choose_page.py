@@ -252,6 +252,7 @@ def test_a_measurement_outlives_a_reload_and_can_be_stopped(page, server, home, 
     assert "run=" not in page.url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [{"width": 360, "height": 740}], indirect=True)
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(page, server, rows):
     for address in (f"{server}/choose", at(server, data=rows)):

@@ -74,6 +74,7 @@ def test_the_chosen_answer_is_the_branch_and_the_vote_is_not_blind(page, other, 
         assert store.get(battle.id).votes == ()
 
 
+@pytest.mark.slow
 def test_a_tie_or_no_vote_leaves_the_answer_that_was_there(page, other, home):
     beside(page, other)
     page.keyboard.press("t")
@@ -88,6 +89,7 @@ def test_a_tie_or_no_vote_leaves_the_answer_that_was_there(page, other, home):
         assert len(store.all()) == before
 
 
+@pytest.mark.slow
 def test_a_model_is_not_compared_with_itself(page):
     page.click("article.assistant [aria-label^=Compare]")
     page.fill("#compare-model", page.locator("article.assistant h2").get_attribute("title"))

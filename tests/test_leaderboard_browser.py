@@ -198,6 +198,7 @@ def test_search_filters_and_hiding_leave_what_they_say(usual):
     assert "Peak memory" in headings(usual)
 
 
+@pytest.mark.slow
 def test_columns_and_systems_are_hidden_by_name(usual):
     usual.click("summary:text-is('Columns')")
     usual.fill("input[aria-label='Search this list']", "gsm8k")
@@ -278,6 +279,7 @@ def test_the_scatter_draws_the_frontier_on_a_logarithmic_axis_with_names_apart(u
     assert all(line.endswith("yes") for line in lines)
 
 
+@pytest.mark.slow
 def test_points_are_reached_by_keys_and_lead_to_the_number(usual):
     usual.go("#view=scatter&y=average.macro&x=cost")
     usual.locator(".point[tabindex='0']").focus()
@@ -293,6 +295,7 @@ def test_points_are_reached_by_keys_and_lead_to_the_number(usual):
     assert usual.evaluate("document.activeElement.dataset.row") == name
 
 
+@pytest.mark.slow
 def test_bars_stand_over_benchmarks_for_the_systems_that_are_chosen(usual):
     usual.click("button:text-is('Bars')")
     assert usual.locator("section.board-block h2").all_inner_texts()[:3] == ["Average, macro", "arc_easy", "gsm8k"]
@@ -410,6 +413,7 @@ def test_the_table_is_one_stop_of_tab_and_the_arrows_go_through_it(usual):
     assert not usual.evaluate("Boolean(document.activeElement.closest('.board-table'))")
 
 
+@pytest.mark.slow
 def test_of_a_large_board_only_what_is_in_view_is_drawn_and_all_of_it_is_reached(page, folder):
     page.goto((folder / "crowded.html").as_uri())
     page.wait_for_selector("#board[aria-busy=false]")

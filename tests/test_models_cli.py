@@ -122,6 +122,7 @@ def test_a_hub_model_is_described_before_it_is_downloaded(hub):
     assert [row["name"] for row in lines("models") if row["name"].startswith("hf:")] == []
 
 
+@pytest.mark.slow
 def test_a_model_is_pulled_after_a_question_described_offline_and_removed(hub, monkeypatch):
     put(hub, named(hub) | {"extra.bin": b"pickled", "own.py": b"1"})
     refused = llms("models", "pull", "hf:x/y", check=2)
@@ -204,6 +205,7 @@ def test_counting_tokens_fetches_the_tokenizer_and_no_weights(hub):
     assert "model.safetensors" in fetched(hub)
 
 
+@pytest.mark.slow
 def test_pickled_weights_are_pulled_only_with_consent(hub):
     files = {name: data for name, data in named(hub).items() if not name.endswith(".safetensors")}
     put(hub, files | {"pytorch_model.bin": b"pickled"})
@@ -214,6 +216,7 @@ def test_pickled_weights_are_pulled_only_with_consent(hub):
     assert "pytorch_model.bin" in fetched(hub)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_fetched_is_one_line_that_says_why(hub, tiny, monkeypatch):
     put(hub, {"model-q4.gguf": b"GGUF"})
     assert "has no config.json" in (text := llms("models", "show", "hf:x/y", check=1).stderr)

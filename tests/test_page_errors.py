@@ -49,6 +49,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failure_is_in_the_message_and_above_the_page_until_it_is_put_away(page, endpoint, fault):  # noqa: F811
     known(page, endpoint)

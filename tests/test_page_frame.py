@@ -412,6 +412,7 @@ def test_head_answers_like_get(server, path):
 PATHS = ["/", "/c/full", "/c/deleted", "/agents", "/tokens", "/next", "/stateless", "/leaderboard"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_axe_finds_nothing_at_all(page, server, path):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()

@@ -150,6 +150,7 @@ def studio(tmp_path_factory):
         yield studio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENES)
 def test_a_page_looks_as_it_did(studio, name):
     shots = studio.shoot(SCENES[name])
@@ -185,6 +186,7 @@ def usual(studio):
     return sheet(studio.shoot(USUAL))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG)
 def test_what_is_wrong_with_a_page_is_noticed(studio, usual, wrong):
     assert not same(usual, sheet(studio.shoot(USUAL, lambda page: page.evaluate(WRONG[wrong]))))

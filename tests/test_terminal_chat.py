@@ -191,6 +191,7 @@ def test_a_system_prompt_tools_and_a_preset_hold_from_the_next_message_on(server
     assert "no system prompt" in again
 
 
+@pytest.mark.slow
 def test_what_is_typed_under_no_store_is_not_kept(server):
     with talk(server, "--no-store") as screen:
         screen.type("a secret\n")
