@@ -207,6 +207,7 @@ def test_plans_that_cannot_be_carried_out_are_refused(plan, word):
 # teams
 
 
+@pytest.mark.slow
 def test_random_teams_of_adversaries_end_with_an_answer_within_their_budgets():
     found = asyncio.run(all_end(range(150)))
     assert sum(found.values()) == 150

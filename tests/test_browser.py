@@ -227,6 +227,7 @@ def test_no_script_of_a_message_ever_runs(page):
     assert "example.com" in page.inner_text("#probe")
 
 
+@pytest.mark.slow
 def test_a_picture_that_a_tool_made_is_shown_in_its_card(page, server, home, monkeypatch):
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -280,6 +281,7 @@ def test_a_reload_in_mid_answer_reattaches(page):
     assert page.inner_text("article.user .body").startswith("a long one")
 
 
+@pytest.mark.slow
 def test_a_team_is_watched_while_it_works_and_again_afterwards(page, server, tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("The first deadline is in May. The second deadline is in June.")

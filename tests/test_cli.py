@@ -194,6 +194,7 @@ def test_listings_print_json():
     assert "nothing is measured yet" in llms("leaderboard").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

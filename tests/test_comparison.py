@@ -307,6 +307,7 @@ def test_stored_runs_are_compared_or_refused(compared, tiny, monkeypatch):
     assert "shots: 5 and 2" in result.stderr
 
 
+@pytest.mark.slow
 def test_until_decided_uses_no_more_than_there_is(compared, tiny, monkeypatch):
     home, _ = compared
     monkeypatch.setenv("LLMS_HOME", str(home))

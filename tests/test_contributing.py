@@ -98,6 +98,7 @@ def test_what_a_recipe_adds_works_as_it_says(copy, section):
         assert (done.returncode, done.stdout) == (0, output), done.stderr
 
 
+@pytest.mark.slow
 def test_a_page_that_is_added_answers_and_stands_in_the_bar(copy):
     folder, environment = copy
     for block in blocks("Add a page"):

@@ -38,6 +38,7 @@ def test_a_seed_stands_for_its_rows():
         Fresh("fresh:x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folder", "config"), KINDS, ids=map("/".join, KINDS))
 def test_there_are_enough_and_none_twice(folder, config):
     found = made(folder, config)

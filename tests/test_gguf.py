@@ -328,6 +328,7 @@ def test_torch_is_not_needed(model):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_ask_loads_no_more_than_it_needs(model, tmp_path):
     """Neither torch nor what comes with it, nor the prices of all providers: a local model costs nothing."""
     code = (

@@ -173,6 +173,7 @@ def test_a_second_interrupt_ends_the_command_at_once(server):
     assert [node.state for node in answers()] in (["stopped"], ["streaming"])  # recovered when it is opened next
 
 
+@pytest.mark.slow
 def test_an_interrupted_team_keeps_its_run(server):
     server.seconds = 8.0  # agents do not stream: this is how long their one answer takes
     with terminal("agent", "say something", "--team", "single", "-m", f"{server.url}#m") as screen:
@@ -186,6 +187,7 @@ def test_an_interrupted_team_keeps_its_run(server):
     assert [json.loads(line)["state"] for line in listed.stdout.splitlines()] == ["interrupted"]
 
 
+@pytest.mark.slow
 def test_pages_end_while_an_answer_is_written_and_keep_what_came(server, monkeypatch):
     monkeypatch.setenv("LLMS_WEB_TOKEN", TOKEN)
     server.seconds = 0.05

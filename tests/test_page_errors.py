@@ -187,6 +187,7 @@ def nobody() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}/v1#m"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "what"),
     [

@@ -149,6 +149,7 @@ def row_menu(page, title: str, entry: str) -> None:
     page.click(f"[role=menuitem]:has-text('{entry}')")
 
 
+@pytest.mark.slow
 def test_on_a_phone_the_header_is_one_line_and_the_log_has_most_of_the_screen(page, server):
     page.set_viewport_size(PHONE)
     page.goto(f"{server}/c/full")

@@ -80,6 +80,7 @@ def test_every_choice_benchmark_of_the_sample_is_looked_at():
     assert {name for name in choice if rows_of(name)} == set(CHOICES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOICES)
 @pytest.mark.parametrize("measure", ["characters", "tokens"])
 def test_right_choices_are_at_every_rank_of_length_equally_often(name, measure, embedded_home, monkeypatch):

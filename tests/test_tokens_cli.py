@@ -69,6 +69,7 @@ def test_people_see_borders_ids_and_where_a_number_comes_from(tiny):
     assert "│D│o│n│'│t│ │g│o│" in views
 
 
+@pytest.mark.slow
 def test_a_text_comes_from_a_file_or_from_standard_input(tiny, tmp_path):
     path = tmp_path / "text.txt"
     path.write_bytes("é\n".encode())
