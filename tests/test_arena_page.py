@@ -314,6 +314,7 @@ def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page, s
         for size, scheme in ((PHONE, "dark"), ({"width": 1280, "height": 800}, "light")):
             page.set_viewport_size(size)
             page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)  # colours change in a moment, and axe would see them half way
             violations = axe.run(page).response["violations"]
             assert not [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in violations]
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
