@@ -58,15 +58,20 @@ def server(ends, home):
 
 
 @pytest.fixture(scope="module")
-def context(server):
+def chromium():
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        context = chromium.new_context(viewport={"width": 1280, "height": 800})
-        context.set_default_timeout(20_000)
-        context.new_page().goto(f"{server}/?token={TOKEN}")
-        context.pages[0].close()
-        yield context
-        chromium.close()
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def context(chromium, server):
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(20_000)
+    context.new_page().goto(f"{server}/?token={TOKEN}")
+    context.pages[0].close()
+    return context
 
 
 @pytest.fixture
@@ -333,13 +338,12 @@ def test_axe_finds_nothing_in_a_battle_and_nothing_is_wider_than_a_phone(page, s
 
 
 @pytest.mark.slow
-def test_two_forms_of_the_embedded_model_fight_from_prompt_to_rating(tmp_path, embedded_home):
+def test_two_forms_of_the_embedded_model_fight_from_prompt_to_rating(chromium, tmp_path, embedded_home):
     """With nothing set up: the models at hand, a question, a vote, a rating."""
     for folder in Path(embedded_home).iterdir():
         if folder.is_dir():
             (tmp_path / folder.name).symlink_to(folder)  # the converted model
-    with pages("--max-tokens", "12", home=tmp_path) as address, playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with pages("--max-tokens", "12", home=tmp_path) as address:
         page = chromium.new_page()
         page.set_default_timeout(240_000)
         page.goto(f"{address}/?token={TOKEN}")
@@ -355,4 +359,4 @@ def test_two_forms_of_the_embedded_model_fight_from_prompt_to_rating(tmp_path, e
         assert sorted(names_shown(page)) == ["gguf:smollm2", "smollm2"]
         page.goto(f"{address}/arena/ratings")
         assert page.locator(".kinds a").first.inner_text().endswith("1")
-        chromium.close()
+        page.close()

@@ -335,7 +335,7 @@ def _decide(
         positions = [position for cluster in batch for position in members[cluster]]
         for side, (model, plan) in enumerate(zip((first, second), plans, strict=True)):
             chosen = replace(plan, items=Picked(plan.items, positions), answer_tokens={})
-            for event in evaluate_plan(store, model, benchmark, chosen, config, sandbox):
+            for event in evaluate_plan(store, model, benchmark, chosen, config, sandbox, alone=False):
                 if isinstance(event, Progress) and event.note and event.note not in notes:
                     notes.add(event.note)
                     yield event

@@ -173,9 +173,18 @@ def suited(model: Model, benchmarks: Sequence[Benchmark], names: Sequence[str | 
 
 
 def evaluate_plan(
-    store: Runs, model: Model, benchmark: Benchmark, questions: Plan, config: EvalConfig, sandbox: Sandbox | None = None
+    store: Runs,
+    model: Model,
+    benchmark: Benchmark,
+    questions: Plan,
+    config: EvalConfig,
+    sandbox: Sandbox | None = None,
+    alone: bool = True,
 ) -> Iterator[Progress | Report]:
-    """Ask what is not stored yet, store each outcome; progress after each, the Report of all that is stored at the end."""
+    """Ask what is not stored yet, store each outcome; progress after each, the Report of all that is stored at the end.
+
+    Unless the model is `alone` in this process, the memory it takes cannot be told from that of others, and is not stored.
+    """
     key, ledger = questions.key, model.ledger
     attempt = store.begin(key, config.fresh)
     graded_from = store.graded_from(key.run)
@@ -202,7 +211,8 @@ def evaluate_plan(
         except BudgetExceeded as error:
             stopped = error
         used = ledger.tally - before
-        store.end(attempt, Bill(seconds, used.total, used.billed), model.peak_memory_bytes)
+        peak = model.peak_memory_bytes if alone else 0
+        store.end(attempt, Bill(seconds, used.total, used.billed), peak)
         if model.note != note_before:
             yield progress(total, note=model.note)
     outcomes = (outcome for _, outcome in store.outcomes(key.run))

@@ -31,8 +31,8 @@ export function showAnswer(target, choice, acts) {
 }
 
 const price = ({ dollars: money, seconds }) => {
-  const parts = [known(money, dollars), known(seconds, duration)].filter(Boolean);
-  return parts.length ? ` (about ${parts.join(", ")})` : "";
+  const parts = [money ? dollars(money) : null, known(seconds, duration)].filter(Boolean);
+  return parts.length ? `, about ${parts.join(", ")}` : "";
 };
 
 function next(choice, acts) {
@@ -106,7 +106,7 @@ const crowd = (dots, index, x, y, name) => dots.slice(0, index).filter((other) =
 
 const short = (name) => {
   const [base, options] = name.split("?");
-  const tail = base.includes("#") ? base.split("#").at(-1) : base.replace(/\/+$/, "").split(/[/:]/).at(-1);
+  const tail = base.includes("#") ? base.split("#").at(-1) : base.includes("/") ? base.replace(/\/+$/, "").split("/").at(-1) : base;
   return options ? `${tail} ${options.replaceAll("&", " ")}` : tail;
 };
 

@@ -213,7 +213,8 @@ def _ask(asked: _Asking, state: _Rounds, units: Sequence[AskedUnit], first: bool
                 continue
             part = replace(plan, items=Picked(plan.items, positions), answer_tokens={})
             done = sum(state.asked.values())
-            for event in evaluate_plan(asked.store, model, benchmark, part, asked.job.config, asked.sandbox):
+            config, alone = asked.job.config, len(asked.candidates) == 1
+            for event in evaluate_plan(asked.store, model, benchmark, part, config, asked.sandbox, alone):
                 if isinstance(event, Progress):
                     yield Progress(title, benchmark.name, done + event.done, most, note=event.note if first else None)
             state.asked[candidate.name] += len(positions)

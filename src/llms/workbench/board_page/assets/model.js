@@ -14,6 +14,7 @@ const NAMES = new Intl.Collator("en", { numeric: true });
 const LINEAR = new Set(["share", "elo", "points"]);
 const DECADES = 30; // from this ratio of the largest to the smallest value on, a scale is logarithmic
 
+const ORDER = ["average", "benchmark", "view", "own data", "own group", "fresh", "arena", "money", "time", "speed", "memory", "published"];
 /** A subset or another part of a benchmark; what it takes, and groups of own data, are asked for by their own names. */
 export const isPart = (column) => Boolean(column.parent) && !isResource(column) && column.group !== "own group";
 export const isResource = (column) => RESOURCES.has(column.group);
@@ -21,7 +22,7 @@ export const decides = (cell) => DECIDING.has(cell.evidence);
 
 /** A board from `Leaderboard.to_json()`: columns with the bounds of their intervals, rows with a cell or null per column. */
 export function readBoard(json) {
-  const groups = [...new Set(json.columns.map((column) => column.group))];
+  const groups = [...new Set(json.columns.map((column) => column.group))].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b));
   const order = json.columns.map((_, index) => index).sort((a, b) => groups.indexOf(json.columns[a].group) - groups.indexOf(json.columns[b].group) || a - b);
   const columns = order.map((from, index) => ({ ...json.columns[from], index }));
   const labels = new Map();
