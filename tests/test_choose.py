@@ -336,6 +336,13 @@ def test_step_by_step_a_poor_one_is_dropped_and_equal_ones_end_at_the_cap(rows, 
     assert before == {name: len(model.requests) for name, model in systems.items()}  # nothing is asked twice
 
 
+def test_memory_of_models_that_share_a_process_is_charged_to_none(rows, systems, monkeypatch):
+    monkeypatch.setattr(ScriptedModel, "peak_memory_bytes", property(lambda self: 10**9))
+    last(go(ChoiceJob(rows, systems=tuple(systems))))
+    with Runs(llms_settings.database()) as store:
+        assert {run.report.usage.peak_memory_bytes for run in store.all()} == {0}
+
+
 def test_step_by_step_it_ends_as_soon_as_one_is_left_and_goes_on_where_it_was_stopped(rows, systems):
     job = ChoiceJob(rows, systems=("hf:good", "hf:poor"))
     events = go(job)
