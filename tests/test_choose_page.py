@@ -33,15 +33,15 @@ def rows(home):
     """A file within the folder of the start, answered by three systems in the store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMS_HOME", str(home))
-        (home / "work").mkdir()
-        path = write_rows(home / "work" / "mine.csv", 60)
+        (home / "own").mkdir()
+        path = write_rows(home / "own" / "mine.csv", 60)
         store_own(path, {"openai:big": GOOD, "openai:small": FAIR, "gguf:poor": POOR}, spent=SPENT)
     return path
 
 
 @pytest.fixture(scope="module")
 def server(home, rows):
-    with pages("--folder", str(home / "work"), home=home) as address:
+    with pages("--folder", str(home / "own"), home=home) as address:
         yield address
 
 
@@ -148,7 +148,7 @@ def test_a_file_is_sent_into_the_home_and_read_from_there(page, home, rows):
 
 
 def test_a_file_out_of_reach_is_refused(page, home):
-    for file in ("/etc/passwd.csv", "~/rows.csv", f"{home}/work/../llms.sqlite3.csv", f"{home}/rows/../x.csv"):
+    for file in ("/etc/passwd.csv", "~/rows.csv", f"{home}/own/../llms.sqlite3.csv", f"{home}/rows/../x.csv"):
         page.evaluate("document.getElementById('alert').textContent = ''")
         page.fill("#data", file)
         page.click("#ask")
@@ -218,7 +218,7 @@ def endpoint():
 
 @pytest.mark.slow
 def test_nothing_measured_is_a_plan_that_is_carried_out_and_answered(page, server, home, endpoint):
-    path = write_rows(home / "work" / "fresh.csv", 60)
+    path = write_rows(home / "own" / "fresh.csv", 60)
     names = [f"{endpoint.url}#{name}" for name in ("good", "poor")]
     page.goto(at(server, data=path, m=names))
     answered(page)
@@ -235,7 +235,7 @@ def test_nothing_measured_is_a_plan_that_is_carried_out_and_answered(page, serve
 
 @pytest.mark.slow
 def test_a_measurement_outlives_a_reload_and_can_be_stopped(page, server, home, endpoint):
-    path = write_rows(home / "work" / "slow.csv", 60)
+    path = write_rows(home / "own" / "slow.csv", 60)
     names = [f"{endpoint.url}#{name}" for name in ("good", "poor")]
     page.goto(at(server, data=path, m=names))
     answered(page)
