@@ -254,6 +254,7 @@ def test_whoever_exceeds_a_limit_is_not_chosen_however_good(rows):
         (["-b", "gsm9k"], "unknown benchmark 'gsm9k'; did you mean gsm8k"),
         ([], "say what the job is"),
         (["-b", "gsm8k", "--memory", "8 apples"], "is no size"),
+        (["-b", "gsm8k", "--memory", "0GB"], "is no size"),
         (["-b", "gsm8k", "--budget", "1"], "--budget is for --go"),
         (["-b", "gsm8k", "--licence", ","], "names no licence"),
         (["-b", "gsm8k"], "no system is named"),

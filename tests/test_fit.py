@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llms.cli.main import cli
+from llms.cli.sizes import Bytes
 from llms.errors import ModelError, UnknownName, UsageError
 from llms.models.footprint import FAMILIES, WIDTHS, kv_cache_bytes, read_shape, weight_bytes
 from llms.models.gpus import GPUS, gpu_named
@@ -276,3 +277,8 @@ def test_what_was_measured_counts_for_these_weights_alone(home):
 def test_a_window_or_batch_beyond_all_sense_is_refused():
     with pytest.raises(UsageError, match="a batch of requests"):
         fit("smollm2", batch=10**21)
+
+
+@pytest.mark.parametrize(("text", "count"), [("8GB", 8 * 10**9), ("1.5 gib", 3 << 29), ("2TiB", 2 << 40), ("7", 7)])
+def test_a_size_is_read_in_any_unit(text, count):
+    assert Bytes().convert(text, None, None) == count

@@ -1,24 +1,11 @@
 """`llms choose`."""
 
-import re
-
 import click
 
 from ..arena.choose.job import ChoiceJob, ChoiceLimits
 from .eval_options import config_of, eval_options
 from .option_groups import DATA, LIMITS, MODEL, OUTPUT, RUN, GroupedCommand, option
-
-UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-
-
-def size(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
-    """Bytes of 8GB, 500 MB or 4GiB."""
-    if text is None:
-        return None
-    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?b|b?)\s*", text.casefold())
-    if not parts or float(parts[1]) <= 0:
-        raise click.BadParameter(f"{text!r} is no size; expected a number with its unit, as in 8GB, 500MB or 4GiB")
-    return int(float(parts[1]) * UNITS[parts[2] if parts[2] != "b" else ""])
+from .sizes import Bytes
 
 
 def weights(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, float]:
@@ -59,7 +46,7 @@ def weights(context: click.Context, parameter: click.Parameter, values: tuple[st
     callback=weights,
     help="A benchmark and its weight, as in gsm8k=2; may be given again.",
 )
-@option(LIMITS, "--memory", "memory_bytes", metavar="SIZE", callback=size, help="It must fit, as in 8GB.")
+@option(LIMITS, "--memory", "memory_bytes", type=Bytes(), help="It must fit, as in 8GB.")
 @option(LIMITS, "--gpu", default="", metavar="NAME", help="It must fit this GPU, as in 'RTX 4090'.")
 @option(
     LIMITS,

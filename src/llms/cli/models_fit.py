@@ -1,38 +1,11 @@
 """`llms models fit`."""
 
-import re
-
 import click
 
 from ..workbench.fit import Fit, fit
 from ..workbench.fit import measure as measure_fit
 from .output import console, print_json, size, table
-
-UNITS = {
-    "": 1,
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 1 << 10,
-    "mib": 1 << 20,
-    "gib": 1 << 30,
-}
-
-
-class Bytes(click.ParamType[int]):
-    """A size of memory, as in 8GB, 16GiB or 500MB."""
-
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
-        if match is None or match[2].lower() not in UNITS:
-            self.fail(f"{value!r} is not a size; write it as in 8GB, 16GiB or 500MB", param, ctx)
-        return int(float(match[1]) * UNITS[match[2].lower()])
+from .sizes import Bytes
 
 
 @click.command("fit")
