@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
+from ..statistics.paired import holm
 from ..values import Score
 from .board_averages import AverageColumn
 from .board_columns import RowKey
@@ -54,7 +55,7 @@ class Differences:
         size = len(self.rows)
         upper = np.triu_indices(size, 1)
         significant = np.zeros((size, size), bool)
-        significant[upper] = holm(self.p[upper]) < ALPHA
+        significant[upper] = np.array(holm(self.p[upper])) < ALPHA
         significant |= significant.T
         better = (significant & (self.mean < 0)).sum(axis=1)
         worse = (significant & (self.mean > 0)).sum(axis=1)
@@ -91,17 +92,6 @@ def of_average(average: AverageColumn, each: Mapping[str, Differences]) -> Diffe
         paired = paired and one.paired
     error = np.sqrt(variance)
     return Differences(rows, mean, error, _two_sided(_ratio(mean, error)), paired)
-
-
-def holm(p: "Matrix") -> "Matrix":
-    """p-values adjusted for being several (Holm 1979), in the order given."""
-    import numpy as np
-
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
-    adjusted = np.empty_like(stepped)
-    adjusted[order] = stepped
-    return adjusted
 
 
 def _paired(rows: tuple[RowKey, ...], runs: Sequence[HeadlineScores]) -> Differences | None:

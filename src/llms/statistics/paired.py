@@ -8,10 +8,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum, isfinite, sqrt
 from types import ModuleType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import MissingExtra
 from .intervals import FEW_CLUSTERS, clustered_stderr, few_clusters_error, mean, stderr
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Verdict = Literal["better", "worse", "no detectable difference", "equivalent", "not comparable"]
 Bounds = tuple[float, float]
@@ -131,13 +135,15 @@ def sign_flip(differences: Sequence[float], clusters: Sequence[Hashable]) -> flo
     return (1 + extreme) / (FLIPS + 1)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for being several (Holm 1979)."""
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+def holm(p_values: "Sequence[float] | NDArray[np.float64]") -> list[float]:
+    """p-values adjusted for being several (Holm 1979), in the order given."""
+    numpy = _numpy()
+    p = numpy.asarray(p_values, float)
+    order = numpy.argsort(p, kind="stable")
+    adjusted = numpy.empty_like(p)
+    adjusted[order] = numpy.maximum.accumulate(p[order] * numpy.arange(len(p), 0, -1)).clip(max=1)
+    result: list[float] = adjusted.tolist()
+    return result
 
 
 def _interval(

@@ -7,11 +7,12 @@ if two systems are equally good, a unit that tells them apart might as well have
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb, erfc, sqrt
+from math import comb, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...statistics.student import normal_tail
 from .table import Floats, ScoreTable
 
 EXACT = 1000  # units that differ, up to which a binomial tail is summed in whole numbers
@@ -126,11 +127,6 @@ def _tails(units: Floats, total: Floats, squares: Floats) -> tuple[list[float], 
             one.append(min(1.0, max(normal_tail((centre - step) / root), floor)))
             other.append(min(1.0, max(normal_tail((-centre - step) / root), floor)))
     return one, other
-
-
-def normal_tail(z: float) -> float:
-    """P(Z >= z)."""
-    return erfc(z / sqrt(2)) / 2
 
 
 @lru_cache(maxsize=1 << 16)
