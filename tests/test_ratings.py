@@ -362,6 +362,14 @@ def test_only_what_cannot_count_is_left_out_and_each_reason_is_counted():
         rate(odd[:1])
 
 
+def test_votes_of_ones_own_chats_count_though_the_names_were_known():
+    seen = [Battle("A", "B", "a", anonymous=False, chat=True), Battle("A", "B", "a", anonymous=False)]
+    ratings = rate(FOUR + seen)
+    assert (ratings.votes, ratings.dropped) == (len(FOUR) + 1, {"not blind": 1})
+    assert any("not blind" in note for note in ratings.notes)
+    assert rate(FOUR + seen, cleaning=Cleaning(not_blind=False)).votes == len(FOUR)
+
+
 def test_both_bad_is_a_tie_and_the_record_of_pairs_says_so():
     battles = [Battle("b", "a", "a"), Battle("a", "b", "both_bad"), Battle("a", "b", "a"), Battle("b", "a", "tie")]
     ratings = rate(battles)

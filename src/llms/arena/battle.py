@@ -23,7 +23,8 @@ class Battle:
     """One vote. `model_a` was shown first. `prompt` and `judge` cluster votes; empty where they are not known.
 
     `anonymous`: the judge did not know the names. `problem` says why the vote must not count, such as an answer that was
-    an error, was cut, or names its model; empty where nothing is wrong.
+    an error, was cut, or names its model; empty where nothing is wrong. `chat`: two answers were compared in an ordinary chat,
+    where the names are known and the vote counts all the same.
     """
 
     model_a: str
@@ -38,6 +39,7 @@ class Battle:
     style_b: Style | None = None
     problem: str = ""
     id: str = ""
+    chat: bool = False
 
     @property
     def outcome(self) -> float:

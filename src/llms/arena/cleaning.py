@@ -12,10 +12,11 @@ DAILY_CAP = 1000  # votes of a person a day: one each half minute for more than 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
     """`daily_cap`: so many votes of a person count a day, the first ones; votes without a date are of one day. Model judges
-    and judges without a name have no cap. `not_blind`: votes count though the judge knew the names."""
+    and judges without a name have no cap. `not_blind`: whether votes count though the judge knew the names;
+    None: those of ordinary chats do."""
 
     daily_cap: int = DAILY_CAP
-    not_blind: bool = False
+    not_blind: bool | None = None
 
     def __post_init__(self) -> None:
         if self.daily_cap < 1:
@@ -47,4 +48,5 @@ def _reason(battle: Battle, rules: Cleaning) -> str:
         return "self-battle"
     if battle.problem:
         return battle.problem
-    return "" if battle.anonymous or rules.not_blind else "not blind"
+    counts = battle.chat if rules.not_blind is None else rules.not_blind
+    return "" if battle.anonymous or counts else "not blind"

@@ -45,7 +45,7 @@ def _no_anchor(text: str) -> tuple[str, float]:
     DATA,
     "--not-blind/--blind-only",
     default=None,
-    help="Whether votes count that knew the names; by default those of your own chats do, those of a FILE do not.",
+    help="Whether votes count that knew the names; by default those of your own chats alone.",
 )
 @option(
     DATA,
@@ -103,8 +103,6 @@ def rate(file: Path | None, judge: str, history: bool, matrix: bool, as_json: bo
 
     if history and matrix:
         raise UsageError("--history and --matrix are two tables; ask for one of them")
-    if settings["not_blind"] is None:
-        settings["not_blind"] = file is None
     request, battles = rating.requested(settings), rating.votes_of(file, judge)
     if history:
         view = rating.elo_view(battles, request.cleaning, POINTS)

@@ -174,7 +174,7 @@ def _ratings(wanted: Sequence[str]) -> RatingsView:
     chosen = list(wanted) or (["own"] if votes["own"] else [kind for kind in KINDS if votes[kind]])
     kinds = [(kind, title, len(votes[kind]), kind in chosen) for kind, title in KINDS.items()]
     rated = sorted((vote for kind in chosen for vote in votes[kind]), key=lambda vote: vote.created)
-    return _view(kinds, rated, Cleaning(not_blind="chat" in chosen))
+    return _view(kinds, rated)
 
 
 def _standings(battle: str, models: Sequence[str]) -> list[StandingResponse]:
@@ -193,11 +193,11 @@ def _rated(votes: Sequence[Battle]) -> dict[str, Rating]:
     return {one.model: one for one in rate(counting).ratings} if counting else {}
 
 
-def _view(kinds: list[tuple[str, str, int, bool]], votes: list[Battle], rules: Cleaning) -> RatingsView:
-    counting, dropped = clean(votes, rules)
+def _view(kinds: list[tuple[str, str, int, bool]], votes: list[Battle]) -> RatingsView:
+    counting, dropped = clean(votes, Cleaning())
     if not counting:
         return RatingsView(kinds, dropped=dropped)
-    ratings = rate(votes, cleaning=rules)
+    ratings = rate(votes)
     names = labels([one.model for one in ratings.ratings])
     ends = [end for one in ratings.ratings for end in (one.rating, one.low, one.high) if end is not None]
     low, high = _scale(ends)

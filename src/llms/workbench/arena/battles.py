@@ -152,6 +152,7 @@ def votes_of(battles: Sequence[StoredBattle], every: Sequence[StoredBattle] | No
         Battle(
             names.of(battle.model_a, battle.identity_a), names.of(battle.model_b, battle.identity_b), cast.winner,
             cast.judge, cast.kind, battle.prompt, battle.anonymous and not cast.named, cast.created, *_styles(battle), problem, battle.id,
+            battle.source == CHAT,
         )
         for battle in battles
         if battle.votes

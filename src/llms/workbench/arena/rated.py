@@ -40,7 +40,7 @@ def requested(settings: Mapping[str, object]) -> RatingRequest:
         interval="independent" if by == "vote" else cast(Interval, by or "largest"),
         rounds=cast(int, settings.get("rounds") or 0),
         ridge=cast(float, settings.get("ridge") or 0.0),
-        cleaning=Cleaning(cast(int, settings["daily_cap"]), bool(settings.get("not_blind"))),
+        cleaning=Cleaning(cast(int, settings["daily_cap"]), cast(bool | None, settings.get("not_blind"))),
     )
 
 
