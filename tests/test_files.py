@@ -112,7 +112,7 @@ def test_a_document_that_cannot_be_read_is_named_with_the_reason(name, make, rea
 def test_a_file_that_takes_too_long_is_given_up(monkeypatch):
     monkeypatch.setattr(apart, "CPU_SECONDS", 1)
     with pytest.raises(UsageError, match=r"a\.pdf takes more than 1 seconds of computing to read"):
-        examine("a.pdf", pdf(*["word " * 90] * 1900))
+        examine("a.pdf", pdf(*["word " * 500] * 1900))
 
 
 def test_a_reader_that_hangs_is_killed(monkeypatch):
@@ -126,6 +126,14 @@ def test_a_file_that_takes_too_much_memory_is_given_up(monkeypatch):
     monkeypatch.setattr(apart, "MEMORY_BYTES", 250 << 20)
     with pytest.raises(UsageError, match=r"a\.docx needs more than 0\.3 GB of memory"):
         examine("a.docx", with_member(docx(), "word/document.xml", b"<a>" + b"<b/>" * 3_000_000 + b"</a>"))
+
+
+def test_the_memory_of_whoever_starts_a_reader_is_not_taken_for_the_readers(monkeypatch):
+    monkeypatch.setattr(apart, "MEMORY_BYTES", 700 << 20)
+    large = bytearray(b"x") * (500 << 20)
+    with pytest.raises(UsageError, match=r"a\.pdf is a broken PDF"):
+        examine("a.pdf", b"%PDF-1.7 nothing")
+    assert len(large) == 500 << 20
 
 
 def test_a_library_that_is_not_installed_is_named_with_what_brings_it(monkeypatch, tmp_path):

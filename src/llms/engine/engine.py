@@ -12,12 +12,12 @@ from .decoder import Decoder
 from .fallback import FallbackDecoder, FallbackScorer
 from .fast_decode import FastDecode
 from .llama import Llama, LlamaNetwork
-from .memory import peak_bytes
 from .network import Network
 from .prepack import Packed, by_columns
 from .probe import ProbeVerdict, check
 from .proof import Proof, proof_of
 from .request import DecodeRequest, Finish
+from .resident import peak_bytes
 from .scorer import Scorer, ScoreRequest, TokenScore
 
 if TYPE_CHECKING:

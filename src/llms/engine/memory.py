@@ -41,27 +41,6 @@ def _group_available() -> int:
     return 1 << 62
 
 
-def peak_bytes() -> int:
-    """The most memory this process ever held resident."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def resident_bytes() -> int:
-    """Memory this process holds resident now."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return peak_bytes()
-
-
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether PyTorch raised `error` because an allocation failed."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

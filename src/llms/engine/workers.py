@@ -23,8 +23,8 @@ from typing import Any
 
 from ..errors import LlmsError, WorkerDied
 from .engine import AHEAD, Engine, Generated
-from .memory import peak_bytes, resident_bytes
 from .request import DecodeRequest
+from .resident import peak_bytes, resident_bytes
 from .scorer import ScoreRequest, TokenScore
 
 SHARD_TOKENS = 8192  # of requests to score, counted without sharing

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO
 
+from ...engine.resident import peak_bytes
 from .kinds import Refused
 
 MOST_CHARACTERS = 5_000_000  # of a document's text
@@ -130,12 +131,7 @@ def _limit(cpu: int, memory: int) -> None:
 
 def _exhausted(memory: int) -> bool:
     """Whether an error comes of the limit on memory, which some libraries do not say."""
-    with suppress(ImportError):
-        import resource
-
-        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return sys.platform == "linux" and kilobytes * 1024 > 0.6 * memory
-    return False
+    return sys.platform == "linux" and peak_bytes() > 0.6 * memory
 
 
 def _read(job: dict[str, str], data: bytes) -> tuple[dict[str, object], bytes]:

@@ -4,7 +4,6 @@ Scores have the meaning they have for checkpoints. A batch is worked off one by 
 computing rows together on a processor (benchmarks/LOG.md), and much from not reading a shared beginning twice.
 """
 
-import resource
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from time import perf_counter
 
 from ...engine.penalties import penalized
 from ...engine.request import NO_PENALTIES, DecodeRequest, Event, Finish
+from ...engine.resident import peak_bytes
 from ...errors import ContextOverflow, ModelError, NotNumbers, UsageError
 from ...lazy import lazy
 from ...tokens.pair import Pair, encode_pairs
@@ -130,7 +130,7 @@ class GgufModel(TokenizingModel):
 
     @property
     def peak_memory_bytes(self) -> int:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return peak_bytes()
 
     def prepare(self) -> None:
         """Map the weights now, if they are not."""
