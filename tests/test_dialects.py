@@ -1,12 +1,14 @@
 """Servers that speak OpenAI's protocol in ways of their own, over sockets: understood, remembered, told in their words."""
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import AsyncGeneratorType
 
 import pytest
 from pydantic_ai import Agent
@@ -198,6 +200,30 @@ def test_answers_are_read_however_they_are_wrapped(bare, content, kind, text):
     with open_api(parse(f"{bare.url}#m"), QUICK) as model:
         assert chat(model).parts[0].content == text
         assert "".join(delta.text for delta in model.stream(Generate(ASK))) == text
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_no_stream_leaves_a_suspended_generator_to_the_garbage_collector(bare, whole):
+    def suspended():
+        generators = [each for each in gc.get_objects() if type(each) is AsyncGeneratorType and each.ag_frame]
+        return sorted(each.ag_code.co_qualname for each in generators)
+
+    events = "".join(f'data: {{"choices":[{{"delta":{{"content":"{n} "}}}}]}}\n\n' for n in range(2000))
+    bare.answer = 200, "text/event-stream", events + "data: [DONE]\n\n"
+    with open_api(parse(f"{bare.url}#m"), QUICK) as model:
+        model.complete([Generate(ASK)])  # greets the server
+        gc.collect()
+        gc.disable()  # only what is closed in so many words counts
+        try:
+            before, stream = suspended(), model.stream(Generate(ASK))
+            assert next(stream).text
+            if whole:
+                assert sum(1 for _ in stream) == 2000
+            stream.close()
+            bridge.run(asyncio.sleep(0))
+            assert suspended() == before
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])

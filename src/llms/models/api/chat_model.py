@@ -1,7 +1,7 @@
 """A model behind an endpoint as pydantic-ai's Model: for chat, tools and agents, over the requests of evaluation."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -149,9 +149,10 @@ class _Answer(StreamedResponse):
         reader = self._reader
         try:
             if self._events is not None:
-                async for event in self._events:
-                    for change in self._parts(reader.push(event)):
-                        yield change
+                async with aclosing(aiter(self._events)) as events:
+                    async for event in events:
+                        for change in self._parts(reader.push(event)):
+                            yield change
                 if not reader.begun and reader.finish is None:
                     raise EndpointError("no answer came: its stream was empty")
         except EndpointError as error:

@@ -4,7 +4,8 @@ Below it `transport` waits, repeats and books; nothing here knows what a prompt 
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
 import httpx2
 
@@ -87,17 +88,18 @@ class Events:
         self._response, self._endpoint = response, endpoint
         self._redactor = endpoint.redactor
 
-    async def __aiter__(self) -> AsyncIterator[Json]:
+    async def __aiter__(self) -> AsyncGenerator[Json, None]:
         """Raises EndpointError where the stream breaks, or holds what is not JSON, or an error."""
         kind = self._response.headers.get("content-type", "").lower()
         try:
             if not kind.startswith("text/event-stream") and (whole := self._whole(await self._response.aread())):
                 yield whole[0]
                 return
-            async for name, data in self._lines():
-                if data == "[DONE]":
-                    return
-                yield self._event(name, data)
+            async with aclosing(self._lines()) as lines:
+                async for name, data in lines:
+                    if data == "[DONE]":
+                        return
+                    yield self._event(name, data)
         except (httpx2.TransportError, httpx2.StreamError, httpx2.DecodingError) as error:
             raise lost(error, self._endpoint) from None
         finally:
@@ -132,39 +134,41 @@ class Events:
             raise stated_error(event, self._endpoint)
         return event
 
-    async def _lines(self) -> AsyncIterator[tuple[str, str]]:
+    async def _lines(self) -> AsyncGenerator[tuple[str, str], None]:
         """(name, data) of each server-sent event. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
-        name, data = "", list[str]()
-        async for line in _split(self._response.aiter_bytes()):
-            if not line:
-                if data:
-                    yield name, "\n".join(data)
-                name, data = "", []
-                continue
-            field, _, value = line.partition(":")
-            if field == "data":
-                if data and _complete(data):  # servers leave out the empty line between two events
-                    yield name, "\n".join(data)
-                    data = []
-                data.append(value.removeprefix(" "))
-            elif field == "event":
-                name = value.strip()
-        if data:
-            yield name, "\n".join(data)
+        async with aclosing(_split(self._response.aiter_bytes())) as lines:
+            name, data = "", list[str]()
+            async for line in lines:
+                if not line:
+                    if data:
+                        yield name, "\n".join(data)
+                    name, data = "", []
+                    continue
+                field, _, value = line.partition(":")
+                if field == "data":
+                    if data and _complete(data):  # servers leave out the empty line between two events
+                        yield name, "\n".join(data)
+                        data = []
+                    data.append(value.removeprefix(" "))
+                elif field == "event":
+                    name = value.strip()
+            if data:
+                yield name, "\n".join(data)
 
 
-async def _split(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """Lines, which end in LF, CR LF or CR, however they are cut."""
+async def _split(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[str, None]:
+    """Lines, which end in LF, CR LF or CR, however they are cut; closes `chunks`."""
     rest = b""
-    async for chunk in chunks:
-        rest += chunk
-        if len(rest) > MOST_EVENT_BYTES:
-            raise httpx2.RemoteProtocolError(f"a line of the stream is longer than {MOST_EVENT_BYTES >> 20} MB")
-        held = b"\r" if rest.endswith(b"\r") else b""  # the next chunk may begin with its LF
-        lines = rest.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        rest = lines.pop() + held
-        for line in lines:
-            yield line.decode("utf-8", "replace").removeprefix("\ufeff")
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            rest += chunk
+            if len(rest) > MOST_EVENT_BYTES:
+                raise httpx2.RemoteProtocolError(f"a line of the stream is longer than {MOST_EVENT_BYTES >> 20} MB")
+            held = b"\r" if rest.endswith(b"\r") else b""  # the next chunk may begin with its LF
+            lines = rest.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+            rest = lines.pop() + held
+            for line in lines:
+                yield line.decode("utf-8", "replace").removeprefix("\ufeff")
     if rest.strip():
         yield rest.decode("utf-8", "replace").rstrip("\r")
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import TypeVar
 
 from ...errors import ModelError, UsageError
@@ -30,10 +31,11 @@ async def stream(client: EndpointClient, request: Generate, cancel: threading.Ev
         None,
     )
     try:
-        async for event in _until(_events(client, path, fields, exchange), cancel):
-            read = reader.push(event)
-            if read.text or read.reasoning or read.thought or read.chances:
-                yield Delta(read.text, read.reasoning + read.thought, (), read.chances)
+        async with aclosing(_until(_events(client, path, fields, exchange), cancel)) as coming:
+            async for event in coming:
+                read = reader.push(event)
+                if read.text or read.reasoning or read.thought or read.chances:
+                    yield Delta(read.text, read.reasoning + read.thought, (), read.chances)
         if reader.finish is None and not reader.begun and not cancel.is_set():
             failed = Failure("infra", f"{endpoint.name}: no stream came")
     except EndpointError as error:
@@ -59,13 +61,14 @@ async def _events(
 ) -> AsyncGenerator[Json, None]:
     events = await client.open(path, fields, exchange)
     try:
-        async for event in events:
-            yield event
+        async with aclosing(aiter(events)) as coming:
+            async for event in coming:
+                yield event
     finally:
         await events.close()
 
 
-async def _until(items: AsyncGenerator[T, None], cancel: threading.Event) -> AsyncIterator[T]:
+async def _until(items: AsyncGenerator[T, None], cancel: threading.Event) -> AsyncGenerator[T, None]:
     """The items until `cancel` is set, by any thread; whoever leaves early ends what makes them."""
     try:
         while True:

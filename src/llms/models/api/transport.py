@@ -7,7 +7,7 @@ has ended, however it ended. Nothing here knows what a prompt or an answer means
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -221,13 +221,14 @@ class Attempt:
         return httpx2.Response(raw.status_code, headers=raw.headers, content=content, extensions=raw.extensions)
 
     async def _read(self, stream: httpx2.AsyncByteStream) -> bytes:
-        content = bytearray()
+        content, chunks = bytearray(), aiter(stream)
         try:
-            async for chunk in stream:
+            async for chunk in chunks:
                 content += chunk
                 if len(content) > ANSWER_BYTES:
                     raise httpx2.RemoteProtocolError(f"the answer is larger than {ANSWER_BYTES >> 20} MB")
         finally:
+            await _end(chunks)
             if self.billed:
                 self.meter.whole(bytes(content))
         return bytes(content)
@@ -235,15 +236,19 @@ class Attempt:
     async def _open_stream(self, raw: httpx2.Response) -> httpx2.Response:
         assert isinstance(raw.stream, httpx2.AsyncByteStream)
         chunks, came = aiter(raw.stream), list[bytes]()
-        while not self.meter.begun:
-            try:
-                chunk = await anext(chunks)
-            except StopAsyncIteration:
-                if not self.meter.ended:
-                    raise httpx2.RemoteProtocolError("the stream ended before its first token") from None
-                break
-            self.meter.feed(chunk)
-            came.append(chunk)
+        try:
+            while not self.meter.begun:
+                try:
+                    chunk = await anext(chunks)
+                except StopAsyncIteration:
+                    if not self.meter.ended:
+                        raise httpx2.RemoteProtocolError("the stream ended before its first token") from None
+                    break
+                self.meter.feed(chunk)
+                came.append(chunk)
+        except BaseException:
+            await _end(chunks)
+            raise
         stream = _WatchedBody(self, raw.stream, came, chunks)
         return httpx2.Response(raw.status_code, headers=raw.headers, stream=stream, extensions=raw.extensions)
 
@@ -274,27 +279,40 @@ class _WatchedBody(httpx2.AsyncByteStream):
 
     def __init__(self, attempt: Attempt, raw: httpx2.AsyncByteStream, came: list[bytes], chunks: AsyncIterator[bytes]):
         self._attempt, self._raw, self._came, self._chunks = attempt, raw, came, chunks
+        self._read = False  # whether somebody reads it, who then also ends the chunks
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         meter, seconds = self._attempt.meter, self._attempt.transport.retry_policy.between_tokens_seconds
-        for chunk in self._came:
-            yield chunk
-        while True:
-            try:
-                async with asyncio.timeout(seconds):
-                    chunk = await anext(self._chunks)
-            except StopAsyncIteration:
-                break
-            except TimeoutError:
-                raise httpx2.ReadTimeout(f"nothing came for {seconds:g} s") from None
-            meter.feed(chunk)
-            yield chunk
-        if not meter.ended:
-            raise httpx2.RemoteProtocolError("the stream ended before its answer did")
+        self._read = True
+        try:
+            for chunk in self._came:
+                yield chunk
+            while True:
+                try:
+                    async with asyncio.timeout(seconds):
+                        chunk = await anext(self._chunks)
+                except StopAsyncIteration:
+                    break
+                except TimeoutError:
+                    raise httpx2.ReadTimeout(f"nothing came for {seconds:g} s") from None
+                meter.feed(chunk)
+                yield chunk
+            if not meter.ended:
+                raise httpx2.RemoteProtocolError("the stream ended before its answer did")
+        finally:
+            await _end(self._chunks)
 
     async def aclose(self) -> None:
         """Called however the answer ended; one that was not read to its end closes the connection."""
         try:
             await self._raw.aclose()
+            if not self._read:
+                await _end(self._chunks)
         finally:
             self._attempt.end(well=self._attempt.meter.ended)
+
+
+async def _end(chunks: AsyncIterator[bytes]) -> None:
+    """Close what was left before its end. Left to the garbage collector, whose thread may be another, that can fail."""
+    if isinstance(chunks, AsyncGenerator):
+        await chunks.aclose()
