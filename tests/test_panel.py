@@ -147,6 +147,43 @@ def test_an_answer_to_one_field_does_not_take_back_what_is_typed_in_the_next(pag
     )
 
 
+def test_an_older_answer_of_the_server_takes_back_no_setting_that_was_changed_since(page, endpoint):  # noqa: F811
+    opened(page)
+    put(page, "seed", "7")
+    page.keyboard.press("Escape")
+    first, held = ["the first"], []
+
+    def hold(route):
+        if route.request.method == "GET" and first:
+            first.clear()
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    say(page, endpoint, "hello")
+    page.route("**/api/conversations/*", hold)
+    page.locator("article.assistant").last.hover()
+    page.locator("article.assistant [aria-label='Answer again']").last.click()  # which looks at the chat anew
+    page.wait_for_function("() => document.getElementById('log').getAttribute('aria-busy') === 'false'")
+    opened(page)
+    for _ in range(100):
+        if held:
+            break
+        page.wait_for_timeout(50)
+    put(page, "seed", "8")
+    page.wait_for_selector("#chips .chip:has-text('seed 8')")
+    page.evaluate(
+        "() => { const chips = document.getElementById('chips'); window.shown = [];"
+        " new MutationObserver(() => window.shown.push(chips.innerText))"
+        ".observe(chips, {childList: true, subtree: true, characterData: true}); }"
+    )
+    ((route, answer),) = held
+    with page.expect_response("**/api/conversations/*"):
+        route.fulfill(response=answer)
+    page.wait_for_timeout(200)
+    assert not [text for text in page.evaluate("window.shown") if "seed 8" not in text]
+
+
 def test_a_chat_that_began_without_a_system_prompt_is_given_one_and_keeps_its_messages(page, endpoint):  # noqa: F811
     assert say(page, endpoint, "first")["messages"] == [{"role": "user", "content": "first"}]
     opened(page)

@@ -46,3 +46,6 @@ export function make(tag, attributes = {}, ...children) {
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
 }
+
+/** Where a dialog has closed: the focus goes back to `element`, unless it has gone on meanwhile. */
+export const focusBack = (element) => document.activeElement === document.body && element?.focus();

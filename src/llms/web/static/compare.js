@@ -1,5 +1,5 @@
 // "Compare" on an answer of a chat: a second model answers the same question beside it, and a vote chooses the branch.
-import { call, make } from "./api.js";
+import { call, focusBack, make } from "./api.js";
 import { keyed, pair, voteButtons } from "./duel.js";
 import { acts, reload } from "./log.js";
 import { $, guarded, say, state, toast } from "./session.js";
@@ -23,7 +23,7 @@ acts.compare = guarded(async (node) => {
   const box = make("dialog", { class: "compare", "aria-labelledby": "compare-title" });
   document.body.append(box);
   const back = document.activeElement;
-  box.addEventListener("close", () => { box.remove(); back?.focus(); });
+  box.addEventListener("close", () => { box.remove(); focusBack(back); });
   choose(box, question, present);
   box.showModal();
 });

@@ -1,5 +1,5 @@
 // A question that stops everything else until it is answered.
-import { make } from "./api.js";
+import { focusBack, make } from "./api.js";
 
 /** The value of the button that was chosen, null for none; `choices` are [value, label, class]. The first has the focus. */
 export function confirm(title, text, ...choices) {
@@ -11,7 +11,7 @@ export function confirm(title, text, ...choices) {
   return new Promise((resolve) => {
     box.addEventListener("close", () => {
       box.remove();
-      back?.focus();
+      focusBack(back);
       resolve(box.returnValue || null);
     });
     box.showModal();

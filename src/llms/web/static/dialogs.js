@@ -1,5 +1,5 @@
 // Dialogs: what the model saw, and conversations to take in.
-import { call, changed as tell, make } from "./api.js";
+import { call, changed as tell, focusBack, make } from "./api.js";
 
 const dialog = document.getElementById("dialog");
 
@@ -7,7 +7,7 @@ export function openDialog(title, ...content) {
   const trigger = document.activeElement;
   document.getElementById("dialog-title").textContent = title;
   document.getElementById("dialog-body").replaceChildren(...content.filter((one) => one !== null));
-  dialog.addEventListener("close", () => trigger?.focus(), { once: true });
+  dialog.addEventListener("close", () => focusBack(trigger), { once: true });
   dialog.showModal();
 }
 

@@ -2,7 +2,7 @@
 import { call } from "./api.js";
 import { article, fill } from "./message.js";
 import { $, state } from "./session.js";
-import { use } from "./settings.js";
+import { moment, use } from "./settings.js";
 
 export const log = $("log");
 /** What can be done with a message, by name; actions.js fills it. */
@@ -37,8 +37,9 @@ export function draw(path) {
 
 export async function reload() {
   if (!state.id) return;
+  const asked = moment();
   const found = await call(`/api/conversations/${state.id}`);
-  use(found.settings);
+  use(found.settings, asked);
   for (const name of ["run", "title", "pinned", "archived"]) state[name] = found[name];
   $("title").textContent = found.title;
   document.title = `${found.title} · llms`;

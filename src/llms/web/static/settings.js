@@ -6,6 +6,7 @@ import { state } from "./session.js";
 const KEPT = "llms.settings"; // of a chat that is not stored yet, so that it outlives a reload
 const listeners = [];
 let saving = Promise.resolve();
+let changes = 0; // that have begun or ended
 
 /** Call `listener` with the settings, now and whenever they have changed. */
 export function whenSet(listener) {
@@ -17,10 +18,12 @@ export function whenSet(listener) {
 export function change(fields) {
   const done = saving.then(async () => {
     const stored = Boolean(state.id);
+    changes += 1;
     const settings = stored
       ? await call(`/api/conversations/${state.id}`, { settings: fields }, "PATCH")
       : await call("/api/settings", { settings: state.settings, change: fields });
-    use(settings);
+    changes += 1;
+    use(settings, changes);
     if (!stored) keepSettings();
   });
   saving = done.catch(() => {});
@@ -43,8 +46,12 @@ export async function begin() {
   history.replaceState(null, "", `/c/${made.id}`);
 }
 
-/** What the server says of a stored chat. */
-export function use(settings) {
+/** To be taken before the server is asked what the settings are. */
+export const moment = () => changes;
+
+/** What the server said when it was asked at `asked`, a `moment`; where something was changed since, that stands. */
+export function use(settings, asked) {
+  if (asked !== changes) return;
   if (JSON.stringify(settings) === JSON.stringify(state.settings)) return;
   state.settings = settings;
   for (const listener of listeners) listener(settings);
