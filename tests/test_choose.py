@@ -244,6 +244,16 @@ def test_whoever_exceeds_a_limit_is_not_chosen_however_good(rows):
     assert [c.allowed for c in choice.candidates] == [True, False]
 
 
+def test_a_window_that_is_too_short_is_a_limit_that_is_not_kept(rows):
+    store_own(rows, {"smollm2": GOOD, "openai:big": FAIR})
+    choice = choose(ChoiceJob(rows, limits=ChoiceLimits(context=8193)))
+    assert choice.chosen == ("openai:big",)
+    (reason,) = next(c.reasons for c in choice.candidates if c.system == "smollm2")
+    assert "its window is 8,192 tokens, 1 fewer than 8,193" in reason
+    assert set(choose(ChoiceJob(rows, limits=ChoiceLimits(context=8192))).chosen) == {"smollm2", "openai:big"}
+    assert llms.choose(rows, context=8193, batch=2).chosen == ("openai:big",)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -18,7 +18,7 @@ from llms.models.footprint import FAMILIES, WIDTHS, kv_cache_bytes, read_shape, 
 from llms.models.gpus import GPUS, gpu_named
 from llms.models.headers import gguf_config, safetensors_bytes
 from llms.store.memory_use import MemoryUse
-from llms.workbench.fit import fit
+from llms.workbench.fit import fit, measure
 
 LLAMA_2_7B = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 32000, "hidden_size": 4096,
@@ -155,6 +155,28 @@ def test_a_7b_model_is_judged_by_the_gpu_that_is_named(home):
     wide = fit(f"hf:{home}/m", context=32768, batch=8, gpu="RTX 4090")
     assert wide.kv_bytes == 64 * large.kv_bytes
     assert wide.fits is False
+
+
+def test_more_tokens_than_the_window_holds_do_not_fit_whatever_the_memory(home):
+    checkpoint(home / "m", MISTRAL_7B, "BF16")
+    answer = fit(f"hf:{home}/m", context=32769, memory_bytes=10**12)
+    assert (answer.fits, answer.window_tokens, answer.context_tokens) == (False, 32768, 32769)
+    assert fit(f"hf:{home}/m", context=32768, memory_bytes=10**12).fits is True
+    words = ["models", "fit", f"hf:{home}/m", "--memory", "999GB", "--context", "40000"]
+    told = CliRunner().invoke(cli, words).stdout
+    assert "does not fit: its window is 32,768 tokens, and --context asks for 40,000." in told
+    with pytest.raises(UsageError, match="32,768 tokens"):
+        measure(f"hf:{home}/m", context=32769)
+
+
+def test_where_nobody_says_how_many_tokens_the_window_of_a_small_model_is_taken(home):
+    checkpoint(home / "m", LLAMA_2_7B | {"max_position_embeddings": 512}, "F16")
+    assert fit(f"hf:{home}/m").kv_bytes == fit(f"hf:{home}/m", context=512).kv_bytes
+    unstated = {name: value for name, value in LLAMA_2_7B.items() if name != "max_position_embeddings"}
+    checkpoint(home / "n", unstated, "F16")
+    answer = fit(f"hf:{home}/n", context=100_000, memory_bytes=10**12)
+    assert (answer.window_tokens, answer.fits) == (None, True)
+    assert fit(f"hf:{home}/n").context_tokens == 4096
 
 
 def test_an_estimate_shows_what_it_was_made_of_and_how_to_verify_it(home):

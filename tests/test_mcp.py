@@ -201,6 +201,7 @@ def test_the_command_shows_what_a_server_starts_before_it_does(home):
     assert row["start"].endswith("with GIVEN")
     refused = llms("mcp", "accept", "notes", input="n\n")
     assert refused.returncode == 130
+    assert refused.stderr.endswith("llms: not agreed to; nothing was changed\n")
     assert "notes starts: " in refused.stdout
     assert not (home / "mcp-notes.log").exists()
     assert "did you mean notes?" in llms("mcp", "accept", "note").stderr

@@ -13,7 +13,9 @@ from llms.arena.published.grading import grade
 from llms.arena.published.names import benchmark_name, system_name
 from llms.arena.published.reference_scores import reference_results
 from llms.cli.main import cli
+from llms.errors import UnknownName
 from llms.store.published import Published
+from llms.workbench.leaderboard import BoardFilter, read
 from llms.workbench.published import cells
 
 
@@ -260,6 +262,17 @@ def test_a_published_result_stands_in_a_measured_column_only_by_its_recipe(tmp_p
     assert [column.id for column in columns] == [other]
     assert columns[0].group == "published"
     assert columns[0].details["asked"] == "helm 1.0"
+
+
+def test_the_board_may_be_asked_for_what_only_others_measured(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([log(entry("arc_challenge")), log(entry("hellaswag"), model="org/second")]))
+    told("import", path)
+    board = read(BoardFilter(benchmarks=["hellaswag"]), published=True)
+    assert [(row.system, cell.value) for _, row, cell in board.published()] == [("org/second", 0.35)]
+    assert [row.system for row in read(BoardFilter(systems=["org/model"]), published=True).table.rows] == ["org/model"]
+    with pytest.raises(UnknownName, match="hellaswag"):
+        read(BoardFilter(benchmarks=["hellaswag"]))
 
 
 def test_reference_figures_name_source_recipe_and_how_far_they_compare():

@@ -20,7 +20,7 @@ from ..workbench.arena.battles import problem_of
 from ..workbench.arena.judging import ArenaProgress, JudgeReport
 from ..workbench.arena.prompts import read_prompts
 from . import arguments
-from .output import console, interval, percent, print_json, table
+from .output import console, interval, percent, print_json, several, table
 
 BIASED = 50  # Elo: a judge whose position bias is larger is named
 
@@ -105,7 +105,7 @@ def _summary(source: str | None, as_json: bool) -> None:
     if as_json:
         print_json(map(_report_json, reports))
         return
-    click.echo(f"{len(battles)} battles")
+    click.echo(several(len(battles), "battle"))
     for reason, count in Counter(filter(None, map(problem_of, battles))).items():
         click.echo(f"{count} of them cannot count: {reason}")
     if reports:

@@ -10,7 +10,7 @@ from rich.text import Text
 from ..arena.battle import Rating, Ratings
 from ..errors import UsageError
 from .option_groups import ANSWER, DATA, OUTPUT, GroupedCommand, option
-from .output import console, print_json, table
+from .output import console, print_json, several, table
 
 if TYPE_CHECKING:
     from ..workbench.arena.rated import EloView
@@ -157,7 +157,7 @@ def _show(ratings: Ratings) -> None:
     out = console()
     likelihood = "" if ratings.log_likelihood is None else f" · log-likelihood {ratings.log_likelihood:.3f}"
     out.print(
-        Text(f"{ratings.votes} votes · {len(ratings.ratings)} models", style="bold")
+        Text(f"{several(ratings.votes, 'vote')} · {several(len(ratings.ratings), 'model')}", style="bold")
         + Text(f" · {ratings.method}{likelihood}")
     )
     names = max(len(rating.model) for rating in ratings.ratings)
@@ -243,7 +243,7 @@ def _show_history(view: "EloView") -> None:
         line = "".join(SIGNS[int((value - low) / ((high - low) or 1) * 7.999)] for value in history.ratings[:, index])
         rows.add_row(Text(history.models[index]), line, f"{last[index]:.1f}", f"{view.median[index]:.1f}")
     out.print(rows)
-    text = f"{history.votes[-1]} votes; K = 4, 400 points a factor of ten, from 1000; the lines reach from {low:.0f} to {high:.0f}"
+    text = f"{several(int(history.votes[-1]), 'vote')}; K = 4, 400 points a factor of ten, from 1000; the lines reach from {low:.0f} to {high:.0f}"
     out.print(
         Text(text + ". Elo depends on the order of the votes: rate without --history", style="dim"), soft_wrap=True
     )

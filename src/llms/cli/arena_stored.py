@@ -19,7 +19,7 @@ from ..values import Json
 from ..workbench.arena import battles as verbs
 from ..workbench.arena.imports import import_votes as take_in
 from ..workbench.arena.imports import remove_source
-from .output import console, print_json, table, visible
+from .output import console, print_json, several, table, visible
 
 SHOWN = 60  # characters of a question in a list
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
@@ -53,7 +53,7 @@ def list_battles(source: str | None, limit: int, as_json: bool) -> None:
         rows.add_row(battle.id, *cells, Text(question if len(question) <= SHOWN else f"{question[:SHOWN]}…"))
     console().print(rows)
     for name, (count, voted) in sources.items():
-        click.echo(f"{name}: {count} battles, {voted} votes")
+        click.echo(f"{name}: {several(count, 'battle')}, {several(voted, 'vote')}")
 
 
 @click.command()
@@ -109,7 +109,8 @@ def import_votes(file: Path, source: str | None, judge: str, dry_run: bool) -> N
     report = take_in(file, source, judge, dry_run)
     winners = ", ".join(f"{count} {winner}" for winner, count in report.winners.items())
     click.echo(
-        f"{report.votes} votes ({winners}) on {report.models} models, {report.judges} judges, {report.prompts} prompts"
+        f"{several(report.votes, 'vote')} ({winners}) on {several(report.models, 'model')}, "
+        f"{several(report.judges, 'judge')}, {several(report.prompts, 'prompt')}"
     )
     for reason, count in report.problems.items():
         click.echo(f"{count} of them must not count: {reason}")
@@ -138,7 +139,7 @@ def export(file: Path | None, form: str | None, source: str | None) -> None:
         return
     with file.open("w", encoding="utf-8", newline="") as out:
         _write(out, votes, lines)
-    click.echo(f"wrote {len(votes)} votes to {file}")
+    click.echo(f"wrote {several(len(votes), 'vote')} to {file}")
 
 
 @click.command()
@@ -148,7 +149,7 @@ def rm(source: str, yes: bool) -> None:
     """Remove all battles of a SOURCE with their votes, answers and conversations; this cannot be undone."""
     if not yes:
         click.confirm(f"remove every battle of {source}, with all votes and answers?", abort=True)
-    click.echo(f"removed {remove_source(source)} battles of {source}")
+    click.echo(f"removed {several(remove_source(source), 'battle')} of {source}")
 
 
 def _write(out: TextIO, votes: list[Battle], lines: bool) -> None:

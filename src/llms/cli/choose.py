@@ -52,9 +52,7 @@ def weights(context: click.Context, parameter: click.Parameter, values: tuple[st
     LIMITS,
     "--context",
     type=click.IntRange(1),
-    default=4096,
-    show_default=True,
-    help="Tokens of the window that must fit.",
+    help="Tokens of the window that must fit.  [default: 4096, or the model's own]",
 )
 @option(LIMITS, "--batch", type=click.IntRange(1), default=1, show_default=True, help="Requests at once that must fit.")
 @option(
@@ -118,7 +116,7 @@ def choose(
     weights: dict[str, float],
     memory_bytes: int | None,
     gpu: str,
-    context: int,
+    context: int | None,
     batch: int,
     first_token_seconds: float | None,
     seconds_per_task: float | None,
@@ -149,9 +147,10 @@ def choose(
     if licences is not None and not accepted:
         raise click.BadParameter("it names no licence; write --licence apache-2.0,mit", param_hint="--licence")
     limits = ChoiceLimits(
-        memory_bytes, gpu, first_token_seconds, seconds_per_task, dollars_per_task, accepted, local_only
+        memory_bytes, gpu, first_token_seconds, seconds_per_task, dollars_per_task, accepted, local_only,
+        context, batch,
     )  # fmt: skip
     if budget is not None and not go:
         raise click.UsageError("--budget is for --go, which asks models; without it nothing is asked")
-    job = ChoiceJob(data or "", weights, systems, limits, context, batch, margin / 100, config_of(settings))
+    job = ChoiceJob(data or "", weights, systems, limits, margin / 100, config_of(settings))
     run(job, go, budget, show_items, as_json)

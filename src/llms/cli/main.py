@@ -85,7 +85,10 @@ def main() -> None:
         cli.main(prog_name="llms", standalone_mode=False)
         for sentence in dict.fromkeys(stored):  # an error has said it already
             _say(sentence, 0)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        asked = isinstance(error, click.exceptions.Abort) and not isinstance(error.__context__, KeyboardInterrupt)
+        if asked:  # and not answered with yes
+            sys.exit(_say("not agreed to; nothing was changed", 130))
         note = KEPT.get(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))
         sys.exit(_say(f"interrupted; {note}" if note else "interrupted", 130))
     except click.ClickException as error:

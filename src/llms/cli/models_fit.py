@@ -11,7 +11,9 @@ from .sizes import Bytes
 @click.command("fit")
 @click.argument("name")
 @click.option(
-    "--context", type=click.IntRange(1), default=4096, show_default=True, help="Tokens of a request, with its answer."
+    "--context",
+    type=click.IntRange(1),
+    help="Tokens of a request, with its answer.  [default: 4096, or the model's own]",
 )
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Requests at once.")
 @click.option("--gpu", default="", help='Whether it would fit this GPU, as in "RTX 4090".')
@@ -21,7 +23,7 @@ from .sizes import Bytes
 )
 @click.option("--json", "as_json", is_flag=True, help="One object.")
 def fit_command(
-    name: str, context: int, batch: int, gpu: str, memory: int | None, measure: bool, as_json: bool
+    name: str, context: int | None, batch: int, gpu: str, memory: int | None, measure: bool, as_json: bool
 ) -> None:
     """Say whether the model NAME fits, before anything is downloaded: weights, KV cache and overhead, and what they
     were computed from.
@@ -44,6 +46,9 @@ def sentence(answer: Fit) -> str:
     """The answer in one sentence."""
     if not answer.local:
         return f"{answer.system} runs {answer.where}: it takes no memory here."
+    if answer.too_long:
+        asked = f"--context asks for {answer.context_tokens:,}"
+        return f"{answer.system} does not fit: its window is {answer.window_tokens:,} tokens, and {asked}."
     if answer.problem:
         return f"Nothing can be said of {answer.system}: {answer.problem}"
     if answer.needs_bytes is None:

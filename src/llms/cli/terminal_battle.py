@@ -36,7 +36,7 @@ from ..workbench.chat.chat import Chat
 from . import arguments
 from .answering import decide, stopping
 from .formulas import whole
-from .output import console
+from .output import console, several
 
 WIDE = 100  # columns from which answers stand side by side
 KEYS = {"1": "a", "2": "b", "t": "tie", "b": "both_bad"}
@@ -87,7 +87,7 @@ def run(flags: VoteFlags) -> None:
             Fights(table, flags).run()
     except (Quit, EOFError):
         pass
-    table.out.print(Text(f"{table.count} votes; llms arena rate shows the ratings", style="dim"))
+    table.out.print(Text(f"{several(table.count, 'vote')}; llms arena rate shows the ratings", style="dim"))
 
 
 class Voting:
@@ -337,7 +337,7 @@ def _ratings() -> dict[str, str]:
         return {}
     words = {}
     for one in ratings:
-        votes = f"{one.battles} votes"
+        votes = several(one.battles, "vote")
         if one.rating is None or one.low is None or one.high is None:
             words[one.model] = f"no rating yet ({votes}: won or lost against all)"
         else:

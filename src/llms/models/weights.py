@@ -14,14 +14,15 @@ from .headers import DTYPES, TensorBytes, gguf_config, safetensors_bytes
 from .hub import hub
 from .info import licence
 from .local import embedded
-from .local.checkpoint import Checkpoint, as_object, is_folder
+from .local.checkpoint import Checkpoint, as_object, is_folder, whole_number
 from .name import Name
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFacts:
     """`shape` is None, and `problem` says why, where the configuration is not understood. `stored` is what the headers of
-    the files say, None where there are none; `dtype` is that of the checkpoint. `engine` computes it. `source` says where all
+    the files say, None where there are none; `dtype` is that of the checkpoint, `window` counts the tokens it was made for.
+    `engine` computes it. `source` says where all
     this was read; `quantized` is set for weights of few bits in their files, which are held as they are stored. `files` hold the
     weights, as far as they are here."""
 
@@ -35,6 +36,7 @@ class WeightFacts:
     quantized: bool = False
     problem: str = ""
     files: tuple[Path, ...] = ()
+    window: int | None = None
 
     @property
     def digest(self) -> str:
@@ -70,8 +72,9 @@ def _of_gguf(name: Name) -> WeightFacts:
     if not path.is_file():
         raise ModelError(f"the GGUF file {path} does not exist; expected a file, or smollm2 for the embedded model")
     parts = tuple(_parts(path))
-    size, shape = sum(part.stat().st_size for part in parts), read_shape(gguf_config(path))
-    return WeightFacts("llama.cpp", shape, None, size, "float16", terms, str(path), True, files=parts)
+    size, config = sum(part.stat().st_size for part in parts), gguf_config(path)
+    shape, window = read_shape(config), whole_number(config.get("max_position_embeddings"), 0) or None
+    return WeightFacts("llama.cpp", shape, None, size, "float16", terms, str(path), True, files=parts, window=window)
 
 
 def _parts(path: Path) -> list[Path]:
@@ -83,8 +86,10 @@ def _parts(path: Path) -> list[Path]:
 def _unconverted() -> WeightFacts:
     """The embedded model before its checkpoint is there: what its conversion will give."""
     path = embedded.installed()
-    shape = read_shape(gguf_config(path))
-    return WeightFacts("llms", shape, None, 4 * shape.parameters, "float32", embedded.LICENCE, str(path))
+    config = gguf_config(path)
+    shape, window = read_shape(config), whole_number(config.get("max_position_embeddings"), 0) or None
+    size = 4 * shape.parameters
+    return WeightFacts("llms", shape, None, size, "float32", embedded.LICENCE, str(path), window=window)
 
 
 def _of_checkpoint(checkpoint: Checkpoint, terms: str | None) -> WeightFacts:
@@ -129,4 +134,5 @@ def _facts(
         shape, problem = read_shape(checkpoint.config), ""
     except ModelError as error:
         shape, problem = None, str(error)
-    return WeightFacts("llms", shape, stored, size, dtype, terms, source, quantized, problem)
+    window = checkpoint.stated_window
+    return WeightFacts("llms", shape, stored, size, dtype, terms, source, quantized, problem, window=window)

@@ -34,15 +34,15 @@ class JobRequest(PageRequest):
     dollars_per_task: float | None = Field(None, ge=0)
     licences: list[str] = Field(default_factory=list, max_length=50)
     local_only: bool = False
-    context: int = Field(4096, ge=1, le=10_000_000)
+    context: int | None = Field(None, ge=1, le=10_000_000)
     batch: int = Field(1, ge=1, le=10_000)
 
     def job(self) -> ChoiceJob:
         limits = ChoiceLimits(
             self.memory_bytes, self.gpu, self.first_token_seconds, self.seconds_per_task, self.dollars_per_task,
-            tuple(self.licences), self.local_only,
+            tuple(self.licences), self.local_only, self.context, self.batch,
         )  # fmt: skip
-        return ChoiceJob(self.data, self.weights, tuple(self.systems), limits, self.context, self.batch)
+        return ChoiceJob(self.data, self.weights, tuple(self.systems), limits)
 
 
 class MeasureRequest(JobRequest):

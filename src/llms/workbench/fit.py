@@ -16,6 +16,7 @@ from ..values import Json
 from . import machine
 from .peak_memory import measure_memory
 
+USUAL_WINDOW = 4096
 MOST = 10**9  # tokens of a window, and requests at once, of which an estimate is made
 
 
@@ -26,7 +27,7 @@ class Fit:
     `has_bytes` is what there is: this machine's memory, or that of the GPU named. `inputs` are the numbers that the
     estimate was made of, `verify` is the command that measures it, `measured_bytes` what was measured here. `problem` says
     why nothing can be said. `reclaimable_bytes` of the need are pages of its files, which the system drops where memory is
-    short: it fits without them.
+    short: it fits without them. A window of `window_tokens` that is shorter than the `context_tokens` asked for does not fit.
     """
 
     system: str
@@ -43,6 +44,8 @@ class Fit:
     local: bool = True
     problem: str = ""
     reclaimable_bytes: int = 0
+    window_tokens: int | None = None
+    context_tokens: int | None = None
 
     @property
     def needs_bytes(self) -> int | None:
@@ -51,8 +54,15 @@ class Fit:
         return sum(known) if len(known) == len(parts) else None
 
     @property
+    def too_long(self) -> bool:
+        """Whether more tokens are asked for than the window holds."""
+        return (self.context_tokens or 0) > (self.window_tokens or MOST)
+
+    @property
     def fits(self) -> bool | None:
         """Whether it fits; None where either side is unknown."""
+        if self.too_long:
+            return False
         if not self.local:
             return True
         if self.needs_bytes is None or self.has_bytes is None:
@@ -75,6 +85,8 @@ class Fit:
             "tokens_per_second": self.tokens_per_second,
             "licence": self.licence,
             "local": self.local,
+            "window_tokens": self.window_tokens,
+            "context_tokens": self.context_tokens,
             "problem": self.problem,
             "inputs": dict(self.inputs),
             "verify": self.verify,
@@ -91,35 +103,48 @@ class Room:
     gpu: bool
 
 
-def fit(system: str, context: int = 4096, batch: int = 1, memory_bytes: int | None = None, gpu: str = "") -> Fit:
-    """The Fit of a system, by its name. Asks the hub for a description only where the name says hf: and it is not here.
+def fit(system: str, context: int | None = None, batch: int = 1, memory_bytes: int | None = None, gpu: str = "") -> Fit:
+    """The Fit of a system, by its name, at a window of `context` tokens (None: as `window_of`). Asks the hub for a description only where the name says hf: and it is not here.
 
     Raises UsageError for a name, a GPU or a size that is none; whatever else is in the way stands in `problem`.
     """
     for value, noun in ((context, "a window of tokens"), (batch, "a batch of requests")):
-        if not 1 <= value <= MOST:
+        if value is not None and not 1 <= value <= MOST:
             raise UsageError(f"{noun} must be from 1 to {MOST:,}, not {value}")
     room = _room(memory_bytes, gpu)
     name = _model(system)
     if not name.local:
         elsewhere = f"at {name.address or name.provider}"
         return Fit(system, 0, 0, 0, None, elsewhere, {}, f"llms models show {system}", local=False)
-    verify = f"llms models fit '{system}' --context {context} --batch {batch} --measure"
+    asked = f" --context {context}" if context else ""
+    verify = f"llms models fit '{system}'{asked} --batch {batch} --measure"
     try:
         facts = weight_facts(name)
     except LlmsError as error:
         return Fit(system, None, None, None, room.bytes, room.where, {}, verify, problem=str(error))
-    answer = _estimate(system, name, facts, context, batch, room, verify)
-    return replace(answer, measured_bytes=None if room.gpu else _measured(system, facts, context, batch))
+    tokens = context or window_of(facts)
+    answer = _estimate(system, name, facts, tokens, batch, room, verify)
+    measured = None if room.gpu else _measured(system, facts, tokens, batch)
+    return replace(answer, measured_bytes=measured, window_tokens=facts.window, context_tokens=tokens)
 
 
-def measure(system: str, context: int = 4096, batch: int = 1) -> int:
+def window_of(facts: WeightFacts) -> int:
+    """The tokens of a request, with its answer, where nobody says how many: 4,096, or the model's window where it is shorter."""
+    return min(USUAL_WINDOW, facts.window or USUAL_WINDOW)
+
+
+def measure(system: str, context: int | None = None, batch: int = 1) -> int:
     """The bytes that `system` takes on this machine, measured by one worker process and kept. Raises LlmsError."""
     name = _model(system)
     if not name.local:
         raise UsageError(f"{system} computes elsewhere; only a model whose weights are here takes memory here")
-    count = measure_memory(name.text, context, batch)
     facts = weight_facts(name)
+    context = context or window_of(facts)
+    if facts.window and context > facts.window:
+        raise UsageError(
+            f"the window of {system} is {facts.window:,} tokens; --context {context} is more than it takes"
+        )
+    count = measure_memory(name.text, context, batch)
     with MemoryUse(settings.database()) as store:
         store.keep(system, facts.digest, machine.processor(), context, batch, count)
     return count

@@ -25,6 +25,7 @@ from ..store.speeds import Speeds
 from ..values import Json
 from .arena.battles import stored
 from .published import cells as published_cells
+from .published import names as published_names
 
 ORDER = tuple(CATALOGUE)
 MEASURED = frozenset(["benchmark", "own data", "fresh"])  # groups of columns of whole runs
@@ -82,8 +83,9 @@ class StoredBoard:
 def read(only: BoardFilter | None = None, parts: bool = True, published: bool = False) -> StoredBoard:
     """The leaderboard of all that is stored, or of some of it; `published`: with results of others. Raises UnknownName for a
     filter that nothing meets."""
-    board = _measured(only or BoardFilter(), parts)
-    return _with_published(board, only or BoardFilter()) if published else board
+    only = only or BoardFilter()
+    board = _measured(only, parts, *(published_names() if published else ((), ())))
+    return _with_published(board, only) if published else board
 
 
 def _with_published(board: StoredBoard, only: BoardFilter) -> StoredBoard:
@@ -100,11 +102,14 @@ def _with_published(board: StoredBoard, only: BoardFilter) -> StoredBoard:
     return replace(board, table=with_published(board.table, columns, placed))
 
 
-def _measured(only: BoardFilter, parts: bool) -> StoredBoard:
+def _measured(
+    only: BoardFilter, parts: bool, other_benchmarks: Iterable[str] = (), other_systems: Iterable[str] = ()
+) -> StoredBoard:
+    """The board of stored runs; a filter may also name what others measured."""
     path = settings.database()
     with Runs(path) as store:
         reports = store.reports()
-        _check(only, reports)
+        _check(only, reports, other_benchmarks, other_systems)
         runs = board_runs(report for report in reports if _wanted(report, only))
         items = _items(store, runs)
     sources = BoardSources(items=items, parts=parts)
@@ -157,11 +162,13 @@ def _build(runs: Sequence[BoardRun], sources: BoardSources) -> StoredBoard:
     return StoredBoard(table, {run.run: run.report for run in runs})
 
 
-def _check(only: BoardFilter, reports: Sequence[Report]) -> None:
+def _check(
+    only: BoardFilter, reports: Sequence[Report], other_benchmarks: Iterable[str], other_systems: Iterable[str]
+) -> None:
     known = {
-        "measured benchmark": (only.benchmarks, {report.key.benchmark for report in reports}),
+        "measured benchmark": (only.benchmarks, {report.key.benchmark for report in reports}.union(other_benchmarks)),
         "measured view": ([only.view] if only.view else [], {report.key.view for report in reports}),
-        "measured system": (only.systems, {report.key.system.name for report in reports}),
+        "measured system": (only.systems, {report.key.system.name for report in reports}.union(other_systems)),
     }
     for kind, (names, measured) in known.items():
         for name in names:

@@ -114,6 +114,13 @@ def cells(
     return tuple(new.values()), tuple(PublishedCell(system, column, cell) for (system, column), cell in best.items())
 
 
+def names() -> tuple[set[str], set[str]]:
+    """The benchmarks and the systems of all published results."""
+    with Published(settings.database()) as store:
+        results = store.all()
+    return {result.benchmark for result in results}, {result.system for result in results}
+
+
 def _own_column(result: PublishedResult, columns: dict[str, BoardColumn]) -> str:
     """The id of the column of results that were asked as this one: where nothing is said of how, those of one source."""
     setup = result.setup or f"as in {result.source}"

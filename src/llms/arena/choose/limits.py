@@ -22,6 +22,7 @@ class SystemFacts:
     licence: str | None = None
     local: bool | None = None
     verify: Mapping[str, str] | None = None
+    window_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def misses(limits: ChoiceLimits, facts: SystemFacts) -> tuple[LimitMiss, ...]:
     """The limits that speak against a system."""
     checks = (
         _memory(limits, facts),
+        _window(limits, facts),
         _amount("--first-token", limits.first_token_seconds, facts.first_token_seconds, "the first token takes", seconds, facts),
         _amount("--seconds-per-task", limits.seconds_per_task, facts.seconds, "a task takes", seconds, facts),
         _amount("--dollars-per-task", limits.dollars_per_task, facts.dollars, "a task costs", dollars, facts),
@@ -73,6 +75,14 @@ def _memory(limits: ChoiceLimits, facts: SystemFacts) -> LimitMiss | None:
     if facts.fits is False:
         return LimitMiss(limit, f"does not fit {facts.where or 'there'}")
     return None if needs is not None and bound is not None else _unknown(limit, "memory that it needs", facts)
+
+
+def _window(limits: ChoiceLimits, facts: SystemFacts) -> LimitMiss | None:
+    """A window that is unknown is taken to be long enough: endpoints say it when a request is too long."""
+    if limits.context is None or facts.window_tokens is None or facts.window_tokens >= limits.context:
+        return None
+    sentence = f"its window is {facts.window_tokens:,} tokens, {limits.context - facts.window_tokens:,} fewer than {limits.context:,}"
+    return LimitMiss("--context", sentence, 1 - facts.window_tokens / limits.context)
 
 
 def _amount(

@@ -64,6 +64,11 @@ class Checkpoint:
 
     @property
     def context_window(self) -> int:
+        """`stated_window`; 2,048 where nothing is stated."""
+        return self.stated_window or 2048
+
+    @property
+    def stated_window(self) -> int | None:
         """Tokens the model was made for; RoPE scaling that is not yet in the configured length is multiplied in."""
         config = self.text_config
         names = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
@@ -78,7 +83,7 @@ class Checkpoint:
         stated = self.tokenizer_config.get("model_max_length")
         if isinstance(stated, int | float) and stated < SANE_LENGTH:
             window = min(window, int(stated)) if window else int(stated)
-        return window or 2048
+        return window or None
 
     @property
     def special_tokens(self) -> dict[str, str]:

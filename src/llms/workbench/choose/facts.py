@@ -40,6 +40,7 @@ def facts_of(
         licence=licence,
         local=local,
         verify=verify,
+        window_tokens=estimate.window_tokens if estimate else None,
     ), estimate
 
 
@@ -82,5 +83,5 @@ def _fit(job: ChoiceJob, system: str) -> Fit | None:
     if limits.gpu:
         gpu_named(limits.gpu)  # a name that is none is no fact about the system
     with suppress(LlmsError, NotImplementedError):
-        return fit(system, job.context, job.batch, limits.memory_bytes, limits.gpu)
+        return fit(system, limits.context, limits.batch, limits.memory_bytes, limits.gpu)
     return None

@@ -19,6 +19,8 @@ class LimitSettings(TypedDict, total=False):
     dollars_per_task: float | None
     licences: tuple[str, ...]
     local_only: bool
+    context: int | None
+    batch: int
 
 
 def choose(
