@@ -210,6 +210,16 @@ def test_one_that_is_better_than_all_others_is_named_alone(rows):
     assert (choice.chosen, choice.separating) == (("hf:good",), None)
 
 
+@pytest.mark.parametrize(
+    ("system", "served"), [("smollm2", True), ("hf:good", True), ("gguf:smollm2", False), ("openai:big", False)]
+)
+def test_programs_are_told_of_a_server_only_where_there_can_be_one(rows, system, served):
+    store_own(rows, {system: GOOD, "hf:poor": POOR})
+    shown = CliRunner().invoke(cli, ["choose", "--data", rows]).output
+    assert f"use it:  llms chat -m {system}" in shown
+    assert (f"llms serve {system}" in shown) is served
+
+
 def test_json_has_the_documented_shape(rows):
     store_own(rows, {"hf:good": GOOD, "hf:poor": POOR})
     result = CliRunner().invoke(cli, ["choose", "--data", rows, "-m", "hf:good", "-m", "hf:poor", "--json"])

@@ -74,9 +74,9 @@ def show(choice: Choice, show_items: int = 0) -> None:
 
 
 def _served(choice: Choice) -> str:
-    """How programs reach the chosen model, if its weights are here."""
+    """How programs reach the chosen model, if it is a checkpoint here."""
     with suppress(UsageError):
-        if parse(choice.chosen[0]).local:
+        if parse(choice.chosen[0]).provider in ("smollm2", "hf"):
             return f"    for programs:  llms serve {quote(choice.chosen[0])}"
     return ""
 
