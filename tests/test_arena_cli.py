@@ -99,7 +99,7 @@ def test_exported_votes_are_what_is_read_back(votes, tmp_path):
 @needs_arena
 def test_a_public_file_keeps_its_pairs_judges_and_prompts():
     result = llms("import", ARENA / "llmfao/crowd-comparisons.csv")
-    assert "8931 votes" in result.stdout
+    assert "8,931 votes" in result.stdout
     assert "on 59 models, 124 judges, 13 prompts" in result.stdout
     back = stored()
     assert len(back) == 8931
