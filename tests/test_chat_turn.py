@@ -18,7 +18,7 @@ from llms.chat.conversation.marks import error_of
 from llms.chat.conversation.messages import calls, document, index, results, user, visible
 from llms.chat.turn import events as told
 from llms.chat.turn.events import kind_of
-from llms.chat.turn.setup import TurnHistory, TurnLimits
+from llms.chat.turn.setup import PendingSetup, TurnHistory, TurnLimits
 from llms.chat.window.fit_result import Policy
 from llms.chat.window.layout import lay_out
 from llms.chat.window.served import ServedWindow
@@ -308,13 +308,17 @@ def test_what_the_user_had_not_seen_is_not_kept():
     assert asyncio.run(go(7)).tree.path()[-1].state == "stopped"
 
 
-def test_a_turn_stopped_before_it_begins_ends():
+@pytest.mark.parametrize("pending", [False, True])
+def test_a_turn_stopped_before_it_begins_ends(pending):
     async def go():
         talk = Talk()
         talk.say("go")
-        turn = talk.turn(talk.setup(answers("x"))).start()
+        setup = talk.setup(answers("x"))
+        turn = talk.turn(PendingSetup("scripted", setup.consent, lambda: setup) if pending else setup).start()
         turn.stop()
-        return [event async for event in turn.events()][-1]
+        last = [event async for event in turn.events()][-1]
+        await turn.wait()
+        return last
 
     assert asyncio.run(go()).state == "stopped"
 

@@ -15,6 +15,8 @@ import time
 import urllib.request
 
 import pytest
+from pydantic import TypeAdapter
+from pydantic_core import core_schema
 
 import serving
 from llms import bridge, settings
@@ -117,6 +119,14 @@ def test_an_interrupt_says_what_goes_on_only_where_something_does(monkeypatch, c
 
 
 @pytest.fixture
+def deferred():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    defer_during_imports()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def slow_module(tmp_path, monkeypatch):
     """The name of a module that takes its time and, as some libraries do, survives whatever happens meanwhile."""
     (tmp_path / "takes_its_time.py").write_text(
@@ -129,18 +139,29 @@ def slow_module(tmp_path, monkeypatch):
         "    lost = True\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield "takes_its_time"
-    signal.signal(signal.SIGINT, before)
     del sys.modules["takes_its_time"]
 
 
-def test_an_interrupt_within_an_import_is_not_lost(slow_module):
-    defer_during_imports()
+def test_an_interrupt_within_an_import_is_not_lost(slow_module, deferred):
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012
         importlib.import_module(slow_module)
         time.sleep(2)
     assert not hasattr(sys.modules[slow_module], "lost")  # the import is whole
+
+
+def test_an_interrupt_while_pydantic_reads_a_class_is_not_made_an_error_of_its_own(deferred):
+    class Field:
+        @classmethod
+        def __get_pydantic_core_schema__(cls, source, handler):
+            signal.raise_signal(signal.SIGINT)
+            return core_schema.literal_schema(["a", "b"])
+
+    adapter = None
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        adapter = TypeAdapter(Field)
+        time.sleep(2)
+    assert adapter.validate_python("a") == "a"
 
 
 @pytest.mark.parametrize(("seed", "as_json"), [(1, False), (2, True)])

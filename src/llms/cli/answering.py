@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import assert_never
 
 import click
@@ -42,10 +43,12 @@ def stopping(chat: Chat) -> Iterator[None]:
     answer to stop, is a KeyboardInterrupt."""
     stopped = False
 
-    def interrupted(*_: object) -> None:
+    def interrupted(number: int, frame: FrameType | None) -> None:
         nonlocal stopped
         if stopped or chat.turn is None or chat.turn.ended:
-            raise KeyboardInterrupt
+            if callable(before):
+                before(number, frame)  # which knows where an interrupt would be lost
+            return
         stopped = True
         chat.stop()
 

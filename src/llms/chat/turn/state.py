@@ -18,7 +18,7 @@ from .events import Notice, Purpose, Reason
 from .journal import Journal
 from .setup import PendingSetup, Setup
 
-Phase = Literal["preparing", "answering", "finalising", "reading"]
+Phase = Literal["preparing", "answering", "finalising", "reading", "ending"]
 
 
 @dataclass
@@ -57,6 +57,7 @@ class TurnState:
     answering   requests and tool calls alternate, in pydantic-ai's loop
     finalising  the limit of tool calls is reached: no tool is offered, and the next answer is the last
     reading     the question is larger than the window and is read in parts, outside of pydantic-ai's loop
+    ending      its end is stored, which nothing may cut short
 
     Any of them may be stopped by a person; `stopping` is then true for good. The turn is over when `events` is closed.
     """

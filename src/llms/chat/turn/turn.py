@@ -45,7 +45,7 @@ from .journal import Journal
 from .model_call import ModelCalls, prefixed, without_calls
 from .setup import PendingSetup, Setup, TurnHistory
 from .side_requests import SideRequests, own_cause
-from .state import TurnState
+from .state import Phase, TurnState
 from .tool_calls import ToolCalls
 
 pydantic_ai.BANNER_ENABLED = False  # an advertisement before the first answer of a process
@@ -159,10 +159,13 @@ class Turn:
             return
         self._state.stop(seen)
         self._cancellation.cancel()
-        if (
-            self._state.phase in ("preparing", "reading") and self._task is not None
-        ):  # no run of pydantic-ai's is there to be cancelled
-            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+        if self._task is not None:
+            self._task.get_loop().call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        """Where no run of pydantic-ai's is there to be cancelled; what stores the end is let alone."""
+        if self._task is not None and self._state.phase in ("preparing", "reading"):
+            self._task.cancel()
 
     async def _run(self) -> None:
         turn, text = self._state, ""
@@ -193,6 +196,7 @@ class Turn:
                 raise
         finally:
             ticking.cancel()
+            turn.phase = "ending"
             await self._end(run_state, text)
 
     async def _end(self, run_state: RunState, text: str) -> None:
@@ -220,7 +224,13 @@ class Turn:
             if turn.stopping:
                 raise asyncio.CancelledError
             turn.chosen = await bridge.in_daemon(turn.chosen.load)
-        turn.phase = "answering"
+        self._enter("answering")
+
+    def _enter(self, phase: Phase) -> None:
+        """Raises CancelledError where a person has stopped the turn by now."""
+        if self._state.stopping:
+            raise asyncio.CancelledError
+        self._state.phase = phase
 
     async def _answer(self) -> RunState:
         turn = self._state
@@ -228,7 +238,7 @@ class Turn:
         try:
             output = await self._run_agent()
         except _TooLarge as large:
-            turn.phase = "reading"
+            self._enter("reading")
             if not await self._side_requests.read_in_parts(large.fit_result.overflow == "attachments"):
                 raise BudgetExceeded("the text is larger than the user agreed to read") from None
         except AgentRunError as error:
