@@ -260,6 +260,10 @@ def test_a_window_that_is_too_short_is_a_limit_that_is_not_kept(rows):
     assert choice.chosen == ("openai:big",)
     (reason,) = next(c.reasons for c in choice.candidates if c.system == "smollm2")
     assert "its window is 8,192 tokens, 1 fewer than 8,193" in reason
+    limits = ChoiceLimits(memory_bytes=10**12, context=8193)
+    assert next(c.reasons for c in choose(ChoiceJob(rows, limits=limits)).candidates if c.system == "smollm2") == (
+        reason,
+    )
     assert set(choose(ChoiceJob(rows, limits=ChoiceLimits(context=8192))).chosen) == {"smollm2", "openai:big"}
     assert llms.choose(rows, context=8193, batch=2).chosen == ("openai:big",)
 

@@ -104,7 +104,8 @@ class Room:
 
 
 def fit(system: str, context: int | None = None, batch: int = 1, memory_bytes: int | None = None, gpu: str = "") -> Fit:
-    """The Fit of a system, by its name, at a window of `context` tokens (None: as `window_of`). Asks the hub for a description only where the name says hf: and it is not here.
+    """The Fit of a system, by its name, at a window of `context` tokens (None: as `window_of`). Asks the hub for a description
+    only where the name says hf: and it is not here.
 
     Raises UsageError for a name, a GPU or a size that is none; whatever else is in the way stands in `problem`.
     """

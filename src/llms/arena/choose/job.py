@@ -12,8 +12,8 @@ from ...values import Json
 
 @dataclass(frozen=True, slots=True)
 class ChoiceLimits:
-    """Bounds that a system must keep to; None and empty: no limit. `licences` are accepted ones, `local_only` keeps every byte here.
-    What must fit the memory are `batch` requests at once of `context` tokens (None: 4,096, or the system's own window where it is
+    """Bounds that a system must keep to; None and empty: no limit. `licences` are accepted ones, `local_only` keeps every byte
+    here. What must fit the memory are `batch` requests at once of `context` tokens (None: 4,096, or the system's own window where it is
     shorter), and a window must hold as many as are asked for."""
 
     memory_bytes: int | None = None
@@ -30,8 +30,8 @@ class ChoiceLimits:
 @dataclass(frozen=True, slots=True)
 class ChoiceJob:
     """Own rows (`data`, a file) or `weights` over benchmarks, the systems to choose from (empty: all that were measured), and
-    the limits. Differences of less than `margin` count as none. `config` is how systems are asked; runs that were asked otherwise than it says do not count. With
-    `weights`, `data` may say where benchmarks come from: sample, hub or a folder."""
+    the limits. Differences of less than `margin` count as none. `config` is how systems are asked; runs that were asked otherwise
+    than it says do not count. With `weights`, `data` may say where benchmarks come from: sample, hub or a folder."""
 
     data: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)

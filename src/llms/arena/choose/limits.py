@@ -72,9 +72,11 @@ def _memory(limits: ChoiceLimits, facts: SystemFacts) -> LimitMiss | None:
     if needs is not None and bound is not None and needs > bound:
         sentence = f"needs {size(needs)}, which is {size(needs - bound)} more than {size(bound)}"
         return LimitMiss(limit, sentence, needs / bound - 1 if bound else inf)
+    if needs is not None and bound is not None:
+        return None
     if facts.fits is False:
         return LimitMiss(limit, f"does not fit {facts.where or 'there'}")
-    return None if needs is not None and bound is not None else _unknown(limit, "memory that it needs", facts)
+    return _unknown(limit, "memory that it needs", facts)
 
 
 def _window(limits: ChoiceLimits, facts: SystemFacts) -> LimitMiss | None:
