@@ -373,12 +373,13 @@ def interrupted_stream(model: str, home, seed: int, times: int) -> None:
 
 
 LEAVES_A_THREAD = """
-import atexit, ctypes, sys, time
+import atexit, ctypes, sys, threading, time
 import llms.__main__, llms.cli.main
 from llms import bridge
 
 def command():
-    bridge.start(bridge.in_daemon(lambda: time.sleep(60)))
+    STARTED_THREAD
+    threading.Thread(target=lambda: (time.sleep(0.5), print("waited for", flush=False))).start()
     time.sleep(0.3)
     print("said", flush=False)
     sys.exit(3)
@@ -392,9 +393,17 @@ llms.__main__.main()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc has on_exit")
-def test_a_command_that_leaves_a_thread_behind_ends_with_its_status():
-    ran = subprocess.run([sys.executable, "-c", LEAVES_A_THREAD], capture_output=True, text=True, timeout=30)
-    assert (ran.returncode, ran.stdout) == (3, "said\ncleaned up\n"), ran.stderr
+@pytest.mark.parametrize(
+    "thread",
+    [
+        "bridge.start(bridge.in_daemon(lambda: time.sleep(60)))",
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+    ],
+)
+def test_a_command_that_leaves_a_thread_behind_ends_with_its_status(thread):
+    code = LEAVES_A_THREAD.replace("STARTED_THREAD", thread)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (ran.returncode, ran.stdout) == (3, "said\nwaited for\ncleaned up\n"), ran.stderr
 
 
 @pytest.mark.slow

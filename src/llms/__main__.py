@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 
 def main() -> None:
@@ -23,13 +24,14 @@ def main() -> None:
 
 
 def _leave(status: int) -> None:
-    """End at once if a thread that nobody waits for still works, such as one that loads a model: while Python takes itself
-    down, torch's C++ would abort the process in it."""
-    bridge = sys.modules.get(f"{__package__}.bridge")  # where it was not needed, it is not loaded for this
-    if bridge and any(thread.name == bridge.LEFT_BEHIND for thread in threading.enumerate()):
+    """End at once if there are threads that nobody waits for, such as one that loads a model: while Python takes itself down,
+    torch's C++ would abort the process in it. Until there, all is done as Python does it."""
+    if any(thread.daemon for thread in threading.enumerate()):
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for the others
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(BrokenPipeError):  # nobody reads any more
+                stream.flush()
         os._exit(status)
 
 

@@ -156,9 +156,6 @@ async def in_thread(make: Callable[[threading.Event], Iterator[T]]) -> AsyncGene
         cancel.set()
 
 
-LEFT_BEHIND = "llms-in-daemon"  # the name of its threads
-
-
 async def in_daemon(work: Callable[[], T]) -> T:
     """The result of `work`, done in a thread of its own. Who is cancelled while it goes on leaves it behind, and a program
     that ends does not wait for it."""
@@ -178,7 +175,7 @@ async def in_daemon(work: Callable[[], T]) -> T:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, outcome)
 
-    threading.Thread(target=go, name=LEFT_BEHIND, daemon=True).start()
+    threading.Thread(target=go, name="llms-in-daemon", daemon=True).start()
     return await done
 
 
