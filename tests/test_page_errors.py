@@ -96,6 +96,7 @@ def test_what_is_to_know_of_an_answer_stands_there_after_a_reload(page, endpoint
     endpoint.answer = before
     page.click("article.assistant:last-of-type .row button:has-text('Retry')")
     page.wait_for_selector("article.assistant:last-of-type .acts:has-text('2 / 2')")
+    answered(page)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.click("article.assistant:last-of-type [aria-label=Copy]")
     page.wait_for_selector("article.assistant:last-of-type .acts button:has-text('Copied')")
