@@ -4,6 +4,8 @@ import io
 import json
 import sqlite3
 import string
+import threading
+import time
 import zipfile
 
 import pytest
@@ -594,3 +596,26 @@ def test_an_archive_keeps_pins_and_settings_and_no_settings_that_are_none(store,
         transfer.read(other, tmp_path / "x.zip")
         assert other.about(talk.id).pinned
         assert other.texts("SELECT settings FROM conversations") == [read]
+
+
+def test_a_store_is_closed_only_once_no_thread_writes_to_it(tmp_path):
+    store, begun, ended = Conversations(tmp_path / "x.sqlite3"), threading.Event(), []
+
+    def write():
+        with store.transaction() as db:
+            begun.set()
+            time.sleep(0.2)
+            db.execute("INSERT INTO conversations (id, created, updated) VALUES ('kept', '', '')")
+        ended.append("written")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait()
+    store.close()
+    ended.append("closed")
+    writer.join()
+    assert ended == ["written", "closed"]
+    with Conversations(tmp_path / "x.sqlite3") as again:
+        assert again.has("kept")
+    with pytest.raises(StoreError, match="closed"):
+        store.save(Conversation("late"))

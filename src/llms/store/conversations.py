@@ -58,6 +58,11 @@ class Conversations(Database):
     def in_memory(cls) -> "Conversations":
         return cls(Path(IN_MEMORY))
 
+    def close(self) -> None:
+        """Once no other thread is in the middle of something: SQLite crashes where its database goes away under it."""
+        with self._lock:
+            super().close()
+
     def read(self, statement: str, values: Sequence[object] = ()) -> Iterator[Row]:
         """The rows of a SELECT, all read while no other thread writes."""
         with self._lock:
