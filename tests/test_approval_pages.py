@@ -40,7 +40,8 @@ def own(tool: str, kind: str, does: str, done: str) -> Case:
 CASES = [
     Case("web_page", "network", "reaches the network", ({"url": "http://127.0.0.1/this"}, "127.0.0.1"),
          ({"url": "http://10.0.0.1/that"}, "10.0.0.1")),
-    Case("python", "code", "runs code", ({"code": "print(6 * 7)"}, "42"), ({"code": "print(6 * 9)"}, "54")),
+    Case("python", "code", "runs code", ({"code": "print('sev' + 'en')"}, "seven"),
+         ({"code": "print('ni' + 'ne')"}, "nine")),
     own("note", "write", "writes files", "noted"),
     own("order", "external", "acts outside this program", "ordered"),
 ]  # fmt: skip
