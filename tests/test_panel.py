@@ -313,6 +313,30 @@ def test_the_default_can_be_chosen_in_the_picker(page, endpoint, home, server, m
     assert "not taken over HTTP" in refused.json()["error"]
 
 
+def test_a_list_that_comes_late_takes_back_no_default_that_was_chosen_meanwhile(page, endpoint, server):  # noqa: F811
+    choose_model(page, f"{endpoint.url}#n")
+    first, held = ["the first"], []
+
+    def hold(route):
+        if first:
+            first.clear()
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.wait_for_selector("#picker", state="hidden")
+    page.route("**/api/models", hold)
+    page.click("#model-open")
+    page.click("text=Make n the default")
+    page.wait_for_selector("#model-foot:has-text('New chats: n')")
+    ((route, answer),) = held
+    with page.expect_response("**/api/models"):
+        route.fulfill(response=answer)
+    page.wait_for_timeout(300)
+    assert "New chats: n" in page.inner_text("#model-foot")
+    page.context.request.put(f"{server}/api/models/default", data={"name": f"{endpoint.url}#m"})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -13,6 +13,7 @@ let box = null;
 let found = null; // {default, groups}
 let options = []; // as shown, in order: {element, name}
 let active = -1;
+let changes = 0; // of the default, that have begun or ended
 
 const isOpen = () => box?.matches(":popover-open");
 
@@ -25,7 +26,7 @@ const open = guarded(async () => {
   complain("");
   draw();
   $("model").focus();
-  found = await call("/api/models");
+  found = await listed();
   if (isOpen()) draw();
 });
 
@@ -51,8 +52,17 @@ function build() {
   return made;
 }
 
+/** The models as they are now: where the default was changed while the server answered, it is asked again. */
+async function listed() {
+  for (;;) {
+    const asked = changes;
+    const answer = await call("/api/models");
+    if (asked === changes) return answer;
+  }
+}
+
 const refresh = guarded(async () => {
-  found = await call("/api/models");
+  found = await listed();
   draw();
   say("the list is new");
 });
@@ -124,10 +134,14 @@ function facts(model) {
 
 function foot() {
   if (!found) return $("model-foot").replaceChildren();
-  const mine = state.settings.model;
+  const mine = state.settings.model, stands = JSON.stringify([found.default, mine]);
+  if ($("model-foot").dataset.stands === stands && $("model-foot").children.length) return; // a click that has begun finds its button
+  $("model-foot").dataset.stands = stands;
   const make_default = make("button", { type: "button", class: "quiet", onclick: guarded(async () => {
     try {
+      changes += 1;
       await call("/api/models/default", { name: mine }, "PUT");
+      changes += 1;
       found = { ...found, default: mine };
       say(`${mine} answers in new chats`);
       draw();
