@@ -17,6 +17,7 @@ from llms.errors import ModelError, UnknownName, UsageError
 from llms.models.footprint import FAMILIES, WIDTHS, kv_cache_bytes, read_shape, weight_bytes
 from llms.models.gpus import GPUS, gpu_named
 from llms.models.headers import gguf_config, safetensors_bytes
+from llms.models.local import embedded
 from llms.store.memory_use import MemoryUse
 from llms.workbench.fit import fit, measure
 
@@ -294,6 +295,19 @@ def test_what_was_measured_counts_for_these_weights_alone(home):
         file.seek(-1, 2)
         file.write(b"\x07")
     assert fit(name).measured_bytes is None
+
+
+def test_what_was_measured_counts_where_the_weights_came_with_measuring(home, monkeypatch):
+    small = LLAMA_2_7B | {"num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 96, "vocab_size": 50}
+
+    def converts_it(system, context, batch):
+        embedded.folder().parent.mkdir(parents=True)
+        checkpoint(embedded.folder(), small, "F16", 1)
+        return 123_456
+
+    monkeypatch.setattr("llms.workbench.fit.measure_memory", converts_it)
+    assert measure("smollm2") == 123_456
+    assert fit("smollm2", context=4096).measured_bytes == 123_456
 
 
 def test_a_window_or_batch_beyond_all_sense_is_refused():

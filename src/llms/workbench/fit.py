@@ -147,7 +147,8 @@ def measure(system: str, context: int | None = None, batch: int = 1) -> int:
         )
     count = measure_memory(name.text, context, batch)
     with MemoryUse(settings.database()) as store:
-        store.keep(system, facts.digest, machine.processor(), context, batch, count)
+        digest = weight_facts(name).digest  # the embedded model's files are there only now
+        store.keep(system, digest, machine.processor(), context, batch, count)
     return count
 
 
