@@ -43,9 +43,8 @@ BOXES = "all => all.map((one) => one.getBBox()).map((box) => [box.x, box.y, box.
 
 
 def names(page) -> list[str]:
-    return page.locator(
-        ".board-table tbody th > span"
-    ).all_text_contents()  # rows that are not drawn yet have no inner text
+    shown = page.locator(".board-table tbody th > span")
+    return shown.all_text_contents()  # rows that are not drawn yet have no inner text
 
 
 def headings(page) -> list[str]:
