@@ -40,6 +40,11 @@ def is_json(text: str) -> bool:
     return True
 
 
+def several(count: int, one: str) -> str:
+    """A count in words: 1 page, 2 pages."""
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
 # what models write around their thinking, before their answer: opening and closing, read in any case
 THINKING_TAGS = (
     *(

@@ -14,13 +14,14 @@ from rich.text import Text
 from .. import settings
 from ..errors import UsageError
 from ..store.battles import Battles
+from ..values import several
 from ..workbench.arena import judging
 from ..workbench.arena import run as running
 from ..workbench.arena.battles import problem_of
 from ..workbench.arena.judging import ArenaProgress, JudgeReport
 from ..workbench.arena.prompts import read_prompts
 from . import arguments
-from .output import console, interval, percent, print_json, several, table
+from .output import console, interval, percent, print_json, table
 
 BIASED = 50  # Elo: a judge whose position bias is larger is named
 

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from ..arena.battle import Rating, Ratings
 from ..errors import UsageError
+from ..values import several
 from .option_groups import ANSWER, DATA, OUTPUT, GroupedCommand, option
-from .output import console, print_json, several, table
+from .output import console, print_json, table
 
 if TYPE_CHECKING:
     from ..workbench.arena.rated import EloView

@@ -15,11 +15,11 @@ from .. import settings
 from ..arena.battle import Battle, Style
 from ..errors import UsageError
 from ..store.battles import USER, AnswerFacts, Battles, StoredBattle
-from ..values import Json
+from ..values import Json, several
 from ..workbench.arena import battles as verbs
 from ..workbench.arena.imports import import_votes as take_in
 from ..workbench.arena.imports import remove_source
-from .output import console, print_json, several, table, visible
+from .output import console, print_json, table, visible
 
 SHOWN = 60  # characters of a question in a list
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")

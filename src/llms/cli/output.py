@@ -88,10 +88,6 @@ def size(count: int) -> str:
     return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
-def several(count: int, one: str) -> str:
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
-
-
 def dollars(cost: float | None) -> str:
     """US dollars with enough digits for small sums; an unknown sum is not shown as 0."""
     if cost is None:

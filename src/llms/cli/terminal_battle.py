@@ -28,6 +28,7 @@ from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..store.battles import SIDES, USER, Battles, StoredBattle
 from ..store.conversations import Conversations
+from ..values import several
 from ..workbench.arena import battles as verbs
 from ..workbench.arena.contenders import contender, open_system
 from ..workbench.arena.judging import judgeable
@@ -36,7 +37,7 @@ from ..workbench.chat.chat import Chat
 from . import arguments
 from .answering import decide, stopping
 from .formulas import whole
-from .output import console, several
+from .output import console
 
 WIDE = 100  # columns from which answers stand side by side
 KEYS = {"1": "a", "2": "b", "t": "tie", "b": "both_bad"}

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from .resident import stated_bytes
+
 
 def free_bytes(device: torch.device) -> int:
     """Bytes that may still be allocated on `device`: the card's, or the host's within its control group."""
@@ -18,12 +20,8 @@ def free_bytes_of_host() -> int:
 
 
 def _host_available() -> int:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    if (available := stated_bytes("/proc/meminfo", "MemAvailable")) is not None:
+        return available
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (OSError, ValueError):

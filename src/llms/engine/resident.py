@@ -1,4 +1,4 @@
-"""How much memory this process holds resident; without torch."""
+"""How much memory this process holds resident, and what else Linux says of memory; without torch."""
 
 import os
 from pathlib import Path
@@ -9,12 +9,8 @@ def peak_bytes() -> int:
 
     On Linux its own peak (VmHWM): what getrusage tells begins with that of the process that started it.
     """
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
+    if (peak := stated_bytes("/proc/self/status", "VmHWM")) is not None:
+        return peak
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -23,6 +19,18 @@ def peak_bytes() -> int:
 def resident_bytes() -> int:
     """Memory this process holds resident now."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return peak_bytes()
+
+
+def stated_bytes(path: str, name: str) -> int | None:
+    """The bytes in the line `name: 123 kB` of a file of /proc; None where there is no such file or line."""
+    try:
+        for line in Path(path).read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None

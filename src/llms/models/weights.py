@@ -72,8 +72,7 @@ def _of_gguf(name: Name) -> WeightFacts:
     if not path.is_file():
         raise ModelError(f"the GGUF file {path} does not exist; expected a file, or smollm2 for the embedded model")
     parts = tuple(_parts(path))
-    size, config = sum(part.stat().st_size for part in parts), gguf_config(path)
-    shape, window = read_shape(config), whole_number(config.get("max_position_embeddings"), 0) or None
+    size, (shape, window) = sum(part.stat().st_size for part in parts), _gguf_shape(path)
     return WeightFacts("llama.cpp", shape, None, size, "float16", terms, str(path), True, files=parts, window=window)
 
 
@@ -86,10 +85,15 @@ def _parts(path: Path) -> list[Path]:
 def _unconverted() -> WeightFacts:
     """The embedded model before its checkpoint is there: what its conversion will give."""
     path = embedded.installed()
-    config = gguf_config(path)
-    shape, window = read_shape(config), whole_number(config.get("max_position_embeddings"), 0) or None
+    shape, window = _gguf_shape(path)
     size = 4 * shape.parameters
     return WeightFacts("llms", shape, None, size, "float32", embedded.LICENCE, str(path), window=window)
+
+
+def _gguf_shape(path: Path) -> tuple[NetworkShape, int | None]:
+    """The network of a GGUF file, and its window where the file says it."""
+    config = gguf_config(path)
+    return read_shape(config), whole_number(config.get("max_position_embeddings"), 0) or None
 
 
 def _of_checkpoint(checkpoint: Checkpoint, terms: str | None) -> WeightFacts:

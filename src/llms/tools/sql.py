@@ -5,7 +5,6 @@ statement is prepared); time, memory, rows and sizes are limited.
 """
 
 import os
-import resource
 import sqlite3
 import time
 from contextlib import closing
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from ..engine.resident import resident_bytes
 from ..errors import UsageError
 from ..settings import refuse_database
 from .tool import Tool, ToolError
@@ -69,10 +69,10 @@ class ReadOnlyFile:
 
     def _ask(self, query: str) -> tuple[list[str], list[list[Value]]]:
         """Columns and rows, of which there is one more than MOST_ROWS where more were left out."""
-        deadline, most = time.monotonic() + SECONDS, _resident_bytes() + MEMORY_BYTES
+        deadline, most = time.monotonic() + SECONDS, resident_bytes() + MEMORY_BYTES
         try:
             with closing(self._connect()) as connection:
-                connection.set_progress_handler(lambda: time.monotonic() > deadline or _resident_bytes() > most, STEPS)
+                connection.set_progress_handler(lambda: time.monotonic() > deadline or resident_bytes() > most, STEPS)
                 cursor = connection.execute(query)
                 rows = cursor.fetchmany(MOST_ROWS + 1)
                 columns = [column[0] for column in cursor.description or ()]
@@ -91,15 +91,6 @@ class ReadOnlyFile:
         connection.text_factory = lambda data: data.decode("utf-8", "replace")
         connection.set_authorizer(_authorise)
         return connection
-
-
-def _resident_bytes() -> int:
-    """Of this process; at its peak where the system tells no more."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _authorise(action: int, first: str | None, second: str | None, database: str | None, trigger: str | None) -> int:

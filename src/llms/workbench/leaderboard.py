@@ -84,7 +84,7 @@ def read(only: BoardFilter | None = None, parts: bool = True, published: bool = 
     """The leaderboard of all that is stored, or of some of it; `published`: with results of others. Raises UnknownName for a
     filter that nothing meets."""
     only = only or BoardFilter()
-    board = _measured(only, parts, *(published_names() if published else ((), ())))
+    board = _measured(only, parts, published)
     return _with_published(board, only) if published else board
 
 
@@ -102,14 +102,12 @@ def _with_published(board: StoredBoard, only: BoardFilter) -> StoredBoard:
     return replace(board, table=with_published(board.table, columns, placed))
 
 
-def _measured(
-    only: BoardFilter, parts: bool, other_benchmarks: Iterable[str] = (), other_systems: Iterable[str] = ()
-) -> StoredBoard:
-    """The board of stored runs; a filter may also name what others measured."""
+def _measured(only: BoardFilter, parts: bool, published: bool) -> StoredBoard:
+    """The board of stored runs; with `published` a filter may also name what others measured."""
     path = settings.database()
     with Runs(path) as store:
         reports = store.reports()
-        _check(only, reports, other_benchmarks, other_systems)
+        _check(only, reports, published)
         runs = board_runs(report for report in reports if _wanted(report, only))
         items = _items(store, runs)
     sources = BoardSources(items=items, parts=parts)
@@ -162,13 +160,13 @@ def _build(runs: Sequence[BoardRun], sources: BoardSources) -> StoredBoard:
     return StoredBoard(table, {run.run: run.report for run in runs})
 
 
-def _check(
-    only: BoardFilter, reports: Sequence[Report], other_benchmarks: Iterable[str], other_systems: Iterable[str]
-) -> None:
+def _check(only: BoardFilter, reports: Sequence[Report], published: bool) -> None:
+    filtered = published and (only.benchmarks or only.systems)
+    benchmarks, systems = published_names() if filtered else (set[str](), set[str]())
     known = {
-        "measured benchmark": (only.benchmarks, {report.key.benchmark for report in reports}.union(other_benchmarks)),
+        "measured benchmark": (only.benchmarks, benchmarks | {report.key.benchmark for report in reports}),
         "measured view": ([only.view] if only.view else [], {report.key.view for report in reports}),
-        "measured system": (only.systems, {report.key.system.name for report in reports}.union(other_systems)),
+        "measured system": (only.systems, systems | {report.key.system.name for report in reports}),
     }
     for kind, (names, measured) in known.items():
         for name in names:

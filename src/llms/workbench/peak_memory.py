@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from time import sleep
 
+from ..engine.resident import stated_bytes
 from ..errors import ModelError, WorkerDied
 
 EVERY_SECONDS = 0.01
@@ -61,10 +62,4 @@ def _peak(arguments: list[str], text: str) -> tuple[int, str]:
 
 def _pss(pid: int) -> int:
     """The proportional set size of a process, bytes: its own pages, and its part of those it shares. 0 once it is gone."""
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
+    return stated_bytes(f"/proc/{pid}/smaps_rollup", "Pss") or 0

@@ -69,11 +69,11 @@ def _memory(limits: ChoiceLimits, facts: SystemFacts) -> LimitMiss | None:
     limit = f"--gpu {limits.gpu}" if limits.gpu else "--memory"
     bound = limits.memory_bytes if limits.memory_bytes is not None else facts.has_bytes
     needs = facts.needs_bytes
-    if needs is not None and bound is not None and needs > bound:
+    if needs is not None and bound is not None:
+        if needs <= bound:
+            return None
         sentence = f"needs {size(needs)}, which is {size(needs - bound)} more than {size(bound)}"
         return LimitMiss(limit, sentence, needs / bound - 1 if bound else inf)
-    if needs is not None and bound is not None:
-        return None
     if facts.fits is False:
         return LimitMiss(limit, f"does not fit {facts.where or 'there'}")
     return _unknown(limit, "memory that it needs", facts)

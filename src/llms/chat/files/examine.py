@@ -10,6 +10,7 @@ from pydantic_ai.messages import BinaryContent, UserContent
 from ...errors import UsageError
 from ...settings import refuse_database
 from ...tools import page
+from ...values import several
 from ..conversation.messages import document
 from .apart import ReadFile, read_apart
 from .encoding import decode
@@ -129,7 +130,7 @@ def _text(name: str, data: bytes) -> ExaminedFile:
             notes.append("the text of the page; name it .txt to send its markup")
             return ExaminedFile(name, "text", "text/plain", text.encode(), f"{words:,} words{encoding}", tuple(notes))
     lines = text.count("\n") + (not text.endswith("\n"))
-    about = f"{lines:,} line{'' if lines == 1 else 's'}{encoding}"
+    about = f"{several(lines, 'line')}{encoding}"
     return ExaminedFile(name, "text", "text/plain", text.encode("utf-8", "replace"), about, tuple(notes))
 
 

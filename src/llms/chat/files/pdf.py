@@ -5,8 +5,9 @@ import io
 from pypdf import PdfReader
 from pypdf.errors import DependencyError
 
+from ...values import several
 from .kinds import Refused
-from .reading import Text, several, spans
+from .reading import Text, spans
 
 MOST_PAGES = 2000
 

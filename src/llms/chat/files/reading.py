@@ -63,10 +63,6 @@ class Text:
         return "\n\n".join(self.pieces)
 
 
-def several(count: int, one: str) -> str:
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
-
-
 def spans(numbers: Iterable[int]) -> str:
     """1, 2, 3, 7 as "1–3, 7"."""
     runs: list[list[int]] = []

@@ -9,8 +9,9 @@ from itertools import repeat
 
 from openpyxl import load_workbook
 
+from ...values import several
 from .kinds import Refused
-from .reading import MOST_CHARACTERS, Text, check_members, several
+from .reading import MOST_CHARACTERS, Text, check_members
 
 _Cells = Iterable[Sequence[object]]
 

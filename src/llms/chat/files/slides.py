@@ -10,8 +10,9 @@ from pptx.shapes.graphfrm import GraphicFrame
 from pptx.shapes.group import GroupShape
 from pptx.slide import Slide
 
+from ...values import several
 from .kinds import Refused
-from .reading import Text, check_members, markdown_table, several
+from .reading import Text, check_members, markdown_table
 
 
 def read(name: str, media_type: str, data: bytes) -> tuple[dict[str, object], bytes]:

@@ -9,8 +9,9 @@ from docx import Document
 from docx.document import Document as WordDocument
 from lxml import etree
 
+from ...values import several
 from .kinds import Refused
-from .reading import Text, check_members, markdown_table, several
+from .reading import Text, check_members, markdown_table
 
 Element: TypeAlias = etree._Element
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"

@@ -159,13 +159,13 @@ class Turn:
             return
         self._state.stop(seen)
         self._cancellation.cancel()
-        if self._task is not None:
-            self._task.get_loop().call_soon_threadsafe(self._cancel)
+        if (task := self._task) is not None:
+            task.get_loop().call_soon_threadsafe(self._cancel, task)
 
-    def _cancel(self) -> None:
+    def _cancel(self, task: asyncio.Task[None]) -> None:
         """Where no run of pydantic-ai's is there to be cancelled; what stores the end is let alone."""
-        if self._task is not None and self._state.phase in ("preparing", "reading"):
-            self._task.cancel()
+        if self._state.phase in ("preparing", "reading"):
+            task.cancel()
 
     async def _run(self) -> None:
         turn, text = self._state, ""
@@ -221,8 +221,7 @@ class Turn:
         """Have the model ready, which may take minutes. In a thread that nothing waits for once this is cancelled."""
         turn = self._state
         if isinstance(turn.chosen, PendingSetup):
-            if turn.stopping:
-                raise asyncio.CancelledError
+            self._enter("preparing")  # nothing is loaded for one who has gone
             turn.chosen = await bridge.in_daemon(turn.chosen.load)
         self._enter("answering")
 

@@ -26,7 +26,7 @@ const open = guarded(async () => {
   complain("");
   draw();
   $("model").focus();
-  found = await listed();
+  found = await latest();
   if (isOpen()) draw();
 });
 
@@ -53,7 +53,7 @@ function build() {
 }
 
 /** The models as they are now: where the default was changed while the server answered, it is asked again. */
-async function listed() {
+async function latest() {
   for (;;) {
     const asked = changes;
     const answer = await call("/api/models");
@@ -62,7 +62,7 @@ async function listed() {
 }
 
 const refresh = guarded(async () => {
-  found = await listed();
+  found = await latest();
   draw();
   say("the list is new");
 });
@@ -135,7 +135,7 @@ function facts(model) {
 function foot() {
   if (!found) return $("model-foot").replaceChildren();
   const mine = state.settings.model, stands = JSON.stringify([found.default, mine]);
-  if ($("model-foot").dataset.stands === stands && $("model-foot").children.length) return; // a click that has begun finds its button
+  if ($("model-foot").dataset.stands === stands) return; // a click that has begun finds its button
   $("model-foot").dataset.stands = stands;
   const make_default = make("button", { type: "button", class: "quiet", onclick: guarded(async () => {
     try {
