@@ -48,7 +48,7 @@ def beside(page, other: str) -> None:
     page.goto(page.url.partition("/c/")[0])
     ask(page, "which one is better?")
     answered(page)
-    page.click("article.assistant [aria-label^=Compare]")
+    page.click("#log article.assistant [aria-label^=Compare]")
     page.fill("#compare-model", other)
     page.press("#compare-model", "Enter")
     page.wait_for_selector("dialog [data-winner=b]")
@@ -60,7 +60,7 @@ def test_the_chosen_answer_is_the_branch_and_the_vote_is_not_blind(page, other, 
     assert page.locator("dialog .side .model").all_inner_texts() == ["quartz", "basalt"]
     page.keyboard.press("2")
     page.wait_for_selector("dialog.compare", state="detached")
-    page.wait_for_selector("article.assistant .body:has-text('the second answer')")
+    page.wait_for_selector("#log article.assistant .body:has-text('the second answer')")
     assert page.inner_text(".branches") .split("\n")[0] == "2 / 2"  # fmt: skip
     assert "quartz" in page.inner_text("#model-open")  # which goes on answering
     with Battles(home / "llms.sqlite3") as store:
@@ -79,20 +79,38 @@ def test_a_tie_or_no_vote_leaves_the_answer_that_was_there(page, other, home):
     beside(page, other)
     page.keyboard.press("t")
     page.wait_for_selector("dialog.compare", state="detached")
-    page.wait_for_selector("article.assistant .body:has-text('the first answer')")
+    page.wait_for_selector("#log article.assistant .body:has-text('the first answer')")
     with Battles(home / "llms.sqlite3") as store:
         before = len(store.all())
     beside(page, other)
     page.keyboard.press("Escape")
-    page.wait_for_selector("article.assistant .body:has-text('the first answer')")
+    page.wait_for_selector("#log article.assistant .body:has-text('the first answer')")
     with Battles(home / "llms.sqlite3") as store:
         assert len(store.all()) == before
 
 
 @pytest.mark.slow
+def test_a_suggestion_that_comes_late_gives_way_to_what_is_typed(page):
+    page.evaluate(
+        "() => { const was = window.fetch; window.fetch = async (...asked) => {"
+        " if (String(asked[0]).includes('contenders')) await new Promise((go) => { window.arrive = go; }); return was(...asked); }; }"
+    )
+    page.click("#log article.assistant [aria-label^=Compare]")
+    page.focus("#compare-model")
+    page.wait_for_function("() => !!window.arrive")
+    page.evaluate("window.arrive()")
+    page.wait_for_function("() => document.getElementById('compare-model').value")
+    page.keyboard.type("mine")
+    assert page.input_value("#compare-model") == "mine"
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog.compare", state="detached")
+    page.reload()
+
+
+@pytest.mark.slow
 def test_a_model_is_not_compared_with_itself(page):
-    page.click("article.assistant [aria-label^=Compare]")
-    page.fill("#compare-model", page.locator("article.assistant h2").get_attribute("title"))
+    page.click("#log article.assistant [aria-label^=Compare]")
+    page.fill("#compare-model", page.locator("#log article.assistant h2").get_attribute("title"))
     page.press("#compare-model", "Enter")
     page.wait_for_selector("dialog [role=alert]:has-text('compare it with another model')")
     page.keyboard.press("Escape")

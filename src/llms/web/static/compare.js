@@ -49,7 +49,9 @@ async function choose(box, question, present) {
   const known = await call("/api/arena/contenders").catch(() => ({ models: [] }));
   const others = known.models.filter((one) => one.name !== present.first.author);
   list.replaceChildren(...others.map((one) => make("option", { value: one.name })));
-  if (!name.value && others.length) name.value = others[0].name;
+  if (name.value || !others.length) return;
+  name.value = others[0].name;
+  if (document.activeElement === name) name.select(); // what is typed next takes its place
 }
 
 /** Then both, side by side, and the vote. */
