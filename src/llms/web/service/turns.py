@@ -20,7 +20,7 @@ from ...models.system import Model
 from ...store import chat_runs
 from ...store.conversations import Conversations
 from ...store.presets import settings_in
-from ...values import Usage
+from ...values import Usage, several
 from ...workbench.chat.chat import Chat
 from ...workbench.chat.config import options_of
 from .attachments import Attachments, chosen
@@ -278,7 +278,7 @@ class TurnService:
             report.count,
             report.budget,
             report.grade,
-            f"{len(left_out)} message{'' if len(left_out) == 1 else 's'} ({tokens:,} tokens)" if left_out else "",
+            f"{several(len(left_out), 'message')} ({tokens:,} tokens)" if left_out else "",
             "" if chat.model.name.local else money(chat.model.price(Usage(report.count))),
             left_out,
             len(result.reading.chosen) if result.reading else 0,
