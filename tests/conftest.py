@@ -1,6 +1,8 @@
 """Every test: a home of its own, one thread, no connection beyond loopback."""
 
 import os
+import random
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -25,6 +27,9 @@ settings.register_profile(
 )
 settings.load_profile("llms")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what goes on in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _connect = socket.socket.connect
 
 
@@ -44,7 +49,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def _apart(tmp_path, monkeypatch):
-    """No test sees the user's store, caches or settings, nor reaches the network."""
+    """No test sees the user's store, caches or settings, reaches the network, or hangs on what is drawn by chance."""
+    random.seed(0)
     monkeypatch.setattr(socket.socket, "connect", _guarded)
     if known := sys.modules.get("llms.models.api.dialect"):  # another server may have the port of one that is gone
         known.forget()
