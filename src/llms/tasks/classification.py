@@ -6,42 +6,25 @@ from time import perf_counter
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from ..errors import UsageError
 from ..lazy import lazy
 from ..models.loading import loading
 from ..models.local.auto import load_auto
-from ..models.local.checkpoint import Checkpoint, find
-from ..models.name import Name, parse
-from ..models.task_model import LabelScore, TaskOutput
-from ..values import Failure, Identity
+from ..models.local.checkpoint import Checkpoint
+from ..models.name import Name
+from ..models.task_model import Answered, LabelScore, TaskInput, TaskOptions, TaskOutput
+from ..values import Failure
+from .catalogue import HubTask
+from .special import SpecialModel
 
 BATCH_TOKENS = 4096  # of one forward pass, padding included
 
 
-def open_classifier(text: str) -> "TextClassifier":
-    """The classifier that `text` names; weights are not yet loaded. Raises as `models.load` does."""
-    name = parse(text)
-    if name.provider != "hf":
-        raise UsageError(f"{text} is not a classifier; name a checkpoint that is, as hf:./folder or hf:owner/name")
-    return TextClassifier(name, find(name.model, name.revision, name.allow))
+def open_model(task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskOptions) -> "TextClassifier":
+    return TextClassifier(task, name, checkpoint, options)
 
 
-class TextClassifier:
+class TextClassifier(SpecialModel):
     """A TaskModel over texts. Inputs of similar length are computed together, the longest first."""
-
-    task = "text-classification"
-
-    def __init__(self, name: Name, checkpoint: Checkpoint):
-        self.name, self.checkpoint = name, checkpoint
-
-    @lazy
-    def identity(self) -> Identity:
-        return Identity(
-            name=self.name.text,
-            weights=self.checkpoint.weights_digest,
-            dtype=self.name.options.get("dtype", "float32"),
-            tokenizer=self.checkpoint.tokenizer_digest,
-        )
 
     @lazy
     def _tokenizer(self) -> PreTrainedTokenizerBase:
@@ -56,12 +39,12 @@ class TextClassifier:
         with loading("loading", self.name.text):
             return load_auto("AutoModelForSequenceClassification", self.checkpoint, self.name.options)
 
-    def answer(self, inputs: Sequence[str]) -> Iterator[tuple[int, TaskOutput | Failure]]:
+    def answer_block(self, inputs: Sequence[TaskInput]) -> Iterator[Answered]:
         """(index, result) in order of completion. A text that is too long is cut at its end and marked `truncated`; one
         without a token, or whose logits are not finite, is a Failure."""
         window = self.checkpoint.context_window
         rows, truncated = [], []
-        for text in inputs:
+        for text in (each.text for each in inputs):
             whole: list[int] = self._tokenizer(text, verbose=False)["input_ids"]
             cut: list[int] = self._tokenizer(text, truncation=True, max_length=window)["input_ids"]
             rows.append(cut)
@@ -82,7 +65,16 @@ class TextClassifier:
                 if labels is None:
                     yield index, Failure("infra", f"what {self.name.text} computes are not finite numbers (NaN)")
                 else:
-                    yield index, TaskOutput(labels[0].label, labels, truncated[index], len(rows[index]), seconds)
+                    yield (
+                        index,
+                        TaskOutput(
+                            labels[0].label,
+                            labels,
+                            truncated=truncated[index],
+                            tokens=len(rows[index]),
+                            seconds=seconds,
+                        ),
+                    )
 
     @torch.inference_mode()
     def _scores(self, rows: Sequence[Sequence[int]]) -> list[tuple[LabelScore, ...] | None]:
@@ -104,7 +96,3 @@ class TextClassifier:
             else None
             for row in chances
         ]
-
-    def close(self) -> None:
-        """Let go of the weights."""
-        self.__dict__.pop("_network", None)

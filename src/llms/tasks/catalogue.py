@@ -1,0 +1,156 @@
+"""The tasks: what each takes and gives, how it may be done, which special model does it unless another is named.
+
+Nothing heavy is imported here: a list of tasks, and the help of a command, must cost nothing. Sizes are of the files that
+are fetched; languages are those of the training data, as the model's card says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import UnknownName
+from ..models.task_model import Way
+
+Takes = Literal["text", "pair", "sound", "image"]
+Gives = Literal["label", "spans", "answer", "text", "words", "vector", "number", "transcript", "sound", "image"]
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultModel:
+    """A special model on the hub at one commit, and what must be known before it is fetched."""
+
+    repo: str
+    revision: str
+    megabytes: int
+    licence: str
+    languages: str
+
+    @property
+    def name(self) -> str:
+        """As a model is named everywhere."""
+        return f"hf:{self.repo}@{self.revision}"
+
+
+@dataclass(frozen=True, slots=True)
+class HubTask:
+    """`hub` is the task's name at Hugging Face; `home` the module here with `open_model`. `needs` are options without which
+    it means nothing. `columns` are those of labelled rows, `metrics` what is computed of them, the leading one first."""
+
+    name: str
+    hub: str
+    title: str
+    home: str
+    takes: Takes
+    gives: Gives
+    ways: tuple[Way, ...]
+    default: DefaultModel | None
+    needs: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+TEXT: tuple[Way, ...] = ("special", "prompt", "choice")
+SPOKEN: tuple[Way, ...] = ("special",)
+
+TASKS: Mapping[str, HubTask] = {
+    task.name: task
+    for task in (
+        HubTask(
+            "sentiment", "text-classification", "How a text feels about its subject", "classification", "text", "label",
+            TEXT, DefaultModel("distilbert/distilbert-base-uncased-finetuned-sst-2-english", "714eb0f", 268, "Apache-2.0", "English"),
+            columns=("text", "label"), metrics=("accuracy", "macro_f1"), aliases=("sentiment-analysis",),
+        ),
+        HubTask(
+            "classification", "text-classification", "Labels that a classifier was trained for", "classification", "text", "label",
+            TEXT, None, columns=("text", "label"), metrics=("accuracy", "macro_f1"), aliases=("text-classification",),
+        ),
+        HubTask(
+            "zero-shot", "zero-shot-classification", "Labels that you name now", "zero_shot", "text", "label",
+            TEXT, DefaultModel("MoritzLaurer/ModernBERT-base-zeroshot-v2.0", "main", 600, "Apache-2.0", "English"),
+            needs=("labels",), columns=("text", "label"), metrics=("accuracy", "macro_f1"), aliases=("zero-shot-classification",),
+        ),
+        HubTask(
+            "entities", "token-classification", "Names of people, places, organizations, where they stand", "entities", "text", "spans",
+            ("special", "prompt"), DefaultModel("dslim/bert-base-NER", "main", 433, "MIT", "English"),
+            columns=("text", "entities"), metrics=("entity_f1", "entity_precision", "entity_recall"),
+            aliases=("ner", "token-classification"),
+        ),
+        HubTask(
+            "question-answering", "question-answering", "The answer to a question, as it stands in a text", "extraction", "text", "answer",
+            ("special", "prompt"), DefaultModel("deepset/roberta-base-squad2", "main", 496, "CC-BY-4.0", "English"),
+            needs=("question",), columns=("context", "question", "answer"), metrics=("exact_match", "f1"), aliases=("qa",),
+        ),
+        HubTask(
+            "summarization", "summarization", "The same in fewer words", "summarization", "text", "text",
+            ("special", "prompt"), DefaultModel("sshleifer/distilbart-cnn-12-6", "a4f8f3e", 1222, "Apache-2.0", "English"),
+            columns=("text", "summary"), metrics=("rouge_l", "rouge_1", "rouge_2", "chrf"), aliases=("summarisation", "summarize"),
+        ),
+        HubTask(
+            "translation", "translation", "The same in another language", "translation", "text", "text",
+            ("special", "prompt"), None, needs=("target",), columns=("source", "target"), metrics=("chrf", "bleu"),
+            aliases=("translate",),
+        ),
+        HubTask(
+            "text-generation", "text-generation", "How a text goes on", "generation", "text", "text", ("prompt",), None,
+            aliases=("generate",),
+        ),
+        HubTask(
+            "fill-mask", "fill-mask", "Words that may stand where [MASK] stands", "fill_mask", "text", "words",
+            ("special",), DefaultModel("distilbert/distilroberta-base", "fb53ab8", 331, "Apache-2.0", "English"),
+            columns=("text", "label"), metrics=("accuracy",),
+        ),
+        HubTask(
+            "embeddings", "feature-extraction", "A text as a vector; near ones mean like things", "embeddings", "text", "vector",
+            ("special",), DefaultModel("sentence-transformers/all-MiniLM-L6-v2", "main", 91, "Apache-2.0", "English"),
+            columns=("query", "relevant"), metrics=("ndcg@10", "recall@1", "recall@10"), aliases=("feature-extraction", "embed"),
+        ),
+        HubTask(
+            "similarity", "sentence-similarity", "How alike two texts are in meaning", "embeddings", "pair", "number",
+            ("special", "prompt"), DefaultModel("sentence-transformers/all-MiniLM-L6-v2", "main", 91, "Apache-2.0", "English"),
+            aliases=("sentence-similarity",),
+        ),
+        HubTask(
+            "speech-to-text", "automatic-speech-recognition", "What is said in a recording", "transcription", "sound", "transcript",
+            SPOKEN, DefaultModel("openai/whisper-base", "main", 290, "Apache-2.0", "99 languages"),
+            columns=("audio", "text"), metrics=("wer", "cer"), aliases=("automatic-speech-recognition", "asr", "transcribe"),
+        ),
+        HubTask(
+            "text-to-speech", "text-to-speech", "A text, read aloud", "speaking", "text", "sound",
+            SPOKEN, DefaultModel("microsoft/speecht5_tts", "main", 585, "MIT", "English"), aliases=("text-to-audio", "tts", "speak"),
+        ),
+        HubTask(
+            "audio-classification", "audio-classification", "What is heard in a recording", "hearing", "sound", "label",
+            SPOKEN, DefaultModel("superb/wav2vec2-base-superb-ks", "372e048", 378, "Apache-2.0", "English"),
+            columns=("audio", "label"), metrics=("accuracy", "macro_f1"),
+        ),
+        HubTask(
+            "image-classification", "image-classification", "What a picture shows, as a label", "seeing", "image", "label",
+            TEXT, DefaultModel("google/vit-base-patch16-224", "3f49326", 346, "Apache-2.0", "English labels"),
+            columns=("image", "label"), metrics=("accuracy", "macro_f1"),
+        ),
+        HubTask(
+            "image-captioning", "image-text-to-text", "What a picture shows, in words", "looking", "image", "text",
+            ("special", "prompt"), DefaultModel("HuggingFaceTB/SmolVLM-256M-Instruct", "main", 513, "Apache-2.0", "English"),
+            aliases=("image-to-text", "caption"), columns=("image", "text"), metrics=("rouge_l", "chrf"),
+        ),
+        HubTask(
+            "visual-question-answering", "image-text-to-text", "The answer to a question about a picture", "looking", "image", "text",
+            ("special", "prompt"), DefaultModel("HuggingFaceTB/SmolVLM-256M-Instruct", "main", 513, "Apache-2.0", "English"),
+            needs=("question",), aliases=("vqa", "image-text-to-text"), columns=("image", "question", "answer"),
+            metrics=("exact_match", "f1"),
+        ),
+        HubTask(
+            "text-to-image", "text-to-image", "A picture of what a text says", "drawing", "text", "image",
+            ("special",), None, aliases=("image-generation", "draw"),
+        ),
+    )
+}  # fmt: skip
+
+
+def find_task(name: str) -> HubTask:
+    """The task of this name, ours or Hugging Face's. Raises UnknownName with the nearest."""
+    for task in TASKS.values():
+        if name == task.name or name in task.aliases:
+            return task
+    raise UnknownName("task", name, [*TASKS, *(alias for task in TASKS.values() for alias in task.aliases)])

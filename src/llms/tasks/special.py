@@ -1,0 +1,70 @@
+"""Special models: a checkpoint made for one task. Each module of a task has `open_model`, which makes one of these."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from itertools import islice
+
+from ..errors import UsageError
+from ..lazy import lazy
+from ..models.local.checkpoint import Checkpoint, find
+from ..models.name import Name
+from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions
+from ..values import Identity
+from .catalogue import HubTask
+
+BLOCK = 512  # inputs that are read ahead, so that those of like length can be computed together
+Opened = Callable[[HubTask, Name, Checkpoint, TaskOptions], TaskModel]
+
+
+def open_special(task: HubTask, name: Name, options: TaskOptions) -> TaskModel:
+    """The special model that `name` names; weights are not yet loaded. Raises as `models.load` does, and UsageError where
+    the checkpoint was made for another task."""
+    if name.provider != "hf":
+        raise UsageError(
+            f"{name.text} is no special model for {task.name}; name a checkpoint as hf:./folder or hf:owner/name"
+        )
+    opened: Opened = import_module(f"llms.tasks.{task.home}").open_model
+    return opened(task, name, find(name.model, name.revision, name.allow), options)
+
+
+class SpecialModel:
+    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block."""
+
+    def __init__(self, task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskOptions):
+        self.kind, self.name, self.checkpoint, self.options = task, name, checkpoint, options
+
+    @property
+    def task(self) -> str:
+        return self.kind.name
+
+    @lazy
+    def identity(self) -> Identity:
+        return Identity(
+            name=self.name.text,
+            weights=self.checkpoint.weights_digest,
+            dtype=self.name.options.get("dtype", "float32"),
+            tokenizer=self.checkpoint.tokenizer_digest,
+            extra={"task": self.task, "way": "special", **changed_options(self.options)},
+        )
+
+    def answer(self, inputs: Iterable[TaskInput]) -> Iterator[Answered]:
+        """(index, result) in order of completion, within blocks of BLOCK inputs."""
+        rows, first = iter(inputs), 0
+        while block := list(islice(rows, BLOCK)):
+            for index, result in self.answer_block(block):
+                yield first + index, result
+            first += len(block)
+
+    def answer_block(self, inputs: Sequence[TaskInput]) -> Iterator[Answered]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self.__dict__.pop("_network", None)
+
+
+def changed_options(options: TaskOptions) -> dict[str, str]:
+    """The options that are not as usual, as texts: a part of an identity."""
+    usual = asdict(TaskOptions())
+    return {name: str(value) for name, value in asdict(options).items() if value != usual[name]}
