@@ -10,7 +10,8 @@ from ..lazy import lazy
 from ..models.local.checkpoint import Checkpoint, find
 from ..models.name import Name
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions
-from ..values import Identity
+from ..values import Failure, Identity
+from .architectures import check_made_for
 from .catalogue import HubTask
 
 BLOCK = 512  # inputs that are read ahead, so that those of like length can be computed together
@@ -18,18 +19,21 @@ Opened = Callable[[HubTask, Name, Checkpoint, TaskOptions], TaskModel]
 
 
 def open_special(task: HubTask, name: Name, options: TaskOptions) -> TaskModel:
-    """The special model that `name` names; weights are not yet loaded. Raises as `models.load` does, and UsageError where
-    the checkpoint was made for another task."""
+    """The special model that `name` names; weights are not yet loaded. Raises as `models.load` does, and ModelError also
+    where the checkpoint was made for other tasks."""
     if name.provider != "hf":
         raise UsageError(
             f"{name.text} is no special model for {task.name}; name a checkpoint as hf:./folder or hf:owner/name"
         )
+    checkpoint = find(name.model, name.revision, name.allow)
+    check_made_for(task, checkpoint)
     opened: Opened = import_module(f"llms.tasks.{task.home}").open_model
-    return opened(task, name, find(name.model, name.revision, name.allow), options)
+    return opened(task, name, checkpoint, options)
 
 
 class SpecialModel:
-    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block."""
+    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block, and whose
+    Failures need not name their input."""
 
     def __init__(self, task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskOptions):
         self.kind, self.name, self.checkpoint, self.options = task, name, checkpoint, options
@@ -49,10 +53,12 @@ class SpecialModel:
         )
 
     def answer(self, inputs: Iterable[TaskInput]) -> Iterator[Answered]:
-        """(index, result) in order of completion, within blocks of BLOCK inputs."""
+        """(index, result) in order of completion, within blocks of BLOCK inputs. A Failure names the input by its number."""
         rows, first = iter(inputs), 0
         while block := list(islice(rows, BLOCK)):
             for index, result in self.answer_block(block):
+                if isinstance(result, Failure) and not result.reason.startswith("input "):
+                    result = Failure(result.kind, f"input {first + index}: {result.reason}")
                 yield first + index, result
             first += len(block)
 

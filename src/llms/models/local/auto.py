@@ -13,7 +13,13 @@ from .checkpoint import Checkpoint, first_line
 if TYPE_CHECKING:
     Loader: TypeAlias = Callable[..., tuple[transformers.PreTrainedModel, Mapping[str, Collection[str]]]]
 
-Auto = Literal["AutoModel", "AutoModelForSequenceClassification"]
+Auto = Literal[
+    "AutoModel",
+    "AutoModelForMaskedLM",
+    "AutoModelForQuestionAnswering",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
+]
 
 
 def load_auto(
