@@ -35,7 +35,7 @@ def stream_hub(name: str, config: str = "", split: str = "", revision: str = "")
             ) from error
         except (
             datasets.exceptions.DatasetGenerationError,
-            datasets.exceptions.DataFilesNotFoundError,
+            FileNotFoundError,
             RuntimeError,
         ) as error:
             raise DataError(f"{name} cannot be read as rows: {_first(error)}") from error
