@@ -11,6 +11,8 @@ from ..data import hub as hub_data
 from ..data.row_stream import is_row_file
 from ..data.row_write import plain
 from ..workbench import data_rows as verbs
+from ..workbench.hub_search import Order, Unit, Wanted
+from .hub import Largest, show
 from .output import console, print_json, size, table, visible
 from .stored_rows import print_facts, print_file
 
@@ -201,3 +203,23 @@ def push(file: Path, name: str, private: bool, yes: bool) -> None:
             raise click.UsageError("push asks before it sends rows elsewhere; say --yes where nobody answers")
         click.confirm(f"send {facts.rows:,} rows?", abort=True, err=True)
     click.echo(f"sent: {hub_data.push(file, name, private)}")
+
+
+@data.command("search")
+@click.argument("words", nargs=-1)
+@click.option("--task", default="", help="A task by its name here, such as sentiment, or at Hugging Face.")
+@click.option("--licence", "--license", default="", help="Such as apache-2.0, mit, cc-by-4.0.")
+@click.option("--language", default="", help="Such as en (ISO 639-1).")
+@click.option("--largest", type=Largest(), help="At most so many bytes, as in 500MB.")
+@click.option(
+    "--sort", "order", type=click.Choice(["downloads", "likes", "updated"]), default="downloads", show_default=True
+)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many are shown.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+def search(
+    words: tuple[str, ...], task: str, licence: str, language: str, largest: tuple[int, Unit] | None, order: Order,
+    limit: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Search data sets on the hub whose names hold WORDS: `llms hub search --kind datasets`."""
+    count, unit = largest or (None, "parameters")
+    show(Wanted(" ".join(words), "datasets", task, licence, language, count, unit, order, limit), as_json)

@@ -4,7 +4,7 @@ No code of a data set is ever run: `datasets` 5 reads files of rows, and nothing
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +28,8 @@ def hub_name(name: str) -> str:
 
 
 @contextmanager
-def asking_hub(what: str, beside: str = "") -> Iterator[tuple[str, str | None]]:
-    """The hub's (address, token) for requests about `what`; `beside` is said where it does not answer. Raises DataError,
+def asking_hub(what: str, beside: Callable[[], str] = str) -> Iterator[tuple[str, str | None]]:
+    """The hub's (address, token) for requests about `what`; what `beside` returns is said where it does not answer. Raises DataError,
     HubUnreachable."""
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -42,9 +42,9 @@ def asking_hub(what: str, beside: str = "") -> Iterator[tuple[str, str | None]]:
 
     endpoint = settings.hub_endpoint()
     if settings.hub_offline():
-        raise HubUnreachable(f"{what} is asked of {endpoint}, and HF_HUB_OFFLINE says not to connect{beside}")
+        raise HubUnreachable(f"{what} is asked of {endpoint}, and HF_HUB_OFFLINE says not to connect{beside()}")
     if not settings.hub_answers():
-        raise HubUnreachable(f"{what} is asked of {endpoint}, which does not answer; connect{beside}")
+        raise HubUnreachable(f"{what} is asked of {endpoint}, which does not answer; connect{beside()}")
     try:
         yield endpoint, settings.get("HF_TOKEN")
     except GatedRepoError as error:
@@ -118,7 +118,7 @@ def describe(name: str) -> DatasetFacts:
     """The facts that the hub and the data set's card state: one request. Raises DataError, HubUnreachable."""
     from huggingface_hub import HfApi
 
-    with asking_hub(name, beside_datasets()) as (endpoint, token):
+    with asking_hub(name, beside_datasets) as (endpoint, token):
         info = HfApi(endpoint, token=token).dataset_info(name, files_metadata=True)
     card: Mapping[str, Json] = info.card_data.to_dict() if info.card_data else {}
     siblings = info.siblings or []

@@ -16,7 +16,7 @@ def stream_hub(name: str, config: str = "", split: str = "", revision: str = "")
 
     Raises UsageError for a configuration or a split that is not there, DataError, HubUnreachable, MissingExtra.
     """
-    with asking_hub(name, beside_datasets()) as (_, token):
+    with asking_hub(name, beside_datasets) as (_, token):
         try:
             import datasets
         except ImportError as error:
