@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "mcp": ("mcp", "mcp", "List the configured MCP servers; accept what one starts and offers."),
     "stateless": ("stateless", "stateless", "See that a model remembers nothing: what is sent, and how it grows."),
     "models": ("models", "models", "List, describe, download and remove models."),
+    "hub": ("hub", "hub", "Search the hub for models and data sets."),
+    "data": ("data", "data", "Look at, filter, split, save and make rows, of files and of data sets on the hub."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "completion": ("completion", "completion", "Print the script by which a shell completes commands and options."),
