@@ -5,10 +5,10 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from test_task_model import save_classifier
 
 from llms.cli.task import task
 from llms.errors import LlmsError
+from test_task_model import save_classifier
 
 
 @pytest.fixture(scope="session")
