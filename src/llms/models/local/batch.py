@@ -51,13 +51,17 @@ def _with_media(model: TokenizingModel, index: int, request: Generate) -> Prepar
 
 
 def _prepare(model: TokenizingModel, index: int, request: Generate, prompt: Prompt) -> Prepared:
-    if reason := no_room(model, request, prompt):
+    reason = no_room(model, request, prompt)
+    if request.schema is not None and model.workers > 1:  # a constraint holds memory that no other process has
+        reason = reason or f"an answer that obeys a schema is made in one process, not in {model.workers}"
+    if reason:
         return Prepared(DecodeRequest(index, (model.tokenizer.start,), 0), request.stop, 0, reason)
     ids = prompt.ids
     room = model.context_window - request.max_tokens
     stop = StopText(model.tokenizer.with_special, request.stop) if any(request.stop) else None
+    constraint = model.constraint(request) if request.schema is not None else None
     context = ids[-room:] or (model.tokenizer.start,)
-    decode = DecodeRequest(index, context, request.max_tokens, request.sampling, stop, seen=prompt.seen)
+    decode = DecodeRequest(index, context, request.max_tokens, request.sampling, stop, constraint, seen=prompt.seen)
     return Prepared(decode, request.stop, max(0, len(ids) - room), "")
 
 
