@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "agent": ("agent", "agent", "Let a team of agents work on a goal; watch, replay and resume its runs."),
     "web": ("web", "web", "Chat, agents and lessons in the browser, on this machine only."),
     "calc": ("calc", "calc", "Work out an expression exactly, as the tool of a model does."),
+    "task": ("task", "task", "Do a task: sentiment, entities, questions, summaries, translation, speech, pictures."),
     "tokens": ("tokens", "tokens", "Show how models cut a text into tokens, and what sending it costs."),
     "next": ("next_tokens", "next_tokens", "Show the most likely next tokens after a text."),
     "mcp": ("mcp", "mcp", "List the configured MCP servers; accept what one starts and offers."),
@@ -53,6 +54,7 @@ KEPT = {  # what an interrupt leaves, for commands that go on from it
     "arena": "answers and votes are kept, and the same command continues",
     "choose": "what was asked is kept, and the same command continues",
     "data": "rows that data make wrote are kept, and the same command continues",
+    "task": "with --out, what was answered is kept, and the same command continues",
     "agent": "what was done is kept: llms agent --runs lists it, llms agent --resume RUN continues",
 }
 _ROOM = "Free some space, or choose another folder (for the database: LLMS_HOME)"
