@@ -123,8 +123,6 @@ def test_a_bad_row_is_named_and_the_others_are_answered_in_their_order(page, cla
     assert page.inner_text("#counts").startswith("9 answered, 1 failed in ")
     assert page.locator(".answers-table tbody tr td:first-child").all_inner_texts() == [str(n) for n in range(1, 11)]
     assert "line 3: column 'text' is ''; expected a text" in page.inner_text("tr[data-index='1'] .bad")
-        "line 3", "row 2"
-    )
     with page.expect_download() as download:
         page.click("#jsonl")
     lines = [json.loads(line) for line in download.value.path().read_text().splitlines()]
