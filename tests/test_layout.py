@@ -50,6 +50,7 @@ HOMES = {
     "scipy": {"statistics", "tasks"},
     "regex": {"chat"},
     "pyarrow": {"data"},
+    "datasets": {"data", "training"},
     "jinja2": {"tokens", "workbench", "web"},
     "huggingface_hub": {"data", "engine", "models", "workbench"},  # engine: the error of a refused configuration
 }

@@ -36,12 +36,16 @@ def decode_requests(
 
 
 def _prepare(model: TokenizingModel, index: int, request: Generate, ids: list[int]) -> Prepared:
-    if reason := no_room(model, request):
+    reason = no_room(model, request)
+    if request.schema is not None and model.workers > 1:  # a constraint holds memory that no other process has
+        reason = reason or f"an answer that obeys a schema is made in one process, not in {model.workers}"
+    if reason:
         return Prepared(DecodeRequest(index, (model.tokenizer.start,), 0), request.stop, 0, reason)
     room = model.context_window - request.max_tokens
     stop = StopText(model.tokenizer.with_special, request.stop) if any(request.stop) else None
+    constraint = model.constraint(request) if request.schema is not None else None
     context = tuple(ids[-room:]) or (model.tokenizer.start,)
-    decode = DecodeRequest(index, context, request.max_tokens, request.sampling, stop)
+    decode = DecodeRequest(index, context, request.max_tokens, request.sampling, stop, constraint)
     return Prepared(decode, request.stop, max(0, len(ids) - room), "")
 
 
