@@ -7,6 +7,7 @@ label, words, a JSON list of spans, or for retrieval a JSON list of the numbers 
 import json
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,8 @@ RETRIEVED = 10  # passages that are looked at
 LEADING = {"wer": "word_accuracy"}  # of an error rate: what is better the higher it is
 MOST_TOKENS: Mapping[str, int] = {"label": 16, "spans": 512, "answer": 64, "words": 8}
 CHARACTERS = ("zh", "ja", "ko", "th")  # languages without blanks between words
+
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"  # stands for an answer in which nothing could be read: it is wrong
 
 Grader = Callable[[Row, str], Grade]
 
@@ -87,7 +90,9 @@ def _media(path: Path) -> Media:
 
 
 def _graded(grader: Grader, row: Row, answers: Answers) -> Grade:
-    return grader(row, reply(answers).text.strip())
+    text = reply(answers).text.strip()
+    grade = grader(row, text)
+    return replace(grade, extracted=None, status="unparsed") if text == UNREADABLE else grade
 
 
 def _grader(task: HubTask, table: LabelledTable, target: str) -> Grader:

@@ -26,6 +26,7 @@ from ..store.runs import Runs, StoredRun
 from ..values import Json, Outcome, Scored
 from .evaluate import Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run, suited
 from .paired_outcomes import paired_outcomes, refuse_corpus
+from .system import load
 from .task_system import system_of, task_names
 
 UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
@@ -168,9 +169,13 @@ def _that_both_can(a: str, b: str, names: Sequence[str], config: EvalConfig) -> 
     """Names of the benchmarks, those of generative twins where one of the two gives no log-probabilities."""
     source, benchmarks = choose(names, config)
     for name in (a, b):
-        with system_of(name, config, source) as model:
+        with _opened(name, config, source) as model:
             benchmarks = suited(model, benchmarks, names)
     return [benchmark.name for benchmark in benchmarks]
+
+
+def _opened(name: str, config: EvalConfig, source: Source) -> Model:
+    return system_of(name, config, source) if config.task else load(name)
 
 
 def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
@@ -270,7 +275,7 @@ def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
 def _expected(a: str, b: str, names: Sequence[str], config: EvalConfig) -> Iterator[Progress]:
     """The difference that the coming comparison of each benchmark can detect (80 % power at the 5 % level)."""
     source, benchmarks = choose(names, config)
-    first, second = (system_of(name, config, source) for name in (a, b))
+    first, second = (_opened(name, config, source) for name in (a, b))
     with first, second, Runs(settings.database()) as store:
         models = first, second
         for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
@@ -299,7 +304,7 @@ def _sequential(
 ) -> Iterator[Progress | Comparison]:
     """Ask both systems in random order, look after every few items, stop when it is decided."""
     source, benchmarks = choose(_that_both_can(a, b, names, config), config)
-    first, second = (system_of(name, config, source) for name in (a, b))
+    first, second = (_opened(name, config, source) for name in (a, b))
     with first, second, Runs(settings.database()) as store:
         for model in (first, second):  # two models at once: half the workers each
             model.workers = max(1, (config.workers or settings.workers() or model.most_workers()) // 2)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, get_args
 
+from ..benchmarks.task import UNREADABLE
 from ..data import Source
 from ..data.labelled import LabelledTable
 from ..engine.resident import resident_bytes
@@ -50,10 +51,8 @@ def task_names(names: Iterable[str], config: EvalConfig) -> list[str]:
     return list(dict.fromkeys(each for name in names for each in _with_ways(task, name, config)))
 
 
-def system_of(name: str, config: EvalConfig, source: Source) -> Model:
-    """The system that `name` means: one that does the task, where the configuration names one."""
-    if not config.task:
-        return load(name)
+def system_of(name: str, config: EvalConfig, source: Source) -> "TaskSystem":
+    """The system that `name` means for the task; of several ways the first."""
     (shown, *_) = task_names([name], config)
     return open_system(shown, config, source)
 
@@ -132,6 +131,11 @@ def _is_special(task: HubTask, name: str) -> bool:
     return not any(each.endswith(LANGUAGE_MODELS) for each in names)
 
 
+def _unreadable(failure: Failure) -> Completion | Failure:
+    """A model that answers, but so that nothing can be read, is wrong; it has not failed."""
+    return Completion(UNREADABLE, 0, "stop") if failure.reason.startswith(asked.UNREADABLE) else failure
+
+
 class TaskSystem(Model):
     """A TaskModel as a system: it can be stored, resumed, paid and compared. `inner` is the language model behind it."""
 
@@ -157,10 +161,12 @@ class TaskSystem(Model):
     @workers.setter
     def workers(self, count: int) -> None:
         if self.inner:
-            self.inner.workers = count
+            self.inner.workers = min(count, self.most_workers()) if self.inner.name.local else count
 
     def most_workers(self) -> int:
-        return self.inner.most_workers() if self.inner else 1
+        """An answer that obeys a schema is made in one process."""
+        in_words = isinstance(self.doer, asked.PromptedModel)
+        return self.inner.most_workers() if self.inner and not in_words else 1
 
     @property
     def peak_memory_bytes(self) -> int:
@@ -215,7 +221,7 @@ class TaskSystem(Model):
         for index, result in self.doer.answer(inputs):
             if self.inner is None:
                 self._peak = max(self._peak, resident_bytes())
-            yield index, result if isinstance(result, Failure) else self._completion(result)
+            yield index, _unreadable(result) if isinstance(result, Failure) else self._completion(result)
 
     def _completion(self, output: TaskOutput) -> Completion | Failure:
         self._truncated += output.truncated
