@@ -1,0 +1,294 @@
+"""Inputs of a task: texts as they are typed, files of any kind, folders, tables. Read when they are asked for, by number.
+
+What cannot be read is a Failure in its row, which says why, and ends no other.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..chat.files.apart import read_apart
+from ..chat.files.encoding import decode
+from ..chat.files.kinds import READ_APART, Kind, Refused, kind_of
+from ..data.dataset import Row, Table
+from ..data.files import format_of, read_table
+from ..data.rows import Indexed
+from ..errors import DataError, LlmsError, UsageError
+from ..models.task_model import TaskInput
+from ..settings import refuse_database
+from ..tasks.catalogue import HubTask
+from ..values import Failure, Media
+
+TABLES = ("csv", "tsv", "json", "jsonl", "parquet")
+ENDINGS = (
+    *TABLES,
+    "txt",
+    "md",
+    "pdf",
+    "docx",
+    "xlsx",
+    "pptx",
+    "wav",
+    "mp3",
+    "flac",
+    "ogg",
+    "png",
+    "jpg",
+    "jpeg",
+    "webp",
+)
+LARGEST = 1 << 30  # bytes of one file
+TEXTS = ("text", "pair")
+WANTED: Mapping[str, tuple[Kind, ...]] = {"sound": ("audio",), "image": ("image", "converted")}
+SECOND = {"question": ("question",), "other": ("other", "text2", "sentence2", "second")}  # columns by their usual names
+FIRST = ("text", "text1", "sentence1", "sentence", "content", "input", "prompt")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """One input, or the reason why there is none. `shown` is how a person knows it: its text, or its file's name; `row`
+    are the cells of a table that it stands in."""
+
+    input: TaskInput | Failure
+    shown: str
+    row: Row | None = None
+
+
+class TaskRows(Indexed[TaskRow]):
+    """Inputs by number. `header` are the columns of the table that they come from, `digest` tells other inputs apart."""
+
+    header: tuple[str, ...] = ()
+    digest: str = ""
+
+    @property
+    def has_question(self) -> bool:
+        """Whether each input brings its own question."""
+        return False
+
+    def since(self, index: int) -> Iterator[TaskRow]:
+        """From the one at `index` on."""
+        return (self.at(number) for number in range(index, len(self)))
+
+
+class ListedRows(TaskRows):
+    """Texts and files as they were named."""
+
+    def __init__(self, task: HubTask, items: Sequence[str | Path | bytes]):
+        self._task, self._items = task, items
+        total = hashlib.sha256()
+        for item in items:
+            total.update(_stamp(item) + b"\0")
+        self.digest = total.hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def at(self, index: int) -> TaskRow:
+        item = self._items[index]
+        if isinstance(item, str):
+            return TaskRow(TaskInput(item), item)
+        if isinstance(item, Path):
+            return TaskRow(read_input(self._task, item), str(item))
+        content = content_of(self._task, "standard input", item)
+        return TaskRow(content, content.text if isinstance(content, TaskInput) and content.text else "standard input")
+
+
+class TableRows(TaskRows):
+    """The rows of a table: `columns` says which column is the text, the question, the other text of a pair."""
+
+    def __init__(self, task: HubTask, table: Table, columns: Mapping[str, str]):
+        self._task, self._table, self._columns = task, table, columns
+        self.header = tuple(table.rows[0])
+        self.digest = table.revision
+        self._folder = Path(table.origin).parent
+
+    @property
+    def has_question(self) -> bool:
+        return "question" in self._columns
+
+    def __len__(self) -> int:
+        return len(self._table.rows)
+
+    def at(self, index: int) -> TaskRow:
+        row = self._table.rows[index]
+        texts: dict[str, str] = {}
+        for field, column in self._columns.items():
+            value = row.get(column)
+            if field == "text" and self._task.takes not in TEXTS:
+                return self._media(row, column, value, self._table.place(index))
+            if not isinstance(value, str) or not value.strip():
+                reason = f"{self._table.place(index)}: column {column!r} is {value!r:.60}; expected a text"
+                return TaskRow(Failure("infra", reason), str(value or ""), row)
+            texts[field] = value
+        return TaskRow(TaskInput(**texts), texts["text"], row)
+
+    def _media(self, row: Row, column: str, value: object, location: str) -> TaskRow:
+        question = row.get(self._columns.get("question", ""))
+        if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):  # as the hub's datasets hold them
+            name = str(value.get("path") or column)
+            content = content_of(self._task, name, value["bytes"])
+        elif isinstance(value, str) and value.strip():
+            name = value
+            beside = self._folder / value
+            content = read_input(self._task, beside if beside.is_file() else Path(value).expanduser())
+        else:
+            name = ""
+            content = Failure("infra", f"column {column!r} is {value!r:.60}; expected the path of a file")
+        if isinstance(content, Failure):
+            return TaskRow(Failure(content.kind, f"{location}: {content.reason}"), name, row)
+        asked = question if isinstance(question, str) else ""
+        return TaskRow(TaskInput(content.text, content.media, asked), name, row)
+
+
+def read_inputs(
+    task: HubTask,
+    arguments: Sequence[str],
+    piped: bytes | None = None,
+    columns: Sequence[str] = (),
+    as_text: bool = False,
+) -> TaskRows:
+    """The inputs that `arguments` name: texts, files, folders, one table. `piped` is standard input; `-` stands for it.
+
+    `columns` are names of columns, or `question=NAME`, `other=NAME`; `as_text` takes each argument for what it says.
+    Raises UsageError, DataError.
+    """
+    items: list[str | Path | bytes] = []
+    for argument in arguments or (["-"] if piped is not None else []):
+        path = _path(argument) if argument.strip() and not as_text else None
+        if argument == "-" and not as_text:
+            if piped is None:
+                raise UsageError("- reads standard input, and nothing comes from there; pipe something into it")
+            items.append(piped)
+        elif path is None:
+            _check_text(task, argument, as_text)
+            items.append(argument)
+        elif path.is_dir():
+            items += _in_folder(path)
+        elif format_of(path.name) in TABLES:
+            if len(arguments) > 1:
+                raise UsageError(f"{path} is a table; name one table alone")
+            return open_table(task, path, columns)
+        else:
+            items.append(path)
+    if columns:
+        raise UsageError(f"--column names a column of a table ({', '.join(TABLES)}); no table is named")
+    if not items:
+        raise UsageError(f'{task.name} needs an input: llms task {task.name} "…", a file, a folder, or standard input')
+    return ListedRows(task, items)
+
+
+def open_table(task: HubTask, path: Path, columns: Sequence[str] = ()) -> TableRows:
+    """The rows of a table, all of them checked to be rows. Raises DataError, UsageError."""
+    table = read_table(path, {})
+    return TableRows(task, table, choose_columns(task, tuple(table.rows[0]), columns, str(path)))
+
+
+def choose_columns(task: HubTask, header: Sequence[str], columns: Sequence[str], origin: str) -> dict[str, str]:
+    """Which column is the `text`, the `question`, the `other`: as named, else by the usual names. Raises UsageError."""
+    chosen: dict[str, str] = {}
+    for column in columns:
+        field, equals, name = column.partition("=")
+        if not equals or column in header:
+            field, name = "text", column
+        if field not in ("text", *SECOND):
+            raise UsageError(f"--column {column}: {field!r} is no part of an input; there are text, question, other")
+        if name not in header:
+            raise UsageError(f"{origin} has no column {name!r}; it has {', '.join(header)}")
+        chosen[field] = name
+    if "text" not in chosen:
+        usual = [*task.columns[:1], *(FIRST if task.takes in TEXTS else ("path", "file", "audio", "image"))]
+        name = next((name for name in usual if name in header), header[0] if len(header) == 1 else "")
+        if not name:
+            raise UsageError(f"{origin} has the columns {', '.join(header)}; say with --column which one is the input")
+        chosen["text"] = name
+    wanted = ["other"] * (task.takes == "pair") + ["question"] * ("question" in task.needs)
+    for field in wanted:
+        if field not in chosen and (name := next((name for name in SECOND[field] if name in header), "")):
+            chosen[field] = name
+    if task.takes == "pair" and "other" not in chosen:
+        raise UsageError(f"{origin}: {task.name} compares two columns; name the second by --column other=NAME")
+    return chosen
+
+
+def read_input(task: HubTask, path: Path) -> TaskInput | Failure:
+    """The file at `path` as an input: its text, or its bytes where the task takes a sound or a picture."""
+    try:
+        refuse_database(path)
+        if (size := path.stat().st_size) > LARGEST:
+            return Failure("infra", f"{path} has {size / 1e6:,.0f} MB; at most {LARGEST / 1e6:,.0f} MB are read")
+        data = path.read_bytes()
+    except OSError as error:
+        return Failure("infra", f"cannot read {path}: {error.strerror or error}")
+    except UsageError as error:
+        return Failure("infra", str(error))
+    return content_of(task, str(path), data)
+
+
+def content_of(task: HubTask, name: str, data: bytes) -> TaskInput | Failure:
+    """`data` as an input, by what it really is; a document is read in a process of its own."""
+    if not data:
+        return Failure("infra", f"{name} is empty")
+    try:
+        kind, media_type = kind_of(data)
+        if task.takes not in TEXTS:
+            if kind not in WANTED[task.takes]:
+                return Failure(
+                    "infra", f"{name} is no {task.takes} but {_described(kind)}; {task.name} takes a {task.takes}"
+                )
+            if kind == "converted":
+                file = read_apart(kind, media_type, name, data)
+                media_type, data = file.media_type, file.data
+            return TaskInput(media=Media(media_type, data, name=Path(name).name))
+        if kind in ("audio", "image", "converted"):
+            return Failure("infra", f"{name} is {_described(kind)}; {task.name} takes a text")
+        text = decode(data).text if kind == "text" else read_apart(kind, media_type, name, data).text
+    except Refused as refused:
+        return Failure("infra", f"{name} {refused}")
+    except LlmsError as error:
+        return Failure("infra", str(error))
+    return TaskInput(text) if text.strip() else Failure("infra", f"{name} holds no text")
+
+
+def _described(kind: Kind) -> str:
+    return {"audio": "a sound", "text": "a text"}.get(kind) or f"a {READ_APART[kind]}"
+
+
+def _path(argument: str) -> Path | None:
+    path = Path(argument).expanduser()
+    try:
+        return path if path.exists() else None
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+        return None
+
+
+def _check_text(task: HubTask, argument: str, as_text: bool) -> None:
+    """Raise UsageError for what was meant to be a file that is not there."""
+    named = format_of(argument) in ENDINGS and not any(sign.isspace() for sign in argument)
+    if task.takes not in TEXTS:
+        raise UsageError(f"there is no file {argument}; {task.name} takes a {task.takes}")
+    if named and not as_text:
+        raise UsageError(f"there is no file {argument}; add --text if it is the text itself")
+    if not argument.strip():
+        raise UsageError(f"an input is empty; {task.name} takes a text")
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
+    if not files:
+        raise DataError(f"{folder} holds no file")
+    return files
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _stamp(item: str | Path | bytes) -> bytes:
+    """Bytes that differ for other inputs; of a file its path, size and time of change."""
+    if isinstance(item, str):
+        return b"text " + item.encode("utf-8", "surrogatepass")
+    if isinstance(item, bytes):
+        return b"piped " + hashlib.sha256(item).digest()
+    status = item.stat()
+    return f"file {item.resolve()} {status.st_size} {status.st_mtime_ns}".encode("utf-8", "surrogatepass")
