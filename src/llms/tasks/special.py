@@ -1,7 +1,7 @@
 """Special models: a checkpoint made for one task. Each module of a task has `open_model`, which makes one of these."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from itertools import islice
 
@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..lazy import lazy
 from ..models.local.checkpoint import Checkpoint, find
 from ..models.name import Name
-from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions
+from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..values import Identity
 from .catalogue import HubTask
 
@@ -68,3 +68,9 @@ def changed_options(options: TaskOptions) -> dict[str, str]:
     """The options that are not as usual, as texts: a part of an identity."""
     usual = asdict(TaskOptions())
     return {name: str(value) for name, value in asdict(options).items() if value != usual[name]}
+
+
+def identity_of_task(identity: Identity, task: str, way: Way, options: TaskOptions, **more: str) -> Identity:
+    """A model's identity with what else decides its answers to a task: the way, the options that are not as usual, and
+    `more`, such as the version of a prompt."""
+    return replace(identity, extra={**identity.extra, "task": task, "way": way, **more, **changed_options(options)})
