@@ -71,11 +71,9 @@ def main(table: str, model: str, folder: Path, form: str) -> None:
                lambda: die_at(5, True), lambda: die_at(7, False), lambda: die_before("finish"), lambda: None]  # fmt: skip
     for moment in moments:
         ended = child(command, moment)
-        sizes.append(out.stat().st_size if out.exists() else 0)
-        print(
-            json.dumps({"ended": ended, "size": sizes[-1], "beside": sorted(p.name for p in folder.iterdir())}),
-            flush=True,
-        )
+        size = out.stat().st_size if out.exists() else 0
+        beside = sorted(path.name for path in folder.iterdir())
+        print(json.dumps({"ended": ended, "size": size, "beside": beside}), flush=True)
 
 
 if __name__ == "__main__":
