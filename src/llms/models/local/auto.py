@@ -13,7 +13,16 @@ from .checkpoint import Checkpoint, first_line
 if TYPE_CHECKING:
     Loader: TypeAlias = Callable[..., tuple[transformers.PreTrainedModel, Mapping[str, Collection[str]]]]
 
-Auto = Literal["AutoModel", "AutoModelForSequenceClassification"]
+Auto = Literal[
+    "AutoModel",
+    "AutoModelForSequenceClassification",
+    "AutoModelForSpeechSeq2Seq",
+    "AutoModelForCTC",
+    "AutoModelForAudioClassification",
+    "AutoModelForTextToWaveform",
+    "AutoModelForTextToSpectrogram",
+    "SpeechT5HifiGan",  # has no auto class
+]
 
 
 def load_auto(
