@@ -13,7 +13,13 @@ from .checkpoint import Checkpoint, first_line
 if TYPE_CHECKING:
     Loader: TypeAlias = Callable[..., tuple[transformers.PreTrainedModel, Mapping[str, Collection[str]]]]
 
-Auto = Literal["AutoModel", "AutoModelForSequenceClassification"]
+Auto = Literal[
+    "AutoModel",
+    "AutoModelForImageClassification",
+    "AutoModelForImageTextToText",
+    "AutoModelForSequenceClassification",
+    "AutoModelForZeroShotImageClassification",
+]
 
 
 def load_auto(
