@@ -64,6 +64,11 @@ class SpecialModel:
     def answer_block(self, inputs: Sequence[TaskInput]) -> Iterator[Answered]:
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Load the weights, which the first answer does otherwise."""
+        if hasattr(type(self), "_network"):
+            getattr(self, "_network")  # noqa: B009 - a lazy attribute of the subclass
+
     def close(self) -> None:
         """Let go of the weights."""
         self.__dict__.pop("_network", None)

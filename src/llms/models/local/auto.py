@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 Auto = Literal[
     "AutoModel",
+    "AutoModelForAudioClassification",
+    "AutoModelForCTC",
     "AutoModelForImageClassification",
     "AutoModelForImageTextToText",
     "AutoModelForSequenceClassification",
+    "AutoModelForSpeechSeq2Seq",
+    "AutoModelForTextToSpectrogram",
+    "AutoModelForTextToWaveform",
     "AutoModelForZeroShotImageClassification",
 ]
 
