@@ -24,6 +24,7 @@ Auto = Literal[
     "AutoModelForTextToSpectrogram",
     "AutoModelForTextToWaveform",
     "AutoModelForZeroShotImageClassification",
+    "SpeechT5HifiGan",  # has no auto class
 ]
 
 
