@@ -38,7 +38,10 @@ def open_task(
 
 def _default(task: HubTask) -> str:
     if task.default is None:
-        raise UsageError(f"{task.name} has no special model of its own; name a model with -m")
+        raise UsageError(
+            f"{task.name} has no special model of its own; name a model with -m"
+            + f", {task.advice}" * bool(task.advice)
+        )
     return task.default.name
 
 
