@@ -1,15 +1,16 @@
 """Special models: a checkpoint made for one task. Each module of a task has `open_model`, which makes one of these."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from itertools import islice
 
 from ..errors import UsageError
 from ..lazy import lazy
 from ..models.local.checkpoint import Checkpoint, find
+from ..models.local.pipeline import find_pipeline
 from ..models.name import Name
-from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions
+from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..values import Failure, Identity
 from .architectures import check_made_for
 from .catalogue import HubTask
@@ -25,15 +26,21 @@ def open_special(task: HubTask, name: Name, options: TaskOptions) -> TaskModel:
         raise UsageError(
             f"{name.text} is no special model for {task.name}; name a checkpoint as hf:./folder or hf:owner/name"
         )
-    checkpoint = find(name.model, name.revision, name.allow)
-    check_made_for(task, checkpoint)
+    if task.home == "drawing":
+        checkpoint = find_pipeline(name.model, name.revision, name.allow)
+    else:
+        checkpoint = find(name.model, name.revision, name.allow)
+        check_made_for(task, checkpoint)
     opened: Opened = import_module(f"llms.tasks.{task.home}").open_model
     return opened(task, name, checkpoint, options)
 
 
 class SpecialModel:
-    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block, and whose
-    Failures need not name their input."""
+    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block of `block` inputs, and
+    whose Failures need not name their input."""
+
+    block = BLOCK
+    first = 0  # of the block that is being answered, among all inputs
 
     def __init__(self, task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskOptions):
         self.kind, self.name, self.checkpoint, self.options = task, name, checkpoint, options
@@ -53,17 +60,22 @@ class SpecialModel:
         )
 
     def answer(self, inputs: Iterable[TaskInput]) -> Iterator[Answered]:
-        """(index, result) in order of completion, within blocks of BLOCK inputs. A Failure names the input by its number."""
-        rows, first = iter(inputs), 0
-        while block := list(islice(rows, BLOCK)):
+        """(index, result) in order of completion, within blocks of inputs. A Failure names its input by its number."""
+        rows, self.first = iter(inputs), 0
+        while block := list(islice(rows, self.block)):
             for index, result in self.answer_block(block):
                 if isinstance(result, Failure) and not result.reason.startswith("input "):
-                    result = Failure(result.kind, f"input {first + index}: {result.reason}")
-                yield first + index, result
-            first += len(block)
+                    result = Failure(result.kind, f"input {self.first + index}: {result.reason}")
+                yield self.first + index, result
+            self.first += len(block)
 
     def answer_block(self, inputs: Sequence[TaskInput]) -> Iterator[Answered]:
         raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Load the weights, which the first answer does otherwise."""
+        if hasattr(type(self), "_network"):
+            getattr(self, "_network")  # noqa: B009 - a lazy attribute of the subclass
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -74,3 +86,9 @@ def changed_options(options: TaskOptions) -> dict[str, str]:
     """The options that are not as usual, as texts: a part of an identity."""
     usual = asdict(TaskOptions())
     return {name: str(value) for name, value in asdict(options).items() if value != usual[name]}
+
+
+def identity_of_task(identity: Identity, task: str, way: Way, options: TaskOptions, **more: str) -> Identity:
+    """A model's identity with what else decides its answers to a task: the way, the options that are not as usual, and
+    `more`, such as the version of a prompt."""
+    return replace(identity, extra={**identity.extra, "task": task, "way": way, **more, **changed_options(options)})

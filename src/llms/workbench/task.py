@@ -1,9 +1,10 @@
 """The verb `task`: one of Hugging Face's tasks, done by a special model or by a language model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..errors import UsageError
 from ..models.name import parse
+from ..models.system import Model
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..tasks import asked
 from ..tasks.catalogue import HubTask, find_task
@@ -11,11 +12,15 @@ from ..tasks.special import open_special
 from .system import load
 
 DEFAULTS = TaskOptions()
+Loader = Callable[[str], Model]
 
 
-def open_task(name: str, model: str = "", way: Way | None = None, options: TaskOptions = DEFAULTS) -> TaskModel:
+def open_task(
+    name: str, model: str = "", way: Way | None = None, options: TaskOptions = DEFAULTS, loader: Loader = load
+) -> TaskModel:
     """Whatever does the task `name`; nothing is loaded yet. Without a `model` it is the special model that the task names.
 
+    A language model is what `loader` gives for its name; closing the task's model closes it, too.
     Without a `way`, a checkpoint made for the task is used as what it is; any other model is asked in words. Raises
     UnknownName, UsageError, MissingExtra, ModelError, HubUnreachable.
     """
@@ -28,12 +33,15 @@ def open_task(name: str, model: str = "", way: Way | None = None, options: TaskO
     if chosen == "special":
         return open_special(task, parse(model), options)
     opened = asked.open_prompted if chosen == "prompt" else asked.open_choice
-    return opened(task, load(model), options)
+    return opened(task, loader(model), options)
 
 
 def _default(task: HubTask) -> str:
     if task.default is None:
-        raise UsageError(f"{task.name} has no special model of its own; name a model with -m")
+        raise UsageError(
+            f"{task.name} has no special model of its own; name a model with -m"
+            + f", {task.advice}" * bool(task.advice)
+        )
     return task.default.name
 
 

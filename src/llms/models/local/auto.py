@@ -15,10 +15,19 @@ if TYPE_CHECKING:
 
 Auto = Literal[
     "AutoModel",
+    "AutoModelForAudioClassification",
+    "AutoModelForCTC",
+    "AutoModelForImageClassification",
+    "AutoModelForImageTextToText",
     "AutoModelForMaskedLM",
     "AutoModelForQuestionAnswering",
     "AutoModelForSequenceClassification",
+    "AutoModelForSpeechSeq2Seq",
+    "AutoModelForTextToSpectrogram",
+    "AutoModelForTextToWaveform",
     "AutoModelForTokenClassification",
+    "AutoModelForZeroShotImageClassification",
+    "SpeechT5HifiGan",  # has no auto class
 ]
 
 
