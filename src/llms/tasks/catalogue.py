@@ -49,6 +49,7 @@ class HubTask:
     columns: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    advice: str = ""  # on a model to name, where there is no default
 
 
 TEXT: tuple[Way, ...] = ("special", "prompt", "choice")
@@ -91,6 +92,7 @@ TASKS: Mapping[str, HubTask] = {
             "translation", "translation", "The same in another language", "translation", "text", "text",
             ("special", "prompt"), None, needs=("target",), columns=("source", "target"), metrics=("chrf", "bleu"),
             aliases=("translate",),
+            advice="such as 'hf:Helsinki-NLP/opus-mt-en-de?allow=pickle' (its weights are pickled)",
         ),
         HubTask(
             "text-generation", "text-generation", "How a text goes on", "generation", "text", "text", ("prompt",), None,
@@ -119,6 +121,7 @@ TASKS: Mapping[str, HubTask] = {
         HubTask(
             "text-to-speech", "text-to-speech", "A text, read aloud", "speaking", "text", "sound",
             SPOKEN, None, aliases=("text-to-audio", "tts", "speak"),
+            advice="such as 'hf:microsoft/speecht5_tts?allow=pickle' (585 MB, MIT, English; its weights are pickled)",
         ),
         HubTask(
             "audio-classification", "audio-classification", "What is heard in a recording", "hearing", "sound", "label",
@@ -144,6 +147,8 @@ TASKS: Mapping[str, HubTask] = {
         HubTask(
             "text-to-image", "text-to-image", "A picture of what a text says", "drawing", "text", "image",
             ("special",), None, aliases=("image-generation", "draw"),
+            advice="such as hf:black-forest-labs/FLUX.2-klein-4B with 4 steps, or hf:Tongyi-MAI/Z-Image-Turbo with 8; 9 to 13 GB "
+            "are fetched, the licence of both is Apache-2.0",
         ),
     )
 }  # fmt: skip

@@ -50,7 +50,9 @@ def default_model(task: HubTask, agree: Agree = nobody_agrees) -> str:
     """The name of the task's own model, which is in the cache now. Raises UsageError, HubUnreachable, ModelError."""
     default = task.default
     if default is None:
-        raise UsageError(f"{task.name} has no special model of its own; {_others(task)}")
+        raise UsageError(
+            f"{task.name} has no special model of its own; {_others(task)}{f', {task.advice}' * bool(task.advice)}"
+        )
     if not is_cached(default):
         described = describe(default)
         if settings.hub_offline():
