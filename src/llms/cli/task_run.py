@@ -66,7 +66,7 @@ def run(name: str, arguments: Sequence[str], flags: TaskFlags) -> bool:
         _check_needs(task, options, rows)
         one = isinstance(rows, ListedRows) and rows.count() == 1
         media = MadeFiles(task, flags["out"], not one, flags["force"]) if task.gives in USUAL else None
-        model = open_task(task.name, flags["model"] or "", flags["way"], options, _agree(flags["yes"]))
+        model = open_task(task.name, flags["model"] or "", flags["way"], options, agree=_agree(flags["yes"]))
         try:
             return _answer_all(model, rows, flags, media, one)
         finally:

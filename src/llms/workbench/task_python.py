@@ -110,4 +110,4 @@ def task(
     for need in find_task(name).needs:
         if need != "question" and not getattr(opened, need):
             raise UsageError(f"{find_task(name).name} needs its {need}: give {need}=…")
-    return OpenedTask(open_task(name, model, way, opened, lambda _: fetch))
+    return OpenedTask(open_task(name, model, way, opened, agree=lambda _: fetch))
