@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 Auto = Literal[
     "AutoModel",
+    "AutoModelForAudioClassification",
+    "AutoModelForCTC",
+    "AutoModelForImageClassification",
+    "AutoModelForImageTextToText",
     "AutoModelForSequenceClassification",
     "AutoModelForSpeechSeq2Seq",
-    "AutoModelForCTC",
-    "AutoModelForAudioClassification",
-    "AutoModelForTextToWaveform",
     "AutoModelForTextToSpectrogram",
+    "AutoModelForTextToWaveform",
+    "AutoModelForZeroShotImageClassification",
     "SpeechT5HifiGan",  # has no auto class
 ]
 
