@@ -21,7 +21,6 @@ from ..models.local.auto import Auto, load_auto
 from ..models.local.checkpoint import first_line
 from ..models.task_model import Answered, TaskInput, TaskOutput
 from ..values import Failure
-from .encoder_network import faster
 from .special import SpecialModel
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Encoder(SpecialModel):
 
     def prepared(self, network: PreTrainedModel) -> PreTrainedModel:
         """A network that was just loaded, made ready."""
-        return faster(network)
+        return network
 
     @lazy
     def _taken(self) -> frozenset[str]:
