@@ -37,7 +37,7 @@ def open_task(
     task = find_task(name)
     if not model:
         model = default_model(task, agree)
-    chosen = way or _way_of(task, model)
+    chosen = way or way_of(task, model)
     if chosen not in task.ways:
         raise UsageError(f"{task.name} is done by {', '.join(task.ways)}; not by {chosen}")
     if chosen == "special":
@@ -46,7 +46,7 @@ def open_task(
     return opened(task, loader(model), options)
 
 
-def _way_of(task: HubTask, model: str) -> Way:
+def way_of(task: HubTask, model: str) -> Way:
     """As what a model does a task, where nobody says so: a checkpoint as what it was made for, if it is none that speaks."""
     name = parse(model)
     in_words = next((way for way in task.ways if way != "special"), None)
