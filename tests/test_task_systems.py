@@ -160,6 +160,10 @@ def test_a_choice_is_made_among_all_kinds(special, language_model, home):
     choice = choose("my.csv", [special, language_model], config=task(way=("choice",)), go=True)
     assert {candidate.system for candidate in choice.candidates} == {special, f"{language_model} (choice)"}
     assert choice.chosen
+    stored_only = choose("my.csv", [special, language_model], config=task(way=("choice",)))
+    assert {candidate.system for candidate in stored_only.candidates if candidate.n} == set(choice.chosen)
+    assert not stored_only.plan
+    assert stored_only.command.startswith("llms task sentiment -m ")
 
 
 def test_a_run_is_graded_again_by_its_rows(special, home):
