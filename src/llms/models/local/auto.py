@@ -13,7 +13,7 @@ from .checkpoint import Checkpoint, first_line
 if TYPE_CHECKING:
     Loader: TypeAlias = Callable[..., tuple[transformers.PreTrainedModel, Mapping[str, Collection[str]]]]
 
-Auto = Literal["AutoModel", "AutoModelForSequenceClassification"]
+Auto = Literal["AutoModel", "AutoModelForSequenceClassification", "AutoModelForSeq2SeqLM"]
 
 
 def load_auto(
