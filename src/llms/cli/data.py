@@ -12,6 +12,7 @@ from ..data.row_stream import is_row_file
 from ..data.row_write import plain
 from ..workbench import data_rows as verbs
 from ..workbench.hub_search import Order, Unit, Wanted
+from .data_make import make_command
 from .hub import Largest, show
 from .output import console, print_json, size, table, visible
 from .stored_rows import print_facts, print_file
@@ -223,3 +224,6 @@ def search(
     """Search data sets on the hub whose names hold WORDS: `llms hub search --kind datasets`."""
     count, unit = largest or (None, "parameters")
     show(Wanted(" ".join(words), "datasets", task, licence, language, count, unit, order, limit), as_json)
+
+
+data.add_command(make_command)

@@ -53,6 +53,7 @@ KEPT = {  # what an interrupt leaves, for commands that go on from it
     "eval": "what was scored is kept, and the same command continues",
     "arena": "answers and votes are kept, and the same command continues",
     "choose": "what was asked is kept, and the same command continues",
+    "data": "rows that data make wrote are kept, and the same command continues",
     "task": "with --out, what was answered is kept, and the same command continues",
     "agent": "what was done is kept: llms agent --runs lists it, llms agent --resume RUN continues",
 }

@@ -106,7 +106,7 @@ class _Text:
                 f"{location}: column {strange[0]!r} is not among those of the first rows ({', '.join(self._columns):.80}); "
                 f"write {self._path.name.partition('.')[0]}.jsonl, whose rows may differ"
             )
-        self._csv.writerow([_cell(row.get(name), f"{location}, column {name!r}") for name in self._columns])
+        self._csv.writerow([cell(row.get(name), f"{location}, column {name!r}") for name in self._columns])
 
     def finish(self) -> None:
         self._file.flush()
@@ -194,7 +194,7 @@ def plain(value: object, location: str) -> object:
     return str(value)
 
 
-def _cell(value: object, location: str) -> str:
+def cell(value: object, location: str) -> str:
     """A value as the text of one field; lists and objects as JSON."""
     if isinstance(value, str):
         return value

@@ -37,7 +37,7 @@ STORED = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is searched for. `largest` counts `unit`s; None: of any size."""
+    """A search. `largest` counts `unit`s; None: of any size."""
 
     words: str = ""
     kind: Kind = "models"
@@ -88,7 +88,7 @@ class Listing:
 
 
 def search(wanted: Wanted) -> Listing:
-    """What the hub lists for `wanted`, in its order. Raises HubUnreachable, which names what is in the cache instead."""
+    """The hub's list for `wanted`, in its order. Raises HubUnreachable, which names what is in the cache instead."""
     from huggingface_hub import HfApi
 
     if wanted.unit == "parameters" and wanted.largest is not None and wanted.kind == "datasets":

@@ -1,0 +1,160 @@
+"""Small random models that see, with their processors, made in-process and saved as ordinary checkpoints."""
+
+import io
+from pathlib import Path
+
+import torch
+
+import tiny
+
+LIST_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>"
+    "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def sizes(tokenizer, window=512):
+    """Of the text part."""
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": window,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.eos_token_id,
+    }
+
+
+def tokenizer_with(*names: str, template: str = LIST_TEMPLATE):
+    tokenizer = tiny.byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": list(names)})
+    tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def save_llava(folder: Path, window: int = 512, template: str = LIST_TEMPLATE) -> Path:
+    """A CLIP of 4 x 4 patches before a Llama: a picture is 16 tokens."""
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    tokenizer = tokenizer_with("<image>", template=template)
+    vision = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, image_size=32, patch_size=8
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=LlamaConfig(**sizes(tokenizer, window)),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    torch.manual_seed(3)
+    model = LlavaForConditionalGeneration(config)
+    tiny.draw_weights(model, 0.2)
+    model.save_pretrained(folder)
+    square = {"height": 32, "width": 32}
+    processor = LlavaProcessor(
+        CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=square),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=template,
+    )
+    processor.save_pretrained(folder)
+    return folder
+
+
+def picture(color: str = "red", size: tuple[int, int] = (40, 30), form: str = "PNG", mode: str = "RGB") -> bytes:
+    """A picture of two colors, as a file."""
+    from PIL import Image
+
+    drawn = Image.new("RGB", size, color)
+    drawn.paste("white", (0, 0, size[0] // 3, size[1] // 2))
+    out = io.BytesIO()
+    drawn.convert(mode).save(out, form)
+    return out.getvalue()
+
+
+def save_idefics(folder: Path) -> Path:
+    """An Idefics3, whose pictures are cut into tiles: a row of 4 tokens each, and one of the whole."""
+    from transformers import (
+        Idefics3Config,
+        Idefics3ForConditionalGeneration,
+        Idefics3ImageProcessorPil,
+        Idefics3Processor,
+        LlamaConfig,
+    )
+
+    tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
+    tokenizer = tokenizer_with("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *tiles)
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 8,
+    }
+    text = LlamaConfig(**sizes(tokenizer, 1024))
+    config = Idefics3Config(
+        vision_config=vision,
+        text_config=text,
+        scale_factor=2,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    torch.manual_seed(4)
+    model = Idefics3ForConditionalGeneration(config)
+    tiny.draw_weights(model, 0.2)
+    model.save_pretrained(folder)
+    images = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
+    Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=LIST_TEMPLATE).save_pretrained(folder)
+    return folder
+
+
+def save_qwen(folder: Path) -> Path:
+    """A Qwen2-VL, whose processor wants torchvision for its videos; saved without them, as its files lie on the hub."""
+    import json
+
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLImageProcessorPil
+
+    template = LIST_TEMPLATE.replace("<image>", "<|vision_start|><|image_pad|><|vision_end|>")
+    tokenizer = tokenizer_with(
+        "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>", template=template
+    )
+    ids = {
+        name: tokenizer.convert_tokens_to_ids(f"<|{name}|>")
+        for name in ("vision_start", "vision_end", "image_pad", "video_pad")
+    }
+    config = Qwen2VLConfig(
+        text_config={
+            **sizes(tokenizer),
+            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+        },
+        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2, "patch_size": 8},
+        image_token_id=ids["image_pad"],
+        video_token_id=ids["video_pad"],
+        vision_start_token_id=ids["vision_start"],
+        vision_end_token_id=ids["vision_end"],
+    )
+    torch.manual_seed(5)
+    model = Qwen2VLForConditionalGeneration(config)
+    tiny.draw_weights(model, 0.2)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    Qwen2VLImageProcessorPil(patch_size=8, size={"shortest_edge": 256, "longest_edge": 4096}).save_pretrained(folder)
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "processor_class": "Qwen2VLProcessor"}))
+    return folder
