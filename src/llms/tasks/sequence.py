@@ -247,15 +247,16 @@ class SequenceModel(SpecialModel):
                 generation_config=config,
             )
         seconds = (perf_counter() - started) / len(sources)
-        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
-        return [
-            self._read(source, row, [end for end in ends if end is not None], seconds)
-            for source, row in zip(sources, written[:, 1:].tolist(), strict=True)
-        ]
+        return [self._read(source, row, seconds) for source, row in zip(sources, written[:, 1:].tolist(), strict=True)]
 
-    def _read(self, source: SourceText, row: list[int], ends: Sequence[int], seconds: float) -> WrittenText:
-        """One row of what was generated, without the token that the decoder began with."""
+    def _read(self, source: SourceText, row: list[int], seconds: float) -> WrittenText:
+        """One row of what was generated, without the token that the decoder began with. A checkpoint may have its end
+        forced where the limit is (`forced_eos_token_id`): that is no end of its own."""
+        config = self.generation
+        ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
         first = next((position for position, token in enumerate(row) if token in ends), None)
         new = row if first is None else row[: first + 1]
+        limit = config.max_new_tokens or (config.max_length or 0) - 1
+        cut_short = len(new) >= limit and (first is None or config.forced_eos_token_id is not None)
         text: str = self.tokenizer.decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return WrittenText(source.passage, text, len(new), bool(ends) and first is None, seconds)
+        return WrittenText(source.passage, text, len(new), cut_short, seconds)

@@ -13,13 +13,13 @@ from ..models.local.checkpoint import Checkpoint, as_object
 from ..models.name import Name
 from ..models.task_model import TaskInput, TaskOptions, TaskOutput
 from .catalogue import HubTask
-from .forms import CUT_SHORT, IN_PARTS
+from .forms import CUT_SHORT
 from .languages import LANGUAGES, language_code, plainly_other, source_of
 from .sequence import SequenceJob, SequenceModel, SourceText, WrittenText
 
 _MARIAN = re.compile(r">>(.+)<<")  # before the text, where it has several targets
 _MADLAD = re.compile(r"<2([a-z]{2,3}(?:_\w+)?)>")
-_CODED = re.compile(r"([a-z]{2,3})_([A-Z][A-Za-z]{1,3})$|__([a-z]{2,3})__$")  # en_XX, eng_Latn; __en__ of M2M100
+_CODED = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")  # eng_Latn
 _PAIR = re.compile(r"translation_(\w+)_to_(\w+)")
 
 
@@ -31,7 +31,7 @@ def open_model(task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskO
 
 class Translator(SequenceModel):
     """A TaskModel that writes a text in another language. Flags: `language?` where the text is plainly in another one than
-    the source; `in parts` where it was too long; `cut short` where a limit ended a translation."""
+    the source; `cut short` where a limit ended a translation."""
 
     def check_languages(self) -> None:
         """Raise UsageError where it does not translate from or to the languages that are asked for, with those it knows."""
@@ -68,11 +68,12 @@ class Translator(SequenceModel):
         """{language as the tokenizer names it: its token}, of mBART, M2M100 and NLLB."""
         if not hasattr(self.tokenizer, "_build_translation_inputs"):
             return {}
-        own = getattr(self.tokenizer, "lang_code_to_token", None)
-        if isinstance(own, dict):
+        if isinstance(own := getattr(self.tokenizer, "lang_code_to_token", None), dict):  # M2M100
             return dict(own)
+        if isinstance(own := getattr(self.tokenizer, "lang_code_to_id", None), dict):  # mBART
+            return {code: code for code in own}
         special = [*self.tokenizer.all_special_tokens, *getattr(self.tokenizer, "additional_special_tokens", ())]
-        return {match[3] or token: token for token in special if (match := _CODED.match(token))}
+        return {token: token for token in special if _CODED.fullmatch(token)}
 
     @lazy
     def _pairs(self) -> dict[tuple[str, str], str]:
@@ -119,7 +120,7 @@ class Translator(SequenceModel):
         if self._language_tokens:
             own = self._known(target, self._language_tokens, "to")
             setattr(self.tokenizer, "src_lang", self._source(row))  # noqa: B010 - its base class has no such field
-            forced = self._vocabulary.get(self._language_tokens[own])
+            forced = int(self.tokenizer.convert_tokens_to_ids(self._language_tokens[own]))
             return [SourceText(part, self.encode(part.text), forced) for part in self.split(row.text, "")]
         before = self._marks[self._known(target, self._marks, "to")] if self._marks else self.prefix
         return [SourceText(part, self.encode(before + part.text)) for part in self.split(row.text, before)]
@@ -131,7 +132,7 @@ class Translator(SequenceModel):
             text += part.text if len(parts) == 1 else part.text.strip() + words[len(words.rstrip()) :]
         source = self._wanted(self.options.source) or self._own[0]
         code = re.split(r"[_-]", source)[0]
-        flags = [IN_PARTS] if len(parts) > 1 else []
+        flags: list[str] = []
         if code in LANGUAGES and plainly_other(job.row.text, code):
             flags.append("language?")
         if any(part.cut_short for part in parts):

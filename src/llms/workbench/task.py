@@ -6,7 +6,7 @@ from ..errors import UsageError
 from ..models.name import parse
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..tasks import asked
-from ..tasks.catalogue import HubTask, find_task
+from ..tasks.catalogue import HubTask, default_of, find_task
 from ..tasks.special import open_special
 from .system import load
 
@@ -21,7 +21,7 @@ def open_task(name: str, model: str = "", way: Way | None = None, options: TaskO
     """
     task = find_task(name)
     if not model:
-        model = _default(task)
+        model = _default(task, options)
     chosen = way or _way_of(task, model)
     if chosen not in task.ways:
         raise UsageError(f"{task.name} is done by {', '.join(task.ways)}; not by {chosen}")
@@ -31,10 +31,11 @@ def open_task(name: str, model: str = "", way: Way | None = None, options: TaskO
     return opened(task, load(model), options)
 
 
-def _default(task: HubTask) -> str:
-    if task.default is None:
+def _default(task: HubTask, options: TaskOptions) -> str:
+    default = default_of(task, options)
+    if default is None:
         raise UsageError(f"{task.name} has no special model of its own; name a model with -m")
-    return task.default.name
+    return default.name
 
 
 def _way_of(task: HubTask, model: str) -> Way:
