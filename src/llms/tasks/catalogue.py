@@ -49,6 +49,7 @@ class HubTask:
     columns: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    advice: str = ""  # on a model to name, where there is no default
 
 
 TEXT: tuple[Way, ...] = ("special", "prompt", "choice")
@@ -144,6 +145,8 @@ TASKS: Mapping[str, HubTask] = {
         HubTask(
             "text-to-image", "text-to-image", "A picture of what a text says", "drawing", "text", "image",
             ("special",), None, aliases=("image-generation", "draw"),
+            advice="such as hf:black-forest-labs/FLUX.2-klein-4B with 4 steps, or hf:Tongyi-MAI/Z-Image-Turbo with 8; 9 to 13 GB "
+            "are fetched, the licence of both is Apache-2.0",
         ),
     )
 }  # fmt: skip

@@ -42,7 +42,7 @@ class SourceText:
 
 @dataclass(frozen=True, slots=True)
 class WrittenText:
-    """What was generated for a passage; `cut_short`: its limit came before its end."""
+    """The words generated for a passage; `cut_short`: its limit came before its end."""
 
     passage: Passage
     text: str
@@ -104,7 +104,7 @@ class SequenceModel(SpecialModel):
 
     @property
     def task_parameters(self) -> JsonObject:
-        """What `config.json` says of this task alone: a prefix, lengths, beams."""
+        """The part of `config.json` about this task alone: a prefix, lengths, beams."""
         return as_object(as_object(self.checkpoint.config.get("task_specific_params")).get(self.parameters_name))
 
     @property
@@ -113,7 +113,7 @@ class SequenceModel(SpecialModel):
 
     @property
     def prefix(self) -> str:
-        """What stands before every text."""
+        """Words that stand before every text."""
         return str(self.task_parameters.get("prefix", self.checkpoint.config.get("prefix")) or "")
 
     @property
@@ -229,7 +229,7 @@ class SequenceModel(SpecialModel):
 
     @torch.inference_mode()
     def _generate(self, sources: Sequence[SourceText]) -> list[WrittenText]:
-        """What is written for sources of falling length, which share their forced token."""
+        """The texts written for sources of falling length, which share their forced token."""
         network, started = self._network, perf_counter()
         width, pad = len(sources[0].ids), self.tokenizer.pad_token_id or 0
         rows = [[*source.ids, *[pad] * (width - len(source.ids))] for source in sources]

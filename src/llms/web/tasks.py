@@ -16,7 +16,7 @@ from ..tasks.catalogue import TASKS, HubTask, find_task
 from ..workbench.task_examples import EXAMPLES
 from .pages import PageRequest, RunResponse, page, service_of
 from .service.service import ChatService
-from .service.task_events import as_json
+from .service.task_events import to_json
 from .service.task_files import TaskFileResponse
 from .service.tasks import TaskModelResponse, TaskWork
 
@@ -57,7 +57,7 @@ class TaskRequest(TaskModelRequest):
     way: Literal["", "special", "prompt", "choice"] = ""
     texts: list[str] = Field(default_factory=list, max_length=10_000)
     files: list[str] = Field(default_factory=list, max_length=100)
-    column: str = Field("", max_length=1000)
+    columns: list[str] = Field(default_factory=list, max_length=3)
     other: str = Field("", max_length=1_000_000)
     labels: list[str] = Field(default_factory=list, max_length=200)
     several: bool = False
@@ -91,7 +91,7 @@ class TaskRequest(TaskModelRequest):
             options,
             tuple(self.texts),
             files,
-            self.column,
+            tuple(self.columns),
             self.other,
         )
 
@@ -146,7 +146,7 @@ async def _stream(service: ChatService, run: str) -> AsyncIterator[str]:
         async for event in produced:
             if service.turns.ending:
                 return
-            yield f"data: {json.dumps(as_json(event), ensure_ascii=False)}\n\n"
+            yield f"data: {json.dumps(to_json(event), ensure_ascii=False)}\n\n"
     yield "event: end\ndata: {}\n\n"
 
 

@@ -34,7 +34,10 @@ def open_task(name: str, model: str = "", way: Way | None = None, options: TaskO
 def _default(task: HubTask, options: TaskOptions) -> str:
     default = default_of(task, options)
     if default is None:
-        raise UsageError(f"{task.name} has no special model of its own; name a model with -m")
+        raise UsageError(
+            f"{task.name} has no special model of its own; name a model with -m"
+            + f", {task.advice}" * bool(task.advice)
+        )
     return default.name
 
 

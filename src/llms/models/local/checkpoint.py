@@ -157,6 +157,10 @@ def _in_folder(model: str, allow: frozenset[str]) -> Checkpoint | None:
     folder = Path(model).expanduser()
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "does not exist"
+        if (folder / "model_index.json").is_file():
+            raise ModelError(
+                f"the folder {model} holds a pipeline that makes pictures (model_index.json), not one model"
+            )
         raise ModelError(f"the checkpoint folder {model} {what}; expected config.json and *.safetensors")
     return Checkpoint(folder.resolve(), allow)
 

@@ -3,9 +3,8 @@
 from dataclasses import asdict, dataclass
 
 from ...models.task_model import LabelScore, Segment, TaskInput, TaskOutput, TextSpan
-from ...tasks.catalogue import HubTask
-from ...tasks.output import answer_of, details_of
 from ...values import Failure, Json
+from ...workbench.task_inputs import TaskRow
 
 FIRST_VALUES = 8  # of a vector
 SHOWN_TEXT = 200_000  # characters of an input that travel back, for marks in it
@@ -90,15 +89,16 @@ class TaskEnded:
 TaskEvent = TaskWaiting | TaskOpening | TaskFetching | TaskAnswered | TaskFailed | TaskRefused | TaskEnded
 
 
-def event_of(index: int, one: TaskInput, result: TaskOutput | Failure) -> TaskAnswered | TaskFailed:
+def event_of(index: int, row: TaskRow, result: TaskOutput | Failure) -> TaskAnswered | TaskFailed:
     """A result with its input."""
-    name = one.media.name if one.media else one.text[:SHOWN_TEXT]
     if isinstance(result, Failure):
-        return TaskFailed(index, name, result.reason)
+        return TaskFailed(index, row.shown[:SHOWN_TEXT], result.reason)
+    asked = row.input
+    text, other = (asked.text, asked.other) if isinstance(asked, TaskInput) else ("", "")
     return TaskAnswered(
         index=index,
-        input=name,
-        other=one.other[:SHOWN_TEXT],
+        input=(text or row.shown)[:SHOWN_TEXT],
+        other=other[:SHOWN_TEXT],
         text=result.text,
         scores=list(result.scores),
         spans=list(result.spans),
@@ -114,18 +114,6 @@ def event_of(index: int, one: TaskInput, result: TaskOutput | Failure) -> TaskAn
     )
 
 
-def as_json(event: TaskEvent) -> dict[str, Json]:
+def to_json(event: TaskEvent) -> dict[str, Json]:
     """An event as it is sent."""
     return asdict(event)
-
-
-def line_of(task: HubTask, one: TaskInput, result: TaskOutput | Failure) -> dict[str, Json]:
-    """A result as a line of a file."""
-    line: dict[str, Json] = {"input": one.media.name if one.media else one.text}
-    if one.other:
-        line["other"] = one.other
-    if isinstance(result, Failure):
-        return {**line, "error": result.reason}
-    if result.truncated:
-        line["truncated"] = True
-    return {**line, "output": answer_of(task, result), **details_of(task, result)}

@@ -15,7 +15,8 @@ from ...data.own import is_file
 from ...errors import UnknownName, UsageError
 from ...models.task_model import TaskInput
 from ...tasks.catalogue import HubTask
-from ...values import Media, several
+from ...values import Failure, Media, several
+from ...workbench.task_inputs import TableRows, TaskRow, choose_columns
 from .choose import NAME_LENGTH, ROWS
 
 MOST_BYTES = 256 << 20  # of the files that are held
@@ -61,22 +62,25 @@ class TaskFiles:
             del self._held[next(iter(self._held))]
         return held.shown
 
-    def inputs(self, task: HubTask, ids: Sequence[str], column: str, other: str) -> Iterator[TaskInput]:
-        """The inputs that the files hold: a table's rows, or each file as one. Raises UnknownName, UsageError."""
+    def rows(self, task: HubTask, ids: Sequence[str], columns: Sequence[str], other: str) -> Iterator[TaskRow]:
+        """The inputs that the files hold: the rows of a table, in whose `columns` they stand, or each file as one.
+
+        Raises UnknownName, UsageError.
+        """
         for id in ids:
             if id not in self._held:
                 raise UnknownName("file", id, [])
             held = self._held[id]
+            kind, name = held.shown.kind, held.shown.name
             if held.table is not None:
-                yield from _rows(held.table, held.shown, column, other)
-            elif task.takes in ("text", "pair") and held.shown.kind == "text":
-                yield TaskInput(held.media.data.decode(), other=other)
-            elif held.shown.kind == {"sound": "audio", "image": "image"}.get(task.takes):
-                yield TaskInput(media=held.media)
+                yield from _rows(task, held.table, name, columns)
+            elif task.takes in ("text", "pair") and kind == "text":
+                yield TaskRow(TaskInput(held.media.data.decode(), other=other), name)
+            elif kind == {"sound": "audio", "image": "image"}.get(task.takes):
+                yield TaskRow(TaskInput(media=held.media), name)
             else:
-                raise UsageError(
-                    f"{held.shown.name} is {held.shown.kind}; {task.name} takes {task.takes}. Choose another file"
-                )
+                reason = f"{name} is no {task.takes} but {kind}; {task.name} takes a {task.takes}"
+                yield TaskRow(Failure("infra", reason), name)
 
 
 def _examined(id: str, name: str, data: bytes) -> HeldFile:
@@ -96,14 +100,11 @@ def _table(id: str, name: str, data: bytes) -> HeldFile:
     return HeldFile(shown, Media("text/plain", name=name), table)
 
 
-def _rows(table: Table, shown: TaskFileResponse, column: str, other: str) -> Iterator[TaskInput]:
-    if column not in shown.columns:
-        raise UsageError(f"{shown.name} has no column {column!r}; choose one of {', '.join(shown.columns)}")
+def _rows(task: HubTask, table: Table, name: str, columns: Sequence[str]) -> Iterator[TaskRow]:
+    if task.takes not in ("text", "pair"):  # its cells would be paths, and a request reads no file of this machine
+        raise UsageError(f"{name} is a table; {task.name} takes a {task.takes}: send the files themselves")
     if len(table.rows) > MOST_ROWS:
         raise UsageError(
-            f"{shown.name} has {len(table.rows):,} rows; the page takes {MOST_ROWS:,}. Run llms task on the file for more"
+            f"{name} has {len(table.rows):,} rows; the page takes {MOST_ROWS:,}. Run llms task on the file for more"
         )
-    for row in table.rows:
-        value = row.get(column)
-        partner = row.get(other) if other in shown.columns else other
-        yield TaskInput("" if value is None else str(value), other="" if partner is None else str(partner))
+    yield from TableRows(task, table, choose_columns(task, tuple(table.rows[0]), columns, name))

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,8 +24,10 @@ from ...models.hub import hub
 from ...models.name import Name, parse
 from ...models.task_model import TaskInput, TaskModel, TaskOptions, TaskOutput, Way
 from ...tasks.catalogue import HubTask
-from ...values import Failure, Media
+from ...values import Failure, Json, Media
 from ...workbench.task import open_task
+from ...workbench.task_inputs import TaskRow
+from ...workbench.task_stream import as_json
 from .model_pool import ModelPool
 from .task_events import (
     TaskEnded,
@@ -35,7 +37,6 @@ from .task_events import (
     TaskRefused,
     TaskWaiting,
     event_of,
-    line_of,
 )
 from .task_files import TaskFileResponse, TaskFiles
 
@@ -72,7 +73,7 @@ class TaskWork:
     options: TaskOptions
     texts: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
-    column: str = ""
+    columns: tuple[str, ...] = ()
     other: str = ""
 
 
@@ -84,7 +85,13 @@ class TaskRun:
     fetch: Name | None = None
     megabytes: int = 0
     begun: bool = False
-    results: dict[int, tuple[TaskInput, TaskOutput | Failure]] = field(default_factory=dict)
+    lines: dict[int, dict[str, Json]] = field(default_factory=dict)
+    media: dict[int, Media] = field(default_factory=dict)
+
+    def keep(self, index: int, line: dict[str, Json], result: TaskOutput | Failure) -> None:
+        self.lines[index] = line
+        if isinstance(result, TaskOutput) and result.media:
+            self.media[index] = result.media
 
 
 class TaskService:
@@ -178,17 +185,17 @@ class TaskService:
         try:
             self._stay()
             work = run.work
-            inputs = list(self._inputs(work))
-            yield TaskOpening(work.model or (work.task.default.name if work.task.default else ""), len(inputs))
+            rows = list(self._rows(work))
+            yield TaskOpening(work.model or (work.task.default.name if work.task.default else ""), len(rows))
             model = self._open((work.task.name, work.model, work.way, work.options))
-            with closing(_answers(model, inputs)) as answers:
+            with closing(_answers(model, rows)) as answers:
                 for index, result in answers:
                     if cancel.is_set():
                         return
-                    run.results[index] = (inputs[index], result)
                     failed += isinstance(result, Failure)
-                    yield event_of(index, inputs[index], result)
-            yield TaskEnded(len(run.results) - failed, failed, monotonic() - started)
+                    run.keep(index, as_json(model, rows[index], result), result)
+                    yield event_of(index, rows[index], result)
+            yield TaskEnded(len(run.lines) - failed, failed, monotonic() - started)
         except LlmsError as error:
             yield TaskRefused(str(error))
         except NotImplementedError:
@@ -197,9 +204,9 @@ class TaskService:
             self._leave()
             self._alone.release()
 
-    def _inputs(self, work: TaskWork) -> Iterator[TaskInput]:
-        texts = (TaskInput(text, other=work.other) for text in work.texts)
-        return chain(texts, self.files.inputs(work.task, work.files, work.column, work.other))
+    def _rows(self, work: TaskWork) -> Iterator[TaskRow]:
+        texts = (TaskRow(TaskInput(text, other=work.other), text) for text in work.texts)
+        return chain(texts, self.files.rows(work.task, work.files, work.columns, work.other))
 
     def _open(self, key: Key) -> TaskModel:
         if self._kept and self._kept[0] == key:
@@ -251,17 +258,17 @@ class TaskService:
 
     def media(self, id: str, index: int) -> Media:
         """The sound or picture that answers input `index`. Raises UnknownName."""
-        result = self._run(id).results.get(index, (None, None))[1]
-        if not isinstance(result, TaskOutput) or result.media is None:
+        media = self._run(id).media
+        if index not in media:
             raise UnknownName("answer", str(index), [])
-        return result.media
+        return media[index]
 
     def table(self, id: str, form: str) -> tuple[str, str]:
         """(media type, text) of the answers so far, in order of their inputs, as `csv` or `jsonl`. Raises UnknownName."""
         run = self._run(id)
         if run.work is None or form not in ("csv", "jsonl"):
             raise UnknownName("file of answers", form, ["csv", "jsonl"])
-        lines = [line_of(run.work.task, *run.results[index]) for index in sorted(run.results)]
+        lines = [run.lines[index] for index in sorted(run.lines)]
         if form == "jsonl":
             return "application/x-ndjson", "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
         text = io.StringIO()
@@ -288,8 +295,17 @@ class TaskService:
                 self._alone.release()
 
 
-def _answers(model: TaskModel, inputs: list[TaskInput]) -> Iterator[tuple[int, TaskOutput | Failure]]:
-    yield from model.answer(inputs)
+def _answers(model: TaskModel, rows: Sequence[TaskRow]) -> Iterator[tuple[int, TaskOutput | Failure]]:
+    """(row, result) as they come, first those that are no input."""
+    numbers, inputs = [], []
+    for number, row in enumerate(rows):
+        if isinstance(row.input, Failure):
+            yield number, row.input
+        else:
+            numbers.append(number)
+            inputs.append(row.input)
+    for index, result in model.answer(inputs):
+        yield numbers[index], result
 
 
 def _state(name: Name) -> str:

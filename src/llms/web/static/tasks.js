@@ -127,7 +127,7 @@ function command(body) {
   if (body.way) words.push("--way", body.way);
   if (body.labels?.length) words.push("--labels", quoted(body.labels.join(",")));
   if (body.several) words.push("--several");
-  if (body.column) words.push("--column", quoted(body.column));
+  for (const column of body.columns ?? []) words.push("--column", quoted(column));
   if (body.question) words.push("--question", quoted(body.question));
   if (body.source) words.push("--from", quoted(body.source));
   if (body.target) words.push("--to", quoted(body.target));

@@ -19,7 +19,7 @@ export const clearFiles = () => {
 /** What a request says of them. */
 export function asked() {
   const table = files.find((file) => file.kind === "table");
-  return { files: files.filter((file) => file.id).map((file) => file.id), ...(table ? { column: table.column } : {}) };
+  return { files: files.filter((file) => file.id).map((file) => file.id), ...(table ? { columns: [table.column, ...(table.other ? [`other=${table.other}`] : [])] } : {}) };
 }
 
 /** The picture or sound that was chosen under that name, for whoever shows an answer. */
