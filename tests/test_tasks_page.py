@@ -290,6 +290,7 @@ def event(index: int = 0, **values: object) -> dict:
         "dimension": 0,
         "first": [],
         "media": "",
+        "texts": [],
     }
     more = {"truncated": False, "flags": [], "tokens": 0, "generated": 0, "seconds": 0.0}
     return {"type": "Answered", "index": index, "input": "", **usual, **more, **values}

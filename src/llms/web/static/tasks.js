@@ -139,9 +139,11 @@ function command(body) {
 const python = (value) => (Array.isArray(value) ? `[${value.map(python).join(", ")}]` : typeof value === "boolean" ? (value ? "True" : "False") : JSON.stringify(value));
 
 function code(body) {
-  const first = body.texts.length ? (body.texts.length === 1 ? body.texts[0] : body.texts.slice(0, 3)) : fileNames()[0] ?? "…";
   const more = ["model", "way", "labels", "several", "question", "source", "target", "voice", ...NUMBERS].filter((name) => body[name] !== undefined && body[name] !== "" && body[name] !== false && String(body[name]) !== "");
-  return `import llms\n\nanswer = llms.task(${[python(body.task), python(first), ...more.map((name) => `${name}=${python(body[name])}`)].join(", ")})\nprint(answer)\n`;
+  const texts = body.texts.length ? body.texts.slice(0, 3) : fileNames().length ? fileNames().slice(0, 3) : ["…"];
+  const input = body.other ? `TaskInput(${python(texts[0])}, other=${python(body.other)})` : python(texts.length === 1 ? texts[0] : texts);
+  const head = body.other ? "import llms\nfrom llms.models.task_model import TaskInput\n" : "import llms\n";
+  return `${head}\nanswers = llms.task(${[python(body.task), ...more.map((name) => `${name}=${python(body[name])}`)].join(", ")})\nprint(answers(${input}))\n`;
 }
 
 function written() {
