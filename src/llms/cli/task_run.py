@@ -16,6 +16,7 @@ from ..models.task_model import TaskModel, TaskOptions
 from ..tasks.catalogue import TASKS, HubTask, find_task
 from ..values import Failure, several
 from ..workbench.task import open_task
+from ..workbench.task_default import Agree
 from ..workbench.task_file import TABLE_ENDINGS, TaskFile
 from ..workbench.task_inputs import PIPED, LineRows, ListedRows, TaskRow, TaskRows, read_inputs
 from ..workbench.task_media import USUAL, MadeFiles
@@ -65,7 +66,7 @@ def run(name: str, arguments: Sequence[str], flags: TaskFlags) -> bool:
         _check_needs(task, options, rows)
         one = isinstance(rows, ListedRows) and rows.count() == 1
         media = MadeFiles(task, flags["out"], not one, flags["force"]) if task.gives in USUAL else None
-        model = open_task(task.name, flags["model"] or "", flags["way"], options)
+        model = open_task(task.name, flags["model"] or "", flags["way"], options, agree=_agree(flags["yes"]))
         try:
             return _answer_all(model, rows, flags, media, one)
         finally:
@@ -123,6 +124,15 @@ def _inputs(task: HubTask, arguments: Sequence[str], flags: TaskFlags) -> Iterat
         with path.open("wb") as file:
             copyfileobj(sys.stdin.buffer, file)
         yield LineRows(path)
+
+
+def _agree(yes: bool) -> Agree:
+    def agree(described: str) -> bool:
+        if yes:
+            click.echo(f"llms: fetching {described}", err=True)
+        return yes or (sys.stdin.isatty() and sys.stderr.isatty() and click.confirm(f"fetch {described}?", err=True))
+
+    return agree
 
 
 def options_of(flags: TaskFlags) -> TaskOptions:

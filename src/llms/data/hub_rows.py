@@ -44,11 +44,16 @@ def stream_hub(name: str, config: str = "", split: str = "", revision: str = "")
                 f"{settings.hub_endpoint()} broke off while {name} was read; run the same command again"
             ) from error
         except ValueError as error:
+            if "config" not in str(error).casefold():  # pyarrow's errors are ValueErrors, too
+                raise DataError(f"{name} cannot be read as rows: {_first(error)}") from error
             raise UsageError(f"{name}: {_first(error)}; choose with --config") from error
 
 
 def _first(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())[:300]
+    if "scripts are no longer supported" in text:
+        text += "; llms runs no code of a data set. The hub's own copy may do: NAME@refs/convert/parquet"
+    return text
 
 
 def _split_of(name: str, split: str, splits: list[str]) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAREST = 10  # passages of an answer
+MOST_LABELS = 5  # of an answer that are named
 INSTRUCTION = 100  # tokens that stand around an input, about
 WAY = re.compile(r" \((special|prompt|choice)\)$")
 LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel")  # ends of architectures that continue texts
@@ -69,10 +70,10 @@ def open_system(name: str, config: EvalConfig, source: Source, model: Model | No
     task, way = find_task(config.task), _way_in(name) or "special"
     if way == "special":
         options = _options(config, source.labels if "labels" in task.needs else ())
-        return TaskSystem(task, name, open_special(task, parse(bare_name(name)), options), None, source.passages)
+        return TaskSystem(task, name, open_special(task, parse(bare_name(name)), options), None, source)
     options, model = _options(config, source.labels), model or load(bare_name(name))
     opened = asked.open_prompted if way == "prompt" else asked.open_choice
-    return TaskSystem(task, name, opened(task, model, options), model, source.passages)
+    return TaskSystem(task, name, opened(task, model, options), model, source)
 
 
 def _options(config: EvalConfig, labels: tuple[str, ...]) -> TaskOptions:
@@ -139,10 +140,12 @@ def _unreadable(failure: Failure) -> Completion | Failure:
 class TaskSystem(Model):
     """A TaskModel as a system: it can be stored, resumed, paid and compared. `inner` is the language model behind it."""
 
-    def __init__(self, task: HubTask, shown: str, doer: TaskModel, inner: Model | None, passages: Sequence[str] = ()):
-        self.kind, self.doer, self.inner, self.passages = task, doer, inner, passages
+    def __init__(self, task: HubTask, shown: str, doer: TaskModel, inner: Model | None, source: LabelledTable):
+        self.kind, self.doer, self.inner, self.passages = task, doer, inner, source.passages
         self.name = replace(parse(bare_name(shown)), text=shown)
         self._truncated = self._peak = 0
+        self._labels = frozenset(label.casefold() for label in source.labels if task.gives == "label")
+        self._answered: dict[str, None] = {}  # the first labels that it answered
         self._vectors: NDArray[np.float32] | Failure | None = None
 
     @property
@@ -180,7 +183,13 @@ class TaskSystem(Model):
             if self._truncated
             else ""
         )
-        return "; ".join(filter(None, (cut, self.inner.note if self.inner else None))) or None
+        return "; ".join(filter(None, (cut, self._other_labels(), self.inner.note if self.inner else None))) or None
+
+    def _other_labels(self) -> str:
+        """A note for the user where a model answers with labels that the file does not have, and with no others."""
+        if not self._answered or any(label.casefold() in self._labels for label in self._answered) or not self._labels:
+            return ""
+        return f"{self.name.text} answered {', '.join(self._answered)}: no label of the file; rename the labels in the file"
 
     @property
     def ledger(self) -> SpendingLedger:
@@ -233,6 +242,8 @@ class TaskSystem(Model):
         else:
             answer = answer_of(self.kind, output)
             text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+            if len(self._answered) < MOST_LABELS or text.casefold() in self._labels:
+                self._answered[text] = None
         return Completion(text, output.generated, "stop", output.tokens, seconds=output.seconds)
 
     def _nearest(self, query: TaskOutput) -> list[int] | Failure:
