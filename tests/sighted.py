@@ -7,6 +7,7 @@ import torch
 
 import tiny
 
+VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 LIST_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>"
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>"
@@ -87,40 +88,40 @@ def picture(color: str = "red", size: tuple[int, int] = (40, 30), form: str = "P
     return out.getvalue()
 
 
-def save_idefics(folder: Path) -> Path:
-    """An Idefics3, whose pictures are cut into tiles: a row of 4 tokens each, and one of the whole."""
-    from transformers import (
-        Idefics3Config,
-        Idefics3ForConditionalGeneration,
-        Idefics3ImageProcessorPil,
-        Idefics3Processor,
-        LlamaConfig,
-    )
+def save_idefics(folder: Path, kind: str = "Idefics3") -> Path:
+    """An Idefics3, whose pictures are cut into tiles of 4 tokens, and one of the whole; or a SmolVLM, which is the same with
+    videos, saved without them, as its files lie on the hub."""
+    import json
+
+    import transformers
 
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
     tokenizer = tokenizer_with("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *tiles)
-    vision = {
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "image_size": 32,
-        "patch_size": 8,
-    }
-    text = LlamaConfig(**sizes(tokenizer, 1024))
-    config = Idefics3Config(
-        vision_config=vision,
-        text_config=text,
+    config = getattr(transformers, f"{kind}Config")(
+        vision_config={**VISION, "image_size": 32, "patch_size": 8},
+        text_config=transformers.LlamaConfig(**sizes(tokenizer, 1024)),
         scale_factor=2,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         pad_token_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(4)
-    model = Idefics3ForConditionalGeneration(config)
+    model = getattr(transformers, f"{kind}ForConditionalGeneration")(config)
     tiny.draw_weights(model, 0.2)
     model.save_pretrained(folder)
-    images = Idefics3ImageProcessorPil(size={"longest_edge": 64}, max_image_size={"longest_edge": 32})
-    Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=LIST_TEMPLATE).save_pretrained(folder)
+    images = getattr(transformers, f"{kind}ImageProcessorPil")(
+        size={"longest_edge": 64}, max_image_size={"longest_edge": 32}
+    )
+    if kind == "Idefics3":
+        processor = transformers.Idefics3Processor(images, tokenizer, image_seq_len=4, chat_template=LIST_TEMPLATE)
+        processor.save_pretrained(folder)
+        return folder
+    images.save_pretrained(folder)
+    tokenizer.chat_template = None
+    tokenizer.save_pretrained(folder)
+    (folder / "processor_config.json").write_text(
+        json.dumps({"image_seq_len": 4, "processor_class": "SmolVLMProcessor"})
+    )
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": LIST_TEMPLATE}))
     return folder
 
 
@@ -158,9 +159,6 @@ def save_qwen(folder: Path) -> Path:
     path = folder / "preprocessor_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "processor_class": "Qwen2VLProcessor"}))
     return folder
-
-
-VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 def save_vit(folder: Path, problem: str | None = None) -> Path:

@@ -314,3 +314,24 @@ def test_a_million_rows_are_filtered_in_constant_memory(tmp_path):
         assert kept_rows == read / 2
         peaks.append(peak)
     assert peaks[1] - peaks[0] < 20_000, peaks  # kilobytes
+
+
+def test_the_commands_of_the_documentation_run_as_they_stand(tmp_path, monkeypatch):
+    import shlex
+
+    monkeypatch.chdir(tmp_path)
+    words = ["good", "bad", "loud", "soft"]
+    written(
+        Path("reviews.csv"),
+        [{"text": f"{words[n % 4]} {n}", "label": ["positive", "negative"][n % 2]} for n in range(40)],
+    )
+    text = (Path(__file__).parents[1] / "docs" / "hub-and-data.md").read_text(encoding="utf-8")
+    commands = [
+        line.strip() for line in text.splitlines() if line.startswith("    llms data ") and "reviews.csv" in line
+    ]
+    assert len(commands) == 4
+    for command in [*commands, "llms data save short.csv --out short.parquet"]:
+        assert command in text
+        run(*shlex.split(command)[2:])
+    assert len(rows_of(Path("short.parquet"))) == 20
+    assert len(rows_of(Path("reviews-test.csv"))) == 10

@@ -51,12 +51,16 @@ DATASETS = [
 ]  # fmt: skip
 
 
-def parquet(count: int) -> bytes:
+def parquet(count: int, labels: list[str] | None = None) -> bytes:
     import pyarrow
     from pyarrow import parquet as files
 
     buffer = io.BytesIO()
-    files.write_table(pyarrow.Table.from_pylist([{"text": f"text {n}", "label": n % 2} for n in range(count)]), buffer)
+    rows = pyarrow.Table.from_pylist([{"text": f"text {n}", "label": n % 2} for n in range(count)])
+    if labels:
+        features = {"text": {"dtype": "string", "_type": "Value"}, "label": {"names": labels, "_type": "ClassLabel"}}
+        rows = rows.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    files.write_table(rows, buffer)
     return buffer.getvalue()
 
 
@@ -184,6 +188,17 @@ def test_offline_one_message_names_what_is_in_the_cache(tmp_path, monkeypatch):
     assert "none of the 2 models in the cache matches" in run("hub", "search", "nothing", status=1)
     assert "owner/rows (llms data head owner/rows)" in run("data", "search", status=1)
     assert "in the cache are owner/rows" in run("data", "head", "x/y", status=1)
+    snapshot = cache / "datasets--owner--rows" / "snapshots" / COMMIT
+    (snapshot / "main").mkdir()
+    for split, count in (("train", 3), ("test", 2)):
+        for part in range(2):
+            (snapshot / "main" / f"{split}-0000{part}-of-00002.parquet").write_bytes(parquet(count, ["no", "yes"]))
+    rows = listed("data", "head", "owner/rows", "--split", "test")
+    assert rows == [{"text": "text 0", "label": "no"}, {"text": "text 1", "label": "yes"}] * 2
+    assert len(listed("data", "head", f"owner/rows@{COMMIT[:8]}")) == 6
+    assert "with splits test, train; choose one, not 'dev', with --split" in run(
+        "data", "head", "owner/rows", "--split", "dev", status=2
+    )
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert "which does not answer; connect" in run("data", "info", "x/y", status=1)

@@ -248,3 +248,22 @@ def test_a_server_answers_about_a_picture(llava):
             bad = [{"type": "image_url", "image_url": {"url": wrong}}]
             with pytest.raises(openai.BadRequestError, match=why):
                 client.chat.completions.create(messages=[{"role": "user", "content": bad}], **how)
+
+
+def test_a_smolvlm_reads_pictures_as_an_idefics_without_what_its_videos_need(tmp_path, idefics):
+    folder = sighted.save_idefics(tmp_path, "SmolVLM")
+    with llms.load(f"hf:{folder}?device=cpu") as smol, llms.load(f"hf:{idefics}?device=cpu") as model:
+        (answer,) = smol.generate([TURNS], max_tokens=TOKENS)
+        assert answer.prompt_tokens == model.count_tokens(TURNS)
+        assert answer.text == by_generate(str(folder), smol, TURNS)
+
+
+def test_a_processor_that_cannot_be_made_is_named_and_text_goes_on(tmp_path):
+    folder = sighted.save_llava(tmp_path)
+    (folder / "processor_config.json").write_text('{"processor_class": "LlavaProcessor"}')
+    with llms.load(f"hf:{folder}?device=cpu") as model:
+        ((_, result),) = model.complete([Generate((ASKED,), max_tokens=3)])
+        assert isinstance(result, Failure)
+        assert "cannot load the processor" in result.reason
+        (text,) = model.generate([[Message("user", "hello")]], max_tokens=3)
+        assert text.tokens == 3

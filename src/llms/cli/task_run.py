@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..models.task_model import TaskModel, TaskOptions
 from ..tasks.catalogue import TASKS, HubTask, find_task
 from ..values import Failure, several
-from ..workbench.task import open_task
+from ..workbench.task import code_of, open_task
 from ..workbench.task_default import Agree
 from ..workbench.task_file import TABLE_ENDINGS, TaskFile
 from ..workbench.task_inputs import PIPED, LineRows, ListedRows, TaskRow, TaskRows, read_inputs
@@ -62,6 +62,9 @@ def run(name: str, arguments: Sequence[str], flags: TaskFlags) -> bool:
     """Whether every input was answered."""
     task = find_task(name)
     options = options_of(flags)
+    if flags["code"]:
+        click.echo(code_of(name, flags["model"] or "", flags["way"], options, arguments), nl=False)
+        return True
     with _inputs(task, arguments, flags) as rows:
         _check_needs(task, options, rows)
         one = isinstance(rows, ListedRows) and rows.count() == 1

@@ -1,6 +1,6 @@
 """The verb `task`: one of Hugging Face's tasks, done by a special model or by a language model."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
@@ -11,6 +11,7 @@ from ..models.system import Model
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..tasks import asked
 from ..tasks.catalogue import HubTask, find_task
+from ..tasks.show_code import show_code
 from ..tasks.special import open_special
 from .system import load
 from .task_default import Agree, default_model, nobody_agrees, speaks
@@ -35,15 +36,28 @@ def open_task(
     UnknownName, UsageError, MissingExtra, ModelError, HubUnreachable.
     """
     task = find_task(name)
-    if not model:
-        model = default_model(task, agree)
-    chosen = way or _way_of(task, model)
-    if chosen not in task.ways:
-        raise UsageError(f"{task.name} is done by {', '.join(task.ways)}; not by {chosen}")
+    model = model or default_model(task, agree)
+    chosen = _checked_way(task, model, way)
     if chosen == "special":
         return open_special(task, parse(model), options)
     opened = asked.open_prompted if chosen == "prompt" else asked.open_choice
     return opened(task, loader(model), options)
+
+
+def code_of(name: str, model: str, way: Way | None, options: TaskOptions, inputs: Sequence[str]) -> str:
+    """The task as a script with transformers alone; nothing is loaded or fetched. Raises UnknownName, UsageError."""
+    task = find_task(name)
+    if not model and task.default is None:
+        default_model(task)  # says what to name
+    named = model or (task.default.name if task.default else "")
+    return show_code(task, parse(named), _checked_way(task, named, way), options, inputs)
+
+
+def _checked_way(task: HubTask, model: str, way: Way | None) -> Way:
+    chosen = way or _way_of(task, model)
+    if chosen not in task.ways:
+        raise UsageError(f"{task.name} is done by {', '.join(task.ways)}; not by {chosen}")
+    return chosen
 
 
 def _way_of(task: HubTask, model: str) -> Way:
