@@ -72,7 +72,7 @@ def is_cached(default: DefaultModel) -> bool:
 
 
 def describe(default: DefaultModel) -> str:
-    """What must be known of it before it is fetched."""
+    """Its size, licence and languages, which must be known before it is fetched."""
     return (
         f"{default.repo} at {default.revision[:7]} ({default.megabytes:,} MB, licence {default.licence}, "
         f"{default.languages})"

@@ -65,6 +65,9 @@ class TaskFiles:
             del self._held[next(iter(self._held))]
         return held.shown
 
+    def names(self, ids: Sequence[str]) -> list[str]:
+        return [self._held[id].shown.name for id in ids if id in self._held]
+
     def rows(self, task: HubTask, ids: Sequence[str], columns: Sequence[str], other: str) -> Iterator[TaskRow]:
         """The inputs that the files hold: the rows of a table, in whose `columns` they stand, or each file as one.
 

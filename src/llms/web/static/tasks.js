@@ -150,6 +150,18 @@ function written() {
   const body = asked();
   $("command").textContent = command(body);
   $("code").textContent = code(body);
+  if ($("same").open) script();
+}
+
+let scripting = 0;
+/** The same with transformers alone, as the server writes it, once the person has stopped typing. */
+function script() {
+  clearTimeout(scripting);
+  scripting = setTimeout(async () => {
+    const mine = scripting;
+    const { code: text } = await call("/api/tasks/code", asked()).catch((error) => ({ code: `# ${error.message}` }));
+    if (mine === scripting) $("script").textContent = text;
+  }, 300);
 }
 
 // --- a run
@@ -273,6 +285,8 @@ $("label").addEventListener("keydown", (event) => {
   $("add-label").click();
 });
 $("text").addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && run());
+$("same").addEventListener("toggle", () => $("same").open && script());
+$("copy-script").addEventListener("click", (event) => copy($("script").textContent, event.currentTarget));
 $("copy-command").addEventListener("click", (event) => copy($("command").textContent, event.currentTarget));
 for (const name of ["dragover", "drop", "dragleave"]) {
   $("drop").addEventListener(name, (event) => {
