@@ -71,7 +71,7 @@ def test_keywords_are_the_fields_of_the_options():
         (lambda: llms.task("zero-shot", "hf:."), "needs its labels"),
         (lambda: llms.task("zero-shot", "hf:.", labels="praise"), "labels is a list"),
         (lambda: llms.task("sentiment"), "would fetch distilbert"),
-        (lambda: llms.task("translation", target="de"), "no special model of its own"),
+        (lambda: llms.task("translation", target="de"), "needs the language of the texts"),
     ],
 )
 def test_a_wrong_request_says_so(call, message, monkeypatch):

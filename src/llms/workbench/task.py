@@ -36,7 +36,7 @@ def open_task(
     UnknownName, UsageError, MissingExtra, ModelError, HubUnreachable.
     """
     task = find_task(name)
-    model = model or default_model(task, agree)
+    model = model or default_model(task, agree, options)
     chosen = _checked_way(task, model, way)
     if chosen == "special":
         return open_special(task, parse(model), options)
