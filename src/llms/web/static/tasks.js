@@ -196,7 +196,7 @@ async function follow(start, words, after = () => {}) {
     source.addEventListener("end", () => over(after));
     source.onerror = () => {
       over(after);
-      refuse("The connection to llms broke off; run it again.");
+      if (!$("alert").textContent) refuse("The connection to llms broke off; run it again.");
     };
   } catch (error) {
     over(after);
