@@ -61,19 +61,28 @@ def save(folder, kind, fields):
     return folder
 
 
-def run(code, folder, *inputs):
-    script = folder / "script.py"
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, script, *inputs], capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line)["output"] for line in done.stdout.splitlines()]
+def run(code, monkeypatch, capsys, *inputs):
+    """What the script prints, run in this process: its libraries are loaded already."""
+    monkeypatch.setattr(sys, "argv", ["script.py", *inputs])
+    capsys.readouterr()
+    exec(compile(code, "script.py", "exec"), {"__name__": "__main__"})
+    return [json.loads(line)["output"] for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.slow
+def test_a_script_runs_by_itself(tmp_path):
+    folder = save_classifier(tmp_path / "model")
+    script = tmp_path / "script.py"
+    script.write_text(show_code(find_task("sentiment"), parse(f"hf:{folder}"), "special", TaskOptions(), TEXTS))
+    done = subprocess.run(
+        [sys.executable, script, *TEXTS], capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == TEXTS
+
+
 @pytest.mark.parametrize("name", KINDS)
-def test_a_script_gives_the_answers_of_the_task(tmp_path, name):
+def test_a_script_gives_the_answers_of_the_task(tmp_path, name, monkeypatch, capsys):
     task = find_task(name)
     if importlib.util.find_spec(f"llms.tasks.{task.home}") is None:
         pytest.skip(f"{task.home} is not there")
@@ -82,7 +91,7 @@ def test_a_script_gives_the_answers_of_the_task(tmp_path, name):
     model = open_special(task, parse(f"hf:{folder}?device=cpu"), TaskOptions(**options))
     expected = [answer_of(task, result) for _, result in sorted(model.answer(as_inputs(texts)), key=lambda one: one[0])]
     code = show_code(task, parse(f"hf:{folder}"), "special", TaskOptions(**options), texts)
-    answers = run(code, tmp_path)
+    answers = run(code, monkeypatch, capsys)
     for answer, wanted in zip(answers, expected, strict=True):
         if name == "entities":
             assert [span["text"] for span in answer] == [span["text"] for span in wanted]
@@ -93,11 +102,10 @@ def test_a_script_gives_the_answers_of_the_task(tmp_path, name):
             assert answer == wanted
 
 
-@pytest.mark.slow
-def test_a_script_that_asks_a_language_model_runs(tmp_path):
+def test_a_script_that_asks_a_language_model_runs(tmp_path, monkeypatch, capsys):
     folder = tiny.save_checkpoint(tmp_path / "model")
     code = show_code(find_task("summarization"), parse(f"hf:{folder}"), "prompt", TaskOptions(max_tokens=5))
-    (answer,) = run(code, tmp_path, "a text")
+    (answer,) = run(code, monkeypatch, capsys, "a text")
     assert isinstance(answer, str)
 
 
