@@ -272,18 +272,18 @@ def test_a_recording_becomes_a_page_and_its_transcript_minutes_again(tmp_path):
         (["a.txt", "--speech", "hf:x/y"], "--speech is for recordings"),
     ],
 )
-def test_a_wrong_order_is_refused_before_anything_is_computed(tmp_path, monkeypatch, arguments, reason):
+def test_a_wrong_order_is_refused_before_anything_is_computed(tmp_path, monkeypatch, tiny, arguments, reason):
     monkeypatch.chdir(tmp_path)
     for name in ("a.txt", "b.md"):
         write(tmp_path, name, "Anna: hello there")
-    error = command(*arguments).exception
+    error = command(*arguments, "-m", f"hf:{tiny}").exception
     assert isinstance(error, UsageError)
     assert reason in str(error)
 
 
-def test_a_recording_in_which_nobody_speaks_is_said_to_be_one(tmp_path):
+def test_a_recording_in_which_nobody_speaks_is_said_to_be_one(tmp_path, tiny):
     (tmp_path / "quiet.wav").write_bytes(file_of(silence(3)))
     hearer = f"hf:{save_ctc(tmp_path / 'ctc')}?device=cpu"
-    error = command(tmp_path / "quiet.wav", "--speech", hearer).exception
+    error = command(tmp_path / "quiet.wav", "--speech", hearer, "-m", f"hf:{tiny}").exception
     assert isinstance(error, DataError)
     assert "nobody speaks in" in str(error)

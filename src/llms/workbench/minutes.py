@@ -11,6 +11,7 @@ from datetime import date
 
 from ..errors import ModelError, UsageError
 from ..models.system import Generate, Model
+from ..tasks.doubt import repeats
 from ..tasks.forms import closed_object, read_object
 from ..values import Completion, Failure, Json, JsonObject, Message
 from .minutes_dates import day_of
@@ -190,6 +191,8 @@ class _Reader:
         value = read_object(answer.text)
         times = [time for number in part if (time := self._lines[number].start) is not None]
         summary = _plain(value.get("summary"))
+        if repeats(summary):
+            minutes.notes.append(f"The summary of lines {part.start + 1} to {part.stop} goes round in circles.")
         minutes.parts.append(
             MinutePart(part.start + 1, part.stop, min(times, default=None), max(times, default=None), summary)
         )
