@@ -54,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, body: bool):
         self.server.asked.append(self.path)
         path, content, headers, status = self.path.split("?")[0], b"", {}, 404
+        if path not in self.server.files:
+            path = path.replace("/resolve/main/", f"/resolve/{COMMIT}/")
         if path.startswith("/api/"):
             described, status, more = self.described(path)
             content, headers = json.dumps(described).encode(), {"Content-Type": "application/json", **more}
@@ -66,10 +68,12 @@ class Handler(BaseHTTPRequestHandler):
         else:
             headers = {"X-Error-Code": "EntryNotFound"}
         if body and (stated := self.headers.get("Range")):
-            first = int(stated.removeprefix("bytes=").split("-")[0])
+            start, _, end = stated.removeprefix("bytes=").partition("-")
+            first = int(start) if start else max(0, len(content) - int(end))
+            last = min(int(end), len(content) - 1) if start and end else len(content) - 1
             self.server.ranges.append((path, first))
-            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
-            content, status = content[first:], 206
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
+            content, status = content[first : last + 1], 206
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
@@ -129,7 +133,8 @@ class Handler(BaseHTTPRequestHandler):
             asked = json.loads(content)["paths"] if content.startswith(b"{") else parse_qs(content.decode())["paths"]
             answer = [{"type": "file", "path": p, "size": sizes[p], "oid": "0" * 40} for p in asked if p in sizes]
         elif path == "/api/repos/create":
-            answer = {"url": f"{self.server.url}/datasets/{json.loads(content)['name']}", "id": "x/y"}
+            repo = json.loads(content)
+            answer = {"url": f"{self.server.url}/datasets/{repo.get('organization', 'me')}/{repo['name']}"}
         elif "/preupload/" in path:
             answer = {
                 "files": [
@@ -137,7 +142,11 @@ class Handler(BaseHTTPRequestHandler):
                 ]
             }
         elif "/commit/" in path:
-            answer = {"commitUrl": f"{self.server.url}/commit/{COMMIT}", "commitOid": COMMIT, "success": True}
+            answer = {
+                "commitUrl": f"{self.server.url}{path.removeprefix('/api').rpartition('/')[0]}/{COMMIT}",
+                "commitOid": COMMIT,
+                "success": True,
+            }
         else:
             answer = {}
         body = json.dumps(answer).encode()

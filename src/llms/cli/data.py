@@ -27,7 +27,8 @@ def _names(context: click.Context, option: click.Parameter, value: str) -> list[
 
 @click.group()
 def data() -> None:
-    """Rows: of a CSV, TSV, JSON, JSON Lines or Parquet file (also .gz), or of a data set on the hub by its owner/name.
+    """Rows: of a CSV, TSV, JSON, JSON Lines or Parquet file (also .gz), or of a data set on the hub by its owner/name, or
+    owner/name@revision.
 
     \b
     llms data head reviews.csv
@@ -88,7 +89,7 @@ def info(name: str, as_json: bool) -> None:
         else:
             print_file(facts)
         return
-    described = hub_data.describe(hub_data.hub_name(name))
+    described = hub_data.describe(*hub_data.hub_name(name))
     if as_json:
         print_json([asdict(described)])
     else:
@@ -188,7 +189,9 @@ def save(name: str, out: Path, limit: int | None, config: str, split: str, force
 def push(file: Path, name: str, private: bool, yes: bool) -> None:
     """Send FILE to the data set NAME, owner/name, on the hub. Says before what others will see."""
     facts = verbs.file_facts(file)
-    hub_data.hub_name(name)
+    name, revision = hub_data.hub_name(name)
+    if revision:
+        raise click.UsageError("rows are sent to the newest state of a data set; leave out @REVISION")
     who = (
         "only its owner and whom they admit"
         if private

@@ -37,6 +37,7 @@ class TaskFlags(TypedDict):
     out: Path | None
     force: bool
     yes: bool
+    code: bool
     as_json: bool
 
 
@@ -67,6 +68,7 @@ class TaskFlags(TypedDict):
 @option(OUTPUT, "-o", "--out", type=click.Path(path_type=Path), help="Write a .csv, .tsv or .jsonl file, or sounds and pictures; the same command goes on with a table that broke off.")  # fmt: skip
 @option(OUTPUT, "--force", is_flag=True, help="Write over what is there.")
 @option(OUTPUT, "--json", "as_json", is_flag=True, help="One object a line.")
+@option(OUTPUT, "--show-code", "code", is_flag=True, help="Print the same as a script with transformers alone, and do nothing.")  # fmt: skip
 @option(RUN, "-y", "--yes", is_flag=True, help="Fetch the task's own model without asking.")
 def task(name: str | None, inputs: tuple[str, ...], **flags: Unpack[TaskFlags]) -> None:
     """Do the task NAME; without a NAME, list them all.

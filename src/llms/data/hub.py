@@ -16,15 +16,16 @@ from ..values import Json
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def hub_name(name: str) -> str:
-    """`owner/name` of a data set, with or without hf: before it. Raises UsageError."""
-    bare = name.removeprefix("hf:")
+def hub_name(name: str) -> tuple[str, str]:
+    """(`owner/name` of a data set, its revision or nothing): of owner/name@revision, with or without hf: before it. Raises
+    UsageError."""
+    bare, _, revision = name.removeprefix("hf:").partition("@")
     if not NAME.fullmatch(bare):
         raise UsageError(
             f"{name} is neither a file that is there nor a data set of the hub; expected a .csv, .tsv, .json, .jsonl or "
             ".parquet file, or owner/name"
         )
-    return bare
+    return bare, revision
 
 
 @contextmanager
@@ -114,12 +115,12 @@ class DatasetFacts:
     configs: tuple[ConfigFacts, ...]
 
 
-def describe(name: str) -> DatasetFacts:
+def describe(name: str, revision: str = "") -> DatasetFacts:
     """The facts that the hub and the data set's card state: one request. Raises DataError, HubUnreachable."""
     from huggingface_hub import HfApi
 
     with asking_hub(name, beside_datasets) as (endpoint, token):
-        info = HfApi(endpoint, token=token).dataset_info(name, files_metadata=True)
+        info = HfApi(endpoint, token=token).dataset_info(name, revision=revision or None, files_metadata=True)
     card: Mapping[str, Json] = info.card_data.to_dict() if info.card_data else {}
     siblings = info.siblings or []
     return DatasetFacts(

@@ -34,12 +34,13 @@ class BadMade:
     example: str
 
 
-def made_schema(columns: tuple[str, ...], labels: Sequence[str], count: int) -> JsonObject:
-    """The JSON schema of an answer with `count` rows."""
+def made_schema(columns: tuple[str, ...], labels: Sequence[str], count: int, longest: int = 0) -> JsonObject:
+    """The JSON schema of an answer with `count` rows, of texts of at most `longest` characters (0: any)."""
+    text: JsonObject = {"type": "string", "maxLength": longest} if longest else {"type": "string"}
     label: JsonObject = {"type": "string", "enum": list(labels)} if labels else {"type": "string"}
     entity = _object({"text": {"type": "string"}, "label": label})
     kinds: Mapping[str, JsonObject] = {"label": label, "entities": {"type": "array", "items": entity}}
-    row = _object({name: kinds.get(name, {"type": "string"}) for name in SHAPES[columns]})
+    row = _object({name: kinds.get(name, text) for name in SHAPES[columns]})
     return _object({"rows": {"type": "array", "items": row, "minItems": count, "maxItems": count}})
 
 

@@ -87,7 +87,7 @@ class Condition:
                 tree = ast.parse(text.strip(), mode="eval")
             self._evaluate = self._compile(tree.body)
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-            raise UsageError(f"cannot read the condition {text:.80!r}: {error}; {FORM}") from error
+            raise UsageError(f"cannot read the condition {text!r:.80}: {error}; {FORM}") from error
 
     def holds(self, row: Row) -> bool:
         """Whether the condition holds for `row`. Raises Incomparable."""

@@ -23,6 +23,7 @@ from .special import identity_of_task
 AHEAD = 256  # results that may wait while inputs are read that need no model
 LEAST_ROOM = 16  # tokens of text beside a question and its answer, below which nothing is asked
 MARGIN = 8  # tokens by which texts that are put together may be longer than they are alone
+UNREADABLE = "unreadable answer of"  # how the reason of such a failure begins
 LABELLED = {
     "sentiment": "Choose the label that says how the writer of the text feels about its subject.",
     "classification": "Choose the label that fits the text best.",
@@ -219,7 +220,7 @@ class PromptedModel:
             try:
                 output = self.form.output(pending.row, answers)
             except ValueError as error:
-                return Failure("infra", f"unreadable answer of {self.model.name.text}: {error}")
+                return Failure("infra", f"{UNREADABLE} {self.model.name.text}: {error}")
         if self.form.reduces and len(answers) > 1 and len(output.text) < len(pending.asked.text):
             following = self.planned(pending.index, replace(pending.row, text=output.text))
             if isinstance(following, Failure):

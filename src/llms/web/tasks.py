@@ -17,11 +17,10 @@ from ..workbench.task_examples import EXAMPLES
 from .pages import PageRequest, RunResponse, page, service_of
 from .service.service import ChatService
 from .service.task_events import to_json
-from .service.task_files import TaskFileResponse
+from .service.task_files import LARGEST, TaskFileResponse
 from .service.tasks import TaskModelResponse, TaskWork
 
 router = APIRouter(route_class=StrictRoute)
-LARGEST = 25 << 20  # bytes of a file
 FIELDS: dict[str, tuple[str, ...]] = {
     "sentiment": ("labels",),
     "classification": ("labels",),

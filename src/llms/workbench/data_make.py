@@ -188,6 +188,8 @@ class _Maker:
         seeds = [int(str(row.get("seed"))) for row in log.before if str(row.get("seed") or "").lstrip("-").isdecimal()]
         self._next = max((seed + 1 for seed in seeds), default=recipe.seed)
         self._dry = 0
+        # a small model may never end a text by itself; not all endpoints know maxLength
+        self._longest = 2 * ROW_TOKENS[SHAPES[task.columns]] if local else 0
 
     def _text(self, row: Mapping[str, object]) -> str:
         """The texts that tell a row from others."""
@@ -228,7 +230,7 @@ class _Maker:
             temperature=0.9,
             top_p=0.95,
             seed=seed,
-            schema=made_schema(self.task.columns, self.labels, ROWS),
+            schema=made_schema(self.task.columns, self.labels, ROWS, self._longest),
         )
 
     def _take(self, result: Completion | Failure, seed: int, label: str) -> None:

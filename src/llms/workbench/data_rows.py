@@ -73,7 +73,11 @@ def open_source(name: str, config: str = "", split: str = "") -> RowSource:
     local = is_row_file(name) or Path(name).exists()
     if local and (config or split):
         raise UsageError(f"{name} is a file; --config and --split are of data sets on the hub")
-    rows = stream_rows(Path(name).expanduser()) if local else stream_hub(hub_name(name), config, split)
+    if local:
+        rows = stream_rows(Path(name).expanduser())
+    else:
+        bare, revision = hub_name(name)
+        rows = stream_hub(bare, config, split, revision)
     peeked = list(islice(rows, PEEKED))
     columns = tuple(dict.fromkeys(name for each in peeked if isinstance(each, PlacedRow) for name in each.row))
     loose = local and format_of(name) in ("csv", "tsv")

@@ -6,23 +6,25 @@ What cannot be read is a Failure in its row, which says why, and ends no other.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 
 from ..chat.files.apart import read_apart
 from ..chat.files.encoding import decode
 from ..chat.files.kinds import READ_APART, Kind, Refused, kind_of
-from ..data.dataset import Row, Table
-from ..data.files import format_of, read_table
-from ..data.rows import Indexed
+from ..data.dataset import Row
+from ..data.files import format_of
+from ..data.row_stream import FORMS, BadRow, PlacedRow, is_row_file, stream_rows
 from ..errors import DataError, LlmsError, UsageError
 from ..models.task_model import TaskInput
 from ..settings import refuse_database
 from ..tasks.catalogue import HubTask
 from ..values import Failure, Media
 
-TABLES = ("csv", "tsv", "json", "jsonl", "parquet")
+PIPED = "standard input"
 ENDINGS = (
-    *TABLES,
+    *FORMS,
     "txt",
     "md",
     "pdf",
@@ -55,20 +57,22 @@ class TaskRow:
     row: Row | None = None
 
 
-class TaskRows(Indexed[TaskRow]):
-    """Inputs by number. `header` are the columns of the table that they come from, `digest` tells other inputs apart."""
+class TaskRows:
+    """Inputs in their order. `header` are the columns of the table that they come from, `digest` tells other inputs apart,
+    `has_question`: each brings its own question. `columns` says which of the table's are read, and as what."""
 
+    columns: Mapping[str, str] = MappingProxyType({})
     header: tuple[str, ...] = ()
     digest: str = ""
-
-    @property
-    def has_question(self) -> bool:
-        """Whether each input brings its own question."""
-        return False
+    has_question: bool = False
 
     def since(self, index: int) -> Iterator[TaskRow]:
-        """From the one at `index` on."""
-        return (self.at(number) for number in range(index, len(self)))
+        """From the one at `index` on, each read when it is asked for."""
+        raise NotImplementedError
+
+    def count(self) -> int:
+        """How many there are; of a table, by reading it once."""
+        raise NotImplementedError
 
 
 class ListedRows(TaskRows):
@@ -81,62 +85,80 @@ class ListedRows(TaskRows):
             total.update(_stamp(item) + b"\0")
         self.digest = total.hexdigest()[:16]
 
-    def __len__(self) -> int:
+    def count(self) -> int:
         return len(self._items)
 
-    def at(self, index: int) -> TaskRow:
-        item = self._items[index]
-        if isinstance(item, str):
-            return TaskRow(TaskInput(item), item)
-        if isinstance(item, Path):
-            return TaskRow(read_input(self._task, item), str(item))
-        content = content_of(self._task, "standard input", item)
-        return TaskRow(content, content.text if isinstance(content, TaskInput) and content.text else "standard input")
+    def since(self, index: int) -> Iterator[TaskRow]:
+        for item in islice(self._items, index, None):
+            if isinstance(item, str):
+                yield TaskRow(TaskInput(item), item)
+            elif isinstance(item, Path):
+                yield TaskRow(read_input(self._task, item), str(item))
+            else:
+                content = content_of(self._task, PIPED, item)
+                yield TaskRow(content, content.text or PIPED if isinstance(content, TaskInput) else PIPED)
+
+
+class LineRows(TaskRows):
+    """The lines of a text file, those without anything to be seen left out."""
+
+    def __init__(self, path: Path):
+        self._path, self.digest = path, _digest(path)
+
+    def count(self) -> int:
+        return sum(1 for _ in self.since(0))
+
+    def since(self, index: int) -> Iterator[TaskRow]:
+        with self._path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+            lines = (line.rstrip("\n") for line in file if line.strip())
+            for number, line in enumerate(islice(lines, index, None), index + 1):
+                yield TaskRow(_line(line, f"{self._path}, line {number} of those with text"), line)
 
 
 class TableRows(TaskRows):
     """The rows of a table: `columns` says which column is the text, the question, the other text of a pair."""
 
-    def __init__(self, task: HubTask, table: Table, columns: Mapping[str, str]):
-        self._task, self._table, self._columns = task, table, columns
-        self.header = tuple(table.rows[0])
-        self.digest = table.revision
-        self._folder = Path(table.origin).parent
+    def __init__(self, task: HubTask, path: Path, columns: Mapping[str, str], header: tuple[str, ...]):
+        self._task, self._path, self.columns, self.header = task, path, columns, header
+        self.digest = _digest(path)
+        self.has_question = "question" in columns
 
-    @property
-    def has_question(self) -> bool:
-        return "question" in self._columns
+    def count(self) -> int:
+        return sum(1 for _ in stream_rows(self._path))
 
-    def __len__(self) -> int:
-        return len(self._table.rows)
+    def since(self, index: int) -> Iterator[TaskRow]:
+        for entry in islice(stream_rows(self._path), index, None):
+            if isinstance(entry, BadRow):
+                yield TaskRow(Failure("infra", str(entry)), entry.location)
+            elif self._task.takes in TEXTS:
+                yield self._texts(entry)
+            else:
+                yield self._media(entry)
 
-    def at(self, index: int) -> TaskRow:
-        row = self._table.rows[index]
+    def _texts(self, entry: PlacedRow) -> TaskRow:
         texts: dict[str, str] = {}
-        for field, column in self._columns.items():
-            value = row.get(column)
-            if field == "text" and self._task.takes not in TEXTS:
-                return self._media(row, column, value, self._table.place(index))
+        for field, column in self.columns.items():
+            value = entry.row.get(column)
             if not isinstance(value, str) or not value.strip():
-                reason = f"{self._table.place(index)}: column {column!r} is {value!r:.60}; expected a text"
-                return TaskRow(Failure("infra", reason), str(value or ""), row)
+                reason = f"{entry.location}: column {column!r} is {value!r:.60}; expected a text"
+                return TaskRow(Failure("infra", reason), str(value or ""), entry.row)
             texts[field] = value
-        return TaskRow(TaskInput(**texts), texts["text"], row)
+        return TaskRow(TaskInput(**texts), texts["text"], entry.row)
 
-    def _media(self, row: Row, column: str, value: object, location: str) -> TaskRow:
-        question = row.get(self._columns.get("question", ""))
+    def _media(self, entry: PlacedRow) -> TaskRow:
+        column, row = self.columns["text"], entry.row
+        question, value, name = row.get(self.columns.get("question", "")), row.get(column), ""
+        content: TaskInput | Failure
         if isinstance(value, Mapping) and isinstance(value.get("bytes"), bytes):  # as the hub's datasets hold them
             name = str(value.get("path") or column)
             content = content_of(self._task, name, value["bytes"])
         elif isinstance(value, str) and value.strip():
-            name = value
-            beside = self._folder / value
+            name, beside = value, self._path.parent / value
             content = read_input(self._task, beside if beside.is_file() else Path(value).expanduser())
         else:
-            name = ""
             content = Failure("infra", f"column {column!r} is {value!r:.60}; expected the path of a file")
         if isinstance(content, Failure):
-            return TaskRow(Failure(content.kind, f"{location}: {content.reason}"), name, row)
+            return TaskRow(Failure(content.kind, f"{entry.location}: {content.reason}"), name, row)
         asked = question if isinstance(question, str) else ""
         return TaskRow(TaskInput(content.text, content.media, asked), name, row)
 
@@ -147,10 +169,12 @@ def read_inputs(
     piped: bytes | None = None,
     columns: Sequence[str] = (),
     as_text: bool = False,
+    by_lines: bool = False,
 ) -> TaskRows:
     """The inputs that `arguments` name: texts, files, folders, one table. `piped` is standard input; `-` stands for it.
 
-    `columns` are names of columns, or `question=NAME`, `other=NAME`; `as_text` takes each argument for what it says.
+    `columns` are names of columns, or `question=NAME`, `other=NAME`; `as_text` takes each argument for what it says; `by_lines` makes each
+    line of a text file an input.
     Raises UsageError, DataError.
     """
     items: list[str | Path | bytes] = []
@@ -165,23 +189,30 @@ def read_inputs(
             items.append(argument)
         elif path.is_dir():
             items += _in_folder(path)
-        elif format_of(path.name) in TABLES:
+        elif is_row_file(path.name):
             if len(arguments) > 1:
                 raise UsageError(f"{path} is a table; name one table alone")
             return open_table(task, path, columns)
+        elif by_lines:
+            if len(arguments) > 1:
+                raise UsageError(f"--lines reads one file of lines; got {len(arguments)} inputs")
+            return LineRows(path)
         else:
             items.append(path)
     if columns:
-        raise UsageError(f"--column names a column of a table ({', '.join(TABLES)}); no table is named")
+        raise UsageError(f"--column names a column of a table ({', '.join(FORMS)}); no table is named")
     if not items:
         raise UsageError(f'{task.name} needs an input: llms task {task.name} "…", a file, a folder, or standard input')
     return ListedRows(task, items)
 
 
 def open_table(task: HubTask, path: Path, columns: Sequence[str] = ()) -> TableRows:
-    """The rows of a table, all of them checked to be rows. Raises DataError, UsageError."""
-    table = read_table(path, {})
-    return TableRows(task, table, choose_columns(task, tuple(table.rows[0]), columns, str(path)))
+    """The rows of a table. Raises DataError, UsageError."""
+    first = next((entry for entry in stream_rows(path) if isinstance(entry, PlacedRow)), None)
+    if first is None:
+        raise DataError(f"{path} has no rows; expected at least one")
+    header = tuple(first.row)
+    return TableRows(task, path, choose_columns(task, header, columns, str(path)), header)
 
 
 def choose_columns(task: HubTask, header: Sequence[str], columns: Sequence[str], origin: str) -> dict[str, str]:
@@ -278,6 +309,22 @@ def _in_folder(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder} holds no file")
     return files
+
+
+def _line(text: str, location: str) -> TaskInput | Failure:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return Failure("infra", f"{location}: bytes that are no UTF-8; save the file as plain UTF-8 text")
+    return TaskInput(text)
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _hidden(path: Path) -> bool:

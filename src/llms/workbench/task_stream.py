@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import asdict
 from itertools import chain, islice
 
 from ..models.task_model import TaskInput, TaskModel, TaskOutput
 from ..tasks.catalogue import find_task
 from ..tasks.output import answer_of, details_of
 from ..values import Failure, Json
-from .task_inputs import TaskRow
+from .task_inputs import TaskRow, TaskRows
 
 WINDOW = 2048  # inputs among which answers may wait for an earlier one
 
@@ -69,4 +70,25 @@ def as_json(model: TaskModel, row: TaskRow, result: TaskOutput | Failure, path: 
         "model": model.identity.name,
         "seconds": round(result.seconds, 6),
         **details_of(task, result),
+    }
+
+
+def as_cells(model: TaskModel, result: TaskOutput | Failure, path: str = "") -> dict[str, Json]:
+    """One answer as the cells of a row: output, score of the likeliest, truncated; a failed one has `error` alone."""
+    if isinstance(result, Failure):
+        return {"error": result.reason}
+    score = result.scores[0].score if result.scores else None
+    return {"output": path or answer_of(find_task(model.task), result), "score": score, "truncated": result.truncated}
+
+
+def made_by(model: TaskModel, rows: TaskRows) -> dict[str, Json]:
+    """All that decides the answers: equal ones continue each other's file."""
+    identity = asdict(model.identity)
+    options = identity.pop("extra")
+    return {
+        "task": model.task,
+        "model": identity,
+        "options": options,
+        "input": rows.digest,
+        "columns": dict(rows.columns),
     }

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 Auto = Literal[
     "AutoModel",
+    "AutoModelForAudioClassification",
+    "AutoModelForCTC",
+    "AutoModelForImageClassification",
+    "AutoModelForImageTextToText",
+    "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoModelForSpeechSeq2Seq",
-    "AutoModelForCTC",
-    "AutoModelForAudioClassification",
-    "AutoModelForTextToWaveform",
     "AutoModelForTextToSpectrogram",
+    "AutoModelForTextToWaveform",
+    "AutoModelForZeroShotImageClassification",
     "SpeechT5HifiGan",  # has no auto class
 ]
 

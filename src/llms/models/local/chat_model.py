@@ -78,8 +78,8 @@ class LocalChatModel(PydanticModel):
     ) -> Generate:
         """The request for `messages`: instructions first, then every part in order."""
         instructions = "\n\n".join(part.content for part in self._get_instruction_parts(messages, parameters) or [])
-        plain = pydantic_messages.plain(messages, instructions)
         sees = self._model.capabilities.vision
+        plain = pydantic_messages.plain(messages, instructions, sees=sees)
         media = [part for message in plain for part in message.parts if isinstance(part, Media)]
         if other := [part.media_type for part in media if not (sees and part.media_type.startswith("image/"))]:
             raise UserError(

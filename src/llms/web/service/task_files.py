@@ -19,6 +19,7 @@ from ...values import Failure, Media, several
 from ...workbench.task_inputs import TableRows, TaskRow, choose_columns
 from .choose import NAME_LENGTH, ROWS
 
+LARGEST = 25 << 20  # bytes of a file
 MOST_BYTES = 256 << 20  # of the files that are held
 MOST_ROWS = 10_000  # of a table; more are work for a command
 SHOWN_ROWS = 3
@@ -56,6 +57,8 @@ class TaskFiles:
     def add(self, name: str, data: bytes) -> TaskFileResponse:
         """Hold a file; blocks. Raises UsageError, DataError, MissingExtra."""
         plain, id = Path(name).name[-NAME_LENGTH:], new_id()
+        if len(data) > LARGEST:
+            raise UsageError(f"{plain} has more than {LARGEST >> 20} MB; run llms task on the file instead")
         held = _table(id, plain, data) if is_file(plain) else _examined(id, plain, data)
         self._held[id] = held
         while len(self._held) > 1 and sum(len(one.media.data) for one in self._held.values()) > MOST_BYTES:

@@ -22,6 +22,7 @@ from ...chat.conversation.tree import new_id
 from ...errors import LlmsError, UnknownName, UsageError
 from ...models.hub import hub
 from ...models.name import Name, parse
+from ...models.system import Model
 from ...models.task_model import TaskInput, TaskModel, TaskOptions, TaskOutput, Way
 from ...tasks.catalogue import HubTask
 from ...values import Failure, Json, Media
@@ -103,6 +104,7 @@ class TaskService:
         self._runs: dict[str, TaskRun] = {}
         self._alone = threading.Lock()
         self._kept: tuple[Key, TaskModel] | None = None
+        self._shared = False
         self._idle: threading.Timer | None = None
 
     async def keep(self, name: str, data: bytes) -> TaskFileResponse:
@@ -198,11 +200,12 @@ class TaskService:
             yield TaskEnded(len(run.lines) - failed, failed, monotonic() - started)
         except LlmsError as error:
             yield TaskRefused(str(error))
-        except NotImplementedError:
-            yield TaskRefused(f"{run.work.task.name} cannot be done this way yet")
+        except Exception:
+            yield TaskRefused("the task failed; the server's log says why")
+            raise
         finally:
-            self._leave()
             self._alone.release()
+            self._leave()
 
     def _rows(self, work: TaskWork) -> Iterator[TaskRow]:
         texts = (TaskRow(TaskInput(text, other=work.other), text) for text in work.texts)
@@ -213,14 +216,21 @@ class TaskService:
             return self._kept[1]
         self._let_go()
         task, model, way, options = key
-        opened = open_task(task, model, way, options)
-        self._kept = (key, opened)
+        shared: list[Model] = []
+
+        def loader(name: str) -> Model:
+            shared.append(self._models.get(name))
+            return shared[0]
+
+        opened = open_task(task, model, way, options, loader)
+        self._kept, self._shared = (key, opened), bool(shared)
         return opened
 
     def _let_go(self) -> None:
-        if self._kept:
+        """A language model stays: it is the pool's, which chats share."""
+        if self._kept and not self._shared:
             self._kept[1].close()
-            self._kept = None
+        self._kept = None
 
     def _stay(self) -> None:
         if self._idle:

@@ -9,8 +9,14 @@ from ...errors import DataError, MissingExtra, ModelError, UsageError
 from ...evaluation.config import EvalConfig
 from ...store.runs import Runs
 from ..estimate import Estimate, estimate
+from ..task_system import task_names
 from .answer import candidates_of, task
 from .evidence import Evidence, names_own_file
+
+
+def with_ways(job: ChoiceJob) -> ChoiceJob:
+    """The job, its language models named with each way in which they do its task."""
+    return replace(job, systems=tuple(task_names(job.systems, job.config))) if job.config.task else job
 
 
 def systems_of(job: ChoiceJob, evidence: Evidence, store: Runs) -> list[str]:
@@ -56,7 +62,8 @@ def _step(job: ChoiceJob, each: Estimate) -> PlanStep:
     name, key = each.plan.key.system.name, each.plan.key
     where = f"--data {quote(job.data)}" if job.data else ""
     what = "" if names_own_file(job) else f"-b {key.benchmark}"
-    command = " ".join(filter(None, ("llms eval", quote(name), what, where)))
+    task = f"--task {each.plan.config.task}" if each.plan.config.task else ""
+    command = " ".join(filter(None, ("llms eval", quote(name), task, what, where)))
     return PlanStep(name, key.benchmark, each.items, each.cost, each.seconds, command)
 
 
