@@ -58,7 +58,7 @@ def answer(**fields):
 
 def minutes_of(reply, lines=LINES, said=None, **options):
     model = ScriptedModel(reply if callable(reply) else lambda text: reply, **options)
-    *_, (done, parts, minutes) = write_minutes(model, lines, "meeting.vtt", said=said)
+    *_, (done, parts, minutes) = write_minutes(model, lines, "meeting.vtt", meeting=said)
     assert done == parts
     return minutes
 

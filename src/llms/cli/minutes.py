@@ -16,7 +16,7 @@ from .option_groups import DATA, MODEL, OUTPUT, GroupedCommand, option
 )
 @option(MODEL, "--speech", metavar="MODEL", help="A Whisper or CTC checkpoint that hears a recording (default: LLMS_TRANSCRIBE_MODEL, else that of the task speech-to-text).")  # fmt: skip
 @option(DATA, "--from", "source", default="", metavar="LANG", help="The language that is spoken, as en; else it is detected.")  # fmt: skip
-@option(DATA, "--date", "said", type=click.DateTime(["%Y-%m-%d"]), help="The day of the meeting; days such as Friday are dated by it.")  # fmt: skip
+@option(DATA, "--date", "meeting", type=click.DateTime(["%Y-%m-%d"]), help="The day of the meeting; days such as Friday are dated by it.")  # fmt: skip
 @option(OUTPUT, "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write .md, .html or .json.")
 @option(OUTPUT, "--transcript", type=click.Path(path_type=Path, dir_okay=False), help="Write what was heard as .json, from which minutes can be written again.")  # fmt: skip
 @option(OUTPUT, "--force", is_flag=True, help="Write over what is there.")
@@ -26,7 +26,7 @@ def minutes(
     model: str,
     speech: str | None,
     source: str,
-    said: datetime | None,
+    meeting: datetime | None,
     out: Path | None,
     transcript: Path | None,
     force: bool,
@@ -42,5 +42,5 @@ def minutes(
       llms minutes meeting.flac --speech hf:openai/whisper-base -m gguf:./model.gguf -o minutes.html
     """
     run = import_module("llms.cli.minutes_run")  # the models: --help need not wait for them
-    order = run.MinutesOrder(file, model, speech, source, said.date() if said else None, out, transcript, force)
+    order = run.MinutesOrder(file, model, speech, source, meeting.date() if meeting else None, out, transcript, force)
     run.run(order, as_json)

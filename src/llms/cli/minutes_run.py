@@ -25,13 +25,13 @@ WRITTEN = (".md", ".html", ".json")
 
 @dataclass(frozen=True, slots=True)
 class MinutesOrder:
-    """What the command line asks for. `said` is the day of the meeting, `source` the language that is spoken."""
+    """An order of the command line. `meeting` is its day, `source` the language that is spoken."""
 
     file: Path
     model: str
     speech: str | None
     source: str
-    said: date | None
+    meeting: date | None
     out: Path | None
     transcript: Path | None
     force: bool
@@ -49,7 +49,7 @@ def run(order: MinutesOrder, as_json: bool) -> None:
     with load(order.model) as model:
         model.check()
         lines, speech = _lines(order)
-        for done, parts, minutes in write_minutes(model, lines, order.file.name, speech, order.said):
+        for done, parts, minutes in write_minutes(model, lines, order.file.name, speech, order.meeting):
             written = minutes
             _progress(f"read {done} of {parts} parts" if done < parts else "")
     if order.out is not None:

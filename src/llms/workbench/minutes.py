@@ -102,17 +102,17 @@ class Minutes:
 
 
 def write_minutes(
-    model: Model, lines: Sequence[TranscriptLine], source: str, speech: str = "", said: date | None = None
+    model: Model, lines: Sequence[TranscriptLine], source: str, speech: str = "", meeting: date | None = None
 ) -> Iterator[tuple[int, int, Minutes]]:
     """(parts done, parts in all, the minutes so far) after each part; the last ones are whole. Days are dated where
-    `said`, the day of the meeting, is known. Raises UsageError where the window is too small, ModelError where no part
+    `meeting`, its day, is known. Raises UsageError where the window is too small, ModelError where no part
     got an answer."""
     parts = chunks(model, lines)
     minutes = Minutes(source, model.name.text, lines, speech)
     doubtful = sum(bool(line.flags) for line in lines)
     if doubtful:
         minutes.notes.append(f"{doubtful} of {len(lines)} lines are doubtful; what rests on them is marked.")
-    reader = _Reader(lines, said)
+    reader = _AnswerReader(lines, meeting)
     answers: dict[int, Completion | Failure] = {}
     for number, result in model.complete(_request(model, lines, part) for part in parts):
         answers[number] = result
@@ -176,11 +176,11 @@ def _request(model: Model, lines: Sequence[TranscriptLine], part: range) -> Gene
     return Generate(_prompt(model, text), max_tokens=_answer_tokens(model), schema=schema)
 
 
-class _Reader:
+class _AnswerReader:
     """Reads a model's answers against the lines."""
 
-    def __init__(self, lines: Sequence[TranscriptLine], said: date | None):
-        self._lines, self._said = lines, said
+    def __init__(self, lines: Sequence[TranscriptLine], meeting: date | None):
+        self._lines, self._meeting = lines, meeting
         self._words = [set(_words(f"{line.speaker} {line.text}")) for line in lines]
         self._text = " ".join(_words(" ".join(f"{line.speaker} {line.text}" for line in lines)))
 
@@ -224,7 +224,7 @@ class _Reader:
         if due and not self._says(due):
             due = ""
             flags.append(DATELESS)
-        day = day_of(due, self._said) if due and self._said else None
+        day = day_of(due, self._meeting) if due and self._meeting else None
         return replace(item, owner=owner, due=due, day=day, flags=tuple(flags))
 
     def _line_of(self, text: str, stated: Json, part: range) -> int | None:

@@ -38,10 +38,10 @@ _NAMED = (
 )
 
 
-def day_of(words: str, said: date) -> date | None:
-    """The day that `words` mean on the day `said`; None where they name none that is sure ("soon", "next month").
+def day_of(words: str, since: date) -> date | None:
+    """The day that `words` mean when they are said on the day `since`; None where they name none that is sure ("soon", "next month").
 
-    A weekday is the next one after `said`; with "next week" it is that of the week after. A day without a year is the
+    A weekday is the next one after `since`; with "next week" it is that of the week after. A day without a year is the
     next such day.
     """
     text = " ".join(words.lower().split())
@@ -49,26 +49,26 @@ def day_of(words: str, said: date) -> date | None:
         return _date(int(iso[1]), int(iso[2]), int(iso[3]))
     for pattern in _NAMED:
         if named := pattern.search(text):
-            return _coming(said, _MONTHS[named["month"]], int(named["day"]), named["year"])
+            return _coming(since, _MONTHS[named["month"]], int(named["day"]), named["year"])
     if dotted := _DOTTED.search(text):
-        return _coming(said, int(dotted[2]), int(dotted[1]), dotted[3])
+        return _coming(since, int(dotted[2]), int(dotted[1]), dotted[3])
     if ahead := _IN.search(text):
         count = int(ahead[1]) if ahead[1].isdecimal() else _NUMBERS[ahead[1]]
-        return said + timedelta(days=count * (7 if ahead[2] in ("week", "woche") else 1))
+        return since + timedelta(days=count * (7 if ahead[2] in ("week", "woche") else 1))
     later = re.search(r"\b(next week|nächste(?:r|n)? woche)\b", text)
     for name, number in _DAYS.items():
         if re.search(rf"\b{name}s?\b", text):
             if later:
-                return said + timedelta(days=7 - said.weekday() + number)
-            return said + timedelta(days=(number - said.weekday() - 1) % 7 + 1)
-    return next((said + timedelta(days=days) for name, days in _NEAR.items() if re.search(rf"\b{name}\b", text)), None)
+                return since + timedelta(days=7 - since.weekday() + number)
+            return since + timedelta(days=(number - since.weekday() - 1) % 7 + 1)
+    return next((since + timedelta(days=days) for name, days in _NEAR.items() if re.search(rf"\b{name}\b", text)), None)
 
 
-def _coming(said: date, month: int, day: int, year: str | None) -> date | None:
+def _coming(since: date, month: int, day: int, year: str | None) -> date | None:
     if year:
         return _date(int(year), month, day)
-    coming = _date(said.year, month, day)
-    return coming if coming is None or coming >= said else _date(said.year + 1, month, day)
+    coming = _date(since.year, month, day)
+    return coming if coming is None or coming >= since else _date(since.year + 1, month, day)
 
 
 def _date(year: int, month: int, day: int) -> date | None:
