@@ -132,6 +132,6 @@ def test_without_the_hub_what_is_cached_is_named(tmp_path, monkeypatch):
 
 def test_a_checkpoint_that_speaks_is_asked_in_words(tmp_path):
     speaking = tiny.save_checkpoint(tmp_path / "llama")
-    assert door._way_of(find_task("sentiment"), f"hf:{speaking}") == "prompt"
-    assert door._way_of(find_task("sentiment"), f"hf:{save_classifier(tmp_path / 'bert')}") == "special"
-    assert door._way_of(find_task("sentiment"), "smollm2") == "prompt"
+    assert door.way_of(find_task("sentiment"), f"hf:{speaking}") == "prompt"
+    assert door.way_of(find_task("sentiment"), f"hf:{save_classifier(tmp_path / 'bert')}") == "special"
+    assert door.way_of(find_task("sentiment"), "smollm2") == "prompt"
