@@ -10,7 +10,7 @@ from torch import Tensor
 from .network import Network
 
 if TYPE_CHECKING:
-    from .request import Seen
+    from .request import Array, Seen
 
 Inputs: TypeAlias = dict[str, object]
 
@@ -51,6 +51,7 @@ class SeenPrompt:
         if "position_ids" in signature(self._model.forward).parameters:
             ids = torch.tensor([self._prompt], device=self._device)
             self._inputs["position_ids"] = self._model._prepare_position_ids_for_generation(ids, self._inputs)
+            del self._inputs["attention_mask"]  # all ones: nothing is padded, as generate sees it too
         self._begun = False
 
     @torch.inference_mode()
@@ -65,5 +66,6 @@ class SeenPrompt:
         self._begun = True
         return outputs.logits[0, -1]
 
-    def _placed(self, value: Tensor) -> Tensor:
-        return value.to(self._device, self._network.dtype) if value.is_floating_point() else value.to(self._device)
+    def _placed(self, array: "Array") -> Tensor:
+        value = torch.from_numpy(array).to(self._device)
+        return value.to(self._network.dtype) if value.is_floating_point() else value

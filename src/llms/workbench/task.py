@@ -10,7 +10,7 @@ from ..models.name import Name, parse
 from ..models.system import Model
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..tasks import asked
-from ..tasks.catalogue import HubTask, find_task
+from ..tasks.catalogue import HubTask, default_of, find_task
 from ..tasks.show_code import show_code
 from ..tasks.special import open_special
 from .system import load
@@ -36,7 +36,7 @@ def open_task(
     UnknownName, UsageError, MissingExtra, ModelError, HubUnreachable.
     """
     task = find_task(name)
-    model = model or default_model(task, agree)
+    model = model or default_model(task, agree, options)
     chosen = _checked_way(task, model, way)
     if chosen == "special":
         return open_special(task, parse(model), options)
@@ -47,20 +47,21 @@ def open_task(
 def code_of(name: str, model: str, way: Way | None, options: TaskOptions, inputs: Sequence[str]) -> str:
     """The task as a script with transformers alone; nothing is loaded or fetched. Raises UnknownName, UsageError."""
     task = find_task(name)
-    if not model and task.default is None:
+    default = None if model else default_of(task, options)
+    if not model and default is None:
         default_model(task)  # says what to name
-    named = model or (task.default.name if task.default else "")
+    named = model or (default.name if default else "")
     return show_code(task, parse(named), _checked_way(task, named, way), options, inputs)
 
 
 def _checked_way(task: HubTask, model: str, way: Way | None) -> Way:
-    chosen = way or _way_of(task, model)
+    chosen = way or way_of(task, model)
     if chosen not in task.ways:
         raise UsageError(f"{task.name} is done by {', '.join(task.ways)}; not by {chosen}")
     return chosen
 
 
-def _way_of(task: HubTask, model: str) -> Way:
+def way_of(task: HubTask, model: str) -> Way:
     """As what a model does a task, where nobody says so: a checkpoint as what it was made for, if it is none that speaks."""
     name = parse(model)
     in_words = next((way for way in task.ways if way != "special"), None)

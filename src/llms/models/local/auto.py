@@ -21,6 +21,7 @@ Auto = Literal[
     "AutoModelForImageTextToText",
     "AutoModelForMaskedLM",
     "AutoModelForQuestionAnswering",
+    "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoModelForSpeechSeq2Seq",
     "AutoModelForTextToSpectrogram",
