@@ -65,6 +65,8 @@ def test_several_labels_are_judged_each():
     result = one("zero-shot", '{"a": true, "b": false, "c": true}', "x", labels=("a", "b", "c"), several=True)
     assert set(result.scores) == {LabelScore("a", 1.0), LabelScore("c", 1.0), LabelScore("b", 0.0)}
     assert result.text == "a, c"
+    result = one("zero-shot", '{"a": false, "b": false}', "x", labels=("a", "b"), several=True)
+    assert (result.text, result.flags) == ("", ())
 
 
 @pytest.mark.parametrize(
@@ -274,6 +276,23 @@ def test_a_label_is_chosen_by_its_log_probability(tiny):
         assert result.tokens > 0
 
 
+@pytest.mark.parametrize("labels", ["ABC", "ZQXW"])
+def test_labels_of_one_token_have_the_probabilities_of_the_decision_pipeline(tiny, labels):
+    from transformers import DecisionConfig, pipeline
+
+    config = DecisionConfig(labels={"choice": list(labels)}, chat_template="{{ state }}", sanitize_control_tokens=False)
+    decide = pipeline("decision", model=tiny, device="cpu", decision_config=config)
+    choosing = open_choice(find_task("zero-shot"), load(f"hf:{tiny}?device=cpu"), TaskOptions(labels=tuple(labels)))
+    texts = ["one text", "another"]
+    for text, result in zip(texts, answers(choosing, *texts), strict=True):
+        (question,) = choosing._questions(0, TaskInput(text))  # the pipeline is asked in these words, not in its own
+        request = {"type": "choice", "instructions": "", "criteria": dict.fromkeys(labels)}
+        expected = decide({"state": question.context, "questions": {"which": request}})["which"]
+        assert {each.label: each.score for each in result.scores} == pytest.approx(expected["probabilities"], abs=1e-5)
+        assert result.text == expected["choice"]
+    assert len({each.score for each in result.scores}) == len(labels)
+
+
 def test_each_label_is_a_question_where_several_may_hold():
     def likelihood(context, continuation):
         return -1.0 if ("sport" in context) == (continuation.strip() == "yes") else -3.0
@@ -282,6 +301,7 @@ def test_each_label_is_a_question_where_several_may_hold():
     choosing = open_choice(find_task("zero-shot"), model, TaskOptions(labels=("sport", "art"), several=True))
     (result,) = answers(choosing, "They ran.")
     assert [(each.label, round(each.score, 3)) for each in result.scores] == [("sport", 0.881), ("art", 0.119)]
+    assert result.text == "sport"
     assert "This example is sport." in model.requests[0][0]
 
 

@@ -6,8 +6,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
+import encoders
+import llms
 from llms.cli.task import task
 from llms.errors import LlmsError
+from llms.models.task_model import TaskInput
 from test_task_model import save_classifier
 
 
@@ -108,3 +111,27 @@ def test_all_tasks_are_listed():
     listed = rows(run("--json"))
     assert {"sentiment", "translation", "text-to-image"} <= {row["task"] for row in listed}
     assert run().exit_code == 0
+
+
+def test_two_texts_are_compared_and_so_are_the_columns_of_a_table(tmp_path):
+    model = f"hf:{encoders.save_encoder(tmp_path / 'model', 'Model')}?device=cpu"
+    (one,) = rows(run("similarity", "a red house", "the green river", "-m", model, "--json"))
+    assert (one["input"], one["other"]) == ("a red house", "the green river")
+    first, second = (tmp_path / "a.txt", tmp_path / "b.txt")
+    first.write_text("a red house")
+    second.write_text("the green river")
+    table = tmp_path / "pairs.csv"
+    table.write_text("left,right\na red house,the green river\na book,a book\n")
+    (read,) = rows(run("similarity", first, second, "-m", model, "--json"))
+    same, equal = rows(run("similarity", table, "--column", "left", "--column", "other=right", "-m", model, "--json"))
+    with llms.task("similarity", model) as answers:
+        expected = float(answers(TaskInput("a red house", other="the green river")).text)
+    assert [one["output"], read["output"], same["output"]] == pytest.approx([expected] * 3, abs=1e-5)
+    assert equal["output"] == pytest.approx(1, abs=1e-5)
+    for given in (["alone"], ["one", "two", "three"]):
+        refused = run("similarity", *given, "-m", model)
+        assert isinstance(refused.exception, LlmsError)
+        assert f"compares two texts; got {len(given)}" in str(refused.exception)
+    first.write_bytes(b"")
+    (failed,) = rows(run("similarity", first, "a house", "-m", model, "--json"))
+    assert failed["error"] == f"{first} is empty"

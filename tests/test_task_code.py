@@ -127,6 +127,24 @@ def test_a_script_summarizes_and_translates_as_the_task(tmp_path, monkeypatch, c
     same_as_the_task("translation", t5, as_inputs(TEXTS), TEXTS, monkeypatch, capsys, **languages)
 
 
+def test_a_script_gives_all_labels_that_hold(tmp_path, monkeypatch, capsys):
+    nli = save(tmp_path / "nli", *KINDS["zero-shot"][:2])
+    labels = ("praise", "complaint", "question")
+    same_as_the_task(
+        "zero-shot", nli, as_inputs(TEXTS), TEXTS, monkeypatch, capsys, labels=labels, several=True, threshold=0.3
+    )
+    topics = {"id2label": dict(enumerate(labels)), "problem_type": "multi_label_classification"}
+    folder = save(tmp_path / "topics", "BertForSequenceClassification", topics)
+    same_as_the_task("classification", folder, as_inputs(TEXTS), TEXTS, monkeypatch, capsys, several=True)
+    some = {"labels": ("Question", "praise"), "threshold": 0.2}
+    same_as_the_task("classification", folder, as_inputs(TEXTS), TEXTS, monkeypatch, capsys, **some)
+
+
+def test_a_script_compares_two_texts_as_the_task(tmp_path, monkeypatch, capsys):
+    folder = save(tmp_path / "model", "BertModel", {})
+    same_as_the_task("similarity", folder, [TaskInput(*TEXTS[:1], other=TEXTS[1])], TEXTS, monkeypatch, capsys)
+
+
 def test_a_script_hears_and_sees_as_the_task(tmp_path, monkeypatch, capsys):
     sound, picture = tmp_path / "a.wav", tmp_path / "a.png"
     tone = np.sin(np.arange(24_000) / 9).astype("float32")

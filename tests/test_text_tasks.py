@@ -67,6 +67,8 @@ def test_zero_shot_is_that_of_the_pipeline(saved, several, labels):
     for result, wanted in zip(answers(model, as_inputs(TEXTS)), expected, strict=True):
         assert [one.label for one in result.scores] == wanted["labels"]
         assert [one.score for one in result.scores] == pytest.approx(wanted["scores"], abs=1e-5)
+        held = [one.label for one in result.scores if one.score >= 0.5]
+        assert result.text == (", ".join(held) if several else wanted["labels"][0])
 
 
 @pytest.mark.parametrize("labels", [NER, ("PER", "LOC", "O")])

@@ -35,8 +35,9 @@ class TaskInput:
 class TaskOptions:
     """How a task is done, the same for all inputs. Empty, None: as the model has it.
 
-    `labels` are those to choose among, `several`: more than one may hold, each is judged alone; `hypothesis` is the
-    sentence of zero-shot classification, with {} for the label. `source` and `target` are languages (ISO 639-1). `top`
+    `labels` are those to choose among, `several`: more than one may hold, each is judged alone, and the answer is all whose
+    score is at least `threshold`, or 0.5 without one, joined by commas; `hypothesis` is the sentence of zero-shot
+    classification, with {} for the label. `source` and `target` are languages (ISO 639-1). `top`
     is how many answers are given, `threshold` the least score of one. `max_tokens` and the sampling fields are for what
     is generated. `voice` is a name or a file, `steps`, `width` and `height` are of a picture that is made.
     """
@@ -90,7 +91,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TaskOutput:
-    """The answer to one input. `text` is what a person reads first: the likeliest label, an answer, a summary, a transcript.
+    """The answer to one input. `text` is what a person reads first: the likeliest label, or all that hold; an answer, a
+    summary, a transcript.
 
     `scores` are labels or words, the likeliest first; `spans` are places in the input, in their order; `vector` (D,) is an
     embedding; `media` a sound or a picture that was made; `segments` the parts of a transcript. `truncated`: the model

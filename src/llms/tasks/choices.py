@@ -1,13 +1,16 @@
 """Labels chosen by a language model without a word generated: each is scored as what the model would say next.
 
 The probability of a label is the softmax, over the labels, of the log-probability (nats) of its tokens behind the prompt,
-their plain sum: with labels of one token this is what transformers' `decision` pipeline computes. Where several labels
-may hold, each is a question of its own, whose answers are yes and no.
+their plain sum. Where several labels may hold, each is a question of its own, whose answers are yes and no.
+
+The `decision` pipeline of transformers computes the same of labels that are one token each, over the same prompt. It puts
+the question in other words: there each label has a letter, and the model answers with the letter, always one token. Here
+it answers with the label itself, so that labels have no order and no number too many.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import exp
 
@@ -17,6 +20,7 @@ from ..models.task_model import Answered, LabelScore, TaskInput, TaskOptions, Ta
 from ..values import Failure, Identity, LogLikelihood, Message
 from .catalogue import HubTask
 from .forms import IN_PARTS, PROMPT_VERSION, quoted
+from .output import label_output
 from .passages import Passage, passages
 from .special import identity_of_task
 
@@ -146,13 +150,11 @@ class ChoosingModel:
             else:
                 for label, share in zip(self.labels, shares, strict=True):
                     chances[label] += question.weight * share
-        labels = tuple(sorted(map(LabelScore, chances, chances.values()), key=lambda one: -one.score))
         every = [score for _, scores in scored for score in scores]
-        return TaskOutput(
-            labels[0].label,
-            labels,
-            truncated=any(score.cut for score in every),
-            flags=(IN_PARTS,) if len(scored) > len(self._asked) else (),
+        flags = (IN_PARTS,) if len(scored) > len(self._asked) else ()
+        labels = [LabelScore(label, chance) for label, chance in chances.items()]
+        return replace(
+            label_output(labels, self.options, flags, truncated=any(score.cut for score in every)),
             tokens=sum(scores[0].context_tokens + sum(score.tokens for score in scores) for _, scores in scored),
             seconds=sum(score.seconds for score in every),
         )

@@ -14,6 +14,7 @@ from ..models.name import Name
 from ..models.task_model import LabelScore, TaskInput, TaskOptions, TaskOutput
 from .catalogue import HubTask
 from .encoder import Encoder, Row, flags_of, labels_of, weighted
+from .output import label_output
 
 if TYPE_CHECKING:
     from transformers.utils import ModelOutput
@@ -58,15 +59,7 @@ class TextClassifier(Encoder):
         scores = [
             LabelScore(label, chances[number]) for number, label in self._numbers.items() if number < len(chances)
         ]
-        return label_output(scores, self.options.threshold, flags_of(rows))
-
-
-def label_output(scores: Sequence[LabelScore], threshold: float, flags: tuple[str, ...]) -> TaskOutput:
-    """The likeliest label; none, and a flag, where it is less likely than `threshold`."""
-    ordered = tuple(sorted(scores, key=lambda one: -one.score))
-    if threshold and ordered[0].score < threshold:
-        return TaskOutput("", ordered, flags=(*flags, "below threshold"))
-    return TaskOutput(ordered[0].label, ordered, flags=flags)
+        return label_output(scores, self.options, flags_of(rows))
 
 
 def restricted(chosen: Sequence[str], labels: Sequence[str], model: str) -> dict[int, str]:

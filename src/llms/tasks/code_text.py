@@ -24,7 +24,16 @@ def answer(text):
     logits = model(**tokenizer(text, return_tensors="pt")).logits[0].float()
     apart = model.config.problem_type == "multi_label_classification" or model.config.num_labels == 1
     chances = logits.sigmoid() if apart else logits.softmax(-1)
-    return model.config.id2label[int(chances.argmax())]
+    wanted = [label.casefold() for label in LABELS]
+    among = [n for n, name in model.config.id2label.items() if not LABELS or name.casefold() in wanted]
+    if LABELS and not apart:  # given that it is one of them
+        chances = chances / chances[among].sum()
+    best_first = sorted(among, key=lambda number: -float(chances[number]))
+    if SEVERAL:
+        held = [number for number in best_first if float(chances[number]) >= (THRESHOLD or 0.5)]
+        return ", ".join(model.config.id2label[number] for number in held)
+    best = best_first[0]
+    return model.config.id2label[best] if float(chances[best]) >= THRESHOLD else ""
 """
 
 ZERO_SHOT = f"""
@@ -49,7 +58,10 @@ def answer(text):
         chances = logits[:, [no, yes]].softmax(-1)[:, 1]
     else:
         chances = logits[:, yes].softmax(-1)
-    return LABELS[int(chances.argmax())] if float(chances.max()) >= THRESHOLD else ""
+    best_first = chances.argsort(descending=True, stable=True).tolist()
+    if SEVERAL:
+        return ", ".join(LABELS[number] for number in best_first if float(chances[number]) >= (THRESHOLD or 0.5))
+    return LABELS[best_first[0]] if float(chances.max()) >= THRESHOLD else ""
 """
 
 ENTITIES = f"""
@@ -214,8 +226,8 @@ TEXT = {
     "extraction": EXTRACTION,
     "fill_mask": FILL_MASK,
     "embeddings": EMBEDDING + "\n\ndef answer(text):\n    return vector(text).tolist()\n",
-    "similarity": EMBEDDING + "\n\nfirst = vector(INPUTS[0])\n\n\ndef answer(text):  # beside the first input\n"
-    "    return round(float(torch.nn.functional.cosine_similarity(first, vector(text), dim=0)), 6)\n",
+    "similarity": EMBEDDING + "\n\ndef answer(text, other):\n"
+    "    return round(float(torch.nn.functional.cosine_similarity(vector(text), vector(other), dim=0)), 6)\n",
     "summarization": SEQUENCE.replace("TASK", '"summarization"'),
     "translation": SEQUENCE.replace("TASK", 'f"translation_{SOURCE}_to_{TARGET}"'),
 }

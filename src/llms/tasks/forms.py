@@ -14,6 +14,7 @@ from ..models.task_model import LabelScore, TaskInput, TaskOptions, TaskOutput, 
 from ..scoring.thinking import split_thinking
 from ..values import Json, JsonObject
 from .languages import language_code, language_name, plainly_other
+from .output import label_output
 from .passages import Passage
 
 PROMPT_VERSION = "1"  # a part of the identity: another wording is another model
@@ -105,9 +106,7 @@ class LabelForm(Form):
         marks = flags(parts, IN_PARTS if len(parts) > 1 else "")
         if not self.options.several:
             return TaskOutput(max(votes, key=lambda label: votes[label]), flags=marks)
-        scores = tuple(sorted((LabelScore(each, votes[each]) for each in self.labels), key=lambda one: -one.score))
-        held = [one.label for one in scores if one.score > 0 and one.score >= self.options.threshold]
-        return TaskOutput(", ".join(held), scores, flags=marks)
+        return label_output([LabelScore(each, votes[each]) for each in self.labels], self.options, marks)
 
     def _chosen(self, part: PartAnswer) -> list[str]:
         answer = read_object(part.text)

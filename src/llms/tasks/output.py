@@ -1,10 +1,27 @@
-"""Answers as JSON values: what a script reads first is `output`, what stands behind it lies beside it."""
+"""Answers: labels by their scores as an answer, and answers as JSON values: `output` is what a script reads first."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from ..models.task_model import TaskOutput
+from ..models.task_model import LabelScore, TaskOptions, TaskOutput
 from ..values import Json
 from .catalogue import HubTask
+
+HOLDS = 0.5  # the least score of a label that holds, where several may and no threshold is set
+
+
+def label_output(
+    scores: Sequence[LabelScore], options: TaskOptions, flags: tuple[str, ...] = (), truncated: bool = False
+) -> TaskOutput:
+    """The likeliest label; none, and a flag, where it is less likely than `options.threshold`. Where several may hold, all
+    that reach the threshold, the likeliest first and joined by commas, which may be none."""
+    ordered = tuple(sorted(scores, key=lambda one: -one.score))
+    if options.several:
+        held = [one.label for one in ordered if one.score >= (options.threshold or HOLDS)]
+        return TaskOutput(", ".join(held), ordered, truncated=truncated, flags=flags)
+    if ordered[0].score < options.threshold:
+        return TaskOutput("", ordered, truncated=truncated, flags=(*flags, "below threshold"))
+    return TaskOutput(ordered[0].label, ordered, truncated=truncated, flags=flags)
 
 
 def answer_of(task: HubTask, output: TaskOutput) -> Json:

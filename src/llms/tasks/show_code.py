@@ -28,7 +28,12 @@ LOOP = """
 for each in INPUTS:
     print(json.dumps({"input": each, "output": answer(each)}, ensure_ascii=False))
 """
-USAGE = {"text": '"a text" "another text"', "pair": '"a text" "another text"', "sound": "recording.wav", "image": "picture.png"}  # fmt: skip
+PAIRS = """
+
+for text, other in zip(INPUTS[::2], INPUTS[1::2]):
+    print(json.dumps({"input": text, "other": other, "output": answer(text, other)}, ensure_ascii=False))
+"""
+USAGE = {"text": '"a text" "another text"', "pair": '"a text" "its partner"', "sound": "recording.wav", "image": "picture.png"}  # fmt: skip
 
 
 def show_code(task: HubTask, name: Name, way: Way, options: TaskOptions, inputs: Sequence[str] = ()) -> str:
@@ -54,7 +59,11 @@ def show_code(task: HubTask, name: Name, way: Way, options: TaskOptions, inputs:
         body[: body.index("\n\n", body.rindex("\nfrom "))],
         body[body.index("\n\n", body.rindex("\nfrom ")) :],
     )
-    return f"{head}\n{imports.strip()}\n\n" + "\n".join(lines) + f"\n\n{loading.strip()}\n{LOOP}"
+    return (
+        f"{head}\n{imports.strip()}\n\n"
+        + "\n".join(lines)
+        + f"\n\n{loading.strip()}\n{PAIRS if task.takes == 'pair' else LOOP}"
+    )
 
 
 def constants(name: Name, options: TaskOptions) -> Mapping[str, object]:

@@ -16,8 +16,8 @@ from ..models.local.checkpoint import Checkpoint
 from ..models.name import Name
 from ..models.task_model import LabelScore, TaskInput, TaskOptions, TaskOutput
 from .catalogue import HubTask
-from .classification import label_output
 from .encoder import OVERLAP, Cut, Encoder, Row, flags_of, labels_of, weighted
+from .output import label_output
 
 if TYPE_CHECKING:
     from transformers.utils import ModelOutput
@@ -94,7 +94,7 @@ class ZeroShotClassifier(Encoder):
         chances = [self._chances(torch.stack([values[number] for number in window])) for window in windows]
         mean = weighted([rows[window[0]] for window in windows], chances).tolist()
         scores = [LabelScore(label, chance) for label, chance in zip(self._hypotheses, mean, strict=True)]
-        return label_output(scores, self.options.threshold, flags_of(rows))
+        return label_output(scores, self.options, flags_of(rows))
 
     def _chances(self, logits: torch.Tensor) -> torch.Tensor:
         """(labels, 2) -> (labels,)."""

@@ -99,6 +99,26 @@ class ListedRows(TaskRows):
                 yield TaskRow(content, content.text or PIPED if isinstance(content, TaskInput) else PIPED)
 
 
+class PairRows(ListedRows):
+    """Two texts, or two files, which are compared with each other: one input."""
+
+    header = ("input", "other")
+
+    def count(self) -> int:
+        return 1
+
+    def since(self, index: int) -> Iterator[TaskRow]:
+        if index:
+            return
+        first, second = super().since(0)
+        text, other = first.input, second.input
+        if isinstance(text, TaskInput) and isinstance(other, TaskInput):
+            row: Row = {"input": first.shown, "other": second.shown}
+            yield TaskRow(TaskInput(text.text, other=other.text), first.shown, row)
+        else:
+            yield first if isinstance(text, Failure) else second
+
+
 class LineRows(TaskRows):
     """The lines of a text file, those without anything to be seen left out."""
 
@@ -194,6 +214,8 @@ def read_inputs(
                 raise UsageError(f"{path} is a table; name one table alone")
             return open_table(task, path, columns)
         elif by_lines:
+            if task.takes == "pair":
+                raise UsageError(f"--lines makes one text of a line; {task.name} compares two: name a table of pairs")
             if len(arguments) > 1:
                 raise UsageError(f"--lines reads one file of lines; got {len(arguments)} inputs")
             return LineRows(path)
@@ -203,7 +225,14 @@ def read_inputs(
         raise UsageError(f"--column names a column of a table ({', '.join(FORMS)}); no table is named")
     if not items:
         raise UsageError(f'{task.name} needs an input: llms task {task.name} "…", a file, a folder, or standard input')
-    return ListedRows(task, items)
+    if task.takes != "pair":
+        return ListedRows(task, items)
+    if len(items) != 2:
+        raise UsageError(
+            f'{task.name} compares two texts; got {len(items)}. Write llms task {task.name} "…" "…", or name a table of '
+            "pairs with --column NAME --column other=NAME"
+        )
+    return PairRows(task, items)
 
 
 def open_table(task: HubTask, path: Path, columns: Sequence[str] = ()) -> TableRows:

@@ -60,11 +60,14 @@ def _window(model: TaskModel, rows: Iterable[TaskRow]) -> Iterator[AnsweredRow]:
 
 def as_json(model: TaskModel, row: TaskRow, result: TaskOutput | Failure, path: str = "") -> dict[str, Json]:
     """One answer as an object; a failed one has `error` and no `output`. `path` is the file of a sound or picture."""
+    asked: dict[str, Json] = {"input": row.shown}
+    if isinstance(row.input, TaskInput) and row.input.other:
+        asked["other"] = row.input.other
     if isinstance(result, Failure):
-        return {"input": row.shown, "error": result.reason, "model": model.identity.name}
+        return {**asked, "error": result.reason, "model": model.identity.name}
     task = find_task(model.task)
     return {
-        "input": row.shown,
+        **asked,
         "output": path or answer_of(task, result),
         "truncated": result.truncated,
         "model": model.identity.name,

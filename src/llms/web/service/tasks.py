@@ -165,7 +165,7 @@ class TaskService:
         """The work as a script with transformers alone. Raises UsageError."""
         if work.model:
             self._models.reach.check_model(work.model)
-        texts = [*work.texts, *self.files.names(work.files)]
+        texts = [*work.texts, *self.files.names(work.files), *filter(None, [work.other])]
         script = await self._models.wait_for(code_of, work.task.name, work.model, work.way, work.options, texts)
         return TaskCodeResponse(script)
 

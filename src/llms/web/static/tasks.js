@@ -2,10 +2,11 @@
 import { call, make } from "./api.js";
 import { icon, iconButton } from "./icons.js";
 import { $, copy, say, state } from "./session.js";
-import { addFiles, addFile, asked as askedFiles, clearFiles, names as fileNames, onFiles, sample } from "./tasks_files.js";
+import { addFiles, addFile, asked as askedFiles, clearFiles, names as fileNames, onFiles, sample, secondColumn } from "./tasks_files.js";
 import { begin as beginAnswers, answered, failed } from "./tasks_answers.js";
 
 const TAKES = { text: "a text, or a file: text, PDF, CSV, JSON Lines", pair: "two texts", sound: "a recording: WAV, MP3, FLAC, OGG", image: "a picture: PNG, JPEG, WebP" };
+const SECOND = { similarity: { field: "other", label: "compared with" }, "question-answering": { field: "question", label: "Question", none: "as written" } };
 const NUMBERS = ["top", "max_tokens", "temperature", "steps"];
 const WORDS = ["question", "source", "target", "voice", "other"];
 let labels = [];
@@ -27,6 +28,7 @@ function choose(name) {
   const typed = takes === "text" || takes === "pair";
   for (const id of ["text-label", "lines-label"]) $(id).classList.toggle("hidden", !typed);
   $("lines-label").classList.toggle("hidden", takes !== "text");
+  secondColumn(SECOND[name] ?? null);
   $("record").classList.toggle("hidden", takes !== "sound");
   $("text-name").textContent = task().name === "question-answering" ? "Text that holds the answer" : "Text";
   $("model").placeholder = own ? `hf:${own.repo}` : "name a model";
@@ -67,8 +69,9 @@ async function look() {
 }
 
 function drawn({ name, state: where, megabytes, licence, languages, command, cached }) {
-  const facts = [megabytes ? `${megabytes} MB` : "", licence, languages].filter(Boolean).join(" · ");
-  const lines = [make("p", {}, make("code", {}, name), facts ? ` · ${facts}` : "")];
+  const [plain, revision] = name.split(/@(?=[0-9a-f]{40}$)/); // a commit is too long to be read
+  const facts = [revision ? `revision ${revision.slice(0, 7)}` : "", megabytes ? `${megabytes} MB` : "", licence, languages].filter(Boolean).join(" · ");
+  const lines = [make("p", {}, make("code", { title: name }, plain), facts ? ` · ${facts}` : "")];
   if (where === "here") lines.push(make("p", { class: "good" }, "✓ It is on this machine."));
   if (where === "asked") lines.push(make("p", {}, "It is asked at its endpoint: the inputs go there."));
   if (where === "absent") {
@@ -78,9 +81,20 @@ function drawn({ name, state: where, megabytes, licence, languages, command, cac
   if (where === "offline") {
     lines.push(make("p", { class: "warn" }, "It is not on this machine, and this program is offline."),
       make("p", {}, "Where there is a connection: ", make("code", {}, command)),
-      make("p", {}, cached.length ? `Here are: ${cached.join(", ")}` : "No model of the hub is here; smollm2 is, for tasks that a language model can do."));
+      cached.length ? make("p", {}, `Here are: ${cached.join(", ")}`) : "");
+  }
+  if (["absent", "offline"].includes(where) && task().ways.some((way) => way !== "special") && task().takes !== "image") {
+    lines.push(make("p", {}, "A small language model is here, and can try: it is often wrong."),
+      make("button", { type: "button", id: "use-smollm2", onclick: () => named("smollm2") }, "Use smollm2"));
   }
   return lines;
+}
+
+function named(model) {
+  $("model").value = model;
+  $("model").focus();
+  fields();
+  look();
 }
 
 function fetchModel() {
@@ -121,7 +135,8 @@ function asked() {
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 function command(body) {
-  const words = ["llms task", body.task, ...body.texts.slice(0, 3).map(quoted), ...fileNames().map(quoted)];
+  const typed = body.texts.length > 3 ? ["texts.txt", "--lines"] : body.texts.map(quoted);
+  const words = ["llms task", body.task, ...typed, ...fileNames().map(quoted)];
   if (body.other) words.push(quoted(body.other));
   if (body.model) words.push("-m", quoted(body.model));
   if (body.way) words.push("--way", body.way);
@@ -175,10 +190,12 @@ async function run() {
   const chosen = task();
   const body = asked();
   if (!body.texts.length && !body.files.length) return refuse(`There is no input yet: ${TAKES[chosen.takes]}.`);
-  const missing = chosen.needs.find((name) => !(body[name]?.length));
+  if (chosen.takes === "pair" && body.texts.length && !body.other) return refuse(`${chosen.name} needs two texts: the second is missing.`);
+  const missing = chosen.needs.find((name) => !(body[name]?.length) && !body.columns?.some((column) => column.startsWith(`${name}=`)));
   if (missing) return refuse(`${chosen.name} needs ${missing === "labels" ? "labels: write at least two" : missing === "target" ? "the language to translate to" : `a ${missing}`}.`);
   $("results").classList.remove("hidden");
   beginAnswers(chosen, body);
+  $("results").scrollIntoView({ block: "nearest" });
   await follow(() => call("/api/tasks", body), "starting …");
 }
 
@@ -220,7 +237,7 @@ function stop() {
 function busy(on, words = "") {
   const had = document.activeElement;
   $("run").classList.toggle("hidden", on);
-  $("stop").classList.toggle("hidden", !on);
+  for (const id of ["stop", "progress"]) $(id).classList.toggle("hidden", !on);
   $("results").setAttribute("aria-busy", String(on));
   say(words);
   if (had === $("run") || had === $("stop")) (on ? $("stop") : $("run")).focus();
@@ -228,9 +245,11 @@ function busy(on, words = "") {
 
 function refuse(words) {
   $("alert").textContent = words;
+  $("alert").scrollIntoView({ block: "nearest" });
   if (!$("answers").children.length) $("results").classList.add("hidden");
 }
 
+const took = (seconds) => (seconds < 0.05 ? "less than 0.1 s" : `${seconds.toFixed(1)} s`);
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 /** What each event does to the page. */
 const KINDS = {
@@ -243,7 +262,7 @@ const KINDS = {
   Answered: (event, id) => answered(event, id),
   Failed: (event) => failed(event),
   Refused: ({ error }) => refuse(error),
-  Ended: ({ answered: count, failed: bad, seconds }) => ($("counts").textContent = count + bad ? `${count} answered${bad ? `, ${bad} failed` : ""} in ${seconds.toFixed(1)} s` : ""),
+  Ended: ({ answered: count, failed: bad, seconds }) => ($("counts").textContent = count + bad ? `${count} answered${bad ? `, ${bad} failed` : ""} in ${took(seconds)}` : ""),
 };
 const heard = (event, id) => KINDS[event.type](event, id);
 
@@ -260,7 +279,7 @@ function example() {
   for (const id of ["question", "source", "target"]) $(id).value = options[id];
   $("top").value = options.top > 1 ? options.top : "";
   written();
-  const go = () => (about?.state === "absent" || about?.state === "offline" ? refuse("The model of this task is not here yet: fetch it above, or name another.") : run());
+  const go = () => (about?.state === "absent" || about?.state === "offline" ? refuse("The model of this task is not here yet: fetch it above, or let another do it.") : run());
   drawnSample ? sample(drawnSample).then(addFile).then(go) : go();
 }
 

@@ -42,10 +42,17 @@ function put(event, draw) {
   const total = $("progress").max;
   $("progress").value = seen.answered + seen.failed;
   $("counts").textContent = `${seen.answered + seen.failed} of ${total}${seen.failed ? `, ${seen.failed} failed` : ""}`;
-  if (seen.answered + seen.failed === 1) say("answering");
-  if (total <= AS_CARDS) return place($("answers"), event.index, make("article", { class: "card answer", "data-index": event.index, "aria-label": `Answer ${event.index + 1}` }, input(event), ...draw(false)));
+  const first = seen.answered + seen.failed === 1;
+  if (first) say("answering");
+  if (total <= AS_CARDS) place($("answers"), event.index, make("article", { class: "card answer", "data-index": event.index, "aria-label": `Answer ${event.index + 1}` }, input(event), ...draw(false)));
+  else tabled(event, draw);
+  if (first) $("results").scrollIntoView({ block: "nearest" });
+}
+
+function tabled(event, draw) {
   rows ??= table();
-  if (rows.children.length < MOST_DRAWN) place(rows, event.index, make("tr", { "data-index": event.index }, make("td", { class: "number" }, String(event.index + 1)), make("td", {}, short(event.input)), make("td", {}, make("div", { class: "answer" }, ...draw(true)))));
+  const given = event.other ? `${short(event.input)} / ${short(event.other)}` : short(event.input);
+  if (rows.children.length < MOST_DRAWN) place(rows, event.index, make("tr", { "data-index": event.index }, make("td", { class: "number" }, String(event.index + 1)), make("td", {}, given), make("td", {}, make("div", { class: "answer" }, ...draw(true)))));
   else if (!$("more")) $("answers").append(make("p", { class: "soft", id: "more" }, `The first ${MOST_DRAWN} that came are shown; all are in the downloads.`));
 }
 
@@ -74,13 +81,13 @@ function input({ input: text, other }) {
 }
 
 const DRAWN = {
-  label: (event, run, brief) => [make("p", { class: "said" }, event.text), brief ? certainty(event) : bars(event.scores)],
+  label: (event, run, brief) => [make("p", { class: "said" }, event.text || (asked.several ? "None of the labels holds." : "No label is likely enough.")), brief ? certainty(event) : bars(event.scores)],
   words: (event) => [make("p", { class: "said" }, event.text), bars(event.scores)],
   spans: (event) => [marked(event.input, event.spans), ...(event.spans.length ? [] : [make("p", { class: "soft" }, "Nothing of the kind was found.")])],
   answer: (event, run, brief) => [make("p", { class: "said" }, event.text || "The text holds no answer."), certainty(event), ...(brief ? [] : [marked(event.input, event.spans)])],
   text: (event, run, brief) => (event.texts.length > 1 ? event.texts : [event.text]).flatMap((text) => [make("p", { class: "words" }, text), ...(brief ? [] : [copied(text)])]),
   vector: (event, run, brief) => [make("p", {}, `${event.dimension} dimensions`), make("p", { class: "numbers" }, `${event.first.map((value) => value.toFixed(4)).join("  ")}${event.dimension > event.first.length ? "  …" : ""}`), ...(brief ? [] : [download(`/api/tasks/runs/${run}/answers.jsonl`, "Download the vector", "answers.jsonl")])],
-  number: (event) => [make("p", { class: "said" }, Number(event.text).toFixed(3)), bar("alike", Number(event.text), Number(event.text).toFixed(3))],
+  number: (event) => [bar("alike", Number(event.text), Number(event.text).toFixed(3))],
   transcript: (event, run, brief) => transcript(event, brief),
   sound: (event, run) => [make("audio", { src: media(event, run), controls: true, "aria-label": "The text, read aloud" }), download(media(event, run), "Download", "speech.wav")],
   image: (event, run) => [make("img", { src: media(event, run), alt: `A picture of: ${short(event.input)}` }), download(media(event, run), "Download", "picture.png")],
@@ -97,6 +104,7 @@ function bar(name, value, words) {
 }
 
 function bars(scores) {
+  if (!scores.length) return "";
   const box = make("div", { class: "bars" }, ...scores.slice(0, MOST_SCORES).map(({ label, score }) => bar(label, score, percent(score)).firstChild));
   if (scores.length > MOST_SCORES) box.append(make("p", { class: "meta" }, `and ${scores.length - MOST_SCORES} less likely`));
   return box;
@@ -110,7 +118,8 @@ function marked(text, spans) {
   let at = 0;
   for (const { start, end, label, score } of [...spans].sort((one, two) => one.start - two.start)) {
     if (start < at) continue; // within the one before
-    box.append(characters.slice(at, start).join(""), make("mark", { class: `kind-${(kinds.indexOf(label) % 6) + 1}`, tabindex: "0", title: `${label || "answer"}, ${percent(score)}` }, characters.slice(start, end).join(""), label ? make("small", {}, label) : null));
+    const kind = task.gives === "answer" ? "" : label; // there is but one, and it stands above
+    box.append(characters.slice(at, start).join(""), make("mark", { class: `kind-${(kinds.indexOf(label) % 6) + 1}`, tabindex: "0", title: `${label || "answer"}, ${percent(score)}` }, characters.slice(start, end).join(""), kind ? make("small", {}, kind) : null));
     at = end;
   }
   box.append(characters.slice(at).join(""));

@@ -7,6 +7,8 @@ import { $, say } from "./session.js";
 /** {id, name, kind, about, columns, rows, url, column}, or with `error`. `url` shows what was chosen. */
 let files = [];
 let changed = () => {};
+/** What else a row of a table brings: {field, label, none}, where `none` is the words for no column; null for nothing. */
+let second = null;
 
 /** Call `listener` whenever the files are others. */
 export const onFiles = (listener) => (changed = listener);
@@ -16,10 +18,17 @@ export const clearFiles = () => {
   draw();
 };
 
+/** Ask of tables for a second column, too, or for none. */
+export function secondColumn(what) {
+  second = what;
+  for (const file of files) delete file.second;
+  draw();
+}
+
 /** What a request says of them. */
 export function asked() {
   const table = files.find((file) => file.kind === "table");
-  return { files: files.filter((file) => file.id).map((file) => file.id), ...(table ? { columns: [table.column, ...(table.other ? [`other=${table.other}`] : [])] } : {}) };
+  return { files: files.filter((file) => file.id).map((file) => file.id), ...(table ? { columns: [table.column, ...(second && table.second ? [`${second.field}=${table.second}`] : [])] } : {}) };
 }
 
 /** The picture or sound that was chosen under that name, for whoever shows an answer. */
@@ -54,7 +63,8 @@ function draw() {
     const shown = file.kind === "image" && file.url ? make("img", { src: file.url, alt: "" }) : null;
     const played = file.kind === "audio" && file.url ? make("audio", { src: file.url, controls: true, "aria-label": file.name }) : null;
     const line = make("li", { "aria-busy": file.reading ? "true" : undefined }, shown, make("span", { class: "name" }, file.name, " ", make("span", { class: file.error ? "bad" : "meta" }, words)));
-    if (file.kind === "table") line.append(column(file));
+    if (file.kind === "table") line.append(column(file, "column", "Column"));
+    if (file.kind === "table" && second) line.append(column(file, "second", second.label, second.none));
     line.append(iconButton("close", `Remove ${file.name}`, { onclick: () => { files = files.filter((one) => one !== file); draw(); $("file").focus(); } }));
     if (played) line.append(played);
     return line;
@@ -62,13 +72,16 @@ function draw() {
   changed();
 }
 
-function column(file) {
-  const select = make("select", {}, ...file.columns.map((name) => make("option", { value: name, selected: name === file.column }, name)));
+/** Which column of a table is meant, kept in the file's `field`. */
+function column(file, field, label, none = "") {
+  const words = none ? [["", none], ...file.columns.map((name) => [name, name])] : file.columns.map((name) => [name, name]);
+  file[field] ??= none ? file.columns.find((name) => name === second.field) ?? "" : file.columns.find((name) => name !== file.column) ?? file.column;
+  const select = make("select", {}, ...words.map(([value, shown]) => make("option", { value, selected: value === file[field] }, shown)));
   select.addEventListener("change", () => {
-    file.column = select.value;
+    file[field] = select.value;
     changed();
   });
-  return make("label", {}, "Column", select);
+  return make("label", {}, label, select);
 }
 
 /** A file that this page makes: `disc` is a picture, `tone` a sound of one second. */
