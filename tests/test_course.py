@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+import encoders
 import sighted
 import tiny_sound
 from llms.models.task_model import TaskInput, TaskOptions, TaskOutput
@@ -42,6 +43,10 @@ def recording() -> TaskInput:
     return TaskInput(media=Media("audio/wav", tiny_sound.file_of(tiny_sound.tone(1.0))))
 
 
+def save_masked(folder):
+    return encoders.save_encoder(folder, "ForMaskedLM")
+
+
 CALLS = {
     "sentiment of one text": CourseCall("sentiment-analysis", FEELINGS[:1], checkpoint=save_classifier),
     "sentiment of a list": CourseCall("sentiment-analysis", FEELINGS, checkpoint=save_classifier),
@@ -74,6 +79,9 @@ CALLS = {
     "a translation": CourseCall(
         "translation", ("Le moulin est vieux.",), TaskOptions(source="fr", target="en"), reply="The mill is old."
     ),
+    "a word that is missing, the two likeliest": CourseCall(
+        "fill-mask", ("We walked to the [MASK] of the town.",), TaskOptions(top=2), checkpoint=save_masked
+    ),
     "a picture": CourseCall("image-classification", (picture,), checkpoint=sighted.save_vit),
     "a recording": CourseCall("automatic-speech-recognition", (recording,), checkpoint=tiny_sound.save_ctc),
 }
@@ -98,8 +106,10 @@ def test_what_the_course_does_can_be_done_here(tmp_path, name):
     task = find_task(call.hub)
     for result in do(call, tmp_path):
         assert isinstance(result, TaskOutput), result
-        if task.gives == "label":
+        if task.gives in ("label", "words"):
             assert result.text == result.scores[0].label
+            assert task.gives == "label" or len(result.scores) == call.options.top
+            assert [one.score for one in result.scores] == sorted((one.score for one in result.scores), reverse=True)
             assert 0 < result.scores[0].score <= 1
             if call.options.labels:
                 assert {one.label for one in result.scores} == set(call.options.labels)

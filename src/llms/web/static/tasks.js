@@ -6,7 +6,7 @@ import { addFiles, addFile, asked as askedFiles, clearFiles, names as fileNames,
 import { begin as beginAnswers, answered, failed } from "./tasks_answers.js";
 
 const TAKES = { text: "a text, or a file: text, PDF, CSV, JSON Lines", pair: "two texts", sound: "a recording: WAV, MP3, FLAC, OGG", image: "a picture: PNG, JPEG, WebP" };
-const SECOND = { similarity: { field: "other", label: "compared with" }, "question-answering": { field: "question", label: "Question", none: "as written" } };
+const SECOND = { similarity: { field: "other", label: "Compared with" }, "question-answering": { field: "question", label: "Question", none: "as written" } };
 const NUMBERS = ["top", "max_tokens", "temperature", "steps"];
 const WORDS = ["question", "source", "target", "voice", "other"];
 let labels = [];

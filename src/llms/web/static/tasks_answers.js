@@ -7,7 +7,12 @@ import { urlOf } from "./tasks_files.js";
 const AS_CARDS = 5; // inputs; more are a table
 const MOST_DRAWN = 500;
 const MOST_SCORES = 10;
-const FLAGS = { repeats: "repeats itself", "in parts": "read in parts", "not in the text": "names something that is not in the text", "cut short": "the answer was cut short", "no speech": "no speech was heard" };
+const FLAGS = {
+  repeats: "repeats itself", "not in the text": "names something that is not in the text", "cut short": "the answer was cut short",
+  "no speech": "no speech was heard", "no answer": "nothing in the text is likely enough", "language?": "the answer seems to be in another language",
+  "too fast": "faster than people speak", "in silence": "nobody speaks there", "one color": "the picture has one colour",
+};
+const LONG = ["windows", "in parts"]; // of a text that was read whole
 let task = null;
 let asked = null;
 let rows = null;
@@ -141,7 +146,7 @@ function transcript(event, brief) {
 
 /** What makes the answer doubtful, and what it took. */
 function notes({ truncated, flags, tokens, generated, seconds }) {
-  const doubts = [truncated ? "the input was too long: only its beginning was read" : "", ...flags.map((flag) => FLAGS[flag] ?? flag.replaceAll("_", " "))].filter(Boolean);
-  const costs = [tokens ? `${tokens.toLocaleString()} tokens read` : "", generated ? `${generated.toLocaleString()} written` : "", seconds ? `${seconds >= 1 ? seconds.toFixed(1) : seconds.toPrecision(2)} s` : ""].filter(Boolean).join(", ");
+  const doubts = [truncated ? "the input was too long: not all of it was read" : "", ...flags.filter((flag) => !LONG.includes(flag)).map((flag) => FLAGS[flag] ?? flag.replaceAll("_", " "))].filter(Boolean);
+  const costs = [flags.some((flag) => LONG.includes(flag)) ? "a long text, read in parts" : "", tokens ? `${tokens.toLocaleString()} tokens read` : "", generated ? `${generated.toLocaleString()} written` : "", seconds ? `${seconds >= 1 ? seconds.toFixed(1) : seconds.toPrecision(2)} s` : ""].filter(Boolean).join(", ");
   return make("p", { class: "notes" }, ...doubts.map((words) => make("span", { class: "warn" }, words)), costs ? make("span", {}, costs) : null);
 }
