@@ -23,7 +23,7 @@ LABELS = {
     "sentiment": ("negative", "positive"),
     "entities": ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG"),
 }
-EPOCHS = {"sentiment": (4000, 4), "entities": (3000, 4), "question-answering": (8000, 8), "embeddings": (300, 30)}
+EPOCHS = {"sentiment": (4000, 4), "entities": (3000, 4), "question-answering": (4000, 6), "embeddings": (300, 10)}
 Batch = dict[str, torch.Tensor]
 
 
