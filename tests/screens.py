@@ -4,6 +4,7 @@ Times, names and numbers are fixed. What a machine or a model would decide (whic
 pages of lessons) is given to the browser.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -246,6 +247,10 @@ def lesson_call(title: str, payload: str, answer: str, knows: bool) -> dict:
     }
 
 
+OWN_MODEL = {
+    "name": "hf:example/a-small-model@714eb0f", "state": "absent", "megabytes": 268, "licence": "Apache-2.0",
+    "languages": "English", "command": "", "cached": [],
+}  # fmt: skip
 TOLD = "user: My name is Ada."
 ASKED = "user: What is my name?"
 GIVEN = {
@@ -261,6 +266,7 @@ GIVEN = {
         "models": [{"name": name, "where": "On this machine"} for name in ("smollm2", "gguf:smollm2")],
         "tools": [{"name": "calculator", "description": "Compute exactly.", "asks": False, "missing": ""}],
     },
+    "/api/tasks/model": OWN_MODEL,
     "/api/stateless": {"calls": [
         lesson_call("A: say a name", TOLD, "Nice to meet you, Ada!", True),
         lesson_call("B: ask in a new call", ASKED, "I do not know your name.", False),
@@ -365,6 +371,37 @@ def over(path: str, answer: object, ready: str, top: str = "body") -> Callable:
     return way
 
 
+def done_task(page) -> None:
+    """The example of the chosen task, answered: names in a text."""
+    text = "Marie Curie left Warsaw in 1891 and studied at the Sorbonne in Paris."
+    places = [
+        ("Marie Curie", "PER", 0.998),
+        ("Warsaw", "LOC", 0.991),
+        ("Sorbonne", "ORG", 0.942),
+        ("Paris", "LOC", 0.997),
+    ]
+    spans = [
+        {"start": text.index(part), "end": text.index(part) + len(part), "label": label, "score": score, "text": part}
+        for part, label, score in places
+    ]
+    answer = {
+        "type": "Answered", "index": 0, "input": text, "other": "", "text": "", "scores": [], "spans": spans, "segments": [],
+        "dimension": 0, "first": [], "media": "", "truncated": True, "flags": [], "tokens": 19, "generated": 0, "seconds": 0.04,
+    }  # fmt: skip
+    events = [{"type": "Opening", "model": "m", "total": 1}, answer]
+    events.append({"type": "Ended", "answered": 1, "failed": 0, "seconds": 1.2})
+    body = "".join(f"data: {json.dumps(one)}\n\n" for one in events) + "event: end\ndata: {}\n\n"
+    page.route("**/api/tasks/model", lambda route: route.fulfill(json={**OWN_MODEL, "state": "here"}))
+    page.route("**/api/tasks", lambda route: route.fulfill(json={"run": "r"}))
+    page.route("**/runs/r/events", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
+    page.reload()
+    page.wait_for_selector("#about .good")
+    page.click("#example")
+    page.wait_for_selector(".marked mark")
+    page.wait_for_selector("#stop", state="hidden")
+    page.evaluate("document.querySelector('.task-columns').scrollIntoView()")
+
+
 board = partial(over, "/api/board")
 CHOICE = "/choose?b=gsm8k%3D2&b=hellaswag%3D1&memory=8"
 SCENES = {
@@ -395,5 +432,7 @@ SCENES = {
     "arena-ratings": Scene("/arena/ratings?votes=imported", sizes=BOTH_ENDS),
     "choose": Scene("/choose", sizes=BOTH_ENDS),
     "choose-answer": Scene(CHOICE, over("/api/choose", boards.choice(), ".scatter", "#answer"), BOTH_ENDS, anew=True),
+    "tasks": Scene("/tasks", lambda page: page.wait_for_selector("#fetch")),
+    "tasks-answer": Scene("/tasks?task=entities", done_task, BOTH_ENDS, anew=True),
     "not-found": Scene("/c/nowhere"),
 }

@@ -50,6 +50,7 @@ HOMES = {
     "scipy": {"statistics", "tasks"},
     "regex": {"chat"},
     "pyarrow": {"data"},
+    "datasets": {"data", "training"},
     "jinja2": {"tokens", "workbench", "web"},
     "huggingface_hub": {"data", "engine", "models", "workbench"},  # engine: the error of a refused configuration
 }
@@ -86,7 +87,7 @@ KEPT_AWAY = {
     ("llms.models.load", "llms.models.gguf.model"): "numpy",
     (
         "llms.models.load",
-        "llms.models.local.model",
+        "llms.models.local.open",
     ): "subprocess",  # with its like half of what naming an endpoint takes
     ("llms.models.local.embedding", "llms.models.local.auto"): "torch",
     ("llms.models.local.model", "llms.models.local.construct"): "torch",

@@ -15,10 +15,13 @@ import llms
 reveal_type(llms.load)
 reveal_type(llms.evaluate)
 reveal_type(llms.compare)
+reveal_type(llms.task)
 reveal_type(llms.Chat)
 reveal_type(llms.Team)
 reveal_type(llms.tool)
 reveal_type(llms.Message)
+reveal_type(llms.task("sentiment")("a"))
+reveal_type(llms.task("sentiment")(["a"]))
 reveal_type(llms.load("smollm2"))
 reveal_type(llms.load("smollm2").generate)
 reveal_type(llms.load("smollm2").loglikelihood)
@@ -29,10 +32,13 @@ EXPECTED = (  # the end of each type: what one gets
     "llms.models.system.Model",
     "llms.workbench.evaluate.Evaluation",
     "list[llms.workbench.compare.Comparison]",
+    "llms.workbench.task_python.OpenedTask",
     "llms.workbench.chat.chat.Chat",
     "llms.workbench.agent.Teams",
     "llms.tools.tool.Tool)",
     "llms.values.Message",
+    "llms.models.task_model.TaskOutput",
+    "list[llms.models.task_model.TaskOutput | llms.values.Failure]",
     "llms.models.system.Model",
     "list[llms.values.Completion]",
     "list[llms.values.LogLikelihood]",

@@ -267,7 +267,7 @@ class Scored:
     """A system's result on one item. `answers` has one LogLikelihood per choice, or one Completion per sample.
 
     `scores` of several samples are their means. `pooled` metrics have several values in one item. `judge` has a
-    judge's reply on each sample, if one was asked.
+    judge's reply on each sample, if one was asked. `counts` of metrics that belong to all items together are added up.
     """
 
     item: str
@@ -280,6 +280,7 @@ class Scored:
     answers: tuple[LogLikelihood, ...] | tuple[Completion, ...]
     pooled: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     judge: tuple[str, ...] = ()
+    counts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..data import Dataset, Row
+from ..models.task_model import TaskInput
 from ..values import ChoicePrompt, Completion, Example, GenerationPrompt, Json, LogLikelihood, Prompt, Status
 
 Answers = tuple[LogLikelihood, ...] | tuple[Completion, ...]
@@ -75,7 +76,7 @@ class Grade:
     """Metrics of one item, by name; `target` and `extracted` are for people to compare.
 
     `pooled` metrics have several values in one item (IFEval's instructions); their mean is over all values. `judge` is what a judge
-    said, word for word.
+    said, word for word. `counts` of a metric that belongs to all items together (statistics.corpus) are added up over them.
     """
 
     scores: Mapping[str, float]
@@ -84,6 +85,7 @@ class Grade:
     status: Status = "ok"
     pooled: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     judge: str = ""
+    counts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Benchmark:
 
     `ask` makes the question of a row, `shot` the text of a solved example (without the blank line behind it),
     `grade` the metrics. `kind` is what a system must be able to do: score choices, or generate; for `code`, `program`
-    makes what is run of a row and a completion, in `language`. `description` takes the subset and the few-shot rows.
+    makes what is run of a row and a completion, in `language`; of a `task`, `task_input` makes what is worked on. `description` takes the subset and the few-shot rows.
     `chat` is what is asked under a chat template, if not the same. `scorer` counts how often the meaning of an answer
     has changed: raise it with every change of extraction, comparison or engine that may change a score.
     """
@@ -139,11 +141,12 @@ class Benchmark:
     description: Callable[[str, Sequence[Row]], str] = field(default=lambda subset, shots: "")
     cluster: Callable[[Example], str] = field(default=lambda example: example.item)
     harness_draw: Literal["random", "spare", "first"] = "random"
-    kind: Literal["choice", "generation", "code"] = "choice"
+    kind: Literal["choice", "generation", "code", "task"] = "choice"
     program: Callable[[Row, str], Program] | None = None
     language: str = "python"
     chat: Callable[[Row], Open] | None = None
     scorer: str = "1"
+    task_input: Callable[[Row], TaskInput] | None = None
 
     def prompt(self, example: Example, shots: Sequence[Row], view: View) -> Prompt:
         """The prompt of one item, byte for byte; `shots` come already drawn, in order."""

@@ -92,6 +92,7 @@ def weights(context: click.Context, parameter: click.Parameter, values: tuple[st
 @eval_options(
     "limit", "shots", "prompt", "scorer", "judge", "rubric", "stop", "max_tokens", "chat_template", "system_prompt"
 )
+@eval_options("task", "way", "labels", "source", "target")
 @option(RUN, "--go", is_flag=True, help="Measure what is missing, step by step, until the answer is clear.")
 @option(
     RUN,

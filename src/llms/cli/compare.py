@@ -44,6 +44,9 @@ from .output import console, interval, percent, print_json, table
 @option(
     OUTPUT, "--fail-if", type=click.Choice(["worse", "not better"]), help="Exit with 1 if A is that anywhere; for CI."
 )
+@eval_options(
+    "task", "way", "labels", "source", "target", "max_tokens", max_tokens={"help": "Tokens of an answer at most."}
+)
 @eval_options("workers", "sandbox", sandbox={"help": "Run generated programs without isolation."})
 @option(OUTPUT, "--json", "as_json", is_flag=True, help="One object a line, one per benchmark.")
 def compare(
@@ -61,6 +64,7 @@ def compare(
     \b
     llms compare smollm2 'smollm2?dtype=bfloat16' -b arc_easy,hellaswag
     llms compare hf:./tuned hf:./base -b gsm8k --data hub --until-decided --fail-if worse
+    llms compare hf:./classifier smollm2 --task sentiment --data my.csv --way choice
 
     Prints the difference with its 95 % interval, p (adjusted for the number of benchmarks), and of A: better, worse, no
     detectable difference, equivalent, or not comparable. Runs that were asked differently are refused.

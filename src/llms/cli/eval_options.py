@@ -15,8 +15,8 @@ from .option_groups import ANSWER, DATA, GRADING, MODEL, RUN, option
 
 Command = Callable[..., None]
 _GROUPED = {
-    MODEL: ("chat_template", "system_prompt", "thinking", "window"),
-    DATA: ("view", "limit", "shots", "draw", "data", "prompt", "by"),
+    MODEL: ("chat_template", "system_prompt", "thinking", "window", "way"),
+    DATA: ("view", "limit", "shots", "draw", "data", "prompt", "by", "task", "labels", "source", "target"),
     ANSWER: ("samples", "temperature", "top_p", "seed", "stop", "max_tokens"),
     GRADING: ("scorer", "judge", "rubric", "sandbox"),
     RUN: ("fresh", "retry_failed", "workers", "budget", "price"),
@@ -129,6 +129,9 @@ def _read(form: str, value: object) -> object:
         return tuple(arguments.unescaped(one) for one in value if one) if value else None
     if value is None:
         return None
+    if form == "commas":
+        assert isinstance(value, tuple)
+        return tuple(part.strip() for text in value for part in text.split(",") if part.strip())
     if form == "on or off":
         return value == "on"
     if form not in ("text or file", "template"):

@@ -61,6 +61,7 @@ def evaluate(systems: tuple[str, ...], benchmarks: list[str], dry_run: bool, as_
     llms eval hf:./my-checkpoint -b arc_challenge --view v1 --data hub
     llms eval openai:gpt-5-mini -b gsm8k,arc_easy:letter --limit 50 --budget 0.50
     llms eval smollm2 --data mine.csv --scorer contains --by region --prompt 'Q: {question}\\nA:'
+    llms eval hf:./classifier smollm2 --task sentiment --data my.csv --way prompt,choice
 
     A file of your own has the columns question and answer (a text or a number), answers (several accepted ones: a list, or
     texts separated by |) or choices with answer (a choice's text, its letter or, from 0, its index), and perhaps id; further
@@ -80,6 +81,7 @@ def evaluate(systems: tuple[str, ...], benchmarks: list[str], dry_run: bool, as_
         print_json(report.to_json() for report in reports)
     elif scored:
         show(build(scored[::-1]))
+        show_metrics(scored)
         show_groups(scored)
         click.echo(f"\nlook closer: llms samples {scored[-1].key.run} --wrong")
     for report in reports:
@@ -119,6 +121,15 @@ def show_progress(events: Iterable[Step | Report]) -> list[Report]:
                 bar = progress.add_task(_title(event), total=event.total)
             progress.update(bar, completed=event.done)
     return reports
+
+
+def show_metrics(reports: list[Report]) -> None:
+    """Of tasks every metric, as several say something about the same answers."""
+    for report in (each for each in reports if each.key.config.task and len(each.scores) > 1):
+        rows = table(f"{report.key.system.name}, {report.key.benchmark}", "score", "95 % interval", right=NUMBERS)
+        for metric, score in report.scores.items():
+            rows.add_row(Text(metric), percent(score.value), interval(score.low, score.high))
+        console().print(rows)
 
 
 def show_groups(reports: list[Report]) -> None:

@@ -36,11 +36,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "agent": ("agent", "agent", "Let a team of agents work on a goal; watch, replay and resume its runs."),
     "web": ("web", "web", "Chat, agents and lessons in the browser, on this machine only."),
     "calc": ("calc", "calc", "Work out an expression exactly, as the tool of a model does."),
+    "task": ("task", "task", "Do a task: sentiment, entities, questions, summaries, translation, speech, pictures."),
     "tokens": ("tokens", "tokens", "Show how models cut a text into tokens, and what sending it costs."),
     "next": ("next_tokens", "next_tokens", "Show the most likely next tokens after a text."),
     "mcp": ("mcp", "mcp", "List the configured MCP servers; accept what one starts and offers."),
     "stateless": ("stateless", "stateless", "See that a model remembers nothing: what is sent, and how it grows."),
     "models": ("models", "models", "List, describe, download and remove models."),
+    "hub": ("hub", "hub", "Search the hub for models and data sets."),
+    "data": ("data", "data", "Look at, filter, split, save and make rows, of files and of data sets on the hub."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "completion": ("completion", "completion", "Print the script by which a shell completes commands and options."),
@@ -50,6 +53,8 @@ KEPT = {  # what an interrupt leaves, for commands that go on from it
     "eval": "what was scored is kept, and the same command continues",
     "arena": "answers and votes are kept, and the same command continues",
     "choose": "what was asked is kept, and the same command continues",
+    "data": "rows that data make wrote are kept, and the same command continues",
+    "task": "with --out, what was answered is kept, and the same command continues",
     "agent": "what was done is kept: llms agent --runs lists it, llms agent --resume RUN continues",
 }
 _ROOM = "Free some space, or choose another folder (for the database: LLMS_HOME)"

@@ -56,7 +56,10 @@ def show_loading(event: Loading) -> None:
     """Tell on standard error that a model is converted or loaded: a spinner while it lasts on a terminal, else a line each."""
     err, which = console(stderr=True), (event.stage, event.model)
     text = f"{event.stage} {event.model}{' (once)' if event.stage == 'converting' else ''} …"
-    if event.seconds is None and err.is_terminal:
+    if event.steps:  # on the way
+        if which in _shown:
+            _shown[which].update(escape(f"{text} {event.done} of {event.steps} steps"))
+    elif event.seconds is None and err.is_terminal:
         _shown[which] = err.status(escape(text))
         _shown[which].start()
         atexit.register(_shown[which].stop)  # an interrupt may leave it running, and the cursor hidden

@@ -14,7 +14,7 @@ from .rows import RowBlock, TextRows
 from .text_file import TextFile
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's first line that names the delimiter
+SEP_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's first line that names the delimiter
 _OPEN_QUOTE = "unexpected end of data"  # what csv says of text that ends inside quotation marks
 
 
@@ -25,7 +25,7 @@ class Delimited:
 
     def __init__(self, file: TextFile, default: str):
         beginning = file.beginning(lines=2)
-        named = _SEP_LINE.match(beginning)
+        named = SEP_LINE.match(beginning)
         self.path = file.path
         self.start, self.first_line = file.start, 1
         if named:
@@ -33,7 +33,7 @@ class Delimited:
             self.start += len(named[0].encode())
             self.first_line = 2
         else:
-            self.delimiter = _delimiter(beginning, default)
+            self.delimiter = delimiter_of(beginning, default)
         csv.field_size_limit(2**31 - 1)
         spaced = file.holds(f'{self.delimiter} "')  # blanks before quotation marks would make them part of the text
         self._reader = partial(csv.reader, delimiter=self.delimiter, strict=True, skipinitialspace=spaced)
@@ -76,7 +76,7 @@ class Delimited:
                 if not any(field.strip() for field in fields):
                     continue
                 if not header:
-                    header = self.header = _header(fields, self.path)
+                    header = self.header = header_of(fields, self.path)
                     continue
                 rows.append(self._row(header, fields, f"{self.path}, line {number}"))
                 numbers.append(number)
@@ -87,26 +87,26 @@ class Delimited:
         return RowBlock(rows, numbers, reader.line_num)
 
     def _row(self, header: list[str], fields: list[str], location: str) -> dict[str, str]:
-        while len(fields) > len(header) and not fields[-1].strip():
-            fields.pop()
-        if len(fields) != len(header):
-            name = DELIMITERS.get(self.delimiter, self.delimiter)
-            raise DataError(
-                f"{location}: the row and the header have different numbers of fields ({len(fields)} and "
-                f"{len(header)}: {self.delimiter.join(header):.60}); quote fields that hold a {name}"
-            )
-        return _cells(header, fields, location)
+        return cells_of(header, fields, self.delimiter, location)
 
 
-def _cells(header: list[str], fields: list[str], location: str) -> dict[str, str]:
-    """The row by columns; one without a name must be empty."""
+def cells_of(header: list[str], fields: list[str], delimiter: str, location: str) -> dict[str, str]:
+    """The row by columns; one without a name must be empty. Raises DataError that begins with the location."""
+    while len(fields) > len(header) and not fields[-1].strip():
+        fields.pop()
+    if len(fields) != len(header):
+        name = DELIMITERS.get(delimiter, delimiter)
+        raise DataError(
+            f"{location}: the row and the header have different numbers of fields ({len(fields)} and "
+            f"{len(header)}: {delimiter.join(header):.60}); quote fields that hold a {name}"
+        )
     for number, (name, field) in enumerate(zip(header, fields, strict=True), 1):
         if not name and field.strip():
             raise DataError(f"{location}: column {number} holds {field!r:.60} and has no name; give it one")
     return {name: field for name, field in zip(header, fields, strict=True) if name}
 
 
-def _delimiter(text: str, default: str) -> str:
+def delimiter_of(text: str, default: str) -> str:
     """The character that splits the first two nonblank lines into equally many fields, else the first one into most;
     `default` if none does better."""
     lines = list(islice((line for line in io.StringIO(text, newline=None) if line.strip()), 2))
@@ -118,7 +118,7 @@ def _delimiter(text: str, default: str) -> str:
     return max((default, *DELIMITERS), key=evidence)
 
 
-def _header(fields: list[str], path: Path) -> list[str]:
+def header_of(fields: list[str], path: Path) -> list[str]:
     """Names of columns; blank ones, as spreadsheets leave them, are no columns."""
     names = [field.strip() for field in fields]
     while names and not names[-1]:

@@ -19,7 +19,7 @@ from ..errors import DataError
 
 CHUNK = 1 << 20  # bytes that are looked at together
 IN_MEMORY = 1 << 22  # bytes of a text that is held rather than written to disk
-_MARKS = (
+MARKS = (
     (codecs.BOM_UTF8, "utf-8", "UTF-8 with BOM"),
     (codecs.BOM_UTF32_LE, "utf-32", "UTF-32"),
     (codecs.BOM_UTF32_BE, "utf-32", "UTF-32"),
@@ -48,7 +48,7 @@ class TextFile:
                 source = self._rewritten = self._close_with_self(_unzipped(file, path))
             head = source.read(4)
             codec, self.encoding, mark = next(
-                ((codec, name, len(mark)) for mark, codec, name in _MARKS if head.startswith(mark)),
+                ((codec, name, len(mark)) for mark, codec, name in MARKS if head.startswith(mark)),
                 ("utf-8", "UTF-8", 0),
             )
             self.start = mark if codec == "utf-8" else 0

@@ -3,6 +3,7 @@
 Engine    wraps a transformers causal model, or a Llama; scores and decodes
 Scorer    requests -> (index, log-probability) in order of completion; shared prefixes computed once
 Decoder   add, step, abort: many generations at once
+SeenPrompt a prompt with pictures, by itself
 Proof     that attention follows a Layout: shown once, on a small twin of the model, and kept
 Llama     Llama-like checkpoints without transformers
 EngineLoop one engine for many callers at once: chat, pages, the server

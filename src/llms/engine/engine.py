@@ -19,6 +19,7 @@ from .proof import Proof, proof_of
 from .request import DecodeRequest, Finish
 from .resident import peak_bytes
 from .scorer import Scorer, ScoreRequest, TokenScore
+from .seeing import SeeingDecoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -56,11 +57,12 @@ class Engine:
         """(index, score) in order of completion; float32 sums equal one-by-one scoring within 1e-4 + 1e-6·|sum| nats."""
         return self._scorer.score(requests)
 
-    def decoder(self, remember: bool = False) -> Decoder | FallbackDecoder:
+    def decoder(self, remember: bool = False) -> Decoder | FallbackDecoder | SeeingDecoder:
         """A new decoder; `remember` keeps what earlier requests computed for those that begin alike."""
         if not self.verdict.supports_tree_attention:
             return FallbackDecoder(self.network, self.end)
-        return Decoder(self.network, self.end, remember=remember)
+        decoder = Decoder(self.network, self.end, remember=remember)
+        return SeeingDecoder(decoder, FallbackDecoder(self.network, self.end)) if self.network.sees else decoder
 
     def complete(
         self, requests: Iterable[DecodeRequest], ahead: int = AHEAD

@@ -1,7 +1,8 @@
 """The same scoring and generation for models that cannot follow a Layout: ordinary batches, nothing shared.
 
 Right-padded batches with an attention mask are right for every causal class; generation goes one row at a
-time through the model's own cache, and without a cache recomputes the sequence.
+time through the model's own cache, and without a cache recomputes the sequence. So do prompts with pictures, of any
+model: step by step as transformers' `generate` prepares its model's inputs, with the tokens chosen here.
 """
 
 from collections import deque
@@ -15,6 +16,7 @@ from .network import Network
 from .request import DecodeRequest, Event, Finish
 from .sampling import choose, generator, likelihood
 from .scorer import LOGIT_ELEMENTS, ScoreRequest, TokenScore
+from .seen import SeenPrompt
 
 BATCH_TOKENS = 512
 
@@ -77,6 +79,7 @@ class FallbackDecoder:
         self._new: list[int] = []
         self._cache = None
         self._random: torch.Generator | None = None
+        self._pictures: SeenPrompt | None = None
 
     @property
     def idle(self) -> bool:
@@ -120,6 +123,9 @@ class FallbackDecoder:
 
     @torch.inference_mode()
     def _next_logits(self, request: DecodeRequest) -> torch.Tensor:
+        if self._network.sees:
+            self._pictures = self._pictures or SeenPrompt(self._network, request.tokens, request.seen or {})
+            return self._pictures.next_logits(self._new)
         cached = self._cache is not None
         ids = self._new[-1:] if cached else [*request.tokens, *self._new]
         start = len(request.tokens) + len(self._new) - len(ids)
@@ -135,4 +141,4 @@ class FallbackDecoder:
 
     def _finish(self) -> None:
         self._waiting.popleft()
-        self._new, self._cache, self._random = [], None, None
+        self._new, self._cache, self._random, self._pictures = [], None, None, None

@@ -1,6 +1,7 @@
 """A causal language model as the engine sees it: a chunk of token ids in, logits of the wanted rows out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,12 +19,14 @@ class Network:
     """An unmodified transformers model whose attention follows a Layout; decoding steps go through `fast_decode` if it is set."""
 
     fast_decode: FastDecode | None = None
+    sees = False  # whether it takes pictures beside the tokens
 
     def __init__(self, model: "PreTrainedModel"):
         self.model: nn.Module = model.eval()
         self._transformer = model
         self.kind: str = model.config.model_type
         config = model.config.get_text_config()
+        self.sees = getattr(model.config, "vision_config", None) is not None
         self.vocabulary: int = config.vocab_size
         self.hidden: int = config.hidden_size
         self._own: str = model.config._attn_implementation
@@ -50,6 +53,18 @@ class Network:
         """Attention is the model's own again."""
         self.fast_decode = None
         self._transformer.set_attn_implementation(self._own)
+
+    @contextmanager
+    def own_attention(self) -> Iterator[None]:
+        """Within this context attention is the model's own, as pictures want it; layouts are followed again afterwards."""
+        following = self._transformer.config._attn_implementation == NAME
+        if following:
+            self._transformer.set_attn_implementation(self._own)
+        try:
+            yield
+        finally:
+            if following:
+                self._transformer.set_attn_implementation(NAME)
 
     @torch.inference_mode()
     def forward(self, tokens: Sequence[int], layout: Layout, rows: Sequence[int]) -> Tensor:

@@ -8,6 +8,7 @@ widened at each call, which costs little and keeps them small in between (benchm
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from types import MethodType
 from typing import Protocol, TypeGuard
@@ -32,7 +33,7 @@ class Packed:
     """The linear layers of `model`, laid out for this processor where that works; `layers` is empty where not."""
 
     def __init__(self, model: nn.Module):
-        layers = [module for module in model.modules() if _is_linear(module)]
+        layers = [module for module in _reading_text(model) if _is_linear(module)]
         self.layers = layers if layers and _works(layers[0]) else []
         owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
         self._alone = [layer for layer in self.layers if owners[id(layer.weight)] == 1]
@@ -61,6 +62,16 @@ class Packed:
         for layer in self.layers:
             del vars(layer)["forward"]
         self.layers = []
+
+
+def _reading_text(model: nn.Module) -> Iterator[nn.Module]:
+    """The modules that read text: nothing is proved of how others, which see, use their weights."""
+    if getattr(getattr(model, "config", None), "vision_config", None) is None:
+        return model.modules()
+    decoder, head = getattr(model, "get_decoder", None), getattr(model, "get_output_embeddings", None)
+    parts = [part for get in (decoder, head) if get is not None and (part := get()) is not None]
+    unique = {id(module): module for part in parts if part is not model for module in part.modules()}
+    return iter(unique.values())
 
 
 @cache

@@ -1,12 +1,14 @@
 """Requests to a decoder and the events that it answers with. Needs no torch, so that other computers of models speak it as well."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
+
+    Seen: TypeAlias = Mapping[str, torch.Tensor]
 
 NOT_NUMBERS = (
     "the model computes values that are not finite numbers (NaN): damaged weights, or a dtype too narrow for them; "
@@ -63,7 +65,8 @@ class DecodeRequest:
     """Continue `tokens` by at most `max_tokens`; `stop(new tokens)` is asked after each one.
 
     `constrain(new tokens, logits (V,))` returns the logits with what must not follow at -inf. With `top` each Event
-    tells how likely its token was, and the `top` most likely ones, before penalties, temperature and constraint.
+    tells how likely its token was, and the `top` most likely ones, before penalties, temperature and constraint. `seen` are
+    pictures as their model reads them, by the names of its forward's arguments; among the tokens stand their placeholders.
     """
 
     id: int
@@ -73,6 +76,7 @@ class DecodeRequest:
     stop: Stop | None = None
     constrain: Constrain | None = None
     top: int | None = None
+    seen: "Seen | None" = field(default=None, compare=False)
 
     @property
     def takes_the_best(self) -> bool:

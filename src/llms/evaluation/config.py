@@ -12,7 +12,7 @@ from ..benchmarks.benchmark import Draw
 from ..values import Json
 
 Window = Literal["cut", "strict"]
-Form = Literal["plain", "flag", "off flag", "on or off", "text or file", "template", "escaped"]
+Form = Literal["plain", "flag", "off flag", "on or off", "text or file", "template", "escaped", "commas"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class EvalConfig:
 
     `chat_template` None: off, but for systems that are reached through chat only. `budget` in US dollars is for all
     systems and benchmarks together, a judge included, as is `price`, per million tokens sent and answered: 0.15/0.60. Of one's own file: `prompt` is a template with `{column}` fields,
-    `stop` and `max_tokens` end an answer, `by` names the metadata columns by whose values scores are grouped.
+    `stop` and `max_tokens` end an answer, `by` names the metadata columns by whose values scores are grouped. With a `task`
+    the file holds its labelled rows, and systems do it in each `way`; `source` and `target` are languages.
     """
 
     view: str = field(
@@ -210,10 +211,38 @@ class EvalConfig:
             "US dollars per million tokens sent and answered, where no price is known.", "--price", metavar="IN/OUT"
         ),
     )
+    task: str = field(
+        default="",
+        metadata=setting(
+            "Measure this task on labelled rows of your own (--data FILE): sentiment, entities, translation …; llms task lists them.",
+            "--task",
+            identifies=True,
+        ),
+    )
+    way: Sequence[str] = field(
+        default=(),
+        metadata=setting(
+            "How a language model does a task: prompt, choice, or both (the default); a special model is itself.",
+            "--way",
+            form="commas",
+        ),
+    )
+    labels: Sequence[str] = field(
+        default=(),
+        metadata=setting("Labels of a task, comma-separated, instead of those in the file.", "--labels", form="commas"),
+    )
+    source: str = field(
+        default="", metadata=setting("Language that a task's input is in, as en.", "--from", metavar="LANG")
+    )
+    target: str = field(
+        default="", metadata=setting("Language that a task's answer shall be in, as de.", "--to", metavar="LANG")
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", None if self.stop is None else tuple(self.stop))
-        object.__setattr__(self, "by", tuple(self.by))
+        for name in ("by", "way", "labels"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
 
 
 class EvalSettings(TypedDict, total=False):
@@ -245,6 +274,11 @@ class EvalSettings(TypedDict, total=False):
     by: Sequence[str]
     budget: float | None
     price: str | None
+    task: str
+    way: Sequence[str]
+    labels: Sequence[str]
+    source: str
+    target: str
 
 
 def settings_of(config: type[EvalConfig] | EvalConfig) -> Mapping[str, Setting]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..benchmarks.benchmark import Answers
 from ..models.system import Capabilities, Generate, Model
+from ..models.task_model import TaskInput
 from ..values import Completion, Identity, LogLikelihood, Message
 
 
@@ -29,7 +30,10 @@ class Replay(Model):
             assert isinstance(answer, LogLikelihood)
             yield index, answer
 
-    def complete(self, requests: Iterable[Generate]) -> Iterator[tuple[int, Completion]]:
+    def complete_tasks(self, inputs: Iterable[TaskInput]) -> Iterator[tuple[int, Completion]]:
+        return self.complete(inputs)
+
+    def complete(self, requests: Iterable[Generate | TaskInput]) -> Iterator[tuple[int, Completion]]:
         for index, _ in enumerate(requests):
             answer = next(self._left)
             assert isinstance(answer, Completion)

@@ -5,42 +5,18 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from typing import TypedDict
 
 from ..statistics import choose, macro, open_scale
-from ..values import Billed, Failed, Json, JsonObject, Outcome, Score, Scored, Spent
+from ..statistics.corpus import corpus_score
+from ..values import Failed, Json, JsonObject, Outcome, Score, Scored, Spent
 from .plan import Plan, RunKey
+from .stored_scores import StoredScores, StoredSpent, scores_from, spent_from
 
 NORMALIZED = "normalized"
 Price = Callable[[Scored], float | None]  # US dollars of the answers to an item, None where unknown
 MOST_REASONS = 3  # of failures that a report tells
 STATUSES = ("ok", "unparsed", "truncated", "refused", "infra", "timeout")
-
-
-class StoredScore(TypedDict, total=False):
-    """A Score as it is stored; versions before this one left `clusters` out."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    stderr: float | None
-    n: int
-    method: str
-    clusters: int | None
-
-
-StoredScores = Mapping[str, StoredScore]
-
-
-class StoredSpent(TypedDict, total=False):
-    """A Spent as it is stored."""
-
-    seconds: float
-    tokens: int
-    peak_memory_bytes: int
-    cost: float | None
-    billed: Mapping[str, int] | None
 
 
 class StoredReport(TypedDict, total=False):
@@ -180,20 +156,20 @@ class Report:
             available=fields["available"],
             partial=fields["partial"],
             counts=fields["counts"],
-            scores=_scores_from(fields["scores"]),
-            subsets={subset: _scores_from(scores) for subset, scores in fields["subsets"].items()},
-            usage=_spent_from(fields["usage"]),
+            scores=scores_from(fields["scores"]),
+            subsets={subset: scores_from(scores) for subset, scores in fields["subsets"].items()},
+            usage=spent_from(fields["usage"]),
             cut=fields.get("cut", 0),
             cut_tokens=fields.get("cut_tokens", 0),
             thought=fields.get("thought", 0),
             thinking_tokens=fields.get("thinking_tokens", 0),
             groups={
-                column: {value: _scores_from(scores) for value, scores in values.items()}
+                column: {value: scores_from(scores) for value, scores in values.items()}
                 for column, values in fields.get("groups", {}).items()
             },
             graded_from=fields.get("graded_from", ""),
             failures=fields.get("failures", {}),
-            per_task=_scores_from(fields.get("per_task", {})),
+            per_task=scores_from(fields.get("per_task", {})),
         )
 
 
@@ -210,6 +186,7 @@ class _Marks:
     cluster: str
     scores: Mapping[str, float]
     pooled: Mapping[str, tuple[float, ...]]
+    counts: Mapping[str, tuple[float, ...]]
     groups: tuple[str, ...]
     spent: Mapping[str, float]
 
@@ -241,7 +218,8 @@ class _Tally:
         spent = {"seconds": outcome.seconds, "tokens": float(outcome.tokens)}
         dollars = price(outcome) if price else None
         spent |= {} if dollars is None else {"dollars": dollars}
-        self.marks.append(_Marks(outcome.item, subset, outcome.cluster, outcome.scores, outcome.pooled, values, spent))
+        scores, pooled, counts = outcome.scores, outcome.pooled, outcome.counts
+        self.marks.append(_Marks(outcome.item, subset, outcome.cluster, scores, pooled, counts, values, spent))
 
 
 def report(
@@ -335,14 +313,18 @@ def _most_frequent(reasons: Iterable[str]) -> dict[str, int]:
 
 
 def _means(scored: Sequence[_Marks]) -> dict[str, Score]:
-    """Each metric over the items that have it."""
-    means = {}
+    """Each metric over the items that have it: a mean, or what all of them together make of it."""
+    means: dict[str, Score] = {}
     for metric in dict.fromkeys(metric for marks in scored for metric in marks.scores):
         having = [marks for marks in scored if metric in marks.scores]
         means[metric] = choose([marks.scores[metric] for marks in having], [marks.cluster for marks in having])
     for metric in dict.fromkeys(metric for marks in scored for metric in marks.pooled):
         values = [(value, marks.cluster) for marks in scored for value in marks.pooled.get(metric, ())]
         means[metric] = choose([value for value, _ in values], [cluster for _, cluster in values])
+    for metric in dict.fromkeys(metric for marks in scored for metric in marks.counts):
+        having = [marks for marks in scored if metric in marks.counts]
+        counts = [marks.counts[metric] for marks in having]
+        means[metric] = corpus_score(metric, counts, [marks.cluster for marks in having])
     return means
 
 
@@ -363,33 +345,3 @@ def _above_chance(means: Mapping[str, Score], metrics: Sequence[str], chance: fl
     errors = [score.stderr for score in found if score.stderr is not None]
     error = sum(errors) / len(found) / (1 - chance) if len(errors) == len(found) else None
     return Score(value, low, high, error, found[0].n, f"{found[0].method}, above chance", found[0].clusters)
-
-
-def _spent_from(fields: StoredSpent) -> Spent:
-    billed = fields.get("billed")
-    return Spent(
-        fields.get("seconds", 0.0),
-        fields.get("tokens", 0),
-        fields.get("peak_memory_bytes", 0),
-        fields.get("cost", 0.0),
-        Billed(**billed) if billed else None,
-    )
-
-
-def _scores_from(fields: StoredScores) -> dict[str, Score]:
-    """Scores as they were stored. Older versions kept infinite bounds where nothing was known, and values that are not
-    numbers: those are no scores."""
-    scores = {}
-    for metric, stored in fields.items():
-        value = _finite(stored["value"])
-        if value is None:
-            continue
-        low, high, error = _finite(stored["low"]), _finite(stored["high"]), _finite(stored["stderr"])
-        if low is None or high is None or error is None:
-            low = high = error = None
-        scores[metric] = Score(value, low, high, error, stored["n"], stored["method"], stored.get("clusters"))
-    return scores
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and isfinite(number) else None

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, islice
 from math import isfinite
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from ..benchmarks.benchmark import Answers, Benchmark, Grade
 from ..benchmarks.languages import failure_reason, passes
 from ..errors import JudgeFailed, UsageError
 from ..models.system import Generate, System
+from ..models.task_model import TaskInput
 from ..sandbox import Sandbox
 from ..scoring.repeated import pass_at_k
 from ..scoring.thinking import split_thinking
@@ -52,8 +53,15 @@ class _Question:
 
 
 Asked = Generator[tuple[_Question, Answers | Failure], None, None]
-R = TypeVar("R", Generate, tuple[str, str])
+R = TypeVar("R", Generate, tuple[str, str], TaskInput)
 A = TypeVar("A", LogLikelihood, Completion)
+
+
+@runtime_checkable
+class TaskAnswering(System, Protocol):
+    """A system that does a task; answers come as `complete` gives them."""
+
+    def complete_tasks(self, inputs: Iterable[TaskInput]) -> Iterator[tuple[int, Completion | Failure]]: ...
 
 
 @dataclass(slots=True)
@@ -69,6 +77,10 @@ class _Gathering(Generic[A]):
 def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
     """Raise UsageError if the system cannot be asked in this way."""
     able, name = system.capabilities, plan.key.system.name
+    if benchmark.kind == "task":
+        if not isinstance(system, TaskAnswering):
+            raise UsageError(f"{name} is opened for no task; {benchmark.name} is measured with --task")
+        return
     if benchmark.kind == "choice" and not able.loglikelihood:
         raise UsageError(f"{name} gives no log-probabilities; {benchmark.name} needs them. Use {benchmark.name}:letter")
     if benchmark.kind == "choice" and plan.key.chat_template and not able.renders:
@@ -94,7 +106,10 @@ def run(
     ahead. Programs run in `sandbox`, several at once, while the system goes on answering. Closing this ends the work.
     """
     questions = (_Question(item, _as_sent(plan, benchmark, item, system)) for item in items)
-    answered = _ask_choices(questions, system) if benchmark.kind == "choice" else _ask_open(plan, questions, system)
+    if benchmark.kind == "task":
+        answered = _ask_task(benchmark, questions, system)
+    else:
+        answered = _ask_choices(questions, system) if benchmark.kind == "choice" else _ask_open(plan, questions, system)
     with closing(answered):
         if benchmark.program:
             assert sandbox is not None
@@ -122,6 +137,14 @@ def _ask_choices(questions: Iterator[_Question], system: System) -> Asked:
 def _pairs(question: _Question) -> list[tuple[str, str]]:
     assert isinstance(question.prompt, ChoicePrompt)
     return question.prompt.pairs
+
+
+def _ask_task(benchmark: Benchmark, questions: Iterable[_Question], system: System) -> Asked:
+    """The answer to each item; inputs are made, and files read, as the system reads them."""
+    assert isinstance(system, TaskAnswering)
+    make = benchmark.task_input
+    assert make
+    return _ask(questions, lambda question: [make(question.item.example.row)], system.complete_tasks)
 
 
 def _ask_open(plan: Plan, questions: Iterable[_Question], system: System) -> Asked:
@@ -282,6 +305,7 @@ def _scored(item: Item, answers: Answers, grades: list[Grade]) -> Outcome:
         answers=answers,
         pooled={metric: sum((grade.pooled[metric] for grade in grades), ()) for metric in first.pooled},
         judge=tuple(grade.judge for grade in grades if grade.judge),
+        counts=first.counts,
     )
 
 

@@ -31,6 +31,6 @@ def load_tokenizer(text: str) -> Model:
 
 
 def _checkpoint(name: Name, workers: int = 1, chat: bool = False, weights: bool = True) -> Model:
-    from .local.model import open_checkpoint  # subprocess and its like: a tenth of a second for who names no checkpoint
+    from .local.open import open_checkpoint  # subprocess and its like: a tenth of a second for who names no checkpoint
 
     return open_checkpoint(name, workers, chat, weights)

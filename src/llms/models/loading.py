@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-Stage = Literal["converting", "loading"]
+Stage = Literal["converting", "loading", "drawing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """`model` is being converted or loaded; done if it has `seconds`, given up if `failed`. `note` is the model's."""
+    """`model` is being converted or loaded, or draws; done if it has `seconds`, given up if `failed`. `note` is the model's.
+    With `steps` it says on the way that so many of them are `done`."""
 
     stage: Stage
     model: str
     seconds: float | None = None
     failed: bool = False
     note: str | None = None
+    done: int = 0
+    steps: int = 0
 
 
 Listener = Callable[[Loading], None]
@@ -50,3 +53,8 @@ def loading(stage: Stage, model: str, note: Callable[[], str | None] = lambda: N
         _listener(Loading(stage, model, perf_counter() - started, failed=True))
         raise
     _listener(Loading(stage, model, perf_counter() - started, note=note()))
+
+
+def progress(stage: Stage, model: str, done: int, steps: int) -> None:
+    """Say that so many `steps` of what lasts are done."""
+    _listener(Loading(stage, model, done=done, steps=steps))

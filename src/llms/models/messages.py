@@ -31,16 +31,17 @@ from .system import ToolSchema
 Contents = str | Sequence[UserContent]
 
 
-def plain(messages: Sequence[ModelMessage], instructions: str, endpoint: str = "") -> list[Message]:
+def plain(messages: Sequence[ModelMessage], instructions: str, endpoint: str = "", sees: bool = False) -> list[Message]:
     """All messages, part by part: instructions first, leading system messages joined into one, as most chat templates
-    want it. What an `endpoint` wrote for itself (its reasoning since the last question, signatures) goes back to it."""
+    want it. What an `endpoint` wrote for itself (its reasoning since the last question, signatures) goes back to it.
+    Files that tools gave follow their results where an endpoint is asked; pictures alone where a model that `sees` is."""
     question = max((at for at, each in enumerate(messages) if _asks(each)), default=0)
     plain = [Message("system", instructions)] if instructions else []
     for at, message in enumerate(messages):
         if isinstance(message, ModelResponse):
             plain += _answer(message, endpoint, at > question)
         else:
-            plain += _request(message, bool(endpoint))
+            plain += _request(message, bool(endpoint), sees)
     return _one_system(plain)
 
 
@@ -85,7 +86,7 @@ def _call(part: ToolCallPart, endpoint: str) -> ToolCall:
     return ToolCall(part.tool_call_id, part.tool_name, part.args_as_json_str(), own)
 
 
-def _request(message: ModelRequest, media: bool) -> Iterator[Message]:
+def _request(message: ModelRequest, media: bool, sees: bool) -> Iterator[Message]:
     files: list[UserContent] = []
     for part in message.parts:
         match part:
@@ -94,8 +95,9 @@ def _request(message: ModelRequest, media: bool) -> Iterator[Message]:
             case UserPromptPart():
                 yield _user(part.content)
             case ToolReturnPart():
-                files += part.model_response_str_and_user_content()[1] if media else []
-                yield Message("tool", _returned(part, media), tool_call_id=part.tool_call_id)
+                shown = part.model_response_str_and_user_content()[1] if media or sees else []
+                files += [one for one in shown if media or _is_picture(one)]
+                yield Message("tool", _returned(part, media or sees), tool_call_id=part.tool_call_id)
             case RetryPromptPart() if part.tool_name:
                 yield Message("tool", part.model_response(), tool_call_id=part.tool_call_id)
             case RetryPromptPart():
@@ -104,6 +106,10 @@ def _request(message: ModelRequest, media: bool) -> Iterator[Message]:
                 raise UserError(f"a {type(part).__name__} cannot be sent to this model")
     if files:
         yield _user(files)
+
+
+def _is_picture(content: UserContent) -> bool:
+    return isinstance(content, BinaryContent) and content.media_type.startswith("image/")
 
 
 def _returned(part: ToolReturnPart, media: bool) -> str:

@@ -49,6 +49,7 @@ class Capabilities:
     a prompt may offer tools, or hold images; of an endpoint, whether its model heeds them is found out by a probe.
     `trace` and `forward`: it may be looked into, token by token, or layer by layer. `gathers`: `score` computes what the
     pairs of one call have in common once, and holds them all for that; one call should bring many, and not all there are.
+    `schemas`: an answer obeys the JSON schema of its request, or the request is refused.
     """
 
     loglikelihood: bool
@@ -62,6 +63,7 @@ class Capabilities:
     trace: bool = False
     forward: bool = False
     gathers: bool = False
+    schemas: bool = True
 
 
 class ToolSchema(TypedDict):

@@ -95,7 +95,7 @@ class TaskOutput:
     `scores` are labels or words, the likeliest first; `spans` are places in the input, in their order; `vector` (D,) is an
     embedding; `media` a sound or a picture that was made; `segments` the parts of a transcript. `truncated`: the model
     did not read all of the input. `flags` name what makes the answer doubtful. `tokens` were read, `generated` written;
-    `seconds` is this input's share of the computation.
+    `seconds` is this input's share of the computation. `texts` are all that were generated, where several were asked for.
     """
 
     text: str
@@ -109,6 +109,7 @@ class TaskOutput:
     tokens: int = 0
     generated: int = 0
     seconds: float = 0.0
+    texts: tuple[str, ...] = ()
 
 
 Answered: TypeAlias = "tuple[int, TaskOutput | Failure]"

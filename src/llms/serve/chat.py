@@ -81,7 +81,7 @@ def as_request(asked: ChatRequest, vocabulary: int) -> Generate:
 def message(param: ChatMessage) -> Message:
     role = "system" if param.role == "developer" else param.role
     calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in param.tool_calls)
-    return Message(role, param.text, calls, param.tool_call_id or "")
+    return Message(role, param.text, calls, param.tool_call_id or "", param.parts)
 
 
 def tools(params: Sequence[ToolParam]) -> tuple[ToolSchema, ...]:

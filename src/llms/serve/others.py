@@ -16,7 +16,8 @@ from .served import ServedModel, Shelf
 
 
 class ModelEntry(TypedDict):
-    """A model as OpenAI lists it; `max_model_len` is what other servers call the context window."""
+    """A model as OpenAI lists it; `max_model_len` is what other servers call the context window, `architecture` says, as
+    OpenRouter has it, whether it takes pictures."""
 
     id: str
     object: str
@@ -24,6 +25,7 @@ class ModelEntry(TypedDict):
     owned_by: str
     context_window: int
     max_model_len: int
+    architecture: dict[str, list[str]]
 
 
 class ModelList(TypedDict):
@@ -34,9 +36,10 @@ class ModelList(TypedDict):
 def models(shelf: Shelf) -> ModelList:
     windows = {name: served.model.context_window for name, served in shelf.generating.items()}
     windows |= {name: model.context_window for name, model in shelf.embedding.items()}
+    seeing = {name for name, served in shelf.generating.items() if served.model.capabilities.vision}
     entries: list[ModelEntry] = [
         {"id": name, "object": "model", "created": shelf.began, "owned_by": "llms", "context_window": window,
-         "max_model_len": window}
+         "max_model_len": window, "architecture": {"input_modalities": ["text", "image"] if name in seeing else ["text"]}}
         for name, window in windows.items()
     ]  # fmt: skip
     return {"object": "list", "data": entries}

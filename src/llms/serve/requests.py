@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from ..engine.request import Penalties
 from ..models.system import ToolSchema
-from ..values import JsonObject
+from ..values import JsonObject, Media
 from .refusal import RequestRefused
 
 ABOUT_THE_CALLER = (
@@ -81,7 +81,7 @@ def _or_none_at_all(value: object) -> object:
 
 def _as_parts(value: object) -> object:
     if value is not None and not isinstance(value, str | list):
-        raise ValueError("must be a string or a list of parts of type text")
+        raise ValueError("must be a string or a list of parts of type text or image_url")
     return [{"type": "text", "text": value}] if isinstance(value, str) else value or []
 
 
@@ -136,6 +136,29 @@ class TextPart(Strict):
     text: str
 
 
+class ImageUrl(Strict):
+    """A picture as `data:image/png;base64,…`; nothing is fetched."""
+
+    url: str
+
+    @field_validator("url")
+    @classmethod
+    def _brings_it(cls, value: str) -> str:
+        if not value.startswith("data:image/"):
+            raise ValueError("must be data:image/…;base64,…: this server fetches nothing")
+        return value
+
+
+class ImagePart(Strict):
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+    @property
+    def media(self) -> Media:
+        media_type = self.image_url.url.partition(";")[0].removeprefix("data:")
+        return Media(media_type, url=self.image_url.url)
+
+
 class CalledFunction(Strict):
     name: str
     arguments: str
@@ -151,7 +174,9 @@ class ChatMessage(Strict):
     """Thinking is not shown to the model. A `name` is not either: templates have no place for it."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Annotated[list[TextPart], BeforeValidator(_as_parts)] = []
+    content: Annotated[
+        list[Annotated[TextPart | ImagePart, Field(discriminator="type")]], BeforeValidator(_as_parts)
+    ] = []
     tool_calls: Annotated[list[ToolCallParam], BeforeValidator(_or_none_at_all)] = []
     tool_call_id: Annotated[str | None, Field(validate_default=True)] = None
     refusal: str | None = None
@@ -177,7 +202,13 @@ class ChatMessage(Strict):
 
     @property
     def text(self) -> str:
-        return "".join(part.text for part in self.content)
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
+    @property
+    def parts(self) -> tuple[str | Media, ...]:
+        """All it says, in order, where that is more than text."""
+        parts = [part.text if isinstance(part, TextPart) else part.media for part in self.content]
+        return tuple(parts) if any(isinstance(part, Media) for part in parts) else ()
 
 
 class FunctionParam(Strict):

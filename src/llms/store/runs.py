@@ -328,8 +328,8 @@ def _dump_outcome(outcome: Outcome) -> str:
         *fields, answers, target = astuple(outcome)
         answered = {_kind(outcome.answers): answers, "target": target} if answers else {}
         return json.dumps({"failed": fields, **answered}, allow_nan=False)
-    *fields, answers, pooled, judge = astuple(outcome)
-    further = {name: value for name, value in (("pooled", pooled), ("judge", judge)) if value}
+    *fields, answers, pooled, judge, counts = astuple(outcome)
+    further = {name: value for name, value in (("pooled", pooled), ("judge", judge), ("counts", counts)) if value}
     return json.dumps({"scored": fields, _kind(outcome.answers): answers, **further}, allow_nan=False)
 
 
@@ -351,6 +351,8 @@ def _load_outcome(text: str) -> Outcome:
         item, subset, cluster, kind, reason = fields["failed"]
         return Failed(item, subset, cluster, kind, reason, texts or choices, fields.get("target", ""))
     item, subset, cluster, status, scores, target, extracted = fields["scored"]
-    pooled = {metric: tuple(values) for metric, values in fields.get("pooled", {}).items()}
+    pooled, counts = (
+        {metric: tuple(values) for metric, values in fields.get(name, {}).items()} for name in ("pooled", "counts")
+    )
     judge = tuple(fields.get("judge", ()))
-    return Scored(item, subset, cluster, status, scores, target, extracted, texts or choices, pooled, judge)
+    return Scored(item, subset, cluster, status, scores, target, extracted, texts or choices, pooled, judge, counts)

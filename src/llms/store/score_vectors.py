@@ -5,10 +5,11 @@ A vector is made when it is first read, and anew whenever its run has changed si
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..statistics.corpus import METRICS, contributions
 from .runs import Runs
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ COLUMNS = "updated, metric, items, clusters, scores"
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreVector:
     """The scores of a run by item, in the order of their names: `scores[i]` (float64) is that of `items[i]`, which belongs
-    to `clusters[i]`. A failed item, and one without the metric, is absent. `metric` is the headline of the run's report."""
+    to `clusters[i]`. A failed item, and one without the metric, is absent. `metric` is the headline of the run's report; of a
+    metric of all items together a score is what the item contributes, so that the mean is the metric."""
 
     run: str
     metric: str
@@ -68,7 +70,7 @@ def _gathered(store: Runs, run: str, metric: str) -> ScoreVector:
     """The vector from the outcomes. SQLite takes the three values out of each outcome, of which the rest is not read."""
     import numpy as np
 
-    path = f"$.scored[4].{json.dumps(metric)}"
+    path = f"$.{'counts' if metric in METRICS else 'scored[4]'}.{json.dumps(metric)}"
     rows = list(
         store.read(
             "SELECT item, json_extract(outcome, '$.scored[2]'), json_extract(outcome, ?2) FROM outcomes "
@@ -76,9 +78,18 @@ def _gathered(store: Runs, run: str, metric: str) -> ScoreVector:
             (run, path),
         )
     )
+    if metric in METRICS:
+        rows = _contributed(rows, metric)
     having = [(str(item), str(cluster), float(score)) for item, cluster, score in rows if score is not None]
     items, clusters = tuple(item for item, _, _ in having), tuple(cluster for _, cluster, _ in having)
     return ScoreVector(run, metric, items, clusters, np.array([score for _, _, score in having], dtype=np.float64))
+
+
+def _contributed(rows: Sequence[tuple[str, str, str | None]], metric: str) -> list[tuple[str, str, float]]:
+    """Items with their counts (JSON) as items with what each contributes to the metric of all."""
+    having = [(item, cluster, json.loads(counts)) for item, cluster, counts in rows if counts is not None]
+    scores = contributions(metric, [counts for *_, counts in having]) if having else []
+    return [(item, cluster, score) for (item, cluster, _), score in zip(having, scores, strict=True)]
 
 
 def _keep(store: Runs, vector: ScoreVector, stamp: str) -> None:

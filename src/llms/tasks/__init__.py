@@ -4,5 +4,8 @@ catalogue        the tasks: what each takes and gives, its special model
 special          the base of special models; one module a task beside it
 asked            a language model in place of one: a prompt and a schema, or the log-probability of each label
 output           answers as JSON values
+transcription    speech to text, by a network of recognizers; voice_activity cuts at silence, doubt marks what was invented
+speaking         text to speech
+hearing          audio classification
 sound, speech    recordings as arrays; speech for the tools and the chat
 """

@@ -1,15 +1,16 @@
 """Special models: a checkpoint made for one task. Each module of a task has `open_model`, which makes one of these."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from itertools import islice
 
 from ..errors import UsageError
 from ..lazy import lazy
 from ..models.local.checkpoint import Checkpoint, find
+from ..models.local.pipeline import find_pipeline
 from ..models.name import Name
-from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions
+from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..values import Identity
 from .catalogue import HubTask
 
@@ -25,11 +26,15 @@ def open_special(task: HubTask, name: Name, options: TaskOptions) -> TaskModel:
             f"{name.text} is no special model for {task.name}; name a checkpoint as hf:./folder or hf:owner/name"
         )
     opened: Opened = import_module(f"llms.tasks.{task.home}").open_model
-    return opened(task, name, find(name.model, name.revision, name.allow), options)
+    finder = find_pipeline if task.home == "drawing" else find
+    return opened(task, name, finder(name.model, name.revision, name.allow), options)
 
 
 class SpecialModel:
-    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block."""
+    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block of `block` inputs."""
+
+    block = BLOCK
+    first = 0  # of the block that is being answered, among all inputs
 
     def __init__(self, task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskOptions):
         self.kind, self.name, self.checkpoint, self.options = task, name, checkpoint, options
@@ -49,15 +54,20 @@ class SpecialModel:
         )
 
     def answer(self, inputs: Iterable[TaskInput]) -> Iterator[Answered]:
-        """(index, result) in order of completion, within blocks of BLOCK inputs."""
-        rows, first = iter(inputs), 0
-        while block := list(islice(rows, BLOCK)):
+        """(index, result) in order of completion, within blocks of inputs."""
+        rows, self.first = iter(inputs), 0
+        while block := list(islice(rows, self.block)):
             for index, result in self.answer_block(block):
-                yield first + index, result
-            first += len(block)
+                yield self.first + index, result
+            self.first += len(block)
 
     def answer_block(self, inputs: Sequence[TaskInput]) -> Iterator[Answered]:
         raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Load the weights, which the first answer does otherwise."""
+        if hasattr(type(self), "_network"):
+            getattr(self, "_network")  # noqa: B009 - a lazy attribute of the subclass
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -68,3 +78,9 @@ def changed_options(options: TaskOptions) -> dict[str, str]:
     """The options that are not as usual, as texts: a part of an identity."""
     usual = asdict(TaskOptions())
     return {name: str(value) for name, value in asdict(options).items() if value != usual[name]}
+
+
+def identity_of_task(identity: Identity, task: str, way: Way, options: TaskOptions, **more: str) -> Identity:
+    """A model's identity with what else decides its answers to a task: the way, the options that are not as usual, and
+    `more`, such as the version of a prompt."""
+    return replace(identity, extra={**identity.extra, "task": task, "way": way, **more, **changed_options(options)})

@@ -1,17 +1,19 @@
-"""Speech to text and text to speech with checkpoints that are here, through transformers' pipelines."""
+"""Speech to text and text to speech with checkpoints that are here, for the chat and its tools."""
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from threading import Lock
 
-from ..errors import MissingExtra, ModelError
-from ..models.local.checkpoint import find, first_line
-from .sound import read, write
-
-if TYPE_CHECKING:
-    from transformers import Pipeline
+from ..errors import ModelError
+from ..models.name import parse
+from ..models.task_model import TaskInput, TaskModel, TaskOptions, TaskOutput
+from ..values import Failure, Media
+from .catalogue import find_task
+from .sound import Recording
+from .special import open_special
 
 LONGEST_TEXT = 2000  # characters spoken at once
+_one_at_a_time = Lock()  # a network draws from the numbers of the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,43 +27,30 @@ class Transcript:
 def transcribe(name: str, data: bytes) -> Transcript:
     """The words of a recording (bytes of a WAV, FLAC, OGG or MP3 file) by a Whisper or CTC checkpoint.
 
-    `name` is a folder or a hub name. Long recordings are read in windows of 30 seconds.
+    `name` is a folder or a hub name. Long recordings are cut where nobody speaks. Raises DataError for what is no sound.
     """
-    pipeline = _pipeline("automatic-speech-recognition", name)
-    extractor = pipeline.feature_extractor
-    assert extractor is not None  # every recognizer has one
-    rate: int = extractor.sampling_rate
-    samples = read(data, rate)
-    whisper = getattr(pipeline, "type", "") == "seq2seq_whisper"  # which recognizers alone have
-    long = len(samples) > 30 * rate
-    options = (
-        {"return_timestamps": True} if whisper and long else {"chunk_length_s": 30} if long and not whisper else {}
-    )
-    result = pipeline({"raw": samples, "sampling_rate": rate}, **options)
-    return Transcript(result["text"].strip(), len(samples) / rate)
+    with Recording(data) as recording:
+        seconds = recording.seconds
+    return Transcript(_answer("speech-to-text", name, TaskInput(media=Media("audio/wav", data))).text, seconds)
 
 
 def speak(name: str, text: str) -> bytes:
     """`text` as a WAV file, by a text-to-speech checkpoint (VITS and its kind)."""
     if not text.strip() or len(text) > LONGEST_TEXT:
         raise ModelError(f"the text has {len(text)} characters; 1 to {LONGEST_TEXT} can be spoken at once")
-    sound = _pipeline("text-to-audio", name)(text)
-    return write(sound["audio"].squeeze(), sound["sampling_rate"])
+    media = _answer("text-to-speech", name, TaskInput(text)).media
+    assert media is not None  # of every text that is spoken
+    return media.data
+
+
+def _answer(task: str, name: str, one: TaskInput) -> TaskOutput:
+    with _one_at_a_time:
+        ((_, result),) = _opened(task, name.removeprefix("hf:")).answer([one])
+    if isinstance(result, Failure):
+        raise ModelError(result.reason)
+    return result
 
 
 @lru_cache(maxsize=4)
-def _pipeline(task: str, name: str) -> "Pipeline":
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        raise MissingExtra(error.name or "transformers", "local speech", "local") from error
-    folder = find(name.removeprefix("hf:"), None, frozenset()).folder
-    transformers.utils.logging.disable_progress_bar()
-    torch.set_num_threads(1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        pipeline: Pipeline = getattr(transformers, "pipeline")(task, model=str(folder), device=device)  # noqa: B009 - its overloads want a literal
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ModelError(f"{name} cannot be used for {task}: {first_line(error)}") from error
-    return pipeline
+def _opened(task: str, name: str) -> TaskModel:
+    return open_special(find_task(task), parse(f"hf:{name}"), TaskOptions())

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
@@ -14,14 +14,27 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 
+def text_of(message: Message) -> Json:
+    """The content of a message for templates that take a text."""
+    return message.content
+
+
+def parts_of(message: Message) -> Json:
+    """The content of a message for templates that take a list of texts and places of pictures."""
+    parts = message.parts or (message.content,)
+    return [{"type": "text", "text": part} if isinstance(part, str) else {"type": "image"} for part in parts]
+
+
 def render(
     template: str,
     messages: Sequence[Message],
     tokens: Mapping[str, str],
     reply: bool = True,
     tools: Sequence[Mapping[str, object]] = (),
+    content: Callable[[Message], Json] = text_of,
 ) -> str:
-    """The prompt text; `tokens` are the special tokens by name (`bos_token` …), `reply` opens the model's turn.
+    """The prompt text; `tokens` are the special tokens by name (`bos_token` …), `reply` opens the model's turn, `content`
+    gives what a message says in the form that the template takes.
 
     `tools` are function schemas, offered where the template knows how (`knows_tools`). Raises ModelError with the
     template's own words when it refuses the messages.
@@ -31,7 +44,10 @@ def render(
     offered = [{"type": "function", "function": dict(tool)} for tool in tools] or None
     try:
         text: str = _compile(template).render(
-            messages=[_plain(message) for message in messages], tools=offered, add_generation_prompt=reply, **tokens
+            messages=[_plain(message, content(message)) for message in messages],
+            tools=offered,
+            add_generation_prompt=reply,
+            **tokens,
         )
         return text
     except (jinja2.TemplateError, TypeError, ValueError) as error:
@@ -43,9 +59,9 @@ def knows_tools(template: str) -> bool:
     return bool(re.search(r"\btools\b", template))
 
 
-def _plain(message: Message) -> dict[str, Json]:
+def _plain(message: Message, content: Json) -> dict[str, Json]:
     """As templates expect it: arguments of tool calls are objects, not text, where they can be read."""
-    plain: dict[str, Json] = {"role": message.role, "content": message.content}
+    plain: dict[str, Json] = {"role": message.role, "content": content}
     if message.tool_calls:
         plain["tool_calls"] = [
             {"type": "function", "id": c.id, "function": {"name": c.name, "arguments": _object(c.arguments)}}

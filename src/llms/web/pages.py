@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from .service.service import ChatService
 
 HERE = Path(__file__).parent
-PAGES = (("/", "Chat"), ("/choose", "Choose"), ("/leaderboard", "Leaderboard"), ("/arena", "Arena"), ("/agents", "Agents"),
+PAGES = (("/", "Chat"), ("/tasks", "Tasks"), ("/choose", "Choose"), ("/leaderboard", "Leaderboard"), ("/arena", "Arena"), ("/agents", "Agents"),
          ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"))  # fmt: skip
 
 

@@ -20,13 +20,14 @@ from ..models.system import Model
 from ..sandbox import Sandbox
 from ..statistics import caution
 from ..statistics.paired import Paired, Verdict, holm, status_rate
-from ..statistics.paired import compare as compare_scores
 from ..statistics.power import OMEGA2, SIGMA2, detectable, needed, variance
 from ..statistics.sequential import ConfidenceSequence
 from ..store.runs import Runs, StoredRun
 from ..values import Json, Outcome, Scored
 from .evaluate import Progress, choose, evaluate_all, evaluate_plan, make_plan, not_run, suited
+from .paired_outcomes import paired_outcomes, refuse_corpus
 from .system import load
+from .task_system import system_of, task_names
 
 UNREADABLE = 0.02  # above this share of unparsed or cut-off answers a difference may be one of format
 STEP, GROWTH = 16, 8  # items that are asked between two looks: at least 16, and an eighth of those before
@@ -135,6 +136,8 @@ def compare_all(
 ) -> Iterator[Progress | list[Comparison]]:
     """Progress while systems are asked, then the comparisons. `a` and `b` are models, or both names of stored runs."""
     stored = _stored_pair(a, b)
+    if config.task and not stored:
+        a, b = (task_names([name], config)[0] for name in (a, b))
     if stored:
         if names or until_decided:
             raise UsageError("two runs are compared as they are; -b and --until-decided are for models")
@@ -164,11 +167,15 @@ def compare_all(
 
 def _that_both_can(a: str, b: str, names: Sequence[str], config: EvalConfig) -> list[str]:
     """Names of the benchmarks, those of generative twins where one of the two gives no log-probabilities."""
-    _, benchmarks = choose(names, config)
+    source, benchmarks = choose(names, config)
     for name in (a, b):
-        with load(name) as model:
+        with _opened(name, config, source) as model:
             benchmarks = suited(model, benchmarks, names)
     return [benchmark.name for benchmark in benchmarks]
+
+
+def _opened(name: str, config: EvalConfig, source: Source) -> Model:
+    return system_of(name, config, source) if config.task else load(name)
 
 
 def _stored_pair(a: str, b: str) -> tuple[StoredRun, StoredRun] | None:
@@ -223,12 +230,10 @@ def compare_outcomes(
     )  # fmt: skip
     if len(pairs) < 2:
         return replace(comparison, reason=_too_few(len(pairs), [(a.key.system.name, of_a), (b.key.system.name, of_b)]))
-    left, right = [x.scores[metric] for x, _ in pairs], [y.scores[metric] for _, y in pairs]
-    paired = compare_scores(left, right, [x.cluster for x, _ in pairs])
+    score_a, score_b, paired = paired_outcomes(metric, pairs)
     comparison = replace(
-        comparison, score_a=sum(left) / len(left), score_b=sum(right) / len(right), paired=paired, p=paired.p,
-        verdict=paired.verdict(margin),
-    )  # fmt: skip
+        comparison, score_a=score_a, score_b=score_b, paired=paired, p=paired.p, verdict=paired.verdict(margin)
+    )
     return _readable(comparison, [x for x, _ in pairs], [y for _, y in pairs])
 
 
@@ -270,7 +275,8 @@ def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
 def _expected(a: str, b: str, names: Sequence[str], config: EvalConfig) -> Iterator[Progress]:
     """The difference that the coming comparison of each benchmark can detect (80 % power at the 5 % level)."""
     source, benchmarks = choose(names, config)
-    with load(a) as first, load(b) as second, Runs(settings.database()) as store:
+    first, second = (_opened(name, config, source) for name in (a, b))
+    with first, second, Runs(settings.database()) as store:
         models = first, second
         for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark)]:
             plans = [make_plan(model, benchmark, source, config) for model in models]
@@ -298,7 +304,8 @@ def _sequential(
 ) -> Iterator[Progress | Comparison]:
     """Ask both systems in random order, look after every few items, stop when it is decided."""
     source, benchmarks = choose(_that_both_can(a, b, names, config), config)
-    with load(a) as first, load(b) as second, Runs(settings.database()) as store:
+    first, second = (_opened(name, config, source) for name in (a, b))
+    with first, second, Runs(settings.database()) as store:
         for model in (first, second):  # two models at once: half the workers each
             model.workers = max(1, (config.workers or settings.workers() or model.most_workers()) // 2)
         for benchmark in [benchmark for benchmark in benchmarks if not not_run(benchmark, config)]:
@@ -318,6 +325,7 @@ def _decide(
     sandbox = Sandbox(config.sandbox) if benchmark.kind == "code" else None
     for model, plan in zip((first, second), plans, strict=True):
         check(plan, benchmark, model)
+    refuse_corpus(plans[0].headline)
     clusters = [item.cluster for item in plans[0].items]
     order = list(range(len(clusters)))
     random.Random(f"{plans[0].key.run} {plans[1].key.run}").shuffle(order)

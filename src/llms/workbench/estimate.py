@@ -21,6 +21,7 @@ from .cost import about
 from .evaluate import choose, make_plan, not_run, suited, to_ask
 from .own_data import understood
 from .system import load
+from .task_system import system_of, task_names
 
 NOT_CONVERTED = "smollm2 is not converted yet, which its first run does: tokens are estimated, and what was measured is not looked up"
 
@@ -63,8 +64,8 @@ def estimate(systems: Sequence[str], names: Sequence[str], config: EvalConfig) -
     """Estimate what `evaluate_all` would do, before any weights are loaded."""
     source, benchmarks = choose(names, config)
     with Runs(settings.database()) as store:
-        for name in dict.fromkeys(systems):
-            with _opened(name) as model:
+        for name in task_names(systems, config) if config.task else dict.fromkeys(systems):
+            with system_of(name, config, source) if config.task else _opened(name) as model:
                 model.ledger = SpendingLedger(None, stated_price(config.price))
                 for benchmark in suited(model, benchmarks, names):
                     questions = make_plan(model, benchmark, source, config)
@@ -107,6 +108,8 @@ def _how(benchmark: Benchmark, config: EvalConfig) -> str:
     """The kind of answer that the system has to give."""
     if benchmark.kind == "code":
         return f"programs, {'isolated' if config.sandbox else 'not isolated'}"
+    if benchmark.kind == "task":
+        return "its task"
     if benchmark.kind == "choice":
         return "log-probabilities of choices"
     return "a letter in a reply" if benchmark.name.endswith(SUFFIX) else "text"

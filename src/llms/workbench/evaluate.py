@@ -36,6 +36,8 @@ from .cost import about
 from .html_report import page
 from .own_data import choose_own, groups_of, refuse_own_options, understood
 from .system import load
+from .task_data import choose_task, refuse_task_options
+from .task_system import task_systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ def choose(
 
     A judge is paid from `ledger` and closed with `opened`.
     """
+    if config.task:
+        rows, benchmark = choose_task(names, config)
+        return rows, [benchmark]
+    refuse_task_options(config)
     data = config.data or settings.data()
     if data and is_file(data):
         table, benchmark = choose_own(data, names, config, load, ledger, opened or ExitStack())
@@ -127,7 +133,7 @@ def _evaluate_all(
 ) -> Iterator[Progress | Report]:
     ledger = ledger_of(config)
     source, benchmarks = choose(names, config, ledger, opened)
-    models = [load(name) for name in dict.fromkeys(systems)]
+    models = opened_all(systems, config, source)
     for note in left_out(names, config, source, benchmarks):
         yield Progress("", "", 0, 0, note=note)
     for benchmark in benchmarks:
@@ -157,6 +163,13 @@ def _evaluate_all(
                     yield from evaluate_plan(store, model, benchmark, questions, config, sandbox)
             finally:
                 model.close()
+
+
+def opened_all(systems: Sequence[Model | str], config: EvalConfig, source: Source) -> list[Model]:
+    """The systems, none loaded yet; with a task one for each way in which each is measured."""
+    if config.task:
+        return [each for system in systems for each in task_systems(system, config, source)]
+    return [load(system) if isinstance(system, str) else system for system in dict.fromkeys(systems)]
 
 
 def ledger_of(config: EvalConfig) -> SpendingLedger:
@@ -323,7 +336,7 @@ class Evaluation:
 
 def evaluate(
     model: Model | str,
-    benchmarks: Sequence[str | Benchmark],
+    benchmarks: Sequence[str | Benchmark] | None = None,
     *,
     config: EvalConfig | None = None,
     **changes: Unpack[EvalSettings],
@@ -332,25 +345,31 @@ def evaluate(
 
     Keywords are the fields of EvalConfig; with a `config` they replace its own. A benchmark of your own is a Benchmark
     (see llms.benchmarks.benchmark), its rows in the folder `data`. Of a file of your own, `prompt` is a template with
-    `{column}` fields, and scores are grouped `by` its metadata columns. `budget` caps what requests may cost, in US
-    dollars. Raises BudgetExceeded when it is used up; what was scored is kept.
+    `{column}` fields, and scores are grouped `by` its metadata columns. With a `task`, `data` is a file of its labelled
+    rows and no benchmark is named; a language model that does it in two ways has two reports. `budget` caps what requests
+    may cost, in US dollars. Raises BudgetExceeded when it is used up; what was scored is kept.
     """
     if isinstance(benchmarks, str):
         raise UsageError(f"benchmarks must be a list; got the string {benchmarks!r}. Write [{benchmarks!r}]")
     config = replace(config or EvalConfig(), **changes)
-    system = load(model) if isinstance(model, str) else model
-    if config.budget is not None or config.price is not None:
-        system.pay_from(ledger_of(config))
-    if config.workers is not None:
-        system.workers = config.workers
+    if benchmarks is None and not config.task:
+        raise UsageError("name the benchmarks, as in ['gsm8k'], or a task=, as in 'sentiment', with data=")
+    named, paying = isinstance(model, str), config.budget is not None or config.price is not None
+    ledger = ledger_of(config) if isinstance(model, str) or paying else model.ledger
     reports: dict[str, Report] = {}
     with ExitStack() as opened:
-        if isinstance(model, str):
-            opened.callback(system.close)
-        source, chosen = choose(benchmarks, config, system.ledger, opened)
-        system.check()
+        source, chosen = choose(benchmarks or [], config, ledger, opened)
+        systems = opened_all([model], config, source)
+        for system in systems:
+            if named:
+                opened.callback(system.close)
+            if named or paying:
+                system.pay_from(ledger)
+            if config.workers is not None:
+                system.workers = config.workers
+            system.check()
         store = opened.enter_context(Runs(settings.database()))
-        for benchmark in suited(system, chosen, benchmarks):
+        for system, benchmark in ((each, b) for each in systems for b in suited(each, chosen, benchmarks or [])):
             if reason := not_run(benchmark, config):
                 raise UsageError(f"{benchmark.name} cannot be run: {reason}")
             questions = make_plan(system, benchmark, source, config)
@@ -358,5 +377,6 @@ def evaluate(
             sandbox = Sandbox(config.sandbox) if benchmark.kind == "code" else None
             for event in evaluate_plan(store, system, benchmark, questions, config, sandbox):
                 if isinstance(event, Report):
-                    reports[benchmark.name] = event
+                    name = benchmark.name if len(systems) == 1 else f"{benchmark.name} {system.name.text}"
+                    reports[name] = event
     return Evaluation(reports)

@@ -129,6 +129,14 @@ def fit(system: str, context: int | None = None, batch: int = 1, memory_bytes: i
     return replace(answer, measured_bytes=measured, window_tokens=facts.window, context_tokens=tokens)
 
 
+def weights_fit(numbers: int | None, stored_bytes: int | None) -> bool | None:
+    """Whether so many weights alone fit this machine's memory, held as they are computed with here: on a GPU as stored, on
+    the processor as float32. None where that is unknown."""
+    room = _room(None, "")
+    needs = stored_bytes if room.gpu else numbers and numbers * WIDTHS["float32"]
+    return None if room.bytes is None or not needs else needs <= room.bytes
+
+
 def window_of(facts: WeightFacts) -> int:
     """The tokens of a request, with its answer, where nobody says how many: 4,096, or the model's window where it is shorter."""
     return min(USUAL_WINDOW, facts.window or USUAL_WINDOW)

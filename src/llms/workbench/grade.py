@@ -14,6 +14,7 @@ from ..benchmarks.fresh import Fresh, is_fresh
 from ..benchmarks.own import Asking, OpenScorer, accepted_in, check_answers, declare, of_version, open_benchmark
 from ..benchmarks.twin import SUFFIX, twin
 from ..data import Source, open_source
+from ..data.labelled import LabelledTable
 from ..data.own import OwnTable, read
 from ..errors import BudgetExceeded, UsageError
 from ..evaluation.items import Item
@@ -29,6 +30,7 @@ from ..values import Example, Failed, GenerationPrompt, Outcome, Prompt
 from .evaluate import Progress, withhold
 from .own_data import groups_of, scorer_of
 from .system import load
+from .task_data import choose_task
 
 Stored = dict[str, tuple[Prompt, Outcome]]
 USUAL = ("Question: ", "\nAnswer:")  # what stands around a question that is asked as usual
@@ -114,6 +116,8 @@ def _own(
 ) -> tuple[Plan, Benchmark]:
     """A run of one's own file: by its rows if `data` is given, else by the answers that were stored as right."""
     key = run.key
+    if key.config.task:
+        return _of_task(run, how)
     table = read(Path(how.data)) if how.data else None
     letters = key.benchmark.endswith(SUFFIX)
     if letters or key.decoding == "loglikelihood":
@@ -135,6 +139,19 @@ def _own(
     items = tuple(_item(run, prompt, outcome, scorer, asking) for prompt, outcome in stored.values())
     new = replace(key, version=benchmark.version, scorer=benchmark.scorer)
     return Plan(new, items, len(items), scorer.metric, "micro", 0.0, config=key.config), benchmark
+
+
+def _of_task(run: StoredRun, how: Regrade) -> tuple[Plan, Benchmark]:
+    """A run of a task: by its labelled rows, under the metrics as they are now."""
+    if how.scorer or how.judge or how.rubric:
+        raise UsageError(
+            f"{run.key.benchmark} has its task's metrics; --scorer and --judge are for questions of your own"
+        )
+    if not how.data:
+        raise UsageError(f"run {run.run} has labelled rows, of which only the answers are stored; add --data FILE")
+    config = replace(run.key.config, data=how.data, by=how.by)
+    table, benchmark = choose_task([], config)
+    return _planned(run, table, benchmark, how), benchmark
 
 
 def _scorer(before: str, how: Regrade, ledger: SpendingLedger, opened: ExitStack) -> OpenScorer:
@@ -184,7 +201,7 @@ def _planned(run: StoredRun, source: Source, benchmark: Benchmark, how: Regrade)
     """The plan of the run, made again. Raises UsageError if it is not the same but for the scorer."""
     key = run.key
     questions = plan(benchmark, source, key.config, key.system)
-    version = questions.key.version if isinstance(source, OwnTable) else key.version
+    version = questions.key.version if isinstance(source, OwnTable | LabelledTable) else key.version
     if (questions.key.data, questions.key.revision) != (key.data, key.revision):
         raise UsageError(
             f"run {run.run} was made of other rows than {how.data or source.kind} holds; name its own by --data"

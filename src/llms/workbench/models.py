@@ -4,6 +4,7 @@ import http.client
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from ..models.default import FAST, shipped
 from ..models.hub import hub
 from ..models.info import ModelInfo, about, about_hub, check_offer
 from ..models.local import embedded
+from ..models.local.checkpoint import Checkpoint
 from ..models.name import Name, parse
 
 REACH_SECONDS = 0.3  # what a server on this machine has to answer
@@ -25,13 +27,14 @@ SPARE_BYTES = 1 << 28  # left free on the disk after a download
 class ModelListing:
     """`kind` is local or endpoint. `state` of a local model: ready, packed (converted on first use), missing, cached or
     partial (a download that broke off); of an endpoint: key, no key, running or not running. `detail` is the path, the
-    beginning of the key, or what to do."""
+    beginning of the key, or what to do. `sees`: it is known to take pictures."""
 
     name: str
     kind: str
     state: str
     bytes: int
     detail: str
+    sees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +133,17 @@ def _cached() -> Iterator[ModelListing]:
     for model in hub.cached():
         if model.weights or model.partial:
             state = "partial" if model.partial else "cached"
-            yield ModelListing(f"hf:{model.model}", "local", state, model.bytes, str(model.path))
+            yield ModelListing(f"hf:{model.model}", "local", state, model.bytes, str(model.path), _sees(model.path))
         for path, size in model.gguf:
             yield ModelListing(f"gguf:{path}", "local", "cached", size, str(path))
+
+
+def _sees(repository: Path) -> bool:
+    """Whether a model of the hub's cache takes pictures, in one of its revisions that are here."""
+    folders = [folder for folder in repository.glob("snapshots/*") if (folder / "config.json").is_file()]
+    with suppress(ModelError):
+        return any(Checkpoint(folder).sees for folder in folders)
+    return False
 
 
 def _endpoint(end: Endpoint) -> Iterator[ModelListing]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..benchmarks.benchmark import Benchmark
 from ..benchmarks.own import Asking, OpenScorer, ambiguous, declare, of_version
 from ..data import Row, Source
+from ..data.labelled import LabelledTable
 from ..data.own import OwnTable, read
 from ..errors import JudgeFailed, ModelError, UsageError
 from ..evaluation.config import EvalConfig, changed, settings_of
@@ -16,6 +17,7 @@ from ..models.spending import SpendingLedger
 from ..models.system import Model
 from ..scoring.open import RUBRIC
 from ..values import ChoicePrompt, Message
+from .task_data import understood_task
 
 Load = Callable[[str], Model]
 SHOWN = 400  # characters of a text that is shown
@@ -83,17 +85,19 @@ def scorer_of(
 
 def groups_of(source: Source, by: Sequence[str]) -> dict[str, Callable[[str], str]]:
     """For each column a function from an item's name to its value in one's own file."""
-    if not isinstance(source, OwnTable):
+    if not isinstance(source, OwnTable | LabelledTable):
         return {}
     return {column: partial(_value, source.content.rows, column) for column in by}
 
 
 def _value(rows: Sequence[Row], column: str, item: str) -> str:
-    return str(rows[int(item.rpartition("/")[2])][column]).strip() or "(none)"
+    return str(rows[int(item.rpartition("/")[2])].get(column) or "").strip() or "(none)"
 
 
 def understood(source: Source, benchmark: Benchmark, questions: Plan) -> list[str]:
     """Notes on how one's own file was read: its form, row 1 with its right answer, the prompt as sent, ambiguous cells."""
+    if isinstance(source, LabelledTable):
+        return understood_task(source, benchmark)
     if not isinstance(source, OwnTable):
         return []
     scorer = "" if source.choices else of_version(questions.key.version)[1]

@@ -61,6 +61,7 @@ class ApiModel(Model):
             renders=False,
             tools=True,
             vision=True,
+            schemas=self.endpoint.schemas,
         )
 
     @lazy

@@ -200,8 +200,11 @@ class GgufModel(TokenizingModel):
         context = ids[request.max_tokens - self.context_window :]
         stop = StopText(self.tokenizer.with_special, request.stop) if any(request.stop) else None
         started = perf_counter()
+        constraint = self.constraint(request) if request.schema is not None else None
         try:
-            events = list(self.events(DecodeRequest(0, context, request.max_tokens, request.sampling, stop)))
+            events = list(
+                self.events(DecodeRequest(0, context, request.max_tokens, request.sampling, stop, constraint))
+            )
         except NotNumbers as error:
             return Failure("infra", str(error))
         seconds, new = perf_counter() - started, [event.token for event in events]

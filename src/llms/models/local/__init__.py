@@ -1,6 +1,8 @@
 """Models whose checkpoint is here: found, checked, loaded, computed by the engine in this process or in several.
 
 model                     LocalModel: scores, generates, streams, traces
+open, seeing              from a name to a model; one that is sent pictures
+pictures, processor       pictures as pixels; as what their model reads
 tokenizing_model, reply   what it shares with GGUF files; one answer, from request to Deltas
 toolcalls, constrain      tool calls read out of text; answers that cannot break their form
 chat_model                the same model for pydantic-ai

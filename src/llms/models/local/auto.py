@@ -13,7 +13,19 @@ from .checkpoint import Checkpoint, first_line
 if TYPE_CHECKING:
     Loader: TypeAlias = Callable[..., tuple[transformers.PreTrainedModel, Mapping[str, Collection[str]]]]
 
-Auto = Literal["AutoModel", "AutoModelForSequenceClassification"]
+Auto = Literal[
+    "AutoModel",
+    "AutoModelForAudioClassification",
+    "AutoModelForCTC",
+    "AutoModelForImageClassification",
+    "AutoModelForImageTextToText",
+    "AutoModelForSequenceClassification",
+    "AutoModelForSpeechSeq2Seq",
+    "AutoModelForTextToSpectrogram",
+    "AutoModelForTextToWaveform",
+    "AutoModelForZeroShotImageClassification",
+    "SpeechT5HifiGan",  # has no auto class
+]
 
 
 def load_auto(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Build:
-    """`single`: the engine is for one caller at a time."""
+    """`single`: the engine is for one caller at a time. `sees`: the model takes pictures, too."""
 
     folder: str
     dtype: str
@@ -15,3 +15,4 @@ class Build:
     quantize: str = ""
     adapter: str = ""
     single: bool = False
+    sees: bool = False

@@ -78,9 +78,15 @@ class LocalChatModel(PydanticModel):
     ) -> Generate:
         """The request for `messages`: instructions first, then every part in order."""
         instructions = "\n\n".join(part.content for part in self._get_instruction_parts(messages, parameters) or [])
-        plain = pydantic_messages.plain(messages, instructions)
-        if media := [part for message in plain for part in message.parts if isinstance(part, Media)]:
-            raise UserError(f"this model reads text only; it cannot be sent {media[0].media_type}")
+        sees = self._model.capabilities.vision
+        plain = pydantic_messages.plain(messages, instructions, sees=sees)
+        media = [part for message in plain for part in message.parts if isinstance(part, Media)]
+        if other := [part.media_type for part in media if not (sees and part.media_type.startswith("image/"))]:
+            raise UserError(
+                f"this model reads text {'and sees pictures' if sees else ''} only; it cannot be sent {other[0]}".replace(
+                    "  ", " "
+                )
+            )
         return Generate(
             tuple(plain),
             max_tokens=settings.get("max_tokens") or min(MAX_TOKENS, self._model.context_window // 4),

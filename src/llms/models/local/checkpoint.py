@@ -12,6 +12,7 @@ from ..digest import digest_files
 from ..hub import hub
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+CROSSED = ("mllama",)  # sees by layers of its own beside the text's, which is not done here
 SANE_LENGTH = 10_000_000  # tokenizers without a limit say 1e30
 
 
@@ -99,10 +100,22 @@ class Checkpoint:
         if path.is_file():
             return path.read_text(encoding="utf-8")
         stated = self.tokenizer_config.get("chat_template")
+        for name in ("chat_template.json", "processor_config.json"):  # where processors had theirs
+            if stated is None and (self.folder / name).is_file():
+                stated = read_json(self.folder / name).get("chat_template")
         if isinstance(stated, list):  # several, by name
             templates = [as_object(template) for template in stated]
             stated = next((one.get("template") for one in templates if one.get("name") == "default"), None)
         return stated if isinstance(stated, str) else None
+
+    @property
+    def sees(self) -> bool:
+        """Whether it takes pictures in messages: its configuration has a part that sees, a processor and a template."""
+        files = ("processor_config.json", "preprocessor_config.json")
+        ready = any((self.folder / name).is_file() for name in files) and self.chat_template is not None
+        return (
+            ready and bool(as_object(self.config.get("vision_config"))) and self.config.get("model_type") not in CROSSED
+        )
 
     def check(self) -> "Checkpoint":
         """Raise ModelError or UnsafeCheckpoint if this cannot, or must not, be loaded."""
@@ -144,6 +157,10 @@ def _in_folder(model: str, allow: frozenset[str]) -> Checkpoint | None:
     folder = Path(model).expanduser()
     if not (folder / "config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "does not exist"
+        if (folder / "model_index.json").is_file():
+            raise ModelError(
+                f"the folder {model} holds a pipeline that makes pictures (model_index.json), not one model"
+            )
         raise ModelError(f"the checkpoint folder {model} {what}; expected config.json and *.safetensors")
     return Checkpoint(folder.resolve(), allow)
 

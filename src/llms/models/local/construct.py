@@ -80,7 +80,13 @@ def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedMo
 def _llama(build: Build, config: JsonObject) -> Llama | None:
     """The model without transformers, its weights mapped from the files; None where only transformers knows how."""
     files, ends = _safetensors(Path(build.folder)), _stated_ends(build, config)
-    other = build.device != "cpu" or build.adapter or build.quantize not in ("", "int8") or "auto_map" in config
+    other = (
+        build.device != "cpu"
+        or build.sees
+        or build.adapter
+        or build.quantize not in ("", "int8")
+        or "auto_map" in config
+    )
     if other or not files or not ends or find_spec("transformers") is None:
         return None
     sizes = read_sizes(config)
@@ -105,7 +111,8 @@ def _load(build: Build, quantization: "BitsAndBytesConfig | None", attention: st
     import transformers
 
     # its annotation knows one result only; with output_loading_info there are two
-    load = cast("Loader", transformers.AutoModelForCausalLM.from_pretrained)
+    auto = transformers.AutoModelForImageTextToText if build.sees else transformers.AutoModelForCausalLM
+    load = cast("Loader", auto.from_pretrained)
     options = {} if quantization is None else {"quantization_config": quantization}
     try:
         model, loading = load(

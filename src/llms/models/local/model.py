@@ -27,10 +27,9 @@ from ..trace import TokenTrace
 from .adapter import find_adapter
 from .batch import Prepared, decode_requests, no_room
 from .build import Build
-from .checkpoint import Checkpoint, as_object, find, find_tokenizer
+from .checkpoint import Checkpoint, as_object
 from .constrain import Grammars
 from .damage import why_not_numbers
-from .embedded import checkpoint as embedded_checkpoint
 from .precision import Precision
 from .reply import Prompt, Reply, chance
 from .tokenizer import CheckpointTokenizer
@@ -41,15 +40,6 @@ if TYPE_CHECKING:
     from .reference import Reference
 
 WORKER_BYTES = 3 << 29  # what one more worker may take beyond the weights that it shares: 1.5 GB
-
-
-def open_checkpoint(name: Name, workers: int, chat: bool, weights: bool) -> LocalModel:
-    """The model of a checkpoint folder, a hub name, or the embedded one, which is converted on first use."""
-    if name.provider == "smollm2":
-        checkpoint = find(str(embedded_checkpoint()), None, name.allow)
-    else:
-        checkpoint = (find if weights else find_tokenizer)(name.model, name.revision, name.allow)
-    return LocalModel(name, checkpoint, workers, chat)
 
 
 class LocalModel(TokenizingModel):
@@ -295,7 +285,7 @@ class LocalModel(TokenizingModel):
     def stream(self, request: Generate, cancel: threading.Event | None = None) -> Iterator[Delta]:
         """As Model.stream. A prompt keeps its right-hand end: the window less max_tokens."""
         prompt, room = self.read(request), self.context_window - request.max_tokens
-        if reason := no_room(self, request):
+        if reason := no_room(self, request, prompt):
             yield Delta(failure=Failure("infra", reason))
             return
         reply = self.reply(request, replace(prompt, ids=prompt.ids[-room:]))

@@ -1,8 +1,9 @@
 """One answer of a local model: from a request to what the engine decodes, and from its events to what callers see."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from ...engine.request import DecodeRequest, Event
 from ...tokens.pair import encode_texts
@@ -14,14 +15,19 @@ from ..system import Generate
 from .constrain import Constraint
 from .toolcalls import ToolCallReader
 
+if TYPE_CHECKING:
+    from ...engine.request import Seen
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as token ids. Raw text has no thinking and no calls; `closing` ends the thinking that its last words began."""
+    """A prompt as token ids. Raw text has no thinking and no calls; `closing` ends the thinking that its last words began.
+    `seen` are its pictures, as its model reads them."""
 
     ids: tuple[int, ...]
     raw: bool
     closing: str = ""
+    seen: "Seen | None" = field(default=None, compare=False)
 
 
 def read(request: Generate, render: Callable[..., str], tokenizer: Tokenizer) -> Prompt:
@@ -71,6 +77,7 @@ class Reply:
             StopText(lambda ids: tokenizer.decode(ids, special=True), request.stop) if stops else None,
             constraint,
             request.top,
+            prompt.seen,
         )
 
     @property

@@ -13,7 +13,7 @@ from ...tokens.pair import encode_texts, has_start
 from ...tokens.render import knows_tools, render
 from ...tokens.tokenizer import Tokenizer
 from ...tokens.views import TokenView
-from ...values import Message, NextToken
+from ...values import Media, Message, NextToken
 from ..system import Generate, Model, ToolSchema
 from .constrain import Constraint, Grammars
 from .reply import Prompt, read
@@ -37,6 +37,11 @@ class ModelTokenizer(Tokenizer, Protocol):
     def entry(self, token: int) -> TokenView:
         """The vocabulary's entry of a token id, as if it were a text of its own."""
         ...
+
+
+def media_of(messages: Sequence[Message]) -> list[Media]:
+    """The pictures, sounds and documents of messages, in their order."""
+    return [part for message in messages for part in message.parts if isinstance(part, Media)]
 
 
 class TokenizingModel(Model):
@@ -87,6 +92,8 @@ class TokenizingModel(Model):
     def render(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> str:
         if self.template is None:
             raise ModelError(f"{self.name.text} has no chat template; give it raw text")
+        if media := media_of(messages):
+            raise ModelError(f"{self.name.text} reads text only; it cannot be sent {media[0].media_type or 'a file'}")
         if tools and not knows_tools(self.template):
             messages, tools = with_instructions(messages, instructions(tools)), ()
         return render(self.template, messages, self.special_tokens, tools=tools)

@@ -51,7 +51,8 @@ def _as_text(message: Message) -> Message:
     if message.role == "tool":
         return Message("user", f"Result of the tool:\n{message.content}")
     calls = "".join(f'{OPEN}{{"name": "{c.name}", "arguments": {c.arguments}}}{CLOSE}' for c in message.tool_calls)
-    return Message(message.role, message.content + calls)
+    parts = (*message.parts, calls) if message.parts and calls else message.parts
+    return Message(message.role, message.content + calls, parts=parts)
 
 
 def schema(tools: Sequence[ToolSchema]) -> JsonObject:

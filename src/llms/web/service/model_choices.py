@@ -75,7 +75,7 @@ class ModelChoices:
             key=lambda one: STATES.index(one.state),
         )
         here = [
-            ModelChoiceResponse(row.name, row.name, row.bytes or None, price_in=0, price_out=0)
+            ModelChoiceResponse(row.name, row.name, row.bytes or None, price_in=0, price_out=0, sees=row.sees or None)
             for row in _runnable(rows)
         ]
         return ModelsResponse(self._models.default, [ModelGroupResponse("", HERE, "here", "", True, here), *groups])

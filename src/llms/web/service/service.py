@@ -25,6 +25,7 @@ from .lessons import LessonService
 from .model_choices import ModelChoices
 from .model_pool import ModelPool
 from .reach import Reach
+from .tasks import TaskService
 from .teams import TeamService
 from .tools_at_hand import ShippedToolResponse
 from .turns import TurnService
@@ -50,6 +51,7 @@ class ChatService:
         self.lessons = LessonService(self.models)
         self.teams = TeamService(self.models)
         self.choosing = ChoosingService(self.models)
+        self.tasks = TaskService(self.models)
         chat_runs.recover(self._store)
 
     @property
@@ -74,5 +76,6 @@ class ChatService:
         self.models.quiet()
 
     def close(self) -> None:
+        self.tasks.close()
         self.models.close()
         self._store.close()

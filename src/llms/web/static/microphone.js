@@ -49,7 +49,7 @@ function resample(chunks, rate) {
   return out;
 }
 
-function wav(samples) {
+export function wav(samples) {
   const view = new DataView(new ArrayBuffer(44 + samples.length * 2));
   const text = (at, words) => [...words].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
   text(0, "RIFF");

@@ -23,7 +23,7 @@ def counter(model: Model, calibration: Calibration = Calibration()) -> tuple[Cou
             tools = list(payload.tools)
             request = chat.as_request(list(payload.messages), {}, ModelRequestParameters(function_tools=tools))
             assert not isinstance(request.prompt, str)
-            return model.count_tokens(model.render(request.prompt, request.tools))
+            return len(model.read(request).ids)
         except (LlmsError, UserError):  # a template that takes no such message alone, or a picture
             return estimate(payload)
 

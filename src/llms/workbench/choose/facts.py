@@ -14,6 +14,7 @@ from ...models.api.endpoints import endpoint
 from ...models.gpus import gpu_named
 from ...models.name import parse
 from ..fit import Fit, fit
+from ..task_system import bare_name
 from .evidence import Evidence
 
 
@@ -52,7 +53,7 @@ def weighted_reports(evidence: Evidence, system: str) -> list[tuple[float, Repor
 def is_local(system: str) -> bool | None:
     """Whether all that is sent to a system stays on this machine; None where its name does not tell."""
     try:
-        name = parse(system)
+        name = parse(bare_name(system))
         if name.local:
             return True
         if name.provider == "team":
@@ -83,5 +84,5 @@ def _fit(job: ChoiceJob, system: str) -> Fit | None:
     if limits.gpu:
         gpu_named(limits.gpu)  # a name that is none is no fact about the system
     with suppress(LlmsError, NotImplementedError):
-        return fit(system, limits.context, limits.batch, limits.memory_bytes, limits.gpu)
+        return fit(bare_name(system), limits.context, limits.batch, limits.memory_bytes, limits.gpu)
     return None

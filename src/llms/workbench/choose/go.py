@@ -27,6 +27,7 @@ from ..evaluate import Progress, evaluate_plan, ledger_of, make_plan, not_run, s
 from ..evaluate import choose as benchmarks_named
 from ..machine import memory
 from ..system import load
+from ..task_system import system_of
 from .answer import Known, answer, know
 from .evidence import Evidence, MeasuredBenchmark, evidence, first_tokens
 from .facts import facts_of
@@ -128,7 +129,7 @@ def _prepared(
     """Everything checked before the first question: names, keys, data, whether each system can be asked so."""
     ledger, names = ledger_of(config), benchmarks_of(job)
     source, benchmarks = benchmarks_named(names, config, ledger, opened)
-    models = [opened.enter_context(load(name)) for name in systems]
+    models = [opened.enter_context(system_of(name, config, source) if config.task else load(name)) for name in systems]
     for model in models:
         model.check()
         model.pay_from(ledger)

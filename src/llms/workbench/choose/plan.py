@@ -9,6 +9,7 @@ from ...errors import DataError, MissingExtra, ModelError, UsageError
 from ...evaluation.config import EvalConfig
 from ...store.runs import Runs
 from ..estimate import Estimate, estimate
+from ..task_system import task_names
 from .answer import candidates_of, task
 from .evidence import Evidence, names_own_file
 
@@ -16,7 +17,8 @@ from .evidence import Evidence, names_own_file
 def systems_of(job: ChoiceJob, evidence: Evidence, store: Runs) -> list[str]:
     """The systems to choose from: those that the job names, else all that are measured for it, else all in the store.
     Raises UsageError where there is none."""
-    systems = list(dict.fromkeys(job.systems)) or evidence.measured
+    named = task_names(job.systems, job.config) if job.config.task else dict.fromkeys(job.systems)
+    systems = list(named) or evidence.measured
     systems = systems or list(dict.fromkeys(report.key.system.name for report in store.reports()))
     if not systems:
         raise UsageError("nothing is measured yet and no system is named; name those to choose from: -m smollm2 -m …")
@@ -56,7 +58,8 @@ def _step(job: ChoiceJob, each: Estimate) -> PlanStep:
     name, key = each.plan.key.system.name, each.plan.key
     where = f"--data {quote(job.data)}" if job.data else ""
     what = "" if names_own_file(job) else f"-b {key.benchmark}"
-    command = " ".join(filter(None, ("llms eval", quote(name), what, where)))
+    task = f"--task {each.plan.config.task}" if each.plan.config.task else ""
+    command = " ".join(filter(None, ("llms eval", quote(name), task, what, where)))
     return PlanStep(name, key.benchmark, each.items, each.cost, each.seconds, command)
 
 

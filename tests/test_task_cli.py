@@ -1,0 +1,110 @@
+"""`llms task`: inputs of every kind in, answers as text, as JSON Lines, in files; exit statuses."""
+
+import csv
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from llms.cli.task import task
+from llms.errors import LlmsError
+from test_task_model import save_classifier
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory) -> str:
+    return f"hf:{save_classifier(tmp_path_factory.mktemp('classifier'))}?device=cpu"
+
+
+def run(*arguments, input=None):
+    return CliRunner().invoke(task, [str(argument) for argument in arguments], input=input)
+
+
+def rows(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_answers_are_json_lines_in_the_order_of_the_inputs(classifier):
+    result = run("sentiment", "good", "a longer one", "x" * 90, "-m", classifier, "--json")
+    assert result.exit_code == 0
+    answers = rows(result)
+    assert [row["input"] for row in answers] == ["good", "a longer one", "x" * 90]
+    assert [row["truncated"] for row in answers] == [False, False, True]
+    for row in answers:
+        assert row["output"] == row["scores"][0]["label"]
+        assert row["model"] == classifier
+        assert row["seconds"] > 0
+
+
+def test_a_person_sees_bars(classifier):
+    result = run("sentiment", "good", "-m", classifier)
+    assert {line.split()[0] for line in result.stdout.splitlines()} == {"negative", "neutral", "positive"}
+    assert "█" in result.stdout
+
+
+def test_one_bad_input_ends_no_other_and_the_exit_status_tells(classifier, tmp_path):
+    good, empty, picture = tmp_path / "a.txt", tmp_path / "b.txt", tmp_path / "c.png"
+    good.write_text("fine", encoding="utf-16")
+    empty.write_text("")
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + bytes(20))
+    result = run("sentiment", tmp_path, "-m", classifier, "--json")
+    assert result.exit_code == 1
+    answers = rows(result)
+    assert "output" in answers[0]
+    assert answers[1]["error"] == f"{empty} is empty"
+    assert answers[2]["error"] == f"{picture} is a picture; sentiment takes a text"
+    assert "output" not in answers[1]
+    assert "2 inputs failed" in result.stderr
+
+
+def test_an_argument_that_is_a_file_is_read_unless_it_is_the_text(classifier, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "note").write_text("what stands in it")
+    assert rows(run("sentiment", "note", "-m", classifier, "--json"))[0]["input"] == "note"
+    read = rows(run("sentiment", "note", "-m", classifier, "--json"))[0]["scores"]
+    typed = rows(run("sentiment", "what stands in it", "--text", "-m", classifier, "--json"))[0]["scores"]
+    named = rows(run("sentiment", "note", "--text", "-m", classifier, "--json"))[0]["scores"]
+    assert read == typed != named
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sentiment", "missing.csv"), "there is no file missing.csv"),
+        (("sentiment", ""), "an input is empty"),
+        (("sentimnt", "x"), "did you mean"),
+        (("zero-shot", "x"), "needs its labels: add --labels"),
+        (("question-answering", "x"), "needs its question"),
+        (("sentiment", "x", "--column", "text"), "no table is named"),
+        (("sentiment", "x", "--labels", "a,a"), "names a label twice"),
+        (("speech-to-text", "nothing.wav"), "there is no file nothing.wav"),
+    ],
+)
+def test_a_wrong_request_says_so(arguments, message, classifier):
+    result = run(*arguments, "-m", classifier)
+    assert isinstance(result.exception, LlmsError)
+    assert result.exception.exit_status == 2
+    assert message in str(result.exception)
+
+
+def test_columns_of_a_table(classifier, tmp_path):
+    path = tmp_path / "reviews.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "review"], ["1", "good, really"], ["2", ""], ["3", "bad\nin two lines"]])
+    result = run("sentiment", path, "--column", "review", "-m", classifier, "--json")
+    assert result.exit_code == 1
+    assert [row["input"] for row in rows(result)] == ["good, really", "", "bad\nin two lines"]
+    assert rows(result)[1]["error"] == f"{path}, line 3: column 'review' is ''; expected a text"
+    missing = run("sentiment", path, "-m", classifier)
+    assert "say with --column which one is the input" in str(missing.exception)
+
+
+def test_standard_input_is_one_text(classifier):
+    answers = rows(run("sentiment", "-m", classifier, "--json", input="one\ntwo\n"))
+    assert [row["input"] for row in answers] == ["one\ntwo\n"]
+
+
+def test_all_tasks_are_listed():
+    listed = rows(run("--json"))
+    assert {"sentiment", "translation", "text-to-image"} <= {row["task"] for row in listed}
+    assert run().exit_code == 0

@@ -1,0 +1,185 @@
+"""Answers come in the order of the inputs; a file that broke off, wherever, is gone on with: no row twice, none lost."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llms.errors import UsageError
+from llms.models.task_model import TaskInput, TaskOutput
+from llms.values import Failure
+from llms.workbench import task_stream
+from llms.workbench.task_file import TaskFile, whole_rows
+from llms.workbench.task_inputs import TaskRow
+from llms.workbench.task_stream import in_order
+from test_task_model import save_classifier
+
+TEXTS = st.text(st.sampled_from('ab",\n\r\t é\\'), min_size=1, max_size=8)
+
+
+class Shuffling:
+    """Answers blocks of inputs, each in an order that is drawn; notes how far ahead it has read."""
+
+    task = "sentiment"
+
+    def __init__(self, draw, block: int):
+        self.draw, self.block, self.read = draw, block, 0
+
+    def answer(self, inputs):
+        rows, first = iter(inputs), 0
+        while True:
+            block = []
+            for each in rows:
+                self.read += 1
+                block.append(each)
+                if len(block) == self.block:
+                    break
+            if not block:
+                return
+            for offset in self.draw(st.permutations(range(len(block)))):
+                text = block[offset].text
+                yield first + offset, Failure("infra", text) if text.startswith("bad") else TaskOutput(text)
+            first += len(block)
+
+
+@given(st.data(), st.integers(0, 40), st.integers(1, 7), st.integers(1, 11))
+def test_answers_come_in_order_and_few_wait(data, count, block, window):
+    unread = Failure("infra", "no file")
+    kinds = data.draw(st.lists(st.sampled_from(["good", "bad", "unread"]), min_size=count, max_size=count))
+    rows = [
+        TaskRow(unread if kind == "unread" else TaskInput(f"{kind} {n}"), f"{kind} {n}") for n, kind in enumerate(kinds)
+    ]
+    model = Shuffling(data.draw, block)
+    before, task_stream.WINDOW = task_stream.WINDOW, window
+    try:
+        results, pulled = [], 0
+
+        def source():
+            nonlocal pulled
+            for row in rows:
+                pulled += 1
+                yield row
+
+        for row, result in in_order(model, source()):
+            assert pulled - len(results) <= window + 1
+            results.append((row, result))
+    finally:
+        task_stream.WINDOW = before
+    assert [row for row, _ in results] == rows
+    for row, result in results:
+        kind = row.shown.split()[0]
+        expected = {"unread": unread, "bad": Failure("infra", row.shown), "good": TaskOutput(row.shown)}[kind]
+        assert result == expected
+
+
+def test_a_model_that_leaves_an_input_out_gives_a_failure_for_it():
+    class Forgetful(Shuffling):
+        def answer(self, inputs):
+            yield from ((n, TaskOutput(each.text)) for n, each in enumerate(list(inputs)) if n != 1)
+
+    rows = [TaskRow(TaskInput(text), text) for text in "abc"]
+    results = [result for _, result in in_order(Forgetful(None, 1), rows)]
+    assert [isinstance(result, Failure) for result in results] == [False, True, False]
+
+
+@given(st.lists(st.lists(TEXTS, min_size=2, max_size=2), min_size=1, max_size=6), st.data())
+def test_a_torn_file_is_cut_after_its_last_whole_row(rows, data):
+    ends, text = [0], ""
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(row)
+        text += line.getvalue()
+        ends.append(len(text.encode()))
+    cut = data.draw(st.integers(0, ends[-1]))
+    whole = max(end for end in ends if end <= cut)
+    assert whole_rows(io.BytesIO(text.encode()[:cut]), "csv") == (ends.index(whole), whole)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5), st.sampled_from(["csv", "tsv", "jsonl"]), st.data())
+def test_a_file_gone_on_with_after_any_byte_is_the_file(tmp_path_factory, rows, form, data):
+    folder = tmp_path_factory.mktemp("torn")
+    made_by = {"task": "sentiment"}
+
+    def write(path: Path, first: int) -> None:
+        with TaskFile(path, ("id", "output"), made_by, "sentiment") as file:
+            assert file.done >= first
+            for name, text in rows[file.done :]:
+                file.write({"id": name, "output": text}, {"output": "good", "score": 0.5, "truncated": False})
+            file.finish()
+
+    whole, torn = folder / f"whole.{form}", folder / f"torn.{form}"
+    write(whole, 0)
+    content = whole.read_bytes()
+    torn.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    (folder / f"torn.{form}.llms.json").write_text(json.dumps(made_by))
+    write(torn, 0)
+    assert torn.read_bytes() == content
+    assert not (folder / f"torn.{form}.llms.json").exists()
+    assert b"sentiment_output" in content
+
+
+def test_a_file_of_another_task_is_not_gone_on_with(tmp_path):
+    path = tmp_path / "a.csv"
+    with TaskFile(path, ("text",), {"task": "sentiment", "input": "1"}, "sentiment") as file:
+        file.write({"text": "a"}, {"output": "good"})
+    with pytest.raises(UsageError, match="begun with another input, and is not whole"):
+        TaskFile(path, ("text",), {"task": "sentiment", "input": "2"}, "sentiment")
+    with TaskFile(path, ("text",), {"task": "sentiment", "input": "1"}, "sentiment") as file:
+        assert file.done == 1
+        with pytest.raises(UsageError, match="another process is writing"):
+            TaskFile(path, ("text",), {"task": "sentiment", "input": "1"}, "sentiment")
+        file.finish()
+    with pytest.raises(UsageError, match="is there already"):
+        TaskFile(path, ("text",), {"task": "sentiment", "input": "1"}, "sentiment")
+    with TaskFile(path, ("text",), {}, "sentiment", force=True) as file:
+        assert file.done == 0
+        file.finish()
+
+
+def test_parquet_is_written_once_all_is_there(tmp_path):
+    from pyarrow import parquet
+
+    path = tmp_path / "a.parquet"
+    with TaskFile(path, ("text",), {}, "sentiment") as file:
+        file.write({"text": "a"}, {"output": "good", "score": 0.5})
+        assert not path.exists()
+    with TaskFile(path, ("text",), {}, "sentiment") as file:
+        assert file.done == 1
+        file.write({"text": "b"}, {"error": "too long"})
+        file.finish()
+    assert parquet.read_table(path).to_pylist() == [
+        {"text": "a", "output": "good", "score": 0.5, "error": None},
+        {"text": "b", "output": None, "score": None, "error": "too long"},
+    ]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.parquet"]
+
+
+@pytest.mark.parametrize("form", ["csv"])
+def test_a_task_that_is_killed_loses_no_row_and_repeats_none(tmp_path, form):
+    model = save_classifier(tmp_path / "model")
+    table = tmp_path / "rows.csv"
+    texts = [f'the "{n}"th, of\n{n} lines' if n % 3 else "" for n in range(24)]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "text"], *([n, text] for n, text in enumerate(texts))])
+    out = tmp_path / "out"
+    out.mkdir()
+    script = Path(__file__).with_name("killed_task.py")
+    done = subprocess.run(
+        [sys.executable, script, table, f"hf:{model}?device=cpu", out, form], capture_output=True, text=True
+    )
+    states = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [state["ended"] for state in states] == [False] * 7 + [True], done.stdout + done.stderr
+    sizes = [state["size"] for state in states]
+    assert sizes == sorted(sizes)
+    assert states[-2]["beside"] == [f"out.{form}", f"out.{form}.llms.json"]
+    assert states[-1]["beside"] == [f"out.{form}"]
+    with (out / f"out.{form}").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["text"]) for row in rows] == [(str(n), text) for n, text in enumerate(texts)]
+    assert all(bool(row["output"]) == bool(row["text"]) == (not row["error"]) for row in rows)
