@@ -96,23 +96,25 @@ BAD = (
     "shoddy",
     "unreliable",
 )
-FEELING = {
+FEELING = {  # how a sentence begins, what it says and whether that is turned around, how it ends
     "train": (
-        ("The {thing} was {word}.", 1), ("What a {word} {thing}!", 1), ("I found the {thing} {word}.", 1),
-        ("We had a {word} time with the {thing}.", 1), ("My sister says the {thing} is {word}.", 1),
-        ("The {thing} was not {word}.", -1), ("I did not find the {thing} {word}.", -1), ("It was never a {word} {thing}.", -1),
-        ("Honestly, the {thing} turned out {word}.", 1), ("This is the most {word} {thing} in town.", 1),
-        ("The staff were kind, but the {thing} was {word}.", 1), ("Everyone agreed: a {word} {thing}.", 1),
-        ("Nobody would call that {thing} {word}.", -1), ("Such a {word} {thing}, I told my friends.", 1),
-        ("After a week I can say the {thing} is {word}.", 1), ("The {thing} is far from {word}.", -1),
-        ("The {thing} looks {word} and it is {word2}.", 1), ("It is not a {word} {thing} at all.", -1),
+        ("", "", "Honestly, ", "My sister says ", "After a week I can say ", "In short, ", "Everyone agreed: ", "Yes, ", "At first sight "),
+        (
+            ("the {thing} was {word}", 1), ("the {thing} is {word}", 1), ("it was a {word} {thing}", 1), ("this is a {word} {thing}", 1),
+            ("we had a {word} {thing}", 1), ("I found the {thing} {word}", 1), ("the {thing} seemed {word}", 1), ("they have a {word} {thing}", 1),
+            ("the {thing} was not {word}", -1), ("the {thing} is not {word}", -1), ("it was not a {word} {thing}", -1),
+            ("the {thing} never seemed {word}", -1), ("I did not find the {thing} {word}", -1), ("it was never a {word} {thing}", -1),
+        ),
+        (".", ".", "!", ", I think.", " to me.", " and {word2} too.", ", as usual.", " from start to end."),
     ),
     "test": (
-        ("In the end the {thing} proved to be {word}.", 1), ("A {word} {thing} if you ask me.", 1),
-        ("We thought that the {thing} was really {word}.", 1), ("They sold us a {word} {thing} yesterday.", 1),
-        ("I would not say the {thing} was {word}.", -1), ("The {thing} my brother bought is {word}.", 1),
-        ("Our {thing} is {word}, as we say every day.", 1), ("That was by no means a {word} {thing}.", -1),
-        ("Last night the {thing} was {word} and {word2}.", 1), ("So {word}, this {thing}!", 1),
+        ("In the end ", "My brother thinks ", "To be fair, ", "As I told you, ", "We all know that "),
+        (
+            ("the {thing} they sold us was {word}", 1), ("our {thing} is {word}", 1), ("that was such a {word} {thing}", 1),
+            ("the {thing} proved to be {word}", 1),
+            ("their {thing} was not {word}", -1), ("the {thing} here is never {word}", -1), ("that was not such a {word} {thing}", -1),
+        ),
+        (", if you ask me.", " this time.", " once again.", "."),
     ),
 }  # fmt: skip
 
@@ -286,11 +288,13 @@ def rows(task: str, part: str, count: int, seed: int) -> list[Row]:
 
 def _sentiment(part: str, dice: random.Random) -> Iterator[Row]:
     while True:
-        template, sign = dice.choice(FEELING[part])
+        starts, sayings, ends = FEELING[part]
+        saying, sign = dice.choice(sayings)
         good = dice.random() < 0.5
         words = dice.sample(GOOD if good else BAD, 2)
+        template = dice.choice(starts) + saying + dice.choice([end for end in ends if sign == 1 or "word2" not in end])
         text = template.format(thing=dice.choice(THINGS), word=words[0], word2=words[1])
-        yield {"text": text, "label": "positive" if good == (sign == 1) else "negative"}
+        yield {"text": text[0].upper() + text[1:], "label": "positive" if good == (sign == 1) else "negative"}
 
 
 def _person(dice: random.Random) -> str:

@@ -72,7 +72,7 @@ def build(task: str, vocabulary: int) -> transformers.PreTrainedModel:
     labels = LABELS.get(task, ())
     config = transformers.BertConfig(
         vocab_size=vocabulary, hidden_size=HIDDEN, intermediate_size=4 * HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
-        max_position_embeddings=WINDOW, pad_token_id=0, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        max_position_embeddings=WINDOW, pad_token_id=0, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.0,
         **({"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}} if labels else {}),
     )  # fmt: skip
     kind = {
