@@ -5,6 +5,7 @@
 # make test-all    both                                                                                       17
 # make coverage    make test, and which lines it ran; fails below the floor in pyproject.toml                 15
 # make check       lint, types, layout                                                                         2
+# make parity-v4   the tasks that transformers 5 dropped, against version 4 in a folder of its own                 2
 # make mutants     200 single mutations of the rooms where a wrong number would hurt: do the tests notice?  10
 # make notebooks   run every notebook                                                                          1
 # make release     build sdist and wheel, look into them, install the wheel elsewhere and start it             2
@@ -20,7 +21,7 @@ DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test slow test-all coverage proof lint types layout check mutants notebooks sample bench release clean
+.PHONY: setup eval test slow test-all coverage parity-v4 proof lint types layout check mutants notebooks sample bench release clean
 
 setup: $(READY)
 
@@ -51,6 +52,14 @@ coverage: $(READY)
 	.venv/bin/python -m coverage run -m pytest -n 2 --dist loadfile
 	.venv/bin/python -m coverage combine -q
 	.venv/bin/python -m coverage report --skip-covered --sort=cover
+
+parity-v4: $(READY) build/v4/.ready
+	.venv/bin/python -m pytest -q -m slow tests/test_parity_v4.py
+
+build/v4/.ready:
+	rm -rf build/v4
+	$(PIP) install -q --target build/v4 --no-deps transformers==4.57.6 tokenizers==0.22.2 huggingface_hub==0.36.2
+	@touch $@
 
 proof: $(READY)
 	PYTHONPATH=tests .venv/bin/python tests/adversaries.py 10000

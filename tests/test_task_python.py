@@ -71,7 +71,7 @@ def test_keywords_are_the_fields_of_the_options():
         (lambda: llms.task("zero-shot", "hf:."), "needs its labels"),
         (lambda: llms.task("zero-shot", "hf:.", labels="praise"), "labels is a list"),
         (lambda: llms.task("sentiment"), "would fetch distilbert"),
-        (lambda: llms.task("translation", target="de"), "no special model of its own"),
+        (lambda: llms.task("translation", target="de"), "needs the language of the texts"),
     ],
 )
 def test_a_wrong_request_says_so(call, message, monkeypatch):
@@ -132,6 +132,6 @@ def test_without_the_hub_what_is_cached_is_named(tmp_path, monkeypatch):
 
 def test_a_checkpoint_that_speaks_is_asked_in_words(tmp_path):
     speaking = tiny.save_checkpoint(tmp_path / "llama")
-    assert door._way_of(find_task("sentiment"), f"hf:{speaking}") == "prompt"
-    assert door._way_of(find_task("sentiment"), f"hf:{save_classifier(tmp_path / 'bert')}") == "special"
-    assert door._way_of(find_task("sentiment"), "smollm2") == "prompt"
+    assert door.way_of(find_task("sentiment"), f"hf:{speaking}") == "prompt"
+    assert door.way_of(find_task("sentiment"), f"hf:{save_classifier(tmp_path / 'bert')}") == "special"
+    assert door.way_of(find_task("sentiment"), "smollm2") == "prompt"

@@ -8,11 +8,14 @@ import sqlite3
 import time
 import warnings
 
+import jiwer
 import pytest
 from click.testing import CliRunner
 
 import llms
+import sighted
 import tiny
+import tiny_sound
 from llms import settings
 from llms.cli.main import cli
 from llms.errors import NotComparable, UsageError
@@ -21,6 +24,7 @@ from llms.evaluation.report import Report
 from llms.store.runs import Runs
 from llms.store.score_vectors import score_vectors
 from llms.testing import ScriptedEndpoint
+from llms.values import Scored
 from llms.workbench.choose.python import choose
 from llms.workbench.compare import compare_all
 from llms.workbench.evaluate import evaluate_all
@@ -156,6 +160,10 @@ def test_a_choice_is_made_among_all_kinds(special, language_model, home):
     choice = choose("my.csv", [special, language_model], config=task(way=("choice",)), go=True)
     assert {candidate.system for candidate in choice.candidates} == {special, f"{language_model} (choice)"}
     assert choice.chosen
+    stored_only = choose("my.csv", [special, language_model], config=task(way=("choice",)))
+    assert {candidate.system for candidate in stored_only.candidates if candidate.n} == set(choice.chosen)
+    assert not stored_only.plan
+    assert stored_only.command.startswith("llms task sentiment -m ")
 
 
 def test_a_run_is_graded_again_by_its_rows(special, home):
@@ -221,3 +229,33 @@ def test_a_killed_run_of_a_task_goes_on_and_ends_as_if_it_had_never_been(special
     assert [attempt.ended is None for attempt in attempts] == [True, False]
     (whole,) = reports([special], task(data="big.csv", fresh=True))
     assert whole.scores == report.scores
+
+
+def test_recordings_are_measured_by_words_and_characters(home, tmp_path_factory):
+    folder = tiny_sound.save_ctc(tmp_path_factory.mktemp("recognizer"))
+    samples = [tiny_sound.tone(0.5 + n / 10, pitch=200.0 * (n + 1)) for n in range(4)]
+    for number, sound in enumerate(samples):
+        (home / f"{number}.wav").write_bytes(tiny_sound.file_of(sound))
+    (home / "4.wav").write_bytes(b"no sound at all")
+    with open("said.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("audio", "text"), *((f"{n}.wav", "one two three") for n in range(5))])
+    (report,) = reports([f"hf:{folder}?device=cpu"], task("speech-to-text", "said.csv"))
+    assert (report.n, report.failed) == (4, 1)
+    assert report.headline == "word_accuracy"
+    assert report.score.value == pytest.approx(1 - report.scores["wer"].value)
+    with Runs(settings.database()) as store:
+        outcomes = [outcome for _, outcome in store.outcomes(report.key.run) if isinstance(outcome, Scored)]
+    texts = [outcome.completions[0].text for outcome in outcomes]
+    assert report.scores["wer"].value == pytest.approx(jiwer.wer(["one two three"] * 4, texts))
+    assert report.scores["cer"].value == pytest.approx(jiwer.cer(["one two three"] * 4, texts))
+
+
+def test_pictures_are_measured_by_labels(home, tmp_path_factory):
+    folder = sighted.save_vit(tmp_path_factory.mktemp("vit"))
+    for color in ("red", "green", "blue"):
+        (home / f"{color}.png").write_bytes(sighted.picture(color))
+    with open("seen.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("image", "label"), *((f"{c}.png", c) for c in ("red", "green", "blue"))])
+    (report,) = reports([f"hf:{folder}?device=cpu"], task("image-classification", "seen.csv"))
+    assert (report.n, report.failed) == (3, 0)
+    assert list(report.scores) == ["accuracy", "macro_f1"]

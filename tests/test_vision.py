@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import llms
+import llms.models.load
 import sighted
 from llms.errors import ModelError
 from llms.models.system import Generate
@@ -72,7 +73,8 @@ def by_generate(folder, model, messages, tokens=TOKENS):
     network = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
     prompt = model.read(Generate(tuple(messages)))
     ids = torch.tensor([prompt.ids])
-    new = network.generate(ids, **prompt.seen, max_new_tokens=tokens, do_sample=False)[0, len(prompt.ids) :]
+    seen = {name: torch.from_numpy(array) for name, array in prompt.seen.items()}
+    new = network.generate(ids, **seen, max_new_tokens=tokens, do_sample=False)[0, len(prompt.ids) :]
     return model.tokenizer.decode(new.tolist())
 
 
@@ -267,3 +269,12 @@ def test_a_processor_that_cannot_be_made_is_named_and_text_goes_on(tmp_path):
         assert "cannot load the processor" in result.reason
         (text,) = model.generate([[Message("user", "hello")]], max_tokens=3)
         assert text.tokens == 3
+
+
+@pytest.mark.slow
+def test_several_processes_see_as_one_does(llava):
+    requests = [Generate((said(png(color), "hello"),), max_tokens=5) for color in ("red", "green", "blue")]
+    with llms.load(f"hf:{llava}?device=cpu") as model:
+        alone = {index: result.text for index, result in model.complete(requests)}
+    with llms.models.load.load(f"hf:{llava}?device=cpu", workers=2) as model:
+        assert {index: result.text for index, result in model.complete(requests)} == alone

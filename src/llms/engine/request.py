@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    Seen: TypeAlias = Mapping[str, torch.Tensor]
+    Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.int64]]
+    Seen: TypeAlias = Mapping[str, Array]
 
 NOT_NUMBERS = (
     "the model computes values that are not finite numbers (NaN): damaged weights, or a dtype too narrow for them; "

@@ -10,7 +10,7 @@ from torch import Tensor
 from .network import Network
 
 if TYPE_CHECKING:
-    from .request import Seen
+    from .request import Array, Seen
 
 Inputs: TypeAlias = dict[str, object]
 
@@ -65,5 +65,6 @@ class SeenPrompt:
         self._begun = True
         return outputs.logits[0, -1]
 
-    def _placed(self, value: Tensor) -> Tensor:
-        return value.to(self._device, self._network.dtype) if value.is_floating_point() else value.to(self._device)
+    def _placed(self, array: "Array") -> Tensor:
+        value = torch.from_numpy(array).to(self._device)
+        return value.to(self._network.dtype) if value.is_floating_point() else value

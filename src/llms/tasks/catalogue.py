@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ..errors import UnknownName
-from ..models.task_model import Way
+from ..errors import UnknownName, UsageError
+from ..models.task_model import TaskOptions, Way
+from .languages import LANGUAGES, language_code
 
 Takes = Literal["text", "pair", "sound", "image"]
 Gives = Literal["label", "spans", "answer", "text", "words", "vector", "number", "transcript", "sound", "image"]
@@ -160,3 +161,17 @@ def find_task(name: str) -> HubTask:
         if name == task.name or name in task.aliases:
             return task
     raise UnknownName("task", name, [*TASKS, *(alias for task in TASKS.values() for alias in task.aliases)])
+
+
+def default_of(task: HubTask, options: TaskOptions) -> DefaultModel | None:
+    """The special model that does `task` unless another is named; of a translation that of its pair of languages, as far as
+    the name says: a pair that nobody trained is known once the hub is asked. Raises UsageError without a source."""
+    if task.name != "translation":
+        return task.default
+    if not options.source:
+        raise UsageError("translation without a model needs the language of the texts; name it with --from, such as en")
+    source, target = language_code(options.source), language_code(options.target)
+    if source == target:
+        raise UsageError(f"the texts are in {LANGUAGES[source]} already; translate them to another language")
+    languages = f"{LANGUAGES[source]} to {LANGUAGES[target]}"
+    return DefaultModel(f"Helsinki-NLP/opus-mt-{source}-{target}", "main", 300, "Apache-2.0 or CC-BY-4.0", languages)

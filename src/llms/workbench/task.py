@@ -36,7 +36,7 @@ def open_task(
     UnknownName, UsageError, MissingExtra, ModelError, HubUnreachable.
     """
     task = find_task(name)
-    model = model or default_model(task, agree)
+    model = model or default_model(task, agree, options)
     chosen = _checked_way(task, model, way)
     if chosen == "special":
         return open_special(task, parse(model), options)
@@ -54,13 +54,13 @@ def code_of(name: str, model: str, way: Way | None, options: TaskOptions, inputs
 
 
 def _checked_way(task: HubTask, model: str, way: Way | None) -> Way:
-    chosen = way or _way_of(task, model)
+    chosen = way or way_of(task, model)
     if chosen not in task.ways:
         raise UsageError(f"{task.name} is done by {', '.join(task.ways)}; not by {chosen}")
     return chosen
 
 
-def _way_of(task: HubTask, model: str) -> Way:
+def way_of(task: HubTask, model: str) -> Way:
     """As what a model does a task, where nobody says so: a checkpoint as what it was made for, if it is none that speaks."""
     name = parse(model)
     in_words = next((way for way in task.ways if way != "special"), None)

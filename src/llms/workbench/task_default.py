@@ -10,7 +10,8 @@ from pathlib import Path
 from .. import settings
 from ..errors import HubUnreachable, UsageError
 from ..models.hub import hub
-from ..tasks.catalogue import DefaultModel, HubTask
+from ..models.task_model import TaskOptions
+from ..tasks.catalogue import DefaultModel, HubTask, default_of
 
 Agree = Callable[[str], bool]  # whether the model described by a sentence may be fetched
 # the ends of the architectures that do a task, by the module that loads them
@@ -46,9 +47,10 @@ def nobody_agrees(described: str) -> bool:
     return False
 
 
-def default_model(task: HubTask, agree: Agree = nobody_agrees) -> str:
-    """The name of the task's own model, which is in the cache now. Raises UsageError, HubUnreachable, ModelError."""
-    default = task.default
+def default_model(task: HubTask, agree: Agree = nobody_agrees, options: TaskOptions = TaskOptions()) -> str:
+    """The name of the task's own model, of a translation that of its languages, which is in the cache now. Raises UsageError,
+    HubUnreachable, ModelError."""
+    default = default_of(task, options)
     if default is None:
         raise UsageError(
             f"{task.name} has no special model of its own; {_others(task)}{f', {task.advice}' * bool(task.advice)}"
@@ -72,7 +74,7 @@ def is_cached(default: DefaultModel) -> bool:
 
 
 def describe(default: DefaultModel) -> str:
-    """What must be known of it before it is fetched."""
+    """A default with its size, licence and languages: all that must be known before it is fetched."""
     return (
         f"{default.repo} at {default.revision[:7]} ({default.megabytes:,} MB, licence {default.licence}, "
         f"{default.languages})"

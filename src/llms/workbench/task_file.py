@@ -96,8 +96,9 @@ class TaskFile:
 
     def write(self, row: Row, answer: Mapping[str, Json]) -> None:
         """A row and its answer, whose fields are of COLUMNS; it is in the file when this returns."""
-        kept_apart = {name: _without_bytes(value) for name, value in row.items()}
-        cells = {**kept_apart, **{self._names[name]: value for name, value in answer.items()}}
+        own = {name: _without_bytes(value) for name, value in row.items()}
+        blank = dict.fromkeys(self._names.values()) if self._working != self.path else {}  # Parquet: in every row
+        cells = {**own, **blank, **{self._names[name]: value for name, value in answer.items()}}
         if self._form == "jsonl":
             line = json.dumps(plain(cells, str(self.path)), ensure_ascii=False)
             self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")

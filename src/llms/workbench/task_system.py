@@ -17,7 +17,6 @@ from ..data.labelled import LabelledTable
 from ..engine.resident import resident_bytes
 from ..errors import UsageError
 from ..evaluation.config import EvalConfig
-from ..models.local.checkpoint import find
 from ..models.name import parse
 from ..models.spending import SpendingLedger
 from ..models.system import Capabilities, Model
@@ -29,6 +28,7 @@ from ..tasks.special import open_special
 from ..tokens.count import TokenCount, estimate
 from ..values import Completion, Failure, Identity, Message, Usage, several
 from .system import load
+from .task import way_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,6 @@ NEAREST = 10  # passages of an answer
 MOST_LABELS = 5  # of an answer that are named
 INSTRUCTION = 100  # tokens that stand around an input, about
 WAY = re.compile(r" \((special|prompt|choice)\)$")
-LANGUAGE_MODELS = ("ForCausalLM", "LMHeadModel")  # ends of architectures that continue texts
 
 
 def bare_name(name: str) -> str:
@@ -97,7 +96,7 @@ def _with_ways(task: HubTask, name: str, config: EvalConfig) -> list[str]:
     if way := _way_in(name):
         _check_way(task, name, way)
         return [name.removesuffix(" (special)")]
-    if _is_special(task, name):
+    if way_of(task, name) == "special" and "special" in task.ways and parse(name).provider == "hf":
         return [name]
     for each in config.way:
         _check_way(task, name, each)
@@ -120,16 +119,6 @@ def _check_way(task: HubTask, name: str, way: str) -> None:
 
 def _of_language_models(task: HubTask) -> str:
     return " or ".join(way for way in task.ways if way != "special") or "nothing"
-
-
-def _is_special(task: HubTask, name: str) -> bool:
-    """Whether this is a checkpoint that was made for a task, and continues no texts."""
-    parsed = parse(name)
-    if parsed.provider != "hf" or "special" not in task.ways:
-        return False
-    architectures = find(parsed.model, parsed.revision, parsed.allow).config.get("architectures")
-    names = [str(each) for each in architectures] if isinstance(architectures, list) else []
-    return not any(each.endswith(LANGUAGE_MODELS) for each in names)
 
 
 def _unreadable(failure: Failure) -> Completion | Failure:

@@ -57,7 +57,7 @@ class Cached:
 
 def patterns(allow: frozenset[str]) -> list[str]:
     """The files of a repository that a model needs, with what the user consented to."""
-    wanted = ["*.json", *WEIGHTS, "*.jinja", "*.model", "*.txt"]
+    wanted = ["*.json", *WEIGHTS, "*.jinja", "*.model", "*.txt", "*.spm"]
     return [*wanted, *(PICKLED if "pickle" in allow else ()), *(CODE if "remote-code" in allow else ())]
 
 

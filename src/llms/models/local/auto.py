@@ -19,6 +19,7 @@ Auto = Literal[
     "AutoModelForCTC",
     "AutoModelForImageClassification",
     "AutoModelForImageTextToText",
+    "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoModelForSpeechSeq2Seq",
     "AutoModelForTextToSpectrogram",

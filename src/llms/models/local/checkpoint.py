@@ -120,7 +120,10 @@ class Checkpoint:
     def check(self) -> "Checkpoint":
         """Raise ModelError or UnsafeCheckpoint if this cannot, or must not, be loaded."""
         if not self.weight_files:
-            raise ModelError(f"{self.folder} holds no weights; expected *.safetensors beside config.json")
+            raise ModelError(
+                f"{self.folder} holds no weights; expected *.safetensors beside config.json. Where their author published "
+                "pickled ones alone, and you trust the author, add the option allow=pickle"
+            )
         if self.weight_files[0].endswith(PICKLED) and "pickle" not in self.allow:
             raise UnsafeCheckpoint(
                 f"{self.folder / self.weight_files[0]} is pickled: loading it can run any code of its author. "

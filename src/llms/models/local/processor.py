@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from PIL import Image
     from transformers import ProcessorMixin
 
-    Pictures: TypeAlias = Mapping[str, torch.Tensor]
+    from ...engine.request import Seen
+
     Processing: TypeAlias = Callable[..., Mapping[str, torch.Tensor]]
 
 # classes whose pictures are read by another one, since they cannot be made without a package for videos
@@ -30,7 +31,7 @@ class SeenText(NamedTuple):
     """Token ids with the placeholders of pictures, and the pictures by the names of the model's arguments."""
 
     ids: tuple[int, ...]
-    seen: Pictures
+    seen: Seen
 
 
 class _Made(Protocol):
@@ -109,4 +110,4 @@ class PictureProcessor:
             ) from error
         ids = tuple(read.pop("input_ids")[0].tolist())
         read.pop("attention_mask", None)
-        return SeenText(ids, read)
+        return SeenText(ids, {name: value.numpy() for name, value in read.items()})

@@ -14,6 +14,7 @@ from ...arena.choose.top import Needed, Standing, equivalent, named, needed, sta
 from ...statistics.student import Z
 from ...values import Json, Score
 from ..fit import Fit
+from ..task_system import bare_name
 from .evidence import Evidence, names_own_file
 from .facts import facts_of, weighted_reports
 
@@ -124,10 +125,18 @@ def answer(
         candidates,
         separating(job, known, ranking),
         (),
-        f"llms chat -m {quote(ranking.top[0])}",
+        _use(job, ranking.top[0]),
         optimism,
         tuple(notes),
     )
+
+
+def _use(job: ChoiceJob, system: str) -> str:
+    """The command that uses a system."""
+    if not job.config.task:
+        return f"llms chat -m {quote(system)}"
+    way = "" if bare_name(system) == system else f" --way {system.removesuffix(')').rpartition('(')[2]}"
+    return f"llms task {job.config.task} -m {quote(bare_name(system))}{way}"
 
 
 def candidates_of(job: ChoiceJob, evidence: Evidence, systems: Sequence[str]) -> tuple[Candidate, ...]:

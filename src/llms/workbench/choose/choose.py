@@ -9,11 +9,12 @@ from ..evaluate import Progress
 from .answer import answer
 from .evidence import evidence
 from .go import measure
-from .plan import planned, systems_of
+from .plan import planned, systems_of, with_ways
 
 
 def choose(job: ChoiceJob) -> Choice:
     """The answer from what is stored; with nothing stored, a plan. Asks no model."""
+    job = with_ways(job)
     with Runs(settings.database()) as store:
         seen = evidence(job, store)
         systems = systems_of(job, seen, store)

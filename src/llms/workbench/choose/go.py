@@ -31,7 +31,7 @@ from ..task_system import system_of
 from .answer import Known, answer, know
 from .evidence import Evidence, MeasuredBenchmark, evidence, first_tokens
 from .facts import facts_of
-from .plan import asking, benchmarks_of, systems_of
+from .plan import asking, benchmarks_of, systems_of, with_ways
 
 HELD = 3  # models whose weights are here that stay loaded between rounds in any case
 SPARE = 0.5  # of the free memory: if all of them take less, all stay; else each is loaded for its turn
@@ -87,6 +87,7 @@ def measure(job: ChoiceJob, budget: float | None = None) -> Iterator[Progress | 
     """Progress while systems are asked, then the answer. The same call goes on where a stopped one ended; what is stored is
     not asked again. It ends as soon as one system is left, all that are left are equal within the margin, no item is left,
     or the budget (US dollars, a hard cap) is spent."""
+    job = with_ways(job)
     with ExitStack() as opened, Runs(settings.database()) as store:
         stored = evidence(job, store)
         systems = systems_of(job, stored, store)

@@ -14,11 +14,15 @@ from .answer import candidates_of, task
 from .evidence import Evidence, names_own_file
 
 
+def with_ways(job: ChoiceJob) -> ChoiceJob:
+    """The job, its language models named with each way in which they do its task."""
+    return replace(job, systems=tuple(task_names(job.systems, job.config))) if job.config.task else job
+
+
 def systems_of(job: ChoiceJob, evidence: Evidence, store: Runs) -> list[str]:
     """The systems to choose from: those that the job names, else all that are measured for it, else all in the store.
     Raises UsageError where there is none."""
-    named = task_names(job.systems, job.config) if job.config.task else dict.fromkeys(job.systems)
-    systems = list(named) or evidence.measured
+    systems = list(dict.fromkeys(job.systems)) or evidence.measured
     systems = systems or list(dict.fromkeys(report.key.system.name for report in store.reports()))
     if not systems:
         raise UsageError("nothing is measured yet and no system is named; name those to choose from: -m smollm2 -m …")
