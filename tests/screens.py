@@ -386,7 +386,7 @@ def done_task(page) -> None:
     ]
     answer = {
         "type": "Answered", "index": 0, "input": text, "other": "", "text": "", "scores": [], "spans": spans, "segments": [],
-        "dimension": 0, "first": [], "media": "", "truncated": True, "flags": [], "tokens": 19, "generated": 0, "seconds": 0.04,
+        "dimension": 0, "first": [], "media": "", "texts": [], "truncated": True, "flags": [], "tokens": 19, "generated": 0, "seconds": 0.04,
     }  # fmt: skip
     events = [{"type": "Opening", "model": "m", "total": 1}, answer]
     events.append({"type": "Ended", "answered": 1, "failed": 0, "seconds": 1.2})

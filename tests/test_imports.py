@@ -60,7 +60,7 @@ def test_the_help_of_llms_loads_click_alone():
 
 
 @pytest.mark.parametrize(
-    "command", ["ask", "chat", "chats", "presets", "memory", "models", "runs", "doctor", "web", "serve"]
+    "command", ["ask", "chat", "chats", "presets", "memory", "models", "runs", "doctor", "web", "serve", "minutes"]
 )
 def test_the_help_of_a_command_waits_for_no_library_of_chats_or_servers(command):
     assert not modules_of_command(command, "--help") & (MODELS | NUMBERS | CHATS | SERVERS)

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import tiny_sequences
 from llms.models.name import parse
-from llms.models.task_model import TaskOptions, as_inputs
+from llms.models.task_model import TaskInput, TaskOptions, as_inputs
 from llms.tasks.catalogue import find_task
 from llms.tasks.special import open_special
 
@@ -28,6 +29,7 @@ pytestmark = [
         not (VERSION_4 / "transformers").is_dir(), reason="transformers 4 is not in build/v4: make parity-v4"
     ),
 ]
+QUESTIONS = ["How tall is it?", "For how long?"]
 TRANSLATION = {"translation_en_to_de": {"prefix": "translate English to German: ", "max_length": 40, "num_beams": 3}}
 SUMMARY = {"summarization": {"prefix": "summarize: ", "max_length": 50, "min_length": 10, "num_beams": 4, "length_penalty": 2.0, "no_repeat_ngram_size": 3, "early_stopping": True}}  # fmt: skip
 
@@ -41,6 +43,7 @@ def folders(tmp_path_factory):
         "bart": tiny_sequences.save_bart(
             root / "bart", max_length=45, min_length=5, num_beams=4, no_repeat_ngram_size=3
         ),
+        "reader": tiny_sequences.save_reader(root / "reader", positions=128),
         "bart greedy": tiny_sequences.save_bart(root / "bart-greedy"),
     }
 
@@ -76,7 +79,9 @@ def by_version_4(jobs):
 
 @pytest.fixture(scope="module")
 def expected(folders):
-    return by_version_4([(task, folders[name], TEXTS, options) for _, task, name, _, options in JOBS])
+    asked = [{"question": question, "context": TEXTS[0]} for question in QUESTIONS]
+    jobs = [(task, folders[name], TEXTS, options) for _, task, name, _, options in JOBS]
+    return by_version_4([*jobs, ("question-answering", folders["reader"], asked, {})])
 
 
 @pytest.mark.parametrize("number", range(len(JOBS)), ids=[f"{task} by {name}" for task, _, name, *_ in JOBS])
@@ -88,3 +93,13 @@ def test_texts_are_written_as_version_4_wrote_them(folders, expected, number):
     theirs = [result[0][field] for result in expected[number]]
     assert [ours[index].text for index in range(len(TEXTS))] == theirs
     assert len({*theirs}) > 1  # they depend on the texts
+
+
+@pytest.mark.skipif(find_spec("llms.tasks.extraction") is None, reason="no module answers questions yet")
+def test_questions_are_answered_where_version_4_answered_them(folders, expected):
+    model = open_special(find_task("question-answering"), parse(f"hf:{folders['reader']}?device=cpu"), TaskOptions())
+    ours = dict(model.answer([TaskInput(TEXTS[0], question=question) for question in QUESTIONS]))
+    for index, theirs in enumerate(expected[-1]):
+        span = ours[index].spans[0]
+        assert (span.start, span.end, span.text) == (theirs["start"], theirs["end"], theirs["answer"])
+        assert span.score == pytest.approx(theirs["score"], abs=1e-4)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tiny_sequences
-from llms.errors import NotNumbers, UnknownName, UsageError
+from llms.errors import ModelError, NotNumbers, UnknownName, UsageError
 from llms.models.name import parse
 from llms.models.task_model import TaskInput, TaskOptions, TaskOutput, as_inputs
 from llms.tasks import sequence
@@ -125,7 +125,7 @@ def test_a_long_text_is_read_whole(bart, monkeypatch):
 
 
 def test_what_reads_no_text_into_another_is_refused(tiny, bart):
-    with pytest.raises(UsageError, match="does not read one text and write another"):
+    with pytest.raises(ModelError, match="LlamaForCausalLM, which was not made for summarization"):
         opened("summarization", tiny)
 
 

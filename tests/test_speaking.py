@@ -134,7 +134,7 @@ def test_one_of_several_speakers_is_a_number(tmp_path):
 
 
 def test_what_is_no_speaker_is_refused(tiny):
-    with pytest.raises(ModelError, match="cannot be used for text-to-speech: it is llama"):
+    with pytest.raises(ModelError, match="LlamaForCausalLM, which was not made for text-to-speech"):
         speak(tiny, "hello")
 
 

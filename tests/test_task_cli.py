@@ -29,7 +29,7 @@ def test_answers_are_json_lines_in_the_order_of_the_inputs(classifier):
     assert result.exit_code == 0
     answers = rows(result)
     assert [row["input"] for row in answers] == ["good", "a longer one", "x" * 90]
-    assert [row["truncated"] for row in answers] == [False, False, True]
+    assert all(row["truncated"] is False for row in answers)  # the long one was read in windows
     for row in answers:
         assert row["output"] == row["scores"][0]["label"]
         assert row["model"] == classifier

@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 import torch
+from PIL import Image
 
 import tiny
 from llms.errors import UsageError
 from llms.models.name import parse
-from llms.models.task_model import TaskOptions, as_inputs
+from llms.models.task_model import TaskInput, TaskOptions, as_inputs
 from llms.tasks.catalogue import TASKS, find_task
 from llms.tasks.code_media import MEDIA
 from llms.tasks.code_prompt import PROMPTED
@@ -20,7 +23,11 @@ from llms.tasks.code_text import TEXT
 from llms.tasks.output import answer_of
 from llms.tasks.show_code import show_code
 from llms.tasks.special import open_special
+from llms.values import Media
+from sighted import save_vit
 from test_task_model import save_classifier
+from tiny_sequences import save_bart, save_t5
+from tiny_sound import save_hearer
 
 TEXTS = ["Ada wrote to Bob in Paris", "a longer text that is neither"]
 # of each task: the class of its network, the fields of its configuration, the options, the inputs
@@ -61,19 +68,28 @@ def save(folder, kind, fields):
     return folder
 
 
-def run(code, folder, *inputs):
-    script = folder / "script.py"
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, script, *inputs], capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line)["output"] for line in done.stdout.splitlines()]
+def run(code, monkeypatch, capsys, *inputs):
+    """What the script prints, run in this process: its libraries are loaded already."""
+    monkeypatch.setattr(sys, "argv", ["script.py", *inputs])
+    capsys.readouterr()
+    exec(compile(code, "script.py", "exec"), {"__name__": "__main__"})
+    return [json.loads(line)["output"] for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.mark.slow
+def test_a_script_runs_by_itself(tmp_path):
+    folder = save_classifier(tmp_path / "model")
+    script = tmp_path / "script.py"
+    script.write_text(show_code(find_task("sentiment"), parse(f"hf:{folder}"), "special", TaskOptions(), TEXTS))
+    done = subprocess.run(
+        [sys.executable, script, *TEXTS], capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["input"] for line in done.stdout.splitlines()] == TEXTS
+
+
 @pytest.mark.parametrize("name", KINDS)
-def test_a_script_gives_the_answers_of_the_task(tmp_path, name):
+def test_a_script_gives_the_answers_of_the_task(tmp_path, name, monkeypatch, capsys):
     task = find_task(name)
     if importlib.util.find_spec(f"llms.tasks.{task.home}") is None:
         pytest.skip(f"{task.home} is not there")
@@ -82,7 +98,7 @@ def test_a_script_gives_the_answers_of_the_task(tmp_path, name):
     model = open_special(task, parse(f"hf:{folder}?device=cpu"), TaskOptions(**options))
     expected = [answer_of(task, result) for _, result in sorted(model.answer(as_inputs(texts)), key=lambda one: one[0])]
     code = show_code(task, parse(f"hf:{folder}"), "special", TaskOptions(**options), texts)
-    answers = run(code, tmp_path)
+    answers = run(code, monkeypatch, capsys)
     for answer, wanted in zip(answers, expected, strict=True):
         if name == "entities":
             assert [span["text"] for span in answer] == [span["text"] for span in wanted]
@@ -93,11 +109,41 @@ def test_a_script_gives_the_answers_of_the_task(tmp_path, name):
             assert answer == wanted
 
 
-@pytest.mark.slow
-def test_a_script_that_asks_a_language_model_runs(tmp_path):
+def same_as_the_task(name, folder, inputs, shown, monkeypatch, capsys, **options):
+    task = find_task(name)
+    model = open_special(task, parse(f"hf:{folder}?device=cpu"), TaskOptions(**options))
+    expected = [answer_of(task, result) for _, result in sorted(model.answer(inputs), key=lambda one: one[0])]
+    code = show_code(task, parse(f"hf:{folder}"), "special", TaskOptions(**options), shown)
+    assert run(code, monkeypatch, capsys) == expected
+
+
+def test_a_script_summarizes_and_translates_as_the_task(tmp_path, monkeypatch, capsys):
+    bart = save_bart(tmp_path / "bart", max_length=12, num_beams=2)
+    same_as_the_task("summarization", bart, as_inputs(TEXTS), TEXTS, monkeypatch, capsys)
+    same_as_the_task("summarization", bart, as_inputs(TEXTS), TEXTS, monkeypatch, capsys, max_tokens=5)
+    asked = {"translation_en_to_de": {"prefix": "translate English to German: "}}
+    t5 = save_t5(tmp_path / "t5", asked)
+    languages = {"source": "en", "target": "de", "max_tokens": 6}
+    same_as_the_task("translation", t5, as_inputs(TEXTS), TEXTS, monkeypatch, capsys, **languages)
+
+
+def test_a_script_hears_and_sees_as_the_task(tmp_path, monkeypatch, capsys):
+    sound, picture = tmp_path / "a.wav", tmp_path / "a.png"
+    tone = np.sin(np.arange(24_000) / 9).astype("float32")
+    soundfile.write(sound, tone, 24_000, subtype="FLOAT")
+    Image.fromarray((np.arange(32 * 32 * 3) % 251).astype("uint8").reshape(32, 32, 3)).save(picture)
+    heard = TaskInput(media=Media("audio/wav", sound.read_bytes()))
+    hearer = save_hearer(tmp_path / "hearer")
+    same_as_the_task("audio-classification", hearer, [heard], [str(sound)], monkeypatch, capsys)
+    seen = TaskInput(media=Media("image/png", picture.read_bytes()))
+    vit = save_vit(tmp_path / "vit")
+    same_as_the_task("image-classification", vit, [seen], [str(picture)], monkeypatch, capsys)
+
+
+def test_a_script_that_asks_a_language_model_runs(tmp_path, monkeypatch, capsys):
     folder = tiny.save_checkpoint(tmp_path / "model")
     code = show_code(find_task("summarization"), parse(f"hf:{folder}"), "prompt", TaskOptions(max_tokens=5))
-    (answer,) = run(code, tmp_path, "a text")
+    (answer,) = run(code, monkeypatch, capsys, "a text")
     assert isinstance(answer, str)
 
 

@@ -14,12 +14,12 @@ from llms.cli.main import cli
 from llms.data.labelled import read_labelled
 from llms.errors import DataError, LlmsError, UsageError
 from llms.evaluation.config import EvalConfig
-from llms.models.task_model import TaskInput
+from llms.models.task_model import TaskInput, TaskOutput
 from llms.store.runs import Runs
 from llms.tasks.catalogue import TASKS, find_task
-from llms.values import Completion
+from llms.values import Completion, Failure, Identity
 from llms.workbench.evaluate import evaluate_all
-from llms.workbench.task_system import task_names
+from llms.workbench.task_system import TaskSystem, task_names
 from test_task_model import alone, save_classifier
 
 LABELS = ("positive", "negative", "neutral")
@@ -240,3 +240,44 @@ def test_names_of_systems_say_the_way(classifier, home):
         task_names(["smollm2"], EvalConfig(task="fill-mask"))
     with pytest.raises(UsageError, match="no special model"):
         task_names(["smollm2"], EvalConfig(task="sentiment", way=("special",)))
+
+
+class LetterCounts:
+    """A TaskModel whose vectors count the letters of a text; a text without any has none."""
+
+    task = "embeddings"
+    identity = Identity("letters", "1")
+
+    def answer(self, inputs):
+        for index, each in enumerate(inputs):
+            vector = tuple(float(each.text.count(letter)) for letter in "abcdefgh")
+            yield index, TaskOutput("", vector=vector) if any(vector) else Failure("infra", "no letter")
+
+    def close(self):
+        pass
+
+
+def retrieval(tmp_path, rows):
+    path = tmp_path / "search.jsonl"
+    path.write_text("\n".join(json.dumps({"query": query, "relevant": relevant}) for query, relevant in rows))
+    task = find_task("embeddings")
+    table = read_labelled(path, task.columns, task.name)
+    system, benchmark = TaskSystem(task, "hf:./letters", LetterCounts(), None, table), declare_task(task, table)
+    answers = dict(system.complete_tasks(benchmark.task_input(row) for row in table.content.rows))
+    return table, benchmark, [answers[index] for index in range(len(rows))]
+
+
+def test_all_passages_of_the_file_are_searched_by_angle(tmp_path):
+    rows = [("a", ["aaaa", "aab"]), ("bb", ["b"]), ("cd", ["ccdd", "e"])]
+    table, benchmark, answers = retrieval(tmp_path, rows)
+    assert table.passages == ("aaaa", "aab", "b", "ccdd", "e")
+    assert [json.loads(answer.text)[0] for answer in answers] == [0, 2, 3]
+    grades = [benchmark.grade(row, (answer,)) for row, answer in zip(table.content.rows, answers, strict=True)]
+    assert [grade.scores["recall@1"] for grade in grades] == [0.5, 1, 0.5]
+    assert [grade.scores["recall@10"] for grade in grades] == [1, 1, 1]
+    assert grades[0].scores["ndcg@10"] == grades[1].scores["ndcg@10"] == 1 > grades[2].scores["ndcg@10"]
+
+
+def test_a_passage_without_a_vector_fails_every_query_and_says_which(tmp_path):
+    _, _, answers = retrieval(tmp_path, [("a", ["a"]), ("b", ["123"])])
+    assert [answer.reason for answer in answers] == ["passage '123' has no vector: no letter"] * 2

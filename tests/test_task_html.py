@@ -10,6 +10,7 @@ from llms.models.task_model import LabelScore, Segment, TaskInput, TaskOutput, T
 from llms.tasks.catalogue import TASKS
 from llms.values import Failure, Media
 from llms.workbench.task_html import render_answer, render_answers
+from test_task_model import save_classifier
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp; \U0001f680"
 ALLOWED = {
@@ -96,3 +97,15 @@ def test_a_label_a_place_and_a_time_stand_in_words():
     assert "75.0 %" in Read(page).words
     page = render_answer(TASKS["sentiment"], TaskInput("good"), TaskOutput("positive", truncated=True))
     assert "too long" in Read(page).words
+
+
+def test_a_notebook_draws_what_a_task_shows(tmp_path):
+    import llms
+
+    shown = llms.task("sentiment", f"hf:{save_classifier(tmp_path)}?device=cpu").show(["<b>good</b>", ""])
+    read = clean(shown._repr_html_())
+    assert "<b>good</b>" in read.words
+    assert "no answer: " in read.words
+    first, second = repr(shown).splitlines()
+    assert first in ("negative", "neutral", "positive")
+    assert second.startswith("no answer: ")

@@ -147,15 +147,15 @@ def test_parquet_is_written_once_all_is_there(tmp_path):
 
     path = tmp_path / "a.parquet"
     with TaskFile(path, ("text",), {}, "sentiment") as file:
-        file.write({"text": "a"}, {"output": "good", "score": 0.5})
+        file.write({"text": "a"}, {"output": "good", "score": 0.5, "truncated": False})
         assert not path.exists()
     with TaskFile(path, ("text",), {}, "sentiment") as file:
         assert file.done == 1
         file.write({"text": "b"}, {"error": "too long"})
         file.finish()
     assert parquet.read_table(path).to_pylist() == [
-        {"text": "a", "output": "good", "score": 0.5, "error": None},
-        {"text": "b", "output": None, "score": None, "error": "too long"},
+        {"text": "a", "output": "good", "score": 0.5, "truncated": False, "error": None},
+        {"text": "b", "output": None, "score": None, "truncated": None, "error": "too long"},
     ]
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.parquet"]
 

@@ -99,6 +99,8 @@ def answered(page) -> None:
 
 
 def ended(page) -> None:
+    """All has come."""
+    answered(page)
     page.wait_for_selector("#stop", state="hidden")
     page.wait_for_function("() => document.getElementById('results').getAttribute('aria-busy') === 'false'")
 
@@ -107,7 +109,6 @@ def test_a_label_comes_with_the_probability_of_each(page, classifier):
     choose(page, "sentiment", f"hf:{classifier}?device=cpu")
     page.wait_for_selector("#about :text('It is on this machine')")
     run(page, "a good day")
-    answered(page)
     ended(page)
     expected = alone(classifier, "a good day")
     assert page.inner_text("article.answer .said") == max(expected, key=expected.get)
@@ -150,6 +151,7 @@ def test_a_bad_row_is_named_and_the_others_are_answered_in_their_order(page, cla
     assert "--column stars" in page.text_content("#command")
 
 
+@pytest.mark.slow
 def test_lines_are_texts_of_their_own(page, classifier):
     choose(page, "sentiment", f"hf:{classifier}?device=cpu")
     page.check("#lines")
@@ -158,6 +160,7 @@ def test_lines_are_texts_of_their_own(page, classifier):
     assert page.locator("article.answer").count() == 3
 
 
+@pytest.mark.slow
 def test_nothing_is_fetched_before_somebody_says_so(page, hub, classifier):
     choose(page, "sentiment")
     page.wait_for_selector("#about :text('268 MB · Apache-2.0 · English')")
@@ -192,6 +195,7 @@ def endpoint():
     GATE.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", ["stop", "close"])
 def test_stop_and_a_closed_page_end_the_work(page, endpoint, leave):
     choose(page, "summarization", f"{endpoint.url}#m")
@@ -226,6 +230,7 @@ def test_what_a_task_needs_is_asked_for_before_anything_is_loaded(page, classifi
     page.wait_for_selector("#alert:has-text('the language to translate to')")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_kind_is_refused_in_words(page, tmp_path):
     choose(page, "sentiment", f"hf:{tiny.save_embedding(tmp_path)}?device=cpu")
     run(page, "word")
@@ -233,6 +238,7 @@ def test_a_checkpoint_of_another_kind_is_refused_in_words(page, tmp_path):
     page.wait_for_selector("#run")
 
 
+@pytest.mark.slow
 def test_the_whole_way_goes_by_the_keyboard(page, classifier):
     page.focus("[name=task]:checked")
     page.keyboard.press("ArrowRight")
@@ -248,6 +254,23 @@ def test_the_whole_way_goes_by_the_keyboard(page, classifier):
     answered(page)
 
 
+@pytest.mark.slow
+def test_the_same_is_shown_as_a_command_and_as_code(page, classifier):
+    choose(page, "zero-shot", f"hf:{classifier}")
+    page.fill("#label", "it's good, bad")
+    page.press("#label", "Enter")
+    page.fill("#text", "a day")
+    page.click("#same summary")
+    assert page.inner_text("#command") == (
+        f"llms task zero-shot 'a day' -m hf:{classifier} --labels 'it'\\''s good,bad'"
+    )
+    assert f'llms.task("zero-shot", model="hf:{classifier}", labels=["it\'s good", "bad"])' in page.inner_text("#code")
+    compile(page.inner_text("#code"), "code", "exec")
+    page.wait_for_function("() => document.getElementById('script').textContent.includes('transformers')")
+    compile(page.inner_text("#script"), "script", "exec")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(page, classifier):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -259,6 +282,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(page, classifier):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(page, classifier, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -290,6 +314,7 @@ def event(index: int = 0, **values: object) -> dict:
         "dimension": 0,
         "first": [],
         "media": "",
+        "texts": [],
     }
     more = {"truncated": False, "flags": [], "tokens": 0, "generated": 0, "seconds": 0.0}
     return {"type": "Answered", "index": index, "input": "", **usual, **more, **values}
@@ -312,7 +337,6 @@ def shows(page, task: str, one: dict, **fields: str) -> None:
     for name, value in fields.items():
         page.fill(f"#{name}", value)
     page.click("#run")
-    answered(page)
     ended(page)
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in axe.run(page, "#results").response["violations"]] == []
@@ -340,6 +364,7 @@ def test_names_are_marked_where_they_stand_with_their_kind_in_words(page):
     assert page.evaluate("document.activeElement.title") == "PER, 90.0 %"
 
 
+@pytest.mark.slow
 def test_an_answer_is_shown_at_its_place(page):
     text = "The bridge was opened in 1932."
     shown = event(input=text, text="1932", spans=[span(text, "1932", "")], scores=[{"label": "1932", "score": 0.8}])
@@ -348,6 +373,7 @@ def test_an_answer_is_shown_at_its_place(page):
     assert page.inner_text(".marked mark") == "1932"
 
 
+@pytest.mark.slow
 def test_a_transcript_seeks_the_player_and_doubts_are_in_words(page):
     segments = [
         {"start": 0.0, "end": 1.0, "text": "one", "flags": []},
@@ -356,7 +382,6 @@ def test_a_transcript_seeks_the_player_and_doubts_are_in_words(page):
     says(page, event(input="tone.wav", text="one two", segments=segments, flags=["repeats"], truncated=True))
     choose(page, "speech-to-text", "hf:./m")
     page.click("#example")
-    answered(page)
     ended(page)
     assert page.inner_text(".words") == "one two"
     assert page.locator(".notes .warn").all_inner_texts()[1].endswith("repeats itself")
@@ -364,6 +389,7 @@ def test_a_transcript_seeks_the_player_and_doubts_are_in_words(page):
     page.wait_for_function("() => document.querySelector('.answer audio').currentTime >= 0.5")
 
 
+@pytest.mark.slow
 def test_words_numbers_and_vectors(page):
     shows(page, "translation", event(input="a", text="<i>zwei</i>"), text="a", target="de")
     assert page.inner_text(".answer .words") == "<i>zwei</i>"
@@ -375,6 +401,7 @@ def test_words_numbers_and_vectors(page):
     assert page.locator(".answer a[download]").get_attribute("href") == "/api/tasks/runs/r/answers.jsonl"
 
 
+@pytest.mark.slow
 def test_sounds_are_played_and_pictures_seen(page):
     from office import png
 
@@ -389,3 +416,26 @@ def test_sounds_are_played_and_pictures_seen(page):
     page.click("#example")
     answered(page)
     page.wait_for_function("() => document.querySelector('.answer img.given')?.naturalWidth === 192")
+
+
+@pytest.mark.slow
+def test_tiny_models_hear_see_and_speak(page, tmp_path):
+    import sighted
+    import tiny_sound
+
+    choose(page, "speech-to-text", f"hf:{tiny_sound.save_ctc(tmp_path / 'ctc')}?device=cpu")
+    wav = tiny_sound.file_of(tiny_sound.tone(1.0))
+    page.set_input_files("#file", {"name": "a.wav", "mimeType": "audio/wav", "buffer": wav})
+    page.wait_for_selector("#files audio")
+    run(page)
+    ended(page)
+    assert page.locator("article.answer audio").count() == 1
+    choose(page, "text-to-speech", f"hf:{tiny_sound.save_vits(tmp_path / 'vits')}?device=cpu")
+    page.click("#files [aria-label='Remove a.wav']")
+    run(page, "words")
+    page.wait_for_selector("article.answer a[download]")
+    page.wait_for_function("() => document.querySelector('.answer audio')?.duration > 0")
+    choose(page, "image-classification", f"hf:{sighted.save_vit(tmp_path / 'vit')}?device=cpu")
+    page.click("#example")
+    page.wait_for_selector("article.answer img.given")
+    assert page.locator(".bars > div").count() > 1

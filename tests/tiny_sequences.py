@@ -24,12 +24,16 @@ def _tokenizer(folder: Path, special=(), length: int = 512):
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
         additional_special_tokens=list(special), model_max_length=length,
     )  # fmt: skip
+    _save_tokenizer(tokenizer, folder)
+    return tokenizer
+
+
+def _save_tokenizer(tokenizer, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     file = folder / "tokenizer_config.json"
     config = {**json.loads(file.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}
     config.pop("extra_special_tokens", None)  # a list, which version 4 does not read
     file.write_text(json.dumps(config))
-    return tokenizer
 
 
 def save_t5(folder: Path, parameters: dict | None = None, spread: float = 0.4, **generation) -> Path:
@@ -122,3 +126,30 @@ def save_marian(folder: Path, source: str = "en", target: str = "de", marks=()) 
         pad_token_id=len(words) - 1, eos_token_id=0, decoder_start_token_id=len(words) - 1, forced_eos_token_id=0,
     )  # fmt: skip
     return _save(MarianMTModel(config), folder, None, 0.4, {"max_length": 20, "bad_words_ids": [[len(words) - 1]]})
+
+
+def save_reader(folder: Path, positions: int = 64) -> Path:
+    """A BERT that finds answers in a text; its tokenizer joins question and text by </s>."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import BertConfig, BertForQuestionAnswering, PreTrainedTokenizerFast
+
+    tokenizer = _tokenizer(folder, length=positions)
+    joined = TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 3), ("</s>", 1)]
+    )
+    tokenizer.backend_tokenizer.post_processor = joined
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        unk_token="<unk>", cls_token="<s>", sep_token="</s>", model_max_length=positions,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )  # fmt: skip
+    _save_tokenizer(tokenizer, folder)
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        max_position_embeddings=positions, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    model = BertForQuestionAnswering(config)
+    tiny.draw_weights(model, 0.3)
+    model.save_pretrained(folder)
+    return folder

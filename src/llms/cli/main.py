@@ -35,6 +35,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "memory": ("memory", "memory", "List, add, search and forget what is remembered between conversations."),
     "agent": ("agent", "agent", "Let a team of agents work on a goal; watch, replay and resume its runs."),
     "web": ("web", "web", "Chat, agents and lessons in the browser, on this machine only."),
+    "minutes": (
+        "minutes",
+        "minutes",
+        "Write the minutes of a recording or a transcript: decisions, actions, who, when.",
+    ),
     "calc": ("calc", "calc", "Work out an expression exactly, as the tool of a model does."),
     "task": ("task", "task", "Do a task: sentiment, entities, questions, summaries, translation, speech, pictures."),
     "tokens": ("tokens", "tokens", "Show how models cut a text into tokens, and what sending it costs."),

@@ -51,6 +51,7 @@ class SeenPrompt:
         if "position_ids" in signature(self._model.forward).parameters:
             ids = torch.tensor([self._prompt], device=self._device)
             self._inputs["position_ids"] = self._model._prepare_position_ids_for_generation(ids, self._inputs)
+            del self._inputs["attention_mask"]  # all ones: nothing is padded, as generate sees it too
         self._begun = False
 
     @torch.inference_mode()

@@ -9,7 +9,7 @@ from ..errors import MissingExtra
 
 if TYPE_CHECKING:
     from rouge_score.rouge_scorer import RougeScorer
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
 CHARACTER_ORDERS = 6
 # letters and digits of every script; of scripts without blanks each sign by itself
@@ -58,7 +58,7 @@ class Words:
 @cache
 def _bleu(tokenize: str) -> "BLEU":
     try:
-        from sacrebleu.metrics import BLEU
+        from sacrebleu.metrics.bleu import BLEU
     except ImportError as error:
         raise MissingExtra("sacrebleu", "BLEU", "eval") from error
     return BLEU(tokenize=tokenize, effective_order=True)

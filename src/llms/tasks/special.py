@@ -11,7 +11,8 @@ from ..models.local.checkpoint import Checkpoint, find
 from ..models.local.pipeline import find_pipeline
 from ..models.name import Name
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
-from ..values import Identity
+from ..values import Failure, Identity
+from .architectures import check_made_for
 from .catalogue import HubTask
 
 BLOCK = 512  # inputs that are read ahead, so that those of like length can be computed together
@@ -19,19 +20,24 @@ Opened = Callable[[HubTask, Name, Checkpoint, TaskOptions], TaskModel]
 
 
 def open_special(task: HubTask, name: Name, options: TaskOptions) -> TaskModel:
-    """The special model that `name` names; weights are not yet loaded. Raises as `models.load` does, and UsageError where
-    the checkpoint was made for another task."""
+    """The special model that `name` names; weights are not yet loaded. Raises as `models.load` does, and ModelError also
+    where the checkpoint was made for other tasks."""
     if name.provider != "hf":
         raise UsageError(
             f"{name.text} is no special model for {task.name}; name a checkpoint as hf:./folder or hf:owner/name"
         )
+    if task.home == "drawing":
+        checkpoint = find_pipeline(name.model, name.revision, name.allow)
+    else:
+        checkpoint = find(name.model, name.revision, name.allow)
+        check_made_for(task, checkpoint)
     opened: Opened = import_module(f"llms.tasks.{task.home}").open_model
-    finder = find_pipeline if task.home == "drawing" else find
-    return opened(task, name, finder(name.model, name.revision, name.allow), options)
+    return opened(task, name, checkpoint, options)
 
 
 class SpecialModel:
-    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block of `block` inputs."""
+    """The base of special models. A subclass has `answer_block`, whose indexes are those of its block of `block` inputs, and
+    whose Failures need not name their input."""
 
     block = BLOCK
     first = 0  # of the block that is being answered, among all inputs
@@ -54,10 +60,12 @@ class SpecialModel:
         )
 
     def answer(self, inputs: Iterable[TaskInput]) -> Iterator[Answered]:
-        """(index, result) in order of completion, within blocks of inputs."""
+        """(index, result) in order of completion, within blocks of inputs. A Failure names its input by its number."""
         rows, self.first = iter(inputs), 0
         while block := list(islice(rows, self.block)):
             for index, result in self.answer_block(block):
+                if isinstance(result, Failure) and not result.reason.startswith("input "):
+                    result = Failure(result.kind, f"input {self.first + index}: {result.reason}")
                 yield self.first + index, result
             self.first += len(block)
 

@@ -18,7 +18,7 @@ from .pages import PageRequest, RunResponse, page, service_of
 from .service.service import ChatService
 from .service.task_events import to_json
 from .service.task_files import LARGEST, TaskFileResponse
-from .service.tasks import TaskModelResponse, TaskWork
+from .service.tasks import TaskCodeResponse, TaskModelResponse, TaskWork
 
 router = APIRouter(route_class=StrictRoute)
 FIELDS: dict[str, tuple[str, ...]] = {
@@ -126,6 +126,11 @@ async def send(request: Request, file: UploadFile) -> TaskFileResponse:
 @router.post("/api/tasks")
 async def begin(request: Request, body: TaskRequest) -> RunResponse:
     return RunResponse(await service_of(request).tasks.begin(body.work()))
+
+
+@router.post("/api/tasks/code")
+async def code(request: Request, body: TaskRequest) -> TaskCodeResponse:
+    return await service_of(request).tasks.code(body.work())
 
 
 @router.post("/api/tasks/fetch")

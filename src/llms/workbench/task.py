@@ -10,7 +10,7 @@ from ..models.name import Name, parse
 from ..models.system import Model
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..tasks import asked
-from ..tasks.catalogue import HubTask, find_task
+from ..tasks.catalogue import HubTask, default_of, find_task
 from ..tasks.show_code import show_code
 from ..tasks.special import open_special
 from .system import load
@@ -47,9 +47,10 @@ def open_task(
 def code_of(name: str, model: str, way: Way | None, options: TaskOptions, inputs: Sequence[str]) -> str:
     """The task as a script with transformers alone; nothing is loaded or fetched. Raises UnknownName, UsageError."""
     task = find_task(name)
-    if not model and task.default is None:
+    default = None if model else default_of(task, options)
+    if not model and default is None:
         default_model(task)  # says what to name
-    named = model or (task.default.name if task.default else "")
+    named = model or (default.name if default else "")
     return show_code(task, parse(named), _checked_way(task, named, way), options, inputs)
 
 

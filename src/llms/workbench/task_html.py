@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlsplit
 
@@ -16,6 +17,31 @@ COLOURS = ("0,114,178", "230,159,0", "0,158,115", "204,121,167", "86,180,233", "
 SOFT = "opacity:.75;font-size:.9em"
 PLAIN = "color:inherit;white-space:pre-wrap;overflow-wrap:anywhere"
 Pair = tuple[TaskInput, TaskOutput | Failure]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswers:
+    """Answers with their inputs: drawn in a notebook, in words elsewhere."""
+
+    task: HubTask
+    pairs: tuple[Pair, ...]
+
+    def _repr_html_(self) -> str:
+        return render_answers(self.task, self.pairs)
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"no answer: {result.reason}" if isinstance(result, Failure) else _in_words(self.task, result)
+            for _, result in self.pairs
+        )
+
+
+def _in_words(task: HubTask, result: TaskOutput) -> str:
+    if task.gives == "spans":
+        return ", ".join(f"{span.text} ({span.label})" for span in result.spans) or "nothing was found"
+    if task.gives == "vector":
+        return f"{len(result.vector)} dimensions"
+    return result.text or (result.media.media_type if result.media else "")
 
 
 def render_answer(task: HubTask, asked: TaskInput, result: TaskOutput | Failure) -> str:
@@ -60,7 +86,7 @@ def _media(media: Media, name: str) -> str:
 
 
 def _answer_text(asked: TaskInput, result: TaskOutput) -> str:
-    return f'<p style="{PLAIN}">{escape(result.text)}</p>'
+    return "".join(f'<p style="{PLAIN}">{escape(text)}</p>' for text in result.texts or (result.text,))
 
 
 def _label(asked: TaskInput, result: TaskOutput) -> str:

@@ -10,6 +10,7 @@ from ..models.task_model import TaskInput, TaskModel, TaskOptions, TaskOutput, W
 from ..tasks.catalogue import HubTask, find_task
 from ..values import Failure, Identity
 from .task import open_task
+from .task_html import ShownAnswers
 from .task_inputs import TEXTS, TaskRow, content_of, read_input
 from .task_stream import in_order
 
@@ -73,6 +74,12 @@ class OpenedTask:
         for _, result in in_order(self.model, map(self._row, inputs)):
             yield result
 
+    def show(self, inputs: AnyInput | Iterable[AnyInput]) -> ShownAnswers:
+        """The answers with their inputs, to be looked at: a notebook draws them. One that fails says why in its place."""
+        items = [inputs] if isinstance(inputs, str | Path | bytes | TaskInput) else inputs
+        rows = in_order(self.model, map(self._row, items))
+        return ShownAnswers(self.task, tuple((_input_of(row), result) for row, result in rows))
+
     def _row(self, item: AnyInput) -> TaskRow:
         if isinstance(item, TaskInput):
             return TaskRow(item, item.text)
@@ -93,6 +100,10 @@ class OpenedTask:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _input_of(row: TaskRow) -> TaskInput:
+    return row.input if isinstance(row.input, TaskInput) else TaskInput(row.shown)
 
 
 def task(

@@ -19,11 +19,14 @@ Auto = Literal[
     "AutoModelForCTC",
     "AutoModelForImageClassification",
     "AutoModelForImageTextToText",
+    "AutoModelForMaskedLM",
+    "AutoModelForQuestionAnswering",
     "AutoModelForSeq2SeqLM",
     "AutoModelForSequenceClassification",
     "AutoModelForSpeechSeq2Seq",
     "AutoModelForTextToSpectrogram",
     "AutoModelForTextToWaveform",
+    "AutoModelForTokenClassification",
     "AutoModelForZeroShotImageClassification",
     "SpeechT5HifiGan",  # has no auto class
 ]

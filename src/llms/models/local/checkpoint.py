@@ -12,6 +12,10 @@ from ..digest import digest_files
 from ..hub import hub
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+POSITIONS_BEHIND_PADDING = (
+    "camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
+)  # fmt: skip
 CROSSED = ("mllama",)  # sees by layers of its own beside the text's, which is not done here
 SANE_LENGTH = 10_000_000  # tokenizers without a limit say 1e30
 
@@ -67,6 +71,15 @@ class Checkpoint:
     def context_window(self) -> int:
         """`stated_window`; 2,048 where nothing is stated."""
         return self.stated_window or 2048
+
+    @property
+    def encoder_window(self) -> int:
+        """Tokens that an encoder reads at once: RoBERTa and its kin count positions from behind the one of padding."""
+        window, config = self.context_window, self.text_config
+        if config.get("model_type") not in POSITIONS_BEHIND_PADDING:
+            return window
+        positions = whole_number(config.get("max_position_embeddings"), window)
+        return min(window, positions - (whole_number(config.get("pad_token_id"), 1)) - 1)
 
     @property
     def stated_window(self) -> int | None:

@@ -67,11 +67,7 @@ class EmbeddingModel:
     @property
     def context_window(self) -> int:
         """The longest text, in tokens with those that the tokenizer adds."""
-        window = self.checkpoint.context_window
-        config = self.checkpoint.config
-        if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-            positions = whole_number(config.get("max_position_embeddings"), window)
-            window = min(window, positions - (whole_number(config.get("pad_token_id"), 1) or 1) - 1)
+        window = self.checkpoint.encoder_window
         return min(window, self.recipe.longest or window)
 
     @lazy
@@ -143,7 +139,7 @@ class EmbeddingModel:
         mask = torch.tensor([[1] * len(row) + [0] * (len(rows[0]) - len(row)) for row in rows], device=device)
         with torch.inference_mode():
             states = self._network(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-            vectors = _pool(states, mask, self.recipe.pooling)
+            vectors = pool(states, mask, self.recipe.pooling)
             if self.recipe.normalize:
                 vectors = torch.nn.functional.normalize(vectors, dim=-1)
         nested: list[list[float]] = vectors.tolist()
@@ -154,7 +150,7 @@ class EmbeddingModel:
         self.__dict__.pop("_network", None)
 
 
-def _pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
+def pool(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
     """states (B, T, D), mask (B, T) of right-padded rows -> (B, D)."""
     import torch
 

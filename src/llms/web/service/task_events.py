@@ -50,6 +50,7 @@ class TaskAnswered:
     dimension: int
     first: list[float]
     media: str
+    texts: list[str]
     truncated: bool
     flags: list[str]
     tokens: int
@@ -106,6 +107,7 @@ def event_of(index: int, row: TaskRow, result: TaskOutput | Failure) -> TaskAnsw
         dimension=len(result.vector),
         first=list(result.vector[:FIRST_VALUES]),
         media=result.media.media_type if result.media else "",
+        texts=list(result.texts),
         truncated=result.truncated,
         flags=list(result.flags),
         tokens=result.tokens,

@@ -9,7 +9,6 @@ from pathlib import Path
 from ... import settings
 from ...chat.conversation.tree import new_id
 from ...chat.files.examine import examine
-from ...data.dataset import Table
 from ...data.files import read_table
 from ...data.own import is_file
 from ...errors import UnknownName, UsageError
@@ -45,7 +44,7 @@ class HeldFile:
 
     shown: TaskFileResponse
     media: Media
-    table: Table | None = None
+    path: Path | None = None
 
 
 class TaskFiles:
@@ -65,6 +64,9 @@ class TaskFiles:
             del self._held[next(iter(self._held))]
         return held.shown
 
+    def names(self, ids: Sequence[str]) -> list[str]:
+        return [self._held[id].shown.name for id in ids if id in self._held]
+
     def rows(self, task: HubTask, ids: Sequence[str], columns: Sequence[str], other: str) -> Iterator[TaskRow]:
         """The inputs that the files hold: the rows of a table, in whose `columns` they stand, or each file as one.
 
@@ -75,8 +77,8 @@ class TaskFiles:
                 raise UnknownName("file", id, [])
             held = self._held[id]
             kind, name = held.shown.kind, held.shown.name
-            if held.table is not None:
-                yield from _rows(task, held.table, name, columns)
+            if held.path is not None:
+                yield from _rows(task, held.path, held.shown, columns)
             elif task.takes in ("text", "pair") and kind == "text":
                 yield TaskRow(TaskInput(held.media.data.decode(), other=other), name)
             elif kind == {"sound": "audio", "image": "image"}.get(task.takes):
@@ -100,14 +102,15 @@ def _table(id: str, name: str, data: bytes) -> HeldFile:
     columns = list(dict.fromkeys(column for row in islice(table.rows, 100) for column in row))
     first = [[str(row.get(column, ""))[:80] for column in columns] for row in islice(table.rows, SHOWN_ROWS)]
     shown = TaskFileResponse(id, name, "table", several(len(table.rows), "row"), columns, len(table.rows), first)
-    return HeldFile(shown, Media("text/plain", name=name), table)
+    return HeldFile(shown, Media("text/plain", name=name), path)
 
 
-def _rows(task: HubTask, table: Table, name: str, columns: Sequence[str]) -> Iterator[TaskRow]:
+def _rows(task: HubTask, path: Path, shown: TaskFileResponse, columns: Sequence[str]) -> Iterator[TaskRow]:
     if task.takes not in ("text", "pair"):  # its cells would be paths, and a request reads no file of this machine
-        raise UsageError(f"{name} is a table; {task.name} takes a {task.takes}: send the files themselves")
-    if len(table.rows) > MOST_ROWS:
+        raise UsageError(f"{shown.name} is a table; {task.name} takes a {task.takes}: send the files themselves")
+    if shown.rows > MOST_ROWS:
         raise UsageError(
-            f"{name} has {len(table.rows):,} rows; the page takes {MOST_ROWS:,}. Run llms task on the file for more"
+            f"{shown.name} has {shown.rows:,} rows; the page takes {MOST_ROWS:,}. Run llms task on the file for more"
         )
-    yield from TableRows(task, table, choose_columns(task, tuple(table.rows[0]), columns, name))
+    chosen = choose_columns(task, shown.columns, columns, shown.name)
+    yield from TableRows(task, path, chosen, tuple(shown.columns)).since(0)

@@ -26,7 +26,7 @@ from ...models.system import Model
 from ...models.task_model import TaskInput, TaskModel, TaskOptions, TaskOutput, Way
 from ...tasks.catalogue import HubTask
 from ...values import Failure, Json, Media
-from ...workbench.task import open_task
+from ...workbench.task import code_of, open_task
 from ...workbench.task_inputs import TaskRow
 from ...workbench.task_stream import as_json
 from .model_pool import ModelPool
@@ -62,6 +62,13 @@ class TaskModelResponse:
     languages: str
     command: str
     cached: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCodeResponse:
+    """A script that does the same."""
+
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,14 @@ class TaskService:
             words = {"offline": "the hub does not answer", "here": "it is here already"}
             raise UsageError(f"{about.name} cannot be fetched: {words.get(about.state, 'it is asked at its endpoint')}")
         return self._hold(TaskRun(fetch=parse(about.name), megabytes=about.megabytes))
+
+    async def code(self, work: TaskWork) -> TaskCodeResponse:
+        """The work as a script with transformers alone. Raises UsageError."""
+        if work.model:
+            self._models.reach.check_model(work.model)
+        texts = [*work.texts, *self.files.names(work.files)]
+        script = await self._models.wait_for(code_of, work.task.name, work.model, work.way, work.options, texts)
+        return TaskCodeResponse(script)
 
     def _hold(self, run: TaskRun) -> str:
         id = new_id()

@@ -139,15 +139,29 @@ function command(body) {
 const python = (value) => (Array.isArray(value) ? `[${value.map(python).join(", ")}]` : typeof value === "boolean" ? (value ? "True" : "False") : JSON.stringify(value));
 
 function code(body) {
-  const first = body.texts.length ? (body.texts.length === 1 ? body.texts[0] : body.texts.slice(0, 3)) : fileNames()[0] ?? "…";
   const more = ["model", "way", "labels", "several", "question", "source", "target", "voice", ...NUMBERS].filter((name) => body[name] !== undefined && body[name] !== "" && body[name] !== false && String(body[name]) !== "");
-  return `import llms\n\nanswer = llms.task(${[python(body.task), python(first), ...more.map((name) => `${name}=${python(body[name])}`)].join(", ")})\nprint(answer)\n`;
+  const texts = body.texts.length ? body.texts.slice(0, 3) : fileNames().length ? fileNames().slice(0, 3) : ["…"];
+  const input = body.other ? `TaskInput(${python(texts[0])}, other=${python(body.other)})` : python(texts.length === 1 ? texts[0] : texts);
+  const head = body.other ? "import llms\nfrom llms.models.task_model import TaskInput\n" : "import llms\n";
+  return `${head}\nanswers = llms.task(${[python(body.task), ...more.map((name) => `${name}=${python(body[name])}`)].join(", ")})\nprint(answers(${input}))\n`;
 }
 
 function written() {
   const body = asked();
   $("command").textContent = command(body);
   $("code").textContent = code(body);
+  if ($("same").open) script();
+}
+
+let scripting = 0;
+/** The same with transformers alone, as the server writes it, once the person has stopped typing. */
+function script() {
+  clearTimeout(scripting);
+  scripting = setTimeout(async () => {
+    const mine = scripting;
+    const { code: text } = await call("/api/tasks/code", asked()).catch((error) => ({ code: `# ${error.message}` }));
+    if (mine === scripting) $("script").textContent = text;
+  }, 300);
 }
 
 // --- a run
@@ -182,7 +196,7 @@ async function follow(start, words, after = () => {}) {
     source.addEventListener("end", () => over(after));
     source.onerror = () => {
       over(after);
-      refuse("The connection to llms broke off; run it again.");
+      if (!$("alert").textContent) refuse("The connection to llms broke off; run it again.");
     };
   } catch (error) {
     over(after);
@@ -271,6 +285,8 @@ $("label").addEventListener("keydown", (event) => {
   $("add-label").click();
 });
 $("text").addEventListener("keydown", (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && run());
+$("same").addEventListener("toggle", () => $("same").open && script());
+$("copy-script").addEventListener("click", (event) => copy($("script").textContent, event.currentTarget));
 $("copy-command").addEventListener("click", (event) => copy($("command").textContent, event.currentTarget));
 for (const name of ["dragover", "drop", "dragleave"]) {
   $("drop").addEventListener(name, (event) => {

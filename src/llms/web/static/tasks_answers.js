@@ -7,7 +7,7 @@ import { urlOf } from "./tasks_files.js";
 const AS_CARDS = 5; // inputs; more are a table
 const MOST_DRAWN = 500;
 const MOST_SCORES = 10;
-const FLAGS = { repeats: "repeats itself", silence: "said over silence", invented: "perhaps invented", unparsed: "not in the form that was asked for" };
+const FLAGS = { repeats: "repeats itself", "in parts": "read in parts", "not in the text": "names something that is not in the text", "cut short": "the answer was cut short", "no speech": "no speech was heard" };
 let task = null;
 let asked = null;
 let rows = null;
@@ -78,7 +78,7 @@ const DRAWN = {
   words: (event) => [make("p", { class: "said" }, event.text), bars(event.scores)],
   spans: (event) => [marked(event.input, event.spans), ...(event.spans.length ? [] : [make("p", { class: "soft" }, "Nothing of the kind was found.")])],
   answer: (event, run, brief) => [make("p", { class: "said" }, event.text || "The text holds no answer."), certainty(event), ...(brief ? [] : [marked(event.input, event.spans)])],
-  text: (event, run, brief) => [make("p", { class: "words" }, event.text), ...(brief ? [] : [copied(event.text)])],
+  text: (event, run, brief) => (event.texts.length > 1 ? event.texts : [event.text]).flatMap((text) => [make("p", { class: "words" }, text), ...(brief ? [] : [copied(text)])]),
   vector: (event, run, brief) => [make("p", {}, `${event.dimension} dimensions`), make("p", { class: "numbers" }, `${event.first.map((value) => value.toFixed(4)).join("  ")}${event.dimension > event.first.length ? "  …" : ""}`), ...(brief ? [] : [download(`/api/tasks/runs/${run}/answers.jsonl`, "Download the vector", "answers.jsonl")])],
   number: (event) => [make("p", { class: "said" }, Number(event.text).toFixed(3)), bar("alike", Number(event.text), Number(event.text).toFixed(3))],
   transcript: (event, run, brief) => transcript(event, brief),
