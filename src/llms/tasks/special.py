@@ -26,6 +26,7 @@ def open_special(task: HubTask, name: Name, options: TaskOptions) -> TaskModel:
         raise UsageError(
             f"{name.text} is no special model for {task.name}; name a checkpoint as hf:./folder or hf:owner/name"
         )
+    checkpoint: Checkpoint
     if task.home == "drawing":
         checkpoint = find_pipeline(name.model, name.revision, name.allow)
     else:
