@@ -5,7 +5,7 @@ their plain sum. Where several labels may hold, each is a question of its own, w
 
 The `decision` pipeline of transformers computes the same of labels that are one token each, over the same prompt. It puts
 the question in other words: there each label has a letter, and the model answers with the letter, always one token. Here
-it answers with the label itself, so that labels have no order and no number too many.
+it answers with the label itself, of as many tokens as it has, so that there may be more labels than letters.
 """
 
 from collections import defaultdict
@@ -128,14 +128,9 @@ class ChoosingModel:
 
     def _context(self, text: str, label: str) -> str:
         if label:
-            words = (
-                f"{quoted(text)}\n\nStatement: {self.options.hypothesis.replace('{}', label)}\n\n"
-                "Is the statement true of the text? Answer yes or no."
-            )
+            words = statement(text, self.options.hypothesis.replace("{}", label))
         else:
-            words = (
-                f"{quoted(text)}\n\n{self._asks} The labels are: {', '.join(self.labels)}. Answer with the label alone."
-            )
+            words = choice(text, self.labels, self._asks)
         return self.model.render((Message("user", words),)) if self._chats else f"{words}\n\nAnswer:"
 
     def _next(self, answer: str) -> str:
@@ -158,6 +153,16 @@ class ChoosingModel:
             tokens=sum(scores[0].context_tokens + sum(score.tokens for score in scores) for _, scores in scored),
             seconds=sum(score.seconds for score in every),
         )
+
+
+def choice(text: str, labels: Sequence[str], asks: str) -> str:
+    """The question which of the labels fits."""
+    return f"{quoted(text)}\n\n{asks} The labels are: {', '.join(labels)}. Answer with the label alone."
+
+
+def statement(text: str, sentence: str) -> str:
+    """The question whether a sentence is true."""
+    return f"{quoted(text)}\n\nStatement: {sentence}\n\nIs the statement true of the text? Answer yes or no."
 
 
 def softmax(logprobs: Sequence[float]) -> list[float]:

@@ -17,7 +17,7 @@ from .encoder import Encoder, Row, flags_of, labels_of, weighted
 from .output import label_output
 
 if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 
 def open_model(task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskOptions) -> TextClassifier:

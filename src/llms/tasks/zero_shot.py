@@ -20,7 +20,7 @@ from .encoder import OVERLAP, Cut, Encoder, Row, flags_of, labels_of, weighted
 from .output import label_output
 
 if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 LEAST_ROOM = 8  # tokens of a text beside the hypothesis
 
