@@ -24,9 +24,9 @@ def answer(text):
     logits = model(**tokenizer(text, return_tensors="pt")).logits[0].float()
     apart = model.config.problem_type == "multi_label_classification" or model.config.num_labels == 1
     chances = logits.sigmoid() if apart else logits.softmax(-1)
-    spelled = {label.casefold(): label for label in LABELS}
-    names = {n: spelled.get(name.casefold(), name) for n, name in model.config.id2label.items()}
-    among = [number for number, name in names.items() if not LABELS or name in LABELS]
+    spelled = dict(zip(map(str.casefold, LABELS), LABELS))
+    names = [spelled.get(name.casefold(), name) for _, name in sorted(model.config.id2label.items())]
+    among = [number for number, name in enumerate(names) if not LABELS or name in LABELS]
     if LABELS and not apart:  # given that it is one of them
         chances = chances / chances[among].sum()
     best_first = sorted(among, key=lambda number: -float(chances[number]))
