@@ -183,3 +183,20 @@ def test_a_task_that_is_killed_loses_no_row_and_repeats_none(tmp_path, form):
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["text"]) for row in rows] == [(str(n), text) for n, text in enumerate(texts)]
     assert all(bool(row["output"]) == bool(row["text"]) == (not row["error"]) for row in rows)
+
+
+class Numbering:
+    """Fails each input by its number, as models do."""
+
+    task = "sentiment"
+
+    def answer(self, inputs):
+        for number, _ in enumerate(inputs):
+            yield number, Failure("infra", f"input {number} is bad")
+
+
+def test_failures_are_numbered_on_from_one_window_to_the_next(monkeypatch):
+    monkeypatch.setattr(task_stream, "WINDOW", 2)
+    rows = [TaskRow(Failure("infra", "unread"), "x"), *(TaskRow(TaskInput("a"), "a") for _ in range(4))]
+    reasons = [result.reason for _, result in in_order(Numbering(), rows)]
+    assert reasons == ["unread", *(f"input {number} is bad" for number in range(1, 5))]
