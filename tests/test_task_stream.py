@@ -160,6 +160,28 @@ def test_parquet_is_written_once_all_is_there(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.parquet"]
 
 
+def test_a_parquet_column_may_have_its_first_value_late(tmp_path, monkeypatch):
+    from pyarrow import parquet
+
+    monkeypatch.setattr("llms.data.row_write.BATCH", 3)
+    path, values = tmp_path / "a.parquet", [None] * 7 + [0.5, None, 2.5, None]
+    notes = [None] * 4 + ["late"] + [None] * 6
+    with TaskFile(path, ("text", "stars", "tags", "never"), {}, "sentiment") as file:
+        for number, (stars, note) in enumerate(zip(values, notes, strict=True)):
+            tags = [{"name": note}] if note else None
+            file.write(
+                {"text": str(number), "stars": stars, "tags": tags, "never": None}, {"output": "good", "error": note}
+            )
+        file.finish()
+    rows = parquet.read_table(path).to_pylist()
+    assert [row["text"] for row in rows] == [str(number) for number in range(11)]
+    assert [row["stars"] for row in rows] == values
+    assert [row["error"] for row in rows] == notes
+    assert rows[4]["tags"] == [{"name": "late"}]
+    assert {row["never"] for row in rows} == {None}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.parquet"]
+
+
 @pytest.mark.parametrize("form", ["csv"])
 def test_a_task_that_is_killed_loses_no_row_and_repeats_none(tmp_path, form):
     model = save_classifier(tmp_path / "model")
