@@ -31,19 +31,17 @@ def show_tasks(as_objects: bool) -> None:
     if as_objects:
         print_json(_described(task) for task in TASKS.values())
         return
-    rows = table("task", "does", "ways", "model", "size", "licence", "languages", right=("size",))
+    rows = table("task", "does", "ways")
+    own = table("task", "its own special model", "size", "licence", "languages", right=("size",))
     for task in TASKS.values():
-        default = task.default
-        rows.add_row(
-            task.name,
-            task.title,
-            ", ".join(task.ways),
-            default.repo if default else "name one with -m",
-            size(default.megabytes * 1_000_000) if default else "",
-            default.licence if default else "",
-            default.languages if default else "",
-        )
+        rows.add_row(task.name, task.title, ", ".join(task.ways))
+        if default := task.default:
+            megabytes = size(default.megabytes * 1_000_000)
+            own.add_row(task.name, default.repo, megabytes, default.licence, default.languages)
     console().print(rows)
+    console().print()
+    console().print(own)
+    console().print("\nFor the other tasks, and for other models, name one with -m.")
 
 
 def _described(task: HubTask) -> dict[str, object]:
