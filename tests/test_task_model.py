@@ -123,3 +123,17 @@ def test_weights_that_are_missing_are_named(tmp_path):
     save_file({key: value for key, value in weights.items() if "classifier" not in key}, folder / "model.safetensors")
     with pytest.raises(ModelError, match="lacks the tensors classifier"):
         list(open_classifier(f"hf:{folder}?device=cpu").answer(as_inputs(["word"])))
+
+
+def test_two_may_be_answered_in_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(TextClassifier, "block", 3)
+    model = open_classifier(f"hf:{save_classifier(tmp_path)}?device=cpu")
+    whole = dict(model.answer(as_inputs(TEXTS)))
+    outer = {}
+    for index, result in model.answer(as_inputs(TEXTS)):
+        outer[index] = result
+        inner = dict(model.answer(as_inputs(TEXTS[:4])))
+        assert sorted(inner) == [0, 1, 2, 3]
+    assert {index: getattr(result, "text", result) for index, result in outer.items()} == {
+        index: getattr(result, "text", result) for index, result in whole.items()
+    }

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from rich.markup import escape
 
+from .. import settings
 from ..data import hub as hub_data
 from ..data.row_stream import is_row_file
 from ..data.row_write import plain
@@ -199,7 +200,7 @@ def push(file: Path, name: str, private: bool, yes: bool) -> None:
     )
     click.echo(f"{file}: {facts.rows:,} rows, {size(facts.bytes)}, columns {', '.join(facts.columns)}", err=True)
     click.echo(
-        f"to data/{file.name} of the data set {name} on {hub_data.settings.hub_endpoint()}; it will be seen by {who}",
+        f"to data/{file.name} of the data set {name} on {settings.hub_endpoint()}; it will be seen by {who}",
         err=True,
     )
     if not yes:

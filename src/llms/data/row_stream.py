@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 from ..errors import DataError, LlmsError
 from ..settings import refuse_database
@@ -89,7 +89,7 @@ def _text(path: Path) -> Iterator[io.TextIOWrapper]:
     """The file as text. Bytes that are no UTF-8 come as lone surrogates, for `_row_of` to name."""
     try:
         with path.open("rb") as raw:
-            source: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
+            source = gzip.GzipFile(fileobj=raw) if path.name.lower().endswith(".gz") else raw
             head = source.read(4)
             source.seek(0)
             codec = next((codec for mark, codec, _ in MARKS if head.startswith(mark)), "utf-8")

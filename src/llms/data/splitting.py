@@ -113,4 +113,5 @@ def _chosen(units: "np.ndarray", strata: "np.ndarray", share: float, seed: int) 
             chosen[unit] = True
             for stratum, count in counts.items():
                 missing[stratum] -= count
-    return chosen[units]
+    apart: np.ndarray = chosen[units]
+    return apart

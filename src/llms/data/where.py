@@ -64,7 +64,7 @@ FUNCTIONS: Mapping[str, tuple[int, Callable[..., object]]] = {
     "endswith": (2, lambda text, part: _text(text).endswith(_text(part))),
     "number": (1, _number),
 }
-_ORDERS: Mapping[type[ast.cmpop], Callable[[object, object], object]] = {
+_ORDERS: Mapping[type[ast.cmpop], Callable[..., object]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
 _EQUALS = (ast.Eq, ast.NotEq)

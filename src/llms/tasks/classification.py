@@ -16,7 +16,7 @@ from .catalogue import HubTask
 from .encoder import Encoder, Row, flags_of, labels_of, weighted
 
 if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 
 def open_model(task: HubTask, name: Name, checkpoint: Checkpoint, options: TaskOptions) -> TextClassifier:

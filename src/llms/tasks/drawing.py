@@ -6,9 +6,9 @@ is fetched, and none judges what was drawn.
 
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import torch
 
@@ -98,7 +98,7 @@ class DrawingModel(SpecialModel):
         )
         try:
             with loading("loading", self.name.text):
-                pipeline: DiffusionPipeline = diffusers.AutoPipelineForText2Image.from_pretrained(
+                pipeline: DiffusionPipeline = diffusers.AutoPipelineForText2Image.from_pretrained(  # type: ignore[no-untyped-call]  # as diffusers has it
                     str(self.checkpoint.folder),
                     dtype=getattr(torch, self.name.options.get("dtype", usual)),
                     local_files_only=True,
@@ -153,7 +153,8 @@ class DrawingModel(SpecialModel):
         """`one color`: numbers that are not finite come out as one, and are no picture."""
         out = io.BytesIO()
         drawn.save(out, "PNG")
-        blank = all(low == high for low, high in drawn.convert("RGB").getextrema())
+        extremes = cast("Sequence[tuple[int, int]]", drawn.convert("RGB").getextrema())
+        blank = all(low == high for low, high in extremes)
         media = Media("image/png", out.getvalue(), name="drawn.png")
         return TaskOutput(
             f"{drawn.width} × {drawn.height} pixels",

@@ -18,7 +18,7 @@ from .catalogue import HubTask
 from .encoder import Encoder, Row, fault_of, flags_of, weighted
 
 if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 PAIR = "similarity"
 
@@ -81,7 +81,7 @@ class TextEmbedder(Encoder):
     def merge(self, each: TaskInput, rows: Sequence[Row], values: Sequence[torch.Tensor]) -> TaskOutput:
         vectors = [self._vector(part, rows, values) for part in range(2 if self.task == PAIR else 1)]
         if self.task == PAIR:
-            cosine = torch.nn.functional.cosine_similarity(*vectors, dim=0)
+            cosine = torch.nn.functional.cosine_similarity(vectors[0], vectors[1], dim=0)
             return TaskOutput(f"{float(cosine):.6f}", flags=flags_of(rows))
         vector = tuple(vectors[0].tolist())
         return TaskOutput(f"{len(vector)} dimensions", vector=vector, flags=flags_of(rows))

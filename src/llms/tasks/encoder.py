@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import ModelOutput
+from transformers.utils.generic import ModelOutput
 
 from ..errors import ModelError
 from ..lazy import lazy
@@ -28,7 +28,8 @@ from .special import SpecialModel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from transformers.tokenization_utils_base import EncodingFast
+    from transformers.tokenization_utils_base import EncodingFast  # type: ignore[attr-defined]  # tokenizers' own
+
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}  # of one forward pass, padding included: benchmarks/LOG.md
 LIKE = 0.8  # of the longest row's length: shorter ones wait for the next batch once this one has ENOUGH tokens
 ENOUGH = 256

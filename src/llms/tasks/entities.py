@@ -18,7 +18,7 @@ from .catalogue import HubTask
 from .encoder import Cut, Encoder, Row, labels_of
 
 if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 NO_ENTITY = "O"
 

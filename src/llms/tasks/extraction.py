@@ -20,7 +20,7 @@ from .catalogue import HubTask
 from .encoder import Cut, Encoder, Row, fault_of, flags_of
 
 if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 LONGEST = 384  # tokens of question and context together
 STRIDE = 128  # of the context, in common with the next window

@@ -19,7 +19,7 @@ from .encoder import Encoder, Row, fault_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 MASK = re.compile(r"\{mask\}|\[MASK\]|<mask>")
 

@@ -1,6 +1,6 @@
 """Audio classification: what is heard in a recording. A long one is judged window by window."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from math import ceil
 from time import perf_counter
@@ -83,7 +83,7 @@ class Hearer(SpecialModel):
             raise DataError("the recording is empty: it holds no samples")
         windows = ceil(sound.seconds / self.window)
         borders = [samples * number // windows for number in range(windows + 1)]
-        total = torch.zeros(self._network.config.num_labels)
+        total = torch.zeros(self._network.config.num_labels or 0)
         for start, stop in pairwise(borders):
             total += self._chances(recording.read(start, stop, rate)) * (stop - start) / samples
         if not bool(total.isfinite().all()):
@@ -96,7 +96,8 @@ class Hearer(SpecialModel):
     @torch.inference_mode()
     def _chances(self, samples: Samples) -> torch.Tensor:
         filled = np.pad(samples, (0, max(0, LEAST_SAMPLES - len(samples))))
-        features = self._extractor(filled, sampling_rate=self._extractor.sampling_rate, return_tensors="pt")
+        extract: Callable[..., transformers.BatchFeature] = self._extractor  # type: ignore[assignment]  # its subclasses are called
+        features = extract(filled, sampling_rate=self._extractor.sampling_rate, return_tensors="pt")
         features = features.to(self._network.device, dtype=self._network.dtype)
         logits: torch.Tensor = self._network(**features).logits[0].float().cpu()
         if self._network.config.problem_type == "multi_label_classification":

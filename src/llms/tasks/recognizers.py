@@ -3,7 +3,7 @@
 They know nothing of files, of silence or of long recordings: what they are given fits their window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,7 +59,8 @@ class Recognizer:
 
     def features(self, parts: Sequence[Samples]) -> transformers.BatchFeature:
         filled = [np.pad(part, (0, max(0, LEAST_SAMPLES - len(part)))) for part in parts]
-        features: transformers.BatchFeature = self.extractor(
+        extract: Callable[..., transformers.BatchFeature] = self.extractor  # type: ignore[assignment]  # its subclasses are called
+        features = extract(
             filled, sampling_rate=self.rate, return_tensors="pt", return_attention_mask=True, padding=self.padding
         )
         return features.to(self.network.device, dtype=self.network.dtype)
@@ -127,10 +128,10 @@ class WhisperRecognizer(GeneratingRecognizer):
             options["task"] = "translate"
         if temperature:
             options["temperature"] = temperature
-        output = self.generate(parts, **options)
+        spoken_by: Mapping[str, Sequence[Sequence[dict[str, torch.Tensor]]]] = self.generate(parts, **options)  # type: ignore[assignment]  # a dict, here
         return [
             self._segments(spoken, self.seconds(part))
-            for spoken, part in zip(output["segments"], parts, strict=True)  # type: ignore[call-overload]  # a dict, here
+            for spoken, part in zip(spoken_by["segments"], parts, strict=True)
         ]
 
     def _segments(self, spoken: Sequence[dict[str, torch.Tensor]], seconds: float) -> list[Segment]:
@@ -138,7 +139,7 @@ class WhisperRecognizer(GeneratingRecognizer):
         segments = []
         for one in spoken:
             start, end = float(one["start"]), float(one["end"])
-            text = self.tokenizer.decode(one["tokens"], skip_special_tokens=True)
+            text = str(self.tokenizer.decode(one["tokens"], skip_special_tokens=True))
             segments.append(Segment(start, end, text, (AFTER_END,) if start >= seconds else ()))
         return segments
 
@@ -172,10 +173,11 @@ class CtcRecognizer(Recognizer):
         return result
 
     def _segments(self, row: torch.Tensor, seconds: float) -> list[Segment]:
-        whole: str = self.tokenizer.decode(row.tolist(), skip_special_tokens=False)
+        whole = str(self.tokenizer.decode(row.tolist(), skip_special_tokens=False))
         if not isinstance(self.tokenizer, transformers.Wav2Vec2CTCTokenizer):
             return [Segment(0.0, seconds, f" {whole}")]
-        words = self.tokenizer.decode(row.tolist(), skip_special_tokens=False, output_word_offsets=True).word_offsets
+        decoded = self.tokenizer.decode(row.tolist(), skip_special_tokens=False, output_word_offsets=True)
+        words: Sequence[Mapping[str, float]] = getattr(decoded, "word_offsets")  # noqa: B009 - it is no plain text
         step = seconds / len(row)
         segments: list[Segment] = []
         for word in words:

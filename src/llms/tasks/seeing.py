@@ -48,7 +48,10 @@ class PictureModel(SpecialModel):
     """The base of special models over pictures; a subclass has `_network`, and `outputs` for some that are computed together."""
 
     block = READ_AHEAD
-    _network: PreTrainedModel
+
+    @lazy
+    def _network(self) -> PreTrainedModel:
+        raise NotImplementedError
 
     @lazy
     def _processor(self) -> "BaseImageProcessor":

@@ -5,7 +5,7 @@ longer than the encoder's positions is read in passages; how these become one ou
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -241,7 +241,8 @@ class SequenceModel(SpecialModel):
         with torch.random.fork_rng(enabled=self.options.temperature > 0):
             if self.options.temperature > 0:
                 torch.manual_seed(self.options.seed)
-            written: torch.Tensor = network.generate(
+            generate: Callable[..., torch.Tensor] = getattr(network, "generate")  # noqa: B009 - of those that write
+            written = generate(
                 input_ids=torch.tensor(rows, device=network.device),
                 attention_mask=torch.tensor(mask, device=network.device),
                 generation_config=config,
@@ -258,5 +259,5 @@ class SequenceModel(SpecialModel):
         new = row if first is None else row[: first + 1]
         limit = config.max_new_tokens or (config.max_length or 0) - 1
         cut_short = len(new) >= limit and (first is None or config.forced_eos_token_id is not None)
-        text: str = self.tokenizer.decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text = str(self.tokenizer.decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False))
         return WrittenText(source.passage, text, len(new), cut_short, seconds)

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from ..errors import ModelError, UsageError
 from ..lazy import lazy
 from ..models.loading import loading
-from ..models.local.auto import load_auto
+from ..models.local.auto import Auto, load_auto
 from ..models.local.checkpoint import Checkpoint, find, first_line
 from ..models.name import Name
 from ..models.task_model import Answered, TaskInput, TaskOptions, TaskOutput
@@ -61,7 +61,7 @@ class Speaker(SpecialModel):
 
     @lazy
     def _network(self) -> PreTrainedModel:
-        auto = "AutoModelForTextToSpectrogram" if self._needs_vocoder else "AutoModelForTextToWaveform"
+        auto: Auto = "AutoModelForTextToSpectrogram" if self._needs_vocoder else "AutoModelForTextToWaveform"
         with loading("loading", self.name.text):
             return load_auto(auto, self.checkpoint, self.name.options)
 
@@ -90,7 +90,8 @@ class Speaker(SpecialModel):
             return torch.from_numpy(_read_voice(Path(self.options.voice), size)).to(self._network.device)
         generator = torch.Generator().manual_seed(self.options.seed)
         drawn = torch.randn(1, size, generator=generator)
-        return (drawn / drawn.norm()).to(self._network.device)
+        voice: torch.Tensor = (drawn / drawn.norm()).to(self._network.device)
+        return voice
 
     def answer_block(self, inputs: Sequence[TaskInput]) -> Iterator[Answered]:
         """(index, result) in input order. A text without anything that can be said is a Failure."""
@@ -173,7 +174,8 @@ def _read_voice(file: Path, size: int) -> np.ndarray:
         raise UsageError(f"cannot read the voice {file}: {error}; expected a .npy file of {size} floats") from error
     if voice.size != size or not np.issubdtype(voice.dtype, np.floating):
         raise UsageError(f"the voice {file} holds {voice.dtype} {voice.shape}; expected {size} floats")
-    return voice.reshape(1, size).astype("float32")
+    speaker: np.ndarray = voice.reshape(1, size).astype("float32")
+    return speaker
 
 
 def _speaker(voice: str, speakers: int) -> int:

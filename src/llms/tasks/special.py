@@ -26,6 +26,7 @@ def open_special(task: HubTask, name: Name, options: TaskOptions) -> TaskModel:
         raise UsageError(
             f"{name.text} is no special model for {task.name}; name a checkpoint as hf:./folder or hf:owner/name"
         )
+    checkpoint: Checkpoint
     if task.home == "drawing":
         checkpoint = find_pipeline(name.model, name.revision, name.allow)
     else:
@@ -61,13 +62,14 @@ class SpecialModel:
 
     def answer(self, inputs: Iterable[TaskInput]) -> Iterator[Answered]:
         """(index, result) in order of completion, within blocks of inputs. A Failure names its input by its number."""
-        rows, self.first = iter(inputs), 0
+        rows, first = iter(inputs), 0
         while block := list(islice(rows, self.block)):
+            self.first = first  # while this waits, another may be answered by the same model
             for index, result in self.answer_block(block):
                 if isinstance(result, Failure) and not result.reason.startswith("input "):
-                    result = Failure(result.kind, f"input {self.first + index}: {result.reason}")
-                yield self.first + index, result
-            self.first += len(block)
+                    result = Failure(result.kind, f"input {first + index}: {result.reason}")
+                yield first + index, result
+            first += len(block)
 
     def answer_block(self, inputs: Sequence[TaskInput]) -> Iterator[Answered]:
         raise NotImplementedError

@@ -120,7 +120,8 @@ class Translator(SequenceModel):
         if self._language_tokens:
             own = self._known(target, self._language_tokens, "to")
             setattr(self.tokenizer, "src_lang", self._source(row))  # noqa: B010 - its base class has no such field
-            forced = int(self.tokenizer.convert_tokens_to_ids(self._language_tokens[own]))
+            forced = self.tokenizer.convert_tokens_to_ids(self._language_tokens[own])
+            assert isinstance(forced, int)
             return [SourceText(part, self.encode(part.text), forced) for part in self.split(row.text, "")]
         before = self._marks[self._known(target, self._marks, "to")] if self._marks else self.prefix
         return [SourceText(part, self.encode(before + part.text)) for part in self.split(row.text, before)]

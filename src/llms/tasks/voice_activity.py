@@ -44,7 +44,7 @@ def speech_mask(sound: Loudness) -> Mask:
     mask = np.zeros(len(levels), bool)
     for first in range(0, len(levels), near):
         noise = np.percentile(levels[max(0, first - near) : first + 2 * near], 10)
-        least = max(SILENT_DB, min(noise + OVER_NOISE_DB, loud - UNDER_LOUD_DB))
+        least = max(SILENT_DB, float(min(noise + OVER_NOISE_DB, loud - UNDER_LOUD_DB)))
         mask[first : first + near] = levels[first : first + near] > least
     return mask
 

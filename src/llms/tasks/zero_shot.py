@@ -20,7 +20,7 @@ from .classification import label_output
 from .encoder import OVERLAP, Cut, Encoder, Row, flags_of, labels_of, weighted
 
 if TYPE_CHECKING:
-    from transformers.utils import ModelOutput
+    from transformers.utils.generic import ModelOutput
 
 LEAST_ROOM = 8  # tokens of a text beside the hypothesis
 

@@ -180,8 +180,8 @@ class _Maker:
         self._shown, self._known = NearTexts(), NearTexts()
         for row in examples:
             self._shown.add(self._text(row))
-        for row in log.before:
-            self._known.add(self._text(row))
+        for written in log.before:
+            self._known.add(self._text(written))
         self._balance = Counter(dict.fromkeys(labels, 0) if "label" in task.columns else {})
         self._balance.update(str(row.get("label")) for row in log.before if "label" in task.columns)
         self._lengths = [len(self._text(row)) for row in log.before]

@@ -174,10 +174,10 @@ def split(
             (test if apart[index] else train).write(placed.row, placed.location)
             if stratify:
                 counts[str(placed.row.get(stratify)), bool(apart[index])] += 1
-    groups, alike = count_units(keys)
+    groups, repeated = count_units(keys)
     values = sorted({value for value, _ in counts})
     strata = tuple((value, counts[value, False], counts[value, True]) for value in values)
-    return SplitReport(*targets, train.rows, test.rows, groups, alike, strata, source.problems)
+    return SplitReport(targets[0], targets[1], train.rows, test.rows, groups, repeated, strata, source.problems)
 
 
 MOST_DIFFERENT = 1000  # values of a column that are told apart

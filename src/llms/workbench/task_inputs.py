@@ -143,7 +143,8 @@ class TableRows(TaskRows):
                 reason = f"{entry.location}: column {column!r} is {value!r:.60}; expected a text"
                 return TaskRow(Failure("infra", reason), str(value or ""), entry.row)
             texts[field] = value
-        return TaskRow(TaskInput(**texts), texts["text"], entry.row)
+        known = {field: texts.get(field, "") for field in ("question", "other")}
+        return TaskRow(TaskInput(texts["text"], None, **known), texts["text"], entry.row)
 
     def _media(self, entry: PlacedRow) -> TaskRow:
         column, row = self.columns["text"], entry.row

@@ -18,9 +18,8 @@ AnyInput: TypeAlias = str | Path | bytes | TaskInput
 
 
 class OptionSettings(TypedDict, total=False):
-    """The fields of TaskOptions as keywords, for `llms.task`; a test keeps the two alike."""
+    """The fields of TaskOptions as keywords, but for `labels`, for `llms.task`; a test keeps the two alike."""
 
-    labels: Sequence[str]
     several: bool
     hypothesis: str
     question: str
@@ -53,7 +52,7 @@ class OpenedTask:
         return self.model.identity
 
     @overload
-    def __call__(self, inputs: AnyInput) -> TaskOutput: ...
+    def __call__(self, inputs: AnyInput) -> TaskOutput: ...  # type: ignore[overload-overlap]  # a text is iterable, and is one input
     @overload
     def __call__(self, inputs: Iterable[AnyInput]) -> list[TaskOutput | Failure]: ...
     def __call__(self, inputs: AnyInput | Iterable[AnyInput]) -> TaskOutput | list[TaskOutput | Failure]:
@@ -107,14 +106,19 @@ def _input_of(row: TaskRow) -> TaskInput:
 
 
 def task(
-    name: str, model: str = "", *, way: Way | None = None, fetch: bool = False, **options: Unpack[OptionSettings]
+    name: str,
+    model: str = "",
+    *,
+    way: Way | None = None,
+    fetch: bool = False,
+    labels: Sequence[str] = (),
+    **options: Unpack[OptionSettings],
 ) -> OpenedTask:
     """The task `name`, ready to be called: `llms.task("sentiment")("I love it").text`.
 
     Without a `model` it is the task's own, taken from the cache; `fetch` lets it be downloaded. `way` is special, prompt or
-    choice. Other keywords are the fields of TaskOptions. Raises UnknownName, UsageError, ModelError, HubUnreachable.
+    choice, `labels` those to choose among. Other keywords are the fields of TaskOptions. Raises UnknownName, UsageError, ModelError, HubUnreachable.
     """
-    labels = options.pop("labels", ())
     if isinstance(labels, str):
         raise UsageError(f"labels is a list of texts; got the text {labels[:40]!r}. Write [{labels[:40]!r}]")
     opened = TaskOptions(labels=tuple(labels), **options)

@@ -16,7 +16,7 @@ WINDOW = 2048  # inputs among which answers may wait for an earlier one
 AnsweredRow = tuple[TaskRow, TaskOutput | Failure]
 
 
-def in_order(model: TaskModel, rows: Iterable[TaskRow]) -> Iterator[AnsweredRow]:
+def in_order(model: TaskModel, rows: Iterable[TaskRow]) -> Generator[AnsweredRow]:
     """Each row with its answer, in the order of `rows`, as soon as it and all before it are answered.
 
     At most WINDOW rows, and what the model reads ahead, are held.

@@ -28,7 +28,7 @@ def open_picture(media: Media, name: str = "") -> Image.Image:
     not unpacked; MissingExtra."""
     name = media.name or name or "a picture"
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise MissingExtra("pillow", "a picture", "local") from error
     data = _data(media, name)
@@ -46,7 +46,7 @@ def open_picture(media: Media, name: str = "") -> Image.Image:
     except Image.DecompressionBombError as error:
         raise ModelError(f"{name} has more pixels than the {MOST_PIXELS // 1_000_000} million that are read") from error
     except DAMAGED as error:
-        what = "is not a picture that can be read" if isinstance(error, Image.UnidentifiedImageError) else "is damaged"
+        what = "is not a picture that can be read" if isinstance(error, UnidentifiedImageError) else "is damaged"
         raise ModelError(f"{name} {what}; expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from error
 
 

@@ -65,7 +65,8 @@ class PictureProcessor:
         folder, allowed = str(self._checkpoint.folder), "remote-code" in self._checkpoint.allow
         try:
             try:
-                return transformers.AutoProcessor.from_pretrained(folder, trust_remote_code=allowed)
+                whole: ProcessorMixin = transformers.AutoProcessor.from_pretrained(folder, trust_remote_code=allowed)
+                return whole
             except ImportError:
                 return self._without_videos()
         except PROBLEMS as error:
@@ -75,16 +76,17 @@ class PictureProcessor:
 
     def _without_videos(self) -> ProcessorMixin:
         import transformers
-        from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+        from transformers.models.auto import processing_auto
 
         folder, kind = str(self._checkpoint.folder), str(self._checkpoint.config.get("model_type"))
-        name = PROCESSOR_MAPPING_NAMES.get(kind, "")
+        names: Mapping[str, str] = getattr(processing_auto, "PROCESSOR_MAPPING_NAMES")  # noqa: B009 - it is not exported
+        name = names.get(kind, "")
         base: type[ProcessorMixin] = getattr(transformers, STILL.get(name, name))
 
         def check(self: ProcessorMixin, name: str, part: object) -> object:
             return None if part is None else base.check_argument_for_proper_class(self, name, part)
 
-        still: _Made = type(base.__name__, (base,), {"check_argument_for_proper_class": check})
+        still: _Made = type(base.__name__, (base,), {"check_argument_for_proper_class": check})  # type: ignore[assignment]  # it is a processor's class
         load: dict[str, Callable[[], object]] = {
             "tokenizer": lambda: transformers.AutoTokenizer.from_pretrained(folder),
             "image_processor": lambda: transformers.AutoImageProcessor.from_pretrained(folder, backend="pil"),

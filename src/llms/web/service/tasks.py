@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -320,7 +320,7 @@ class TaskService:
                 self._alone.release()
 
 
-def _answers(model: TaskModel, rows: Sequence[TaskRow]) -> Iterator[tuple[int, TaskOutput | Failure]]:
+def _answers(model: TaskModel, rows: Sequence[TaskRow]) -> Generator[tuple[int, TaskOutput | Failure]]:
     """(row, result) as they come, first those that are no input."""
     numbers, inputs = [], []
     for number, row in enumerate(rows):
