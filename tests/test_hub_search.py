@@ -182,7 +182,7 @@ def test_offline_one_message_names_what_is_in_the_cache(tmp_path, monkeypatch):
         (cache / folder / "snapshots" / COMMIT / "config.json").write_text("{}")
         (cache / folder / "refs").mkdir()
         (cache / folder / "refs" / "main").write_text(COMMIT)
-    monkeypatch.setattr("huggingface_hub.utils._cache_manager.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     message = run("hub", "search", "fine", status=1)
     assert "HF_HUB_OFFLINE says not to connect; of the models in the cache, 1 match: owner/fine-model" in message
     assert "none of the 2 models in the cache matches" in run("hub", "search", "nothing", status=1)

@@ -31,17 +31,18 @@ def show_tasks(as_objects: bool) -> None:
     if as_objects:
         print_json(_described(task) for task in TASKS.values())
         return
-    rows = table("task", "does", "ways", "model", "size", "licence", "languages", right=("size",))
+    rows = table("task", "does", "model", "size", "licence", "languages", "or asked by", right=("size",))
+    rows.columns[0].no_wrap = True
     for task in TASKS.values():
         default = task.default
         rows.add_row(
             task.name,
             task.title,
-            ", ".join(task.ways),
-            default.repo if default else "name one with -m",
+            default.repo if default else "yours, with -m",
             size(default.megabytes * 1_000_000) if default else "",
             default.licence if default else "",
             default.languages if default else "",
+            ", ".join(way for way in task.ways if way != "special"),
         )
     console().print(rows)
 

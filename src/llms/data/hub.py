@@ -63,11 +63,11 @@ def asking_hub(what: str, beside: Callable[[], str] = str) -> Iterator[tuple[str
 
 def cached_datasets() -> list[str]:
     """The data sets of which files lie in the hub's cache, by name."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repos = scan_cache_dir().repos
+        repos = scan_cache_dir(constants.HF_HUB_CACHE).repos
     except CacheNotFound:
         return []
     return sorted(repo.repo_id for repo in repos if repo.repo_type == "dataset")

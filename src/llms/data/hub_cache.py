@@ -40,11 +40,15 @@ def cached_files(name: str, config: str = "", split: str = "", revision: str = "
 
 def _revision(name: str, revision: str) -> "CachedRevisionInfo | None":
     """The revision that was asked for, else the newest of `main`, else the newest."""
-    from huggingface_hub import scan_cache_dir
+    from huggingface_hub import constants, scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repos = [repo for repo in scan_cache_dir().repos if repo.repo_type == "dataset" and repo.repo_id == name]
+        repos = [
+            repo
+            for repo in scan_cache_dir(constants.HF_HUB_CACHE).repos
+            if repo.repo_type == "dataset" and repo.repo_id == name
+        ]
     except CacheNotFound:
         return None
     revisions = [each for repo in repos for each in repo.revisions]

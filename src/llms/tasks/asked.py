@@ -44,15 +44,7 @@ FORMS: dict[str, Callable[[TaskOptions], Form]] = {
 
 def open_prompted(task: HubTask, model: Model, options: TaskOptions) -> TaskModel:
     """`model`, asked in words. Raises UsageError where it cannot be."""
-    if options.max_tokens is not None and options.max_tokens < 1:
-        raise UsageError(f"max_tokens is {options.max_tokens}; an answer needs 1 or more")
-    if task.name in LABELLED:
-        picture = task.takes == "image"
-        form: Form = forms.LabelForm(options, labels_of(task, options), LABELLED[task.name], picture)
-    elif task.name in FORMS:
-        form = FORMS[task.name](options)
-    else:
-        raise UsageError(f"no language model is asked in words for {task.name}; it is done by {', '.join(task.ways)}")
+    form = form_of(task, options)
     if form.picture and not model.capabilities.vision:
         raise UsageError(
             f"{model.name.text} takes no pictures; name a model that does, or a special one for {task.name}"
@@ -60,16 +52,33 @@ def open_prompted(task: HubTask, model: Model, options: TaskOptions) -> TaskMode
     return PromptedModel(task, model, options, form)
 
 
+def form_of(task: HubTask, options: TaskOptions) -> Form:
+    """How the task is put in words. Raises UsageError where it cannot be."""
+    if options.max_tokens is not None and options.max_tokens < 1:
+        raise UsageError(f"max_tokens is {options.max_tokens}; an answer needs 1 or more")
+    if task.name in LABELLED:
+        picture = task.takes == "image"
+        return forms.LabelForm(options, labels_of(task, options), LABELLED[task.name], picture)
+    if task.name in FORMS:
+        return FORMS[task.name](options)
+    raise UsageError(f"no language model is asked in words for {task.name}; it is done by {', '.join(task.ways)}")
+
+
 def open_choice(task: HubTask, model: Model, options: TaskOptions) -> TaskModel:
     """`model`, whose likeliest label is taken by log-probability. Raises UsageError where it gives none."""
-    if task.name not in LABELLED or task.takes != "text":
-        raise UsageError(f"{task.name} cannot be done by choosing among labels; texts can be labelled so")
-    labels = labels_of(task, options)
+    labels = choices_of(task, options)
     if not model.capabilities.loglikelihood:
         raise UsageError(
             f"{model.name.text} gives no log-probabilities of labels; ask it in words, with the way prompt"
         )
     return ChoosingModel(task, model, options, labels, LABELLED[task.name])
+
+
+def choices_of(task: HubTask, options: TaskOptions) -> tuple[str, ...]:
+    """The labels whose log-probability is asked for. Raises UsageError where the task has none, or is of no text."""
+    if task.name not in LABELLED or task.takes != "text":
+        raise UsageError(f"{task.name} cannot be done by choosing among labels; texts can be labelled so")
+    return labels_of(task, options)
 
 
 def labels_of(task: HubTask, options: TaskOptions) -> tuple[str, ...]:

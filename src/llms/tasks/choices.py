@@ -124,14 +124,9 @@ class ChoosingModel:
 
     def _context(self, text: str, label: str) -> str:
         if label:
-            words = (
-                f"{quoted(text)}\n\nStatement: {self.options.hypothesis.replace('{}', label)}\n\n"
-                "Is the statement true of the text? Answer yes or no."
-            )
+            words = statement(text, self.options.hypothesis.replace("{}", label))
         else:
-            words = (
-                f"{quoted(text)}\n\n{self._asks} The labels are: {', '.join(self.labels)}. Answer with the label alone."
-            )
+            words = choice(text, self.labels, self._asks)
         return self.model.render((Message("user", words),)) if self._chats else f"{words}\n\nAnswer:"
 
     def _next(self, answer: str) -> str:
@@ -156,6 +151,16 @@ class ChoosingModel:
             tokens=sum(scores[0].context_tokens + sum(score.tokens for score in scores) for _, scores in scored),
             seconds=sum(score.seconds for score in every),
         )
+
+
+def choice(text: str, labels: Sequence[str], asks: str) -> str:
+    """The question which of the labels fits."""
+    return f"{quoted(text)}\n\n{asks} The labels are: {', '.join(labels)}. Answer with the label alone."
+
+
+def statement(text: str, sentence: str) -> str:
+    """The question whether a sentence is true."""
+    return f"{quoted(text)}\n\nStatement: {sentence}\n\nIs the statement true of the text? Answer yes or no."
 
 
 def softmax(logprobs: Sequence[float]) -> list[float]:

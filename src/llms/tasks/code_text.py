@@ -161,50 +161,26 @@ modules = stated("modules.json", [])
 pooling = stated("1_Pooling/config.json", {{"pooling_mode_mean_tokens": True}})
 normalized = any(module["type"].endswith("Normalize") for module in modules)
 sizes = stated("sentence_bert_config.json", {{}})
+prompts = stated("config_sentence_transformers.json", {{}})
+prompt = (prompts.get("prompts") or {{}}).get(prompts.get("default_prompt_name") or "") or ""
 
 
 @torch.inference_mode()
 def vector(text):
-    text = text.lower() if sizes.get("do_lower_case") else text
+    text = prompt + (text.lower() if sizes.get("do_lower_case") else text)
     tokens = tokenizer(text, return_tensors="pt")
     states = model(**tokens).last_hidden_state[0].float()
     if pooling.get("pooling_mode_cls_token"):
         pooled = states[0]
     elif pooling.get("pooling_mode_lasttoken"):
         pooled = states[-1]
-    else:
+    elif pooling.get("pooling_mode_max_tokens"):
+        pooled = states.amax(0)
+    elif pooling.get("pooling_mode_mean_tokens"):
         pooled = states.mean(0)
+    else:
+        sys.exit(f"{{MODEL}} pools its tokens in another way: {{pooling}}")
     return torch.nn.functional.normalize(pooled, dim=-1) if normalized else pooled
-"""
-
-SEQUENCE = f"""
-from copy import deepcopy
-
-import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-
-{_loaded("AutoModelForSeq2SeqLM")}
-stated = (getattr(model.config, "task_specific_params", None) or {{}}).get(TASK) or {{}}
-settings = deepcopy(model.generation_config)
-settings.update(**{{name: value for name, value in stated.items() if name != "prefix"}})
-if settings.num_beams is None:
-    settings.num_beams = 4
-if settings.max_length is None and settings.max_new_tokens is None:
-    settings.max_new_tokens = 256
-if MAX_TOKENS is not None:
-    settings.max_new_tokens, settings.max_length = MAX_TOKENS, None
-    settings.min_length = min(settings.min_length or 0, MAX_TOKENS)
-if settings.pad_token_id is None:
-    settings.pad_token_id = tokenizer.pad_token_id
-prefix = stated.get("prefix", getattr(model.config, "prefix", None)) or ""
-
-
-@torch.inference_mode()
-def answer(text):
-    tokens = tokenizer(prefix + text, return_tensors="pt")
-    tokens.pop("token_type_ids", None)
-    written = model.generate(**tokens, generation_config=settings)[0]
-    return tokenizer.decode(written, skip_special_tokens=True).strip()
 """
 
 TEXT = {
@@ -214,8 +190,7 @@ TEXT = {
     "extraction": EXTRACTION,
     "fill_mask": FILL_MASK,
     "embeddings": EMBEDDING + "\n\ndef answer(text):\n    return vector(text).tolist()\n",
-    "similarity": EMBEDDING + "\n\nfirst = vector(INPUTS[0])\n\n\ndef answer(text):  # beside the first input\n"
-    "    return round(float(torch.nn.functional.cosine_similarity(first, vector(text), dim=0)), 6)\n",
-    "summarization": SEQUENCE.replace("TASK", '"summarization"'),
-    "translation": SEQUENCE.replace("TASK", 'f"translation_{SOURCE}_to_{TARGET}"'),
+    "similarity": EMBEDDING
+    + "\n\ndef answer(pair):\n    cosine = torch.nn.functional.cosine_similarity(*map(vector, pair), dim=0)\n"
+    '    return f"{float(cosine):.6f}"\n',
 }

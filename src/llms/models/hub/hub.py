@@ -190,7 +190,7 @@ def _cache() -> "HFCacheInfo | None":
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        return scan_cache_dir()
+        return scan_cache_dir(cache_folder())
     except CacheNotFound:
         return None
 
