@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.generic import ModelOutput
 
 from ..errors import ModelError
 from ..lazy import lazy
@@ -21,13 +22,13 @@ from ..models.local.auto import Auto, load_auto
 from ..models.local.checkpoint import first_line
 from ..models.task_model import Answered, TaskInput, TaskOutput
 from ..values import Failure
+from .encoder_network import FirstTokenNetwork, first_token_network
 from .special import SpecialModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from transformers.tokenization_utils_base import EncodingFast  # type: ignore[attr-defined]  # tokenizers' own
-    from transformers.utils.generic import ModelOutput
 
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}  # of one forward pass, padding included: benchmarks/LOG.md
 LIKE = 0.8  # of the longest row's length: shorter ones wait for the next batch once this one has ENOUGH tokens
@@ -97,6 +98,15 @@ class Encoder(SpecialModel):
     def _taken(self) -> frozenset[str]:
         """The names of what the network takes."""
         return frozenset(inspect.signature(self._network.forward).parameters)
+
+    @lazy
+    def _fast(self) -> FirstTokenNetwork | None:
+        """The network as a classifier needs it, without padding, where that gives the same."""
+        return first_token_network(self._network) if self.auto == "AutoModelForSequenceClassification" else None
+
+    def close(self) -> None:
+        super().close()
+        self.__dict__.pop("_fast", None)
 
     @property
     def window(self) -> int:
@@ -220,6 +230,8 @@ class Encoder(SpecialModel):
         most = 1 if pad is None else budget
         order = sorted(range(len(lengths)), key=lambda number: -lengths[number])
         batches: list[list[int]] = []
+        if self._fast is not None:
+            return list(filled(order, lengths, budget))
         for number in order:
             batch = batches[-1] if batches else []
             longest = lengths[batch[0]] if batch else 0
@@ -252,6 +264,8 @@ class Encoder(SpecialModel):
         width, device, pad = max(len(row.ids) for row in rows), self._network.device, self._pad or 0
         lengths = torch.tensor([len(row.ids) for row in rows], device=device)
         mask = torch.arange(width, device=device)[None] < lengths[:, None]
+        if self._fast is not None and (logits := self._fast.logits(rows)) is not None:
+            return self.read(ModelOutput(logits=logits), mask, rows)
         arguments: dict[str, torch.Tensor | bool] = {
             "input_ids": torch.tensor([[*row.ids, *[pad] * (width - len(row.ids))] for row in rows], device=device)
         }
@@ -269,6 +283,20 @@ class Encoder(SpecialModel):
     def labels(self) -> list[str]:
         """The network's labels by number, as its configuration has them."""
         return labels_of(self.checkpoint.config)
+
+
+def filled(order: Iterable[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Rows in this order, in batches of at most `budget` tokens or of one row."""
+    batch: list[int] = []
+    tokens = 0
+    for number in order:
+        if batch and tokens + lengths[number] > budget:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(number)
+        tokens += lengths[number]
+    if batch:
+        yield batch
 
 
 def labels_of(config: Mapping[str, object]) -> list[str]:
