@@ -1,12 +1,15 @@
-"""Kills `llms task … --out FILE` in the middle of its writes, again and again, until it ends; prints what came of it.
+"""Kills `llms task … --out FILE` again and again, until it ends; prints what came of it: in the middle of its writes by
+itself, or with a number of kills and a seed from outside, at moments that are drawn.
 
 Each process is a fork, so that the libraries are imported once.
 """
 
 import json
 import os
+import random
 import signal
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -46,27 +49,61 @@ def die_before(name: str) -> None:
     setattr(TaskFile, name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 
 
-def child(arguments: list[str], prepare) -> bool:
-    """Whether the command came to its end."""
+def kill_when_it_writes(pid: int, out: Path, seconds: float) -> bool:
+    """Whether the process `pid` was killed: so many seconds after its file grew, if it had not ended by then."""
+    size = out.stat().st_size if out.exists() else 0
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        if out.exists() and out.stat().st_size > size:
+            time.sleep(seconds)
+            os.kill(pid, signal.SIGKILL)
+            return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+        time.sleep(0.0005)
+    return False
+
+
+def from_outside(command: list[str], out: Path, kills: int, seed: int) -> None:
+    draw = random.Random(seed)
+    for number in range(kills + 1):
+        pid = start(command, lambda: None)
+        if number < kills:
+            killed = kill_when_it_writes(pid, out, draw.random() * 0.05)
+        else:
+            killed = os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+        print(json.dumps({"killed": killed, "size": out.stat().st_size if out.exists() else 0}), flush=True)
+
+
+def start(arguments: list[str], prepare) -> int:
+    """The number of the process that carries out the command."""
     pid = os.fork()
     if pid == 0:
         prepare()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
             task.main(arguments, standalone_mode=False)
+        except SystemExit:  # some inputs are empty
+            os._exit(1)
         except BaseException as error:
             print(repr(error), flush=True)
             os._exit(1)
         os._exit(0)
-    _, status = os.waitpid(pid, 0)
+    return pid
+
+
+def child(arguments: list[str], prepare) -> bool:
+    """Whether the command came to its end."""
+    _, status = os.waitpid(start(arguments, prepare), 0)
     return not os.WIFSIGNALED(status)
 
 
-def main(table: str, model: str, folder: Path, form: str) -> None:
+def main(table: str, model: str, folder: Path, form: str, kills: int = 0, seed: int = 0) -> None:
     out = folder / f"out.{form}"
     command = ["sentiment", table, "-m", model, "--column", "text", "-o", str(out)]
     warm = open_task("sentiment", model)
     list(warm.answer([TaskInput("a")]))
+    if kills:
+        child([*command[:-1], str(folder / f"whole.{form}")], lambda: None)
+        from_outside(command, out, kills, seed)
+        return
     moments = [lambda: die_before("_begun"), lambda: die_at(1, False), lambda: die_at(1, True), lambda: die_at(4, False),
                lambda: die_at(5, True), lambda: die_at(7, False), lambda: die_before("finish"), lambda: None]  # fmt: skip
     for moment in moments:
@@ -77,4 +114,4 @@ def main(table: str, model: str, folder: Path, form: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4], *map(int, sys.argv[5:]))

@@ -108,3 +108,32 @@ def test_all_tasks_are_listed():
     listed = rows(run("--json"))
     assert {"sentiment", "translation", "text-to-image"} <= {row["task"] for row in listed}
     assert run().exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["in.csv", "link.csv", "hard.csv"])
+def test_an_input_is_never_written_over(classifier, tmp_path, name):
+    path = tmp_path / "in.csv"
+    path.write_text("text\ngood\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    (tmp_path / "hard.csv").hardlink_to(path)
+    result = run("sentiment", path, "-m", classifier, "-o", tmp_path / name, "--force")
+    assert "is an input" in str(result.exception)
+    assert path.read_text() == "text\ngood\n"
+
+
+def test_a_failure_names_the_line_and_not_the_number_among_the_readable(classifier, tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text": 1}\n{"text": "good"}\n\n{"text": "nul\\u0000"}\n')
+    assert rows(run("sentiment", path, "-m", classifier, "--json"))[2]["error"].startswith(
+        f"{path}, line 4: the text holds a NUL"
+    )
+    answers = rows(run("sentiment", "good", "a\0b", "-m", classifier, "--json", "--text"))
+    assert answers[1]["error"].startswith("input 2: the text holds a NUL")
+
+
+def test_the_nearest_column_is_named(classifier, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("text,n\ngood,1\n")
+    assert "no column 'txet'; did you mean text?" in str(
+        run("sentiment", path, "--column", "txet", "-m", classifier).exception
+    )

@@ -227,10 +227,6 @@ def test_a_script_says_which_package_a_processor_lacks(printed):
 @pytest.mark.parametrize(("task", "way"), [(task, way) for task in TASKS.values() for way in task.ways])
 def test_every_task_has_a_script_by_each_of_its_ways(task, way):
     options = TaskOptions(labels=("a", "it's"), question='"why?"', target="de")
-    if task.takes == "image" and way == "choice":
-        with pytest.raises(UsageError, match="texts can be labelled so"):
-            show_code(task, parse("hf:a/b"), way, options)
-        return
     code = show_code(task, parse("hf:a/b@" + "1" * 40), way, options, ["a 'text'", "b"])
     names = compile(code, "script", "exec").co_names
     assert "llms" not in names

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llms.data.row_stream import stream_rows
 from llms.errors import UsageError
 from llms.models.task_model import TaskInput, TaskOutput
 from llms.values import Failure
@@ -160,13 +162,67 @@ def test_parquet_is_written_once_all_is_there(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.parquet"]
 
 
+def test_a_parquet_column_may_have_its_first_value_late(tmp_path, monkeypatch):
+    from pyarrow import parquet
+
+    monkeypatch.setattr("llms.data.row_write.BATCH", 3)
+    path, values = tmp_path / "a.parquet", [None] * 7 + [0.5, None, 2.5, None]
+    notes = [None] * 4 + ["late"] + [None] * 6
+    with TaskFile(path, ("text", "stars", "tags", "never"), {}, "sentiment") as file:
+        for number, (stars, note) in enumerate(zip(values, notes, strict=True)):
+            tags = [{"name": note}] if note else None
+            file.write(
+                {"text": str(number), "stars": stars, "tags": tags, "never": None}, {"output": "good", "error": note}
+            )
+        file.finish()
+    rows = parquet.read_table(path).to_pylist()
+    assert [row["text"] for row in rows] == [str(number) for number in range(11)]
+    assert [row["stars"] for row in rows] == values
+    assert [row["error"] for row in rows] == notes
+    assert rows[4]["tags"] == [{"name": "late"}]
+    assert {row["never"] for row in rows} == {None}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def save_rows(folder, count):
+    """(a table, its texts): some of several lines, some empty."""
+    table = folder / "rows.csv"
+    texts = [f'the "{n}"th, of\n{n} lines' if n % 3 else "" for n in range(count)]
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "text"], *([n, text] for n, text in enumerate(texts))])
+    return table, texts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_task_that_is_killed_from_outside_writes_the_file_of_one_that_is_not(tmp_path, form):
+    model = save_classifier(tmp_path / "model")
+    table, _ = save_rows(tmp_path, 6000)
+    out = tmp_path / "out"
+    out.mkdir()
+    seed = secrets.randbelow(1_000_000)
+    script = Path(__file__).with_name("killed_task.py")
+    done = subprocess.run(
+        [sys.executable, script, table, f"hf:{model}?device=cpu", out, form, "5", str(seed)],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    states = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [state["killed"] for state in states] == [True] * 5 + [False], (seed, done.stdout, done.stderr)
+    rows, whole = (list(stream_rows(out / f"{name}.{form}")) for name in ("out", "whole"))
+    assert len(rows) == len(whole) == 6000, seed
+    for one, other in zip(rows, whole, strict=True):
+        # other texts are computed beside it: the last digits of its score may differ
+        scores = [float(each.row.get("score") or 0) for each in (one, other)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5), seed
+        assert {**one.row, "score": None} == {**other.row, "score": None}, seed
+    assert sorted(path.name for path in out.iterdir()) == [f"out.{form}", f"whole.{form}"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv"])
 def test_a_task_that_is_killed_loses_no_row_and_repeats_none(tmp_path, form):
     model = save_classifier(tmp_path / "model")
-    table = tmp_path / "rows.csv"
-    texts = [f'the "{n}"th, of\n{n} lines' if n % 3 else "" for n in range(24)]
-    with table.open("w", newline="") as file:
-        csv.writer(file).writerows([["id", "text"], *([n, text] for n, text in enumerate(texts))])
+    table, texts = save_rows(tmp_path, 24)
     out = tmp_path / "out"
     out.mkdir()
     script = Path(__file__).with_name("killed_task.py")
@@ -183,3 +239,20 @@ def test_a_task_that_is_killed_loses_no_row_and_repeats_none(tmp_path, form):
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["text"]) for row in rows] == [(str(n), text) for n, text in enumerate(texts)]
     assert all(bool(row["output"]) == bool(row["text"]) == (not row["error"]) for row in rows)
+
+
+class Numbering:
+    """Fails each input by its number, as models do."""
+
+    task = "sentiment"
+
+    def answer(self, inputs):
+        for number, _ in enumerate(inputs):
+            yield number, Failure("infra", f"input {number} is bad")
+
+
+def test_failures_are_numbered_on_from_one_window_to_the_next(monkeypatch):
+    monkeypatch.setattr(task_stream, "WINDOW", 2)
+    rows = [TaskRow(Failure("infra", "unread"), "x"), *(TaskRow(TaskInput("a"), "a") for _ in range(4))]
+    reasons = [result.reason for _, result in in_order(Numbering(), rows)]
+    assert reasons == ["unread", *(f"input {number} is bad" for number in range(1, 5))]

@@ -88,7 +88,9 @@ def interval(low: float | None, high: float | None, sign: str = "") -> str:
 def size(count: int) -> str:
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+    if count >= 1e6:
+        return f"{count / 1e6:.0f} MB"
+    return f"{count / 1e3:.0f} kB" if count >= 1e3 else f"{count} bytes"
 
 
 def dollars(cost: float | None) -> str:

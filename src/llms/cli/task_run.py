@@ -17,7 +17,7 @@ from ..tasks.catalogue import TASKS, HubTask, find_task
 from ..values import Failure, several
 from ..workbench.task import code_of, open_task
 from ..workbench.task_default import Agree
-from ..workbench.task_file import TABLE_ENDINGS, TaskFile
+from ..workbench.task_file import TABLE_ENDINGS, TaskFile, check_apart
 from ..workbench.task_inputs import PIPED, LineRows, ListedRows, TaskRow, TaskRows, read_inputs
 from ..workbench.task_media import USUAL, MadeFiles
 from ..workbench.task_stream import AnsweredRow, as_cells, as_json, in_order, made_by
@@ -110,6 +110,7 @@ def _table(model: TaskModel, rows: TaskRows, flags: TaskFlags) -> Iterator[TaskF
     if out is None or (find_task(model.task).gives in USUAL and not out.name.lower().endswith(TABLE_ENDINGS)):
         yield None
         return
+    check_apart(out, rows.files)
     with TaskFile(out, rows.header or ("input",), made_by(model, rows), model.task, flags["force"]) as file:
         yield file
 

@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from math import isfinite
@@ -117,13 +117,15 @@ class _Text:
 
 
 class _Parquet:
-    """Row groups whose columns and types are those of the first thousand rows."""
+    """Row groups whose columns are those of the first thousand rows, and whose types are those of each column's first values:
+    where a column was empty until now, what is written already is written again with its type."""
 
     def __init__(self, part: Path, path: Path):
         self._part, self._path = part, path
         self._held: list[Row] = []
         self._first = 0
         self._schema: pyarrow.Schema | None = None
+        self._empty: set[str] = set()  # columns without a value so far
         self._writer: pyarrow.parquet.ParquetWriter | None = None
 
     def write(self, row: Row, location: str) -> None:
@@ -142,13 +144,14 @@ class _Parquet:
         try:
             if self._schema is None:
                 names = dict.fromkeys(name for row in self._held for name in row)
-                inferred = pyarrow.Table.from_pylist(
-                    [{name: row.get(name) for name in names} for row in self._held]
-                ).schema
+                inferred = _types(self._held, names)
+                self._empty = {field.name for field in inferred if pyarrow.types.is_null(field.type)}
                 self._schema = pyarrow.schema(
-                    [f.with_type(pyarrow.string()) if pyarrow.types.is_null(f.type) else f for f in inferred]
+                    [f.with_type(pyarrow.string()) if f.name in self._empty else f for f in inferred]
                 )
                 self._writer = parquet.ParquetWriter(self._part, self._schema)
+            elif self._empty:
+                self._fill(self._schema)
             known = set(self._schema.names)
             for index, row in enumerate(self._held):
                 if strange := [name for name in row if name not in known]:
@@ -168,9 +171,41 @@ class _Parquet:
         self._first += len(self._held)
         self._held = []
 
+    def _fill(self, schema: "pyarrow.Schema") -> None:
+        """Take the types of columns that have their first values now."""
+        import pyarrow
+        from pyarrow import parquet
+
+        filled = {f.name: f for f in _types(self._held, self._empty) if not pyarrow.types.is_null(f.type)}
+        self._empty -= set(filled)
+        new = pyarrow.schema([filled.get(field.name, field) for field in schema])
+        if new == schema or self._writer is None:
+            return
+        self._writer.close()
+        before = self._part.with_name(f"{self._part.name}.before")
+        self._part.replace(before)
+        try:
+            self._schema, self._writer = new, parquet.ParquetWriter(self._part, new)
+            with parquet.ParquetFile(before) as file:
+                for number in range(file.num_row_groups):
+                    old = file.read_row_group(number)
+                    columns = [
+                        pyarrow.nulls(len(old), field.type) if field.name in filled else old[field.name]
+                        for field in new
+                    ]
+                    self._writer.write_table(pyarrow.Table.from_arrays(columns, schema=new))
+        finally:
+            before.unlink()
+
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+def _types(rows: Sequence[Row], names: Iterable[str]) -> "pyarrow.Schema":
+    import pyarrow
+
+    return pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in rows]).schema
 
 
 def plain(value: object, location: str) -> object:

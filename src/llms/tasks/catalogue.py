@@ -131,7 +131,7 @@ TASKS: Mapping[str, HubTask] = {
         ),
         HubTask(
             "image-classification", "image-classification", "What a picture shows, as a label", "seeing", "image", "label",
-            TEXT, DefaultModel("google/vit-base-patch16-224", "3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3", 346, "Apache-2.0", "English labels"),
+            ("special", "prompt"), DefaultModel("google/vit-base-patch16-224", "3f49326eb077187dfe1c2a2bb15fbd74e6ab91e3", 346, "Apache-2.0", "English labels"),
             columns=("image", "label"), metrics=("accuracy", "macro_f1"),
         ),
         HubTask(

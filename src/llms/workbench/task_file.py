@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -134,6 +134,14 @@ class TaskFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def check_apart(out: Path, read: Iterable[Path]) -> None:
+    """Raise UsageError where `out`, by whatever name, is one of the files that are read: it would be emptied first."""
+    for path in read:
+        with suppress(OSError):  # one of the two is not there
+            if out.samefile(path):
+                raise UsageError(f"{out} is an input, and would be written over; choose another name")
 
 
 def whole_rows(file: BinaryIO, form: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ What cannot be read is a Failure in its row, which says why, and ends no other.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -50,11 +51,12 @@ FIRST = ("text", "text1", "sentence1", "sentence", "content", "input", "prompt")
 @dataclass(frozen=True, slots=True)
 class TaskRow:
     """One input, or the reason why there is none. `shown` is how a person knows it: its text, or its file's name; `row`
-    are the cells of a table that it stands in."""
+    are the cells of a table that it stands in, `location` says where: file and line, or which of several inputs."""
 
     input: TaskInput | Failure
     shown: str
     row: Row | None = None
+    location: str = ""
 
 
 class TaskRows:
@@ -64,6 +66,7 @@ class TaskRows:
     columns: Mapping[str, str] = MappingProxyType({})
     header: tuple[str, ...] = ()
     digest: str = ""
+    files: tuple[Path, ...] = ()  # that are read
     has_question: bool = False
 
     def since(self, index: int) -> Iterator[TaskRow]:
@@ -80,6 +83,7 @@ class ListedRows(TaskRows):
 
     def __init__(self, task: HubTask, items: Sequence[str | Path | bytes]):
         self._task, self._items = task, items
+        self.files = tuple(item for item in items if isinstance(item, Path))
         total = hashlib.sha256()
         for item in items:
             total.update(_stamp(item) + b"\0")
@@ -89,21 +93,22 @@ class ListedRows(TaskRows):
         return len(self._items)
 
     def since(self, index: int) -> Iterator[TaskRow]:
-        for item in islice(self._items, index, None):
+        for number, item in enumerate(islice(self._items, index, None), index + 1):
             if isinstance(item, str):
-                yield TaskRow(TaskInput(item), item)
+                yield TaskRow(TaskInput(item), item, location=f"input {number}")
             elif isinstance(item, Path):
-                yield TaskRow(read_input(self._task, item), str(item))
+                yield TaskRow(read_input(self._task, item), str(item), location=str(item))
             else:
                 content = content_of(self._task, PIPED, item)
-                yield TaskRow(content, content.text or PIPED if isinstance(content, TaskInput) else PIPED)
+                shown = content.text or PIPED if isinstance(content, TaskInput) else PIPED
+                yield TaskRow(content, shown, location=PIPED)
 
 
 class LineRows(TaskRows):
     """The lines of a text file, those without anything to be seen left out."""
 
     def __init__(self, path: Path):
-        self._path, self.digest = path, _digest(path)
+        self._path, self.digest, self.files = path, _digest(path), (path,)
 
     def count(self) -> int:
         return sum(1 for _ in self.since(0))
@@ -112,7 +117,8 @@ class LineRows(TaskRows):
         with self._path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             lines = (line.rstrip("\n") for line in file if line.strip())
             for number, line in enumerate(islice(lines, index, None), index + 1):
-                yield TaskRow(_line(line, f"{self._path}, line {number} of those with text"), line)
+                location = f"{self._path}, line {number} of those with text"
+                yield TaskRow(_line(line, location), line, location=location)
 
 
 class TableRows(TaskRows):
@@ -120,7 +126,7 @@ class TableRows(TaskRows):
 
     def __init__(self, task: HubTask, path: Path, columns: Mapping[str, str], header: tuple[str, ...]):
         self._task, self._path, self.columns, self.header = task, path, columns, header
-        self.digest = _digest(path)
+        self.digest, self.files = _digest(path), (path,)
         self.has_question = "question" in columns
 
     def count(self) -> int:
@@ -144,7 +150,7 @@ class TableRows(TaskRows):
                 return TaskRow(Failure("infra", reason), str(value or ""), entry.row)
             texts[field] = value
         known = {field: texts.get(field, "") for field in ("question", "other")}
-        return TaskRow(TaskInput(texts["text"], None, **known), texts["text"], entry.row)
+        return TaskRow(TaskInput(texts["text"], None, **known), texts["text"], entry.row, entry.location)
 
     def _media(self, entry: PlacedRow) -> TaskRow:
         column, row = self.columns["text"], entry.row
@@ -161,7 +167,7 @@ class TableRows(TaskRows):
         if isinstance(content, Failure):
             return TaskRow(Failure(content.kind, f"{entry.location}: {content.reason}"), name, row)
         asked = question if isinstance(question, str) else ""
-        return TaskRow(TaskInput(content.text, content.media, asked), name, row)
+        return TaskRow(TaskInput(content.text, content.media, asked), name, row, entry.location)
 
 
 def read_inputs(
@@ -226,7 +232,9 @@ def choose_columns(task: HubTask, header: Sequence[str], columns: Sequence[str],
         if field not in ("text", *SECOND):
             raise UsageError(f"--column {column}: {field!r} is no part of an input; there are text, question, other")
         if name not in header:
-            raise UsageError(f"{origin} has no column {name!r}; it has {', '.join(header)}")
+            near = get_close_matches(name, header, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; it has {', '.join(header)}"
+            raise UsageError(f"{origin} has no column {name!r}{hint}")
         chosen[field] = name
     if "text" not in chosen:
         usual = [*task.columns[:1], *(FIRST if task.takes in TEXTS else ("path", "file", "audio", "image"))]

@@ -1,8 +1,9 @@
 """A task over a stream of inputs: answers in the order of the inputs, in memory that does not grow with their number."""
 
+import re
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import chain, islice
 
 from ..models.task_model import TaskInput, TaskModel, TaskOutput
@@ -11,6 +12,7 @@ from ..tasks.output import answer_of, details_of
 from ..values import Failure, Json
 from .task_inputs import TaskRow, TaskRows
 
+NUMBER = re.compile(r"^input \d+\b")
 WINDOW = 2048  # inputs among which answers may wait for an earlier one
 
 AnsweredRow = tuple[TaskRow, TaskOutput | Failure]
@@ -19,11 +21,22 @@ AnsweredRow = tuple[TaskRow, TaskOutput | Failure]
 def in_order(model: TaskModel, rows: Iterable[TaskRow]) -> Generator[AnsweredRow]:
     """Each row with its answer, in the order of `rows`, as soon as it and all before it are answered.
 
-    At most WINDOW rows, and what the model reads ahead, are held.
+    At most WINDOW rows, and what the model reads ahead, are held. A failed one is named by its place, or by its number
+    among all rows.
     """
-    source = iter(rows)
+    source, count = iter(rows), 0
     for first in source:
-        yield from _window(model, chain((first,), islice(source, WINDOW - 1)))
+        for row, result in _window(model, chain((first,), islice(source, WINDOW - 1))):
+            if isinstance(result, Failure) and result is not row.input:
+                result = _named(result, row.location, count)
+            yield row, result
+            count += 1
+
+
+def _named(failure: Failure, location: str, count: int) -> Failure:
+    """A model knows an input by its number among those that it was given; a person by where it stands."""
+    reason, numbered = NUMBER.subn(lambda _: location or f"input {count}", failure.reason, count=1)
+    return replace(failure, reason=reason if numbered or not location else f"{location}: {reason}")
 
 
 def _window(model: TaskModel, rows: Iterable[TaskRow]) -> Iterator[AnsweredRow]:
