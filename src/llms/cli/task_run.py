@@ -27,24 +27,20 @@ from .task_view import show
 
 
 def show_tasks(as_objects: bool) -> None:
-    """All tasks with the special model of each."""
+    """All tasks and how they are done, then the special models that are taken where none is named."""
     if as_objects:
         print_json(_described(task) for task in TASKS.values())
         return
-    rows = table("task", "does", "model", "size", "licence", "languages", "or asked by", right=("size",))
-    rows.columns[0].no_wrap = True
+    does = table("task", "does", "by")
+    own = table("task", "its own model", "size", "licence", "languages", right=("size",))
+    own.columns[1].no_wrap = True  # a name that is broken cannot be copied
     for task in TASKS.values():
-        default = task.default
-        rows.add_row(
-            task.name,
-            task.title,
-            default.repo if default else "yours, with -m",
-            size(default.megabytes * 1_000_000) if default else "",
-            default.licence if default else "",
-            default.languages if default else "",
-            ", ".join(way for way in task.ways if way != "special"),
-        )
-    console().print(rows)
+        does.add_row(task.name, task.title, ", ".join(task.ways))
+        if default := task.default:
+            own.add_row(
+                task.name, default.repo, size(default.megabytes * 1_000_000), default.licence, default.languages
+            )
+    console().print(does, "", own)
 
 
 def _described(task: HubTask) -> dict[str, object]:
