@@ -110,6 +110,9 @@ def test_python_measures_a_task(classifier, home):
         (["--task", "sentiment", "--data", "my.csv", "--by", "age"], "its metadata: who"),
         (["--task", "text-generation", "--data", "my.csv"], "has no metric"),
         (["--task", "entities", "--data", "my.csv"], "no column 'entities'; found text, label, who"),
+        (["--task", "sentiment", "--data", "my.csv", "--labels", "good,Good"], "the label 'Good' is named twice"),
+        (["--task", "sentiment", "--data", "my.csv", "--labels", " , "], "--labels ' , ' names nothing"),
+        (["--task", "sentiment", "--data", "my.csv", "--to", "de"], "sentiment takes no target (--to)"),
         (["--way", "prompt", "-b", "gsm8k"], "--way goes with --task"),
     ],
 )

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..errors import UsageError
 from ..models.task_model import TaskModel, TaskOptions
 from ..tasks.catalogue import TASKS, HubTask, find_task
+from ..tasks.options import check_options, read_labels
 from ..values import Failure, several
 from ..workbench.task import code_of, open_task
 from ..workbench.task_default import Agree
@@ -59,6 +60,7 @@ def run(name: str, arguments: Sequence[str], flags: TaskFlags) -> bool:
     """Whether every input was answered."""
     task = find_task(name)
     options = options_of(flags)
+    check_options(task, options)  # before an input is read
     if flags["code"]:
         click.echo(code_of(name, flags["model"] or "", flags["way"], options, arguments), nl=False)
         return True
@@ -144,9 +146,7 @@ def _agree(yes: bool) -> Agree:
 
 
 def options_of(flags: TaskFlags) -> TaskOptions:
-    labels = tuple(label.strip() for label in (flags["labels"] or "").split(",") if label.strip())
-    if len(set(labels)) < len(labels):
-        raise UsageError(f"--labels names a label twice: {', '.join(labels)}")
+    labels = () if flags["labels"] is None else read_labels(flags["labels"])
     return TaskOptions(
         labels=labels, several=flags["several"], question=flags["question"], source=flags["source"],
         target=flags["target"], top=flags["top"], threshold=flags["threshold"], max_tokens=flags["max_tokens"],

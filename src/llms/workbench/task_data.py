@@ -8,7 +8,9 @@ from ..benchmarks.task import declare_task, shown
 from ..data.labelled import LabelledTable, read_labelled
 from ..errors import UsageError
 from ..evaluation.config import EvalConfig, changed, settings_of
+from ..models.task_model import TaskOptions
 from ..tasks.catalogue import find_task
+from ..tasks.options import check_options
 from ..values import several
 
 WITH_TASKS = frozenset(
@@ -43,6 +45,7 @@ LABELS = 12  # that are named
 def choose_task(names: Sequence[str | Benchmark], config: EvalConfig) -> tuple[LabelledTable, Benchmark]:
     """The labelled rows and the benchmark that they are for the configuration's task. Raises UsageError, DataError."""
     task = find_task(config.task)
+    check_options(task, TaskOptions(labels=tuple(config.labels), source=config.source, target=config.target))
     if not config.data:
         raise UsageError(f"--task {task.name} is measured on labelled rows: --data FILE with {_columns(task.columns)}")
     known = settings_of(config)
