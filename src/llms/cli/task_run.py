@@ -65,7 +65,9 @@ def run(name: str, arguments: Sequence[str], flags: TaskFlags) -> bool:
     with _inputs(task, arguments, flags) as rows:
         _check_needs(task, options, rows)
         one = isinstance(rows, ListedRows) and rows.count() == 1
-        media = MadeFiles(task, flags["out"], not one, flags["force"]) if task.gives in USUAL else None
+        media = (
+            MadeFiles(task, flags["out"], not one, flags["force"], _read(rows, flags)) if task.gives in USUAL else None
+        )
         model = open_task(task.name, flags["model"] or "", flags["way"], options, agree=_agree(flags["yes"]))
         try:
             return _answer_all(model, rows, flags, media, one)
@@ -106,9 +108,14 @@ def _table(model: TaskModel, rows: TaskRows, flags: TaskFlags) -> Iterator[TaskF
     if out is None or (find_task(model.task).gives in USUAL and not out.name.lower().endswith(TABLE_ENDINGS)):
         yield None
         return
-    check_apart(out, rows.files)
+    check_apart(out, _read(rows, flags))
     with TaskFile(out, rows.header or ("input",), made_by(model, rows), model.task, flags["force"]) as file:
         yield file
+
+
+def _read(rows: TaskRows, flags: TaskFlags) -> list[Path]:
+    """The files that are read: inputs, and a voice that may be the name of one."""
+    return [*rows.files, *([Path(flags["voice"])] if flags["voice"] else [])]
 
 
 @contextmanager
