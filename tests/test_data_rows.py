@@ -116,6 +116,22 @@ def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.csv", "b.csv", "m.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["p-train.csv", "link.csv", "hard.csv"])
+def test_a_file_that_is_read_is_never_written_over(tmp_path, name):
+    path = written(tmp_path / "p-train.csv")
+    before = path.read_bytes()
+    (tmp_path / "link.csv").symlink_to(path)
+    (tmp_path / "hard.csv").hardlink_to(path)
+    out = tmp_path / name
+    for arguments in (
+        ("filter", path, "--where", "stars > 1", "--out", out, "--force"),
+        ("save", path, "--limit", 1, "--out", out, "--force"),
+        ("split", path, "--out", tmp_path / "p", "--force"),
+    ):
+        assert "is an input" in run(*arguments, status=2)
+        assert path.read_bytes() == before
+
+
 def test_head_and_info_show_rows_and_columns(tmp_path):
     path = written(tmp_path / "a.jsonl")
     result = run("head", path, "-n", 2, "--columns", "label,stars", "--json")

@@ -181,6 +181,13 @@ def test_what_is_no_sound_is_a_failure(hearer):
     assert [isinstance(one, Failure) for one in results] == [True, False, True, False]
 
 
+def test_a_wav_whose_end_is_missing_is_flagged(hearer):
+    whole = file_of(tone(1))
+    (heard, cut) = hear(hearer, whole, whole[:2000])
+    assert (heard.truncated, heard.flags) == (False, ())
+    assert (cut.truncated, cut.flags) == (True, ("cut short",))
+
+
 def test_spoken_files_can_be_read(vits):
     (result,) = speak(vits, "hello")
     assert len(read(result.media.data, RATE)) > 0

@@ -12,6 +12,7 @@ from llms.cli.task import task
 from llms.errors import LlmsError
 from llms.models.task_model import TaskInput
 from test_task_model import save_classifier
+from tiny_sound import save_vits
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +80,16 @@ def test_an_argument_that_is_a_file_is_read_unless_it_is_the_text(classifier, tm
         (("zero-shot", "x"), "needs its labels: add --labels"),
         (("question-answering", "x"), "needs its question"),
         (("sentiment", "x", "--column", "text"), "no table is named"),
-        (("sentiment", "x", "--labels", "a,a"), "names a label twice"),
+        (("sentiment", "x", "--labels", "a,a"), "the label 'a' is named twice"),
+        (("sentiment", "x", "--labels", "positive,Positive"), "the label 'Positive' is named twice"),
+        (("zero-shot", "x", "--labels", "a,A"), "the label 'A' is named twice"),
+        (("sentiment", "x", "--labels", " , "), "--labels ' , ' names no label"),
+        (("sentiment", "x", "--labels", ""), "--labels '' names no label"),
+        (("translation", "x", "--to", "de", "--labels", "a,b"), "translation takes no labels (--labels); leave it out"),
+        (("sentiment", "x", "--to", "de"), "takes no target (--to); leave it out. Tasks that take it: translation, sp"),
+        (("summarization", "x", "--voice", "3"), "Tasks that take it: text-to-speech"),
+        (("entities", "x", "--steps", "4"), "takes no steps (--steps)"),
+        (("sentiment", "x", "--question", "why?", "--show-code"), "takes no question (--question)"),
         (("speech-to-text", "nothing.wav"), "there is no file nothing.wav"),
     ],
 )
@@ -146,6 +156,19 @@ def test_an_input_is_never_written_over(classifier, tmp_path, name):
     result = run("sentiment", path, "-m", classifier, "-o", tmp_path / name, "--force")
     assert "is an input" in str(result.exception)
     assert path.read_text() == "text\ngood\n"
+
+
+def test_a_voice_is_never_written_over(tmp_path):
+    voice = tmp_path / "me.wav"
+    voice.write_bytes(b"my voice")
+    (tmp_path / "out-files").mkdir()
+    (tmp_path / "out-files" / "1.wav").hardlink_to(voice)
+    model = f"hf:{save_vits(tmp_path / 'model')}?device=cpu"
+    for out in ("me.wav", "out.csv"):
+        result = run("text-to-speech", "hello", "-m", model, "--voice", voice, "-o", tmp_path / out, "--force")
+        assert "is an input" in str(result.exception)
+        assert result.exception.exit_status == 2
+    assert voice.read_bytes() == b"my voice"
 
 
 def test_a_failure_names_the_line_and_not_the_number_among_the_readable(classifier, tmp_path):

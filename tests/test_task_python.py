@@ -13,9 +13,12 @@ from llms.errors import HubUnreachable, ModelError, UsageError
 from llms.models.hub import hub
 from llms.models.task_model import TaskOptions, TaskOutput
 from llms.tasks.catalogue import TASKS, DefaultModel, find_task
+from llms.tasks.options import TAKEN_BY, check_options
 from llms.values import Failure
+from llms.web.tasks import FIELDS
 from llms.workbench import task as door
 from llms.workbench.task_default import default_model, suitable
+from llms.workbench.task_examples import EXAMPLES
 from llms.workbench.task_python import OptionSettings
 from test_task_model import save_classifier
 
@@ -65,11 +68,24 @@ def test_keywords_are_the_fields_of_the_options():
     assert set(OptionSettings.__annotations__) | {"labels"} == fields
 
 
+def test_of_every_option_it_is_known_which_tasks_take_it():
+    assert list(TAKEN_BY) == [field.name for field in dataclasses.fields(TaskOptions)]
+    for takers in TAKEN_BY.values():
+        assert {find_task(name).name for name in takers} == set(takers)
+    for name, example in EXAMPLES.items():
+        check_options(find_task(name), example.options)
+    for name, shown in FIELDS.items():
+        assert [field for field in shown if field != "other" and name not in TAKEN_BY[field]] == []
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: llms.task("zero-shot", "hf:."), "needs its labels"),
         (lambda: llms.task("zero-shot", "hf:.", labels="praise"), "labels is a list"),
+        (lambda: llms.task("zero-shot", "hf:.", labels=["up", "UP"]), "'UP' is named twice"),
+        (lambda: llms.task("zero-shot", "smollm2", labels=["up", " "]), "a label is empty"),
+        (lambda: llms.task("entities", "hf:.", max_tokens=9, steps=3), "entities takes no steps"),
         (lambda: llms.task("sentiment"), "would fetch distilbert"),
         (lambda: llms.task("translation", target="de"), "needs the language of the texts"),
     ],

@@ -247,7 +247,7 @@ def test_what_a_task_needs_is_asked_for_before_anything_is_loaded(page, classifi
 def test_a_checkpoint_of_another_kind_is_refused_in_words(page, tmp_path):
     choose(page, "sentiment", f"hf:{tiny.save_embedding(tmp_path)}?device=cpu")
     run(page, "word")
-    page.wait_for_selector("#alert:has-text('lacks the tensors')")
+    page.wait_for_selector("#alert:has-text('was not made for')")
     page.wait_for_selector("#run")
 
 

@@ -9,6 +9,7 @@ from llms.errors import ModelError, UsageError
 from llms.models.name import parse
 from llms.models.task_model import Segment, TaskInput, TaskOptions, TaskOutput
 from llms.tasks.catalogue import find_task
+from llms.tasks.sound import is_cut_short
 from llms.tasks.special import open_special
 from llms.values import Failure, Media
 from tiny_sound import RATE, file_of, save_ctc, save_whisper, silence, tone
@@ -151,6 +152,38 @@ def test_what_is_no_sound_is_a_failure_that_ends_no_other(ctc):
     assert "holds no samples" in results[4].reason
     assert "input 5 (cut.flac)" in results[5].reason
     assert results[0].text == results[6].text
+
+
+def test_a_wav_whose_end_is_missing_is_transcribed_and_flagged(ctc, tmp_path):
+    whole = file_of(rough(1))
+    at = whole.index(b"data") + 4
+    (tmp_path / "cut.wav").write_bytes(whole[:2000])
+    streams = [whole[:at] + size.to_bytes(4, "little") + whole[at + 4 :] for size in (0xFFFFFFFF, len(whole) - at - 4)]
+    media = [Media("audio/wav", data) for data in (whole, whole[:2000], *streams)]
+    media.append(Media("audio/wav", url=(tmp_path / "cut.wav").as_uri()))
+    results = transcribe(ctc, *(TaskInput(media=one) for one in media))
+    assert [one.truncated for one in results] == [False, True, False, False, True]
+    assert ["cut short" in one.flags for one in results] == [False, True, False, False, True]
+    assert results[2].text == results[0].text
+
+
+def test_the_end_of_a_wav_is_missed_by_the_size_that_its_data_states():
+    whole = file_of(tone(0.5))
+    at = whole.index(b"data") + 4
+    for size in (0, 0xFFFFFFFF, len(whole) - at - 4):
+        assert not is_cut_short(whole[:at] + size.to_bytes(4, "little") + whole[at + 4 :])
+    assert all(is_cut_short(whole[:end]) for end in range(at + 4, len(whole), 997))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_finite_numbers_are_a_failure_that_names_the_first(ctc, value):
+    samples = rough(2)
+    samples[RATE:] = value
+    (bad, good) = transcribe(ctc, sound(samples, subtype="FLOAT", name="bad.wav"), sound(rough(1)))
+    assert isinstance(good, TaskOutput)
+    assert bad.reason.startswith(
+        f"input 0 (bad.wav): the recording is {value} at 1.000 seconds; expected finite samples"
+    )
 
 
 def test_a_file_is_read_where_its_address_is_named(ctc, tmp_path):

@@ -48,7 +48,7 @@ def eval_options(
 def config_of(values: Mapping[str, object], config: type[EvalConfig] = EvalConfig) -> EvalConfig:
     """The configuration that the values of a command's options say."""
     forms = {each.name: each.metadata[SETTING].form for each in fields(config)}
-    read: Any = {name: _read(forms[name], value) for name, value in values.items()}
+    read: Any = {name: _read(forms[name], value, name) for name, value in values.items()}
     return config(**read)
 
 
@@ -122,8 +122,8 @@ def _type(setting: Setting, kind: object) -> click.ParamType[str] | click.ParamT
     return click.STRING
 
 
-def _read(form: str, value: object) -> object:
-    """The value of a setting from that of its option; None stays, as it leaves the choice open."""
+def _read(form: str, value: object, name: str) -> object:
+    """The value of the setting `name` from that of its option; None stays, as it leaves the choice open."""
     if form == "escaped":
         assert isinstance(value, tuple)
         return tuple(arguments.unescaped(one) for one in value if one) if value else None
@@ -131,7 +131,10 @@ def _read(form: str, value: object) -> object:
         return None
     if form == "commas":
         assert isinstance(value, tuple)
-        return tuple(part.strip() for text in value for part in text.split(",") if part.strip())
+        parts = tuple(part.strip() for text in value for part in text.split(",") if part.strip())
+        if value and not parts:
+            raise UsageError(f"--{name} {' '.join(map(repr, value))} names nothing; write names between commas")
+        return parts
     if form == "on or off":
         return value == "on"
     if form not in ("text or file", "template"):

@@ -97,6 +97,8 @@ def _heard(hearer: TaskModel, file: Path) -> list[TranscriptLine]:
     _progress("")
     if isinstance(result, Failure):
         raise DataError(result.reason.removeprefix("input 0 "))
+    if result.truncated:
+        click.echo(f"llms: the end of {file} is missing; the minutes are of what is there", err=True)
     lines = from_segments(result.segments)
     if not lines:
         raise DataError(f"nobody speaks in {file}; there is nothing to write minutes of")

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..errors import UsageError
 from ..models.task_model import TaskModel, TaskOptions
 from ..tasks.catalogue import TASKS, HubTask, find_task
+from ..tasks.options import check_options, read_labels
 from ..values import Failure, several
 from ..workbench.task import code_of, open_task
 from ..workbench.task_default import Agree
@@ -59,13 +60,16 @@ def run(name: str, arguments: Sequence[str], flags: TaskFlags) -> bool:
     """Whether every input was answered."""
     task = find_task(name)
     options = options_of(flags)
+    check_options(task, options)  # before an input is read
     if flags["code"]:
         click.echo(code_of(name, flags["model"] or "", flags["way"], options, arguments), nl=False)
         return True
     with _inputs(task, arguments, flags) as rows:
         _check_needs(task, options, rows)
         one = isinstance(rows, ListedRows) and rows.count() == 1
-        media = MadeFiles(task, flags["out"], not one, flags["force"]) if task.gives in USUAL else None
+        media = (
+            MadeFiles(task, flags["out"], not one, flags["force"], _read(rows, flags)) if task.gives in USUAL else None
+        )
         model = open_task(task.name, flags["model"] or "", flags["way"], options, agree=_agree(flags["yes"]))
         try:
             return _answer_all(model, rows, flags, media, one)
@@ -106,9 +110,14 @@ def _table(model: TaskModel, rows: TaskRows, flags: TaskFlags) -> Iterator[TaskF
     if out is None or (find_task(model.task).gives in USUAL and not out.name.lower().endswith(TABLE_ENDINGS)):
         yield None
         return
-    check_apart(out, rows.files)
+    check_apart(out, _read(rows, flags))
     with TaskFile(out, rows.header or ("input",), made_by(model, rows), model.task, flags["force"]) as file:
         yield file
+
+
+def _read(rows: TaskRows, flags: TaskFlags) -> list[Path]:
+    """The files that are read: inputs, and a voice that may be the name of one."""
+    return [*rows.files, *([Path(flags["voice"])] if flags["voice"] else [])]
 
 
 @contextmanager
@@ -137,9 +146,7 @@ def _agree(yes: bool) -> Agree:
 
 
 def options_of(flags: TaskFlags) -> TaskOptions:
-    labels = tuple(label.strip() for label in (flags["labels"] or "").split(",") if label.strip())
-    if len(set(labels)) < len(labels):
-        raise UsageError(f"--labels names a label twice: {', '.join(labels)}")
+    labels = () if flags["labels"] is None else read_labels(flags["labels"])
     return TaskOptions(
         labels=labels, several=flags["several"], question=flags["question"], source=flags["source"],
         target=flags["target"], top=flags["top"], threshold=flags["threshold"], max_tokens=flags["max_tokens"],

@@ -17,6 +17,7 @@ from . import forms
 from .catalogue import HubTask
 from .choices import ChoosingModel
 from .forms import Form, PartAnswer
+from .options import check_labels
 from .passages import Passage, passages
 from .special import identity_of_task
 
@@ -88,11 +89,7 @@ def labels_of(task: HubTask, options: TaskOptions) -> tuple[str, ...]:
         return forms.FEELINGS
     if not labels:
         raise UsageError(f"a language model needs the labels of {task.name}; name them, such as sport,politics,science")
-    if "" in labels:
-        raise UsageError(f"a label is empty in {', '.join(map(repr, options.labels))}; name each label")
-    twice = sorted({label for label in labels if [each.lower() for each in labels].count(label.lower()) > 1})
-    if twice:
-        raise UsageError(f"the label {twice[0]!r} is named twice; each label counts once, capitals aside")
+    check_labels(options.labels)
     if len(labels) == 1 and not options.several:
         raise UsageError(f"{labels[0]!r} is the only label; name two or more, or let several hold, each judged alone")
     return labels

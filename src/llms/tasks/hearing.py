@@ -20,7 +20,7 @@ from ..models.task_model import Answered, LabelScore, TaskInput, TaskOptions, Ta
 from ..values import Failure
 from .catalogue import HubTask
 from .recognizers import LEAST_SAMPLES, WINDOW_SECONDS
-from .sound import Recording, Samples, open_media
+from .sound import CUT_SHORT, Recording, Samples, open_media
 from .special import SpecialModel
 from .voice_activity import FRAME_SECONDS
 
@@ -91,7 +91,13 @@ class Hearer(SpecialModel):
         labels = {int(number): label for number, label in (self._network.config.id2label or {}).items()}
         names = [labels.get(number, str(number)) for number in range(len(total))]
         scores = tuple(sorted(map(LabelScore, names, total.tolist()), key=lambda one: -one.score))
-        return TaskOutput(scores[0].label, scores, seconds=perf_counter() - started)
+        return TaskOutput(
+            scores[0].label,
+            scores,
+            truncated=recording.cut_short,
+            flags=(CUT_SHORT,) if recording.cut_short else (),
+            seconds=perf_counter() - started,
+        )
 
     @torch.inference_mode()
     def _chances(self, samples: Samples) -> torch.Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from math import gcd
@@ -29,6 +31,8 @@ Samples: TypeAlias = "npt.NDArray[np.float32]"
 
 LONGEST_SECONDS = 4 * 3600
 BLOCK_SECONDS = 30
+CUT_SHORT = "cut short"  # the flag on a recording that is not whole
+ENDLESS = 0x7F000000  # bytes from which on a stated size stands for one that was not known: a stream was written
 QUIETEST = 1e-12  # a power that stands for silence: -120 dB
 
 
@@ -48,7 +52,8 @@ class Recording:
     """A file of sound (WAV, FLAC, OGG or MP3), of which no more is decoded at once than is asked for, and in
     order: reading on is cheap, going back begins anew.
 
-    `rate` is its own, in samples a second; several channels are averaged to one. Raises DataError if it cannot be read.
+    `rate` is its own, in samples a second; several channels are averaged to one. `cut_short`: a WAV file whose end is
+    missing. Raises DataError if it cannot be read, or holds samples that are no finite numbers.
     """
 
     def __init__(self, source: bytes | Path):
@@ -56,6 +61,7 @@ class Recording:
         self._name = f" {source}" if isinstance(source, Path) else ""
         self._file: SoundFile | None = None
         self._open()
+        self.cut_short = is_cut_short(source)
 
     def _open(self) -> None:
         """Begin at its beginning. It is only ever read onwards: in OGG and MP3 libsndfile seeks to wrong samples, and
@@ -142,13 +148,36 @@ class Recording:
             block = self._file.read(size, dtype="float32", always_2d=True)
         except self._library.SoundFileError as error:
             raise self._unreadable(error) from error
+        for row, channel in np.argwhere(~np.isfinite(block))[:1]:
+            raise DataError(
+                f"the recording{self._name} is {block[row, channel]} at {(self._at + row) / self.rate:.3f} seconds; expected "
+                "finite samples: write it anew, such as with 16 bits"
+            )
         self._at += len(block)
-        mono: Samples = np.nan_to_num(block.mean(1), nan=0.0, posinf=0.0, neginf=0.0)
+        mono: Samples = block.mean(1)
         return mono
 
     def _unreadable(self, error: Exception) -> DataError:
         reason = getattr(error, "error_string", str(error))
         return DataError(f"cannot read the sound{self._name}: {reason} WAV, FLAC, OGG and MP3 are known")
+
+
+def is_cut_short(source: bytes | Path) -> bool:
+    """Whether a WAV file holds fewer bytes of sound than it states. No other format is looked at."""
+    with suppress(OSError), io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return False
+        whole = file.seek(0, os.SEEK_END)
+        at = len(head)
+        while at + 8 <= whole:
+            file.seek(at)
+            name, size = file.read(4), int.from_bytes(file.read(4), "little")
+            at += 8
+            if name == b"data":
+                return 0 < size < ENDLESS and size > whole - at
+            at += size + size % 2
+    return False
 
 
 def open_media(media: Media) -> Recording:

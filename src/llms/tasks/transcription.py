@@ -17,7 +17,7 @@ from .catalogue import HubTask
 from .doubt import compression_ratio, flag_equal_runs, flagged, repeats
 from .recognizers import AFTER_END, Recognizer, load_recognizer
 from .seeded import drawn_by
-from .sound import Loudness, Recording, Samples, open_media
+from .sound import CUT_SHORT, Loudness, Recording, Samples, open_media
 from .special import SpecialModel
 from .voice_activity import FRAME_SECONDS, Mask, cut_at_silence, speaks_in, speech_mask
 
@@ -40,6 +40,7 @@ class _Progress:
     starts: list[float]
     waiting: int
     language: str
+    cut_short: bool
     segments: dict[int, list[Segment]] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -107,7 +108,7 @@ class Transcriber(SpecialModel):
         mask, rate = speech_mask(sound), self._network.rate
         stretches = cut_at_silence(sound, mask, self._network.window)
         progress = pending[index] = _Progress(
-            sound, mask, [one.start for one in stretches], len(stretches), self._language
+            sound, mask, [one.start for one in stretches], len(stretches), self._language, recording.cut_short
         )
         longest = int(self._network.window * rate)
         for number, stretch in enumerate(stretches):
@@ -172,7 +173,8 @@ class Transcriber(SpecialModel):
         return TaskOutput(
             text,
             segments=tuple(ordered),
-            flags=tuple(doubts) if text else (NO_SPEECH,),
+            truncated=progress.cut_short,
+            flags=(*(doubts if text else (NO_SPEECH,)), *[CUT_SHORT] * progress.cut_short),
             seconds=progress.seconds,
         )
 

@@ -21,6 +21,7 @@ from ..tasks.catalogue import TASKS, HubTask, find_task
 from ..values import Completion, Failure, Json, Message
 from .data_prompts import ROW_TOKENS, prompt
 from .data_rows import open_source
+from .task_file import check_apart
 
 ROWS = 4  # that one request asks for
 WAVE = 32  # requests that are handed over together
@@ -111,6 +112,7 @@ def make(recipe: RowRecipe, model: Model, force: bool = False) -> Iterator[MakeR
     Raises UsageError, DataError, ModelError, BudgetExceeded.
     """
     task, labels = check(recipe)
+    check_apart(recipe.out, [recipe.examples] if recipe.examples else [])
     _prepare(recipe, force)
     examples = _examples(recipe, task)
     ledger = SpendingLedger(recipe.budget, stated_price(recipe.price))

@@ -15,6 +15,7 @@ from ..data.row_write import RowFile
 from ..data.splitting import RowKeys, count_units, split_rows
 from ..data.where import Condition, Incomparable
 from ..errors import DataError, UnknownName, UsageError
+from .task_file import check_apart
 
 PEEKED = 1000  # rows that are looked at to know the columns
 SHOWN = 20  # problems that are kept to be shown
@@ -43,6 +44,7 @@ class RowSource:
     loose: bool
     problems: RowProblems
     _rows: Iterator[StreamedRow]
+    files: tuple[Path, ...] = ()  # that are read
 
     def rows(self) -> Iterator[PlacedRow]:
         """The rows that can be read. Raises DataError where there is none at all."""
@@ -81,7 +83,8 @@ def open_source(name: str, config: str = "", split: str = "") -> RowSource:
     peeked = list(islice(rows, PEEKED))
     columns = tuple(dict.fromkeys(name for each in peeked if isinstance(each, PlacedRow) for name in each.row))
     loose = local and format_of(name) in ("csv", "tsv")
-    return RowSource(name, columns, loose, RowProblems(), chain(peeked, rows))
+    files = (Path(name).expanduser(),) if local else ()
+    return RowSource(name, columns, loose, RowProblems(), chain(peeked, rows), files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ def filter_rows(source: RowSource, where: str, out: Path, force: bool = False) -
     condition = Condition(where, source.loose)
     source.check(sorted(condition.columns))
     read, incomparable = 0, RowProblems()
+    check_apart(out, source.files)
     with RowFile(out, source.columns, force) as file:
         for placed in source.rows():
             read += 1
@@ -121,6 +125,7 @@ def filter_rows(source: RowSource, where: str, out: Path, force: bool = False) -
 
 def save(source: RowSource, out: Path, limit: int | None = None, force: bool = False) -> int:
     """Write the first `limit` rows, or all; how many were written."""
+    check_apart(out, source.files)
     with RowFile(out, source.columns, force) as file:
         for placed in islice(source.rows(), limit):
             file.write(placed.row, placed.location)
@@ -161,6 +166,8 @@ def split(
     prefix = out.with_name(out.name.removesuffix(form))
     targets = [prefix.with_name(f"{prefix.name}-{side}{form}") for side in ("train", "test")]
     source = open_source(str(path))
+    for target in targets:
+        check_apart(target, source.files)
     source.check([name for name in (by, stratify, *alike) if name])
     keys = RowKeys(by, stratify, alike)
     for placed in source.rows():

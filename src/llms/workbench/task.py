@@ -11,6 +11,7 @@ from ..models.system import Model
 from ..models.task_model import Answered, TaskInput, TaskModel, TaskOptions, Way
 from ..tasks import asked
 from ..tasks.catalogue import HubTask, default_of, find_task
+from ..tasks.options import check_options
 from ..tasks.show_code import show_code
 from ..tasks.special import open_special
 from .system import load
@@ -36,6 +37,7 @@ def open_task(
     UnknownName, UsageError, MissingExtra, ModelError, HubUnreachable.
     """
     task = find_task(name)
+    check_options(task, options)
     model = model or default_model(task, agree, options)
     chosen = _checked_way(task, model, way)
     if chosen == "special":
@@ -47,6 +49,7 @@ def open_task(
 def code_of(name: str, model: str, way: Way | None, options: TaskOptions, inputs: Sequence[str]) -> str:
     """The task as a script with transformers alone; nothing is loaded or fetched. Raises UnknownName, UsageError."""
     task = find_task(name)
+    check_options(task, options)
     default = None if model else default_of(task, options)
     if not model and default is None:
         default_model(task)  # says what to name

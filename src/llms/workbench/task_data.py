@@ -10,8 +10,9 @@ from ..benchmarks.task import declare_task, shown
 from ..data.labelled import LabelledTable, read_labelled
 from ..errors import UsageError
 from ..evaluation.config import EvalConfig, changed, settings_of
-from ..models.task_model import Way
+from ..models.task_model import TaskOptions, Way
 from ..tasks.catalogue import find_task
+from ..tasks.options import check_options
 from ..values import several
 
 WITH_TASKS = frozenset(
@@ -46,6 +47,7 @@ LABELS = 12  # that are named
 def choose_task(names: Sequence[str | Benchmark], config: EvalConfig) -> tuple[LabelledTable, Benchmark]:
     """The labelled rows and the benchmark that they are for the configuration's task. Raises UsageError, DataError."""
     task = find_task(config.task)
+    check_options(task, TaskOptions(labels=tuple(config.labels), source=config.source, target=config.target))
     if not config.data:
         raise UsageError(f"--task {task.name} is measured on labelled rows: --data FILE with {_columns(task.columns)}")
     known = settings_of(config)
@@ -73,10 +75,8 @@ def choose_task(names: Sequence[str | Benchmark], config: EvalConfig) -> tuple[L
 
 
 def _check_labels(config: EvalConfig, table: LabelledTable) -> None:
-    """Raise UsageError where --labels name one twice, or lack one of the file, whose rows nobody could get right."""
+    """Raise UsageError where --labels lack one of the file, whose rows nobody could get right."""
     names = [label.strip().casefold() for label in config.labels]
-    if twice := next((label for label in config.labels if names.count(label.strip().casefold()) > 1), None):
-        raise UsageError(f"--labels names {twice!r} twice; each label counts once, capitals aside")
     if lacking := [label for label in table.labels if label.casefold() not in names]:
         shown = f"{', '.join(lacking[:LABELS])}{f' and {len(lacking) - LABELS} more' if len(lacking) > LABELS else ''}"
         raise UsageError(

@@ -1,11 +1,12 @@
 """Sounds and pictures that a task made, as files: beside one another, numbered, none written over."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError
 from ..tasks.catalogue import HubTask
 from ..values import Media
-from .task_file import TABLE_ENDINGS
+from .task_file import TABLE_ENDINGS, check_apart
 
 ENDINGS = {"audio/wav": ".wav", "audio/x-wav": ".wav", "image/png": ".png", "image/jpeg": ".jpg"}
 USUAL = {"sound": ".wav", "image": ".png"}
@@ -14,10 +15,12 @@ USUAL = {"sound": ".wav", "image": ".png"}
 class MadeFiles:
     """`out` is one file, a folder, or the table that names the files: then they lie in FILE-files, by their row.
 
-    Raises UsageError for a file that is there, unless `force`, and for one file where there are several inputs.
+    Raises UsageError for a file that is there, unless `force`, for one that is among those that are `read`, and for one file where
+    there are several inputs.
     """
 
-    def __init__(self, task: HubTask, out: Path | None, several: bool, force: bool):
+    def __init__(self, task: HubTask, out: Path | None, several: bool, force: bool, read: Sequence[Path] = ()):
+        self._read = read
         self._stem, self._file, self._numbered = task.name, None, False
         ending = USUAL[task.gives]
         self._folder = out or Path()
@@ -28,6 +31,7 @@ class MadeFiles:
                 raise UsageError(f"{out}: what {task.name} makes is written as {ending}, or into a folder")
             if several:
                 raise UsageError(f"{out} is one file, and there are several inputs; name a folder")
+            check_apart(out, read)
             if out.exists() and not force:
                 raise UsageError(f"{out} is there already; choose another name, or overwrite it with --force")
             self._file, self._folder = out, out.parent
@@ -42,6 +46,7 @@ class MadeFiles:
         ending = ENDINGS.get(media.media_type, ".bin")
         if self._numbered:
             path = self._folder / f"{number}{ending}"
+            check_apart(path, self._read)
             path.write_bytes(media.data)
             return str(path)
         while True:
