@@ -144,6 +144,40 @@ def test_a_file_of_another_task_is_not_gone_on_with(tmp_path):
         file.finish()
 
 
+def begun(path, made_by):
+    with TaskFile(path, ("text",), made_by, "sentiment") as file:
+        file.write({"text": "a"}, {"output": "good"})
+    return path
+
+
+def test_what_differs_from_the_command_that_began_a_file_is_told(tmp_path):
+    before = {"task": "sentiment", "model": {"name": "hf:a", "dtype": "float32"}, "options": {"top": "1"}}
+    path = begun(tmp_path / "out.csv", before)
+    now = {**before, "model": {"name": "hf:b", "dtype": "float32"}, "options": {}}
+    told_apart = (
+        r"another model and another options.*\(model name: hf:a before, hf:b now; options top: 1 before, none now\)"
+    )
+    with pytest.raises(UsageError, match=told_apart):
+        TaskFile(path, ("text",), now, "sentiment")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_a_file_of_which_nobody_can_say_what_began_it_is_not_gone_on_with(tmp_path, content):
+    path = begun(tmp_path / "out.csv", {})
+    (tmp_path / "out.csv.llms.json").write_text(content)
+    with pytest.raises(UsageError, match=r"out.csv.llms.json, which says what made .*out.csv so far, cannot be read"):
+        TaskFile(path, ("text",), {}, "sentiment")
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_another_table_under_the_name_of_the_one_that_was_begun_stays_as_it_is(tmp_path, form):
+    path = begun(tmp_path / f"out.{form}", {})
+    path.write_text("name,age\nAnn,30\nBob,4")
+    with pytest.raises(UsageError, match="no longer the table that was begun"):
+        TaskFile(path, ("text",), {}, "sentiment")
+    assert path.read_text() == "name,age\nAnn,30\nBob,4"
+
+
 def test_parquet_is_written_once_all_is_there(tmp_path):
     from pyarrow import parquet
 

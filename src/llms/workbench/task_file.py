@@ -24,6 +24,7 @@ from ..settings import refuse_database
 from ..values import Json
 
 TABLE_ENDINGS = tuple(f".{form}{zipped}" for form in WRITTEN for zipped in ("", ".gz"))
+HEADER = 1 << 20  # bytes in which the names of columns are looked for
 COLUMNS = ("output", "score", "truncated", "error")
 
 
@@ -68,6 +69,8 @@ class TaskFile:
         try:
             _lock(file, self.path)
             rows, end = whole_rows(file, self._form)
+            if rows and self._form != "jsonl":
+                self._check_header(file)
             file.truncate(end)
             if self._form == "jsonl":
                 self.done = rows
@@ -85,14 +88,28 @@ class TaskFile:
             before: object = json.loads(self._beside.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             before = None
+        advice = "choose another name, or begin anew with --force"
+        if not isinstance(before, dict):
+            raise UsageError(
+                f"{self._beside}, which says what made {self.path} so far, cannot be read as that; {advice}"
+            )
         now = json.loads(self._made_by)
-        if before == now:
-            return
-        other = [name for name in now if not isinstance(before, dict) or before.get(name) != now[name]]
-        raise UsageError(
-            f"{self.path} was begun with another {' and another '.join(other) or 'command'}, and is not whole; repeat "
-            "that command to go on, choose another name, or begin anew with --force"
-        )
+        if other := [name for name in now if before.get(name) != now[name]]:
+            differ = "; ".join(_difference(name, before.get(name), now[name]) for name in other)
+            raise UsageError(
+                f"{self.path} was begun with another {' and another '.join(other)}, and is not whole ({differ}); repeat "
+                f"that command to go on, {advice}"
+            )
+
+    def _check_header(self, file: BinaryIO) -> None:
+        """Raise UsageError where another table now bears the name of the one that was begun."""
+        file.seek(0)
+        lines = io.TextIOWrapper(io.BytesIO(file.read(HEADER)), encoding="utf-8-sig", errors="replace", newline="")
+        if next(csv.reader(lines, delimiter="\t" if self._form == "tsv" else ","), []) != self._header:
+            raise UsageError(
+                f"{self.path} is no longer the table that was begun: its columns are others than "
+                f"{', '.join(self._header)}; choose another name, or begin anew with --force"
+            )
 
     def write(self, row: Row, answer: Mapping[str, Json]) -> None:
         """A row and its answer, whose fields are of COLUMNS; it is in the file when this returns."""
@@ -134,6 +151,14 @@ class TaskFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _difference(name: str, before: Json, now: Json) -> str:
+    """The value before and the one now; of an object those of its fields that differ."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return f"{name}: {before or 'none'} before, {now or 'none'} now"
+    fields = (each for each in {**before, **now} if before.get(each) != now.get(each))
+    return "; ".join(_difference(f"{name} {each}", before.get(each), now.get(each)) for each in fields)
 
 
 def check_apart(out: Path, read: Iterable[Path]) -> None:
