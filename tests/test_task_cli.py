@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from zlib import crc32
 
 import pytest
@@ -85,6 +87,22 @@ def test_a_file_is_named_once(tmp_path):
     huge.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + crc32(header).to_bytes(4) + b"\0\0\0\0IDAT5\xaf\x06\x1e")
     (failed,) = rows(run("image-classification", huge, "-m", model, "--json"))
     assert failed["error"].startswith(f"{huge} has ")
+
+
+@pytest.mark.parametrize("verb", ["task", "data"])
+def test_a_reader_that_has_read_enough_is_no_failure(classifier, tmp_path, verb):
+    lines = tmp_path / "lines.csv"
+    lines.write_text("text\n" + "".join(f"{number}\n" for number in range(500 if verb == "task" else 30_000)))
+    command = ["task", "sentiment", lines, "-m", classifier, "--json"]
+    if verb == "data":
+        command = ["data", "head", lines, "-n", "30000"]  # a table, which rich prints
+    words = [sys.executable, "-m", "llms", *map(str, command)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
 
 
 def test_an_argument_that_is_a_file_is_read_unless_it_is_the_text(classifier, tmp_path, monkeypatch):

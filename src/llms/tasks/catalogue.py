@@ -54,7 +54,7 @@ class HubTask:
 
     @property
     def wanted(self) -> str:
-        """What an input of it is, in words."""
+        """Its input in words, with the article."""
         return {"pair": "a text", "image": "an image"}.get(self.takes, f"a {self.takes}")
 
 
