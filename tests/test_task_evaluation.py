@@ -19,6 +19,7 @@ from llms.store.runs import Runs
 from llms.tasks.catalogue import TASKS, find_task
 from llms.values import Completion, Failure, Identity
 from llms.workbench.evaluate import evaluate_all
+from llms.workbench.task_data import choose_task
 from llms.workbench.task_system import TaskSystem, task_names
 from test_task_model import alone, save_classifier
 
@@ -284,3 +285,20 @@ def test_all_passages_of_the_file_are_searched_by_angle(tmp_path):
 def test_a_passage_without_a_vector_fails_every_query_and_says_which(tmp_path):
     _, _, answers = retrieval(tmp_path, [("a", ["a"]), ("b", ["123"])])
     assert [answer.reason for answer in answers] == ["passage '123' has no vector: no letter"] * 2
+
+
+def test_labels_that_lack_one_of_the_file_are_refused(home):
+    config = EvalConfig(task="sentiment", data=write(home / "my.csv", rows()), labels=["positive", "neutral"])
+    with pytest.raises(UsageError, match=r"--labels lacks negative, of rows in .*my.csv, which no answer could get"):
+        choose_task([], config)
+
+
+def test_more_labels_than_the_file_has_make_chance_rarer(home):
+    config = EvalConfig(task="sentiment", data=write(home / "my.csv", rows()), labels=[*LABELS, "mixed"])
+    assert choose_task([], config)[1].chance == 1 / 4
+
+
+def test_a_way_that_is_none_is_refused_even_where_only_special_models_are_measured(home):
+    config = EvalConfig(task="sentiment", data=write(home / "my.csv", rows()), way=["guess"])
+    with pytest.raises(UsageError, match="--way guess is not known; sentiment is done by special, prompt, choice"):
+        choose_task([], config)

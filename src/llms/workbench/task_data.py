@@ -1,14 +1,16 @@
 """Labelled rows of the user's own as the benchmark of a task, and what was understood of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from ..benchmarks.benchmark import Benchmark
 from ..benchmarks.task import declare_task, shown
 from ..data.labelled import LabelledTable, read_labelled
 from ..errors import UsageError
 from ..evaluation.config import EvalConfig, changed, settings_of
-from ..models.task_model import TaskOptions
+from ..models.task_model import TaskOptions, Way
 from ..tasks.catalogue import find_task
 from ..tasks.options import check_options
 from ..values import several
@@ -55,8 +57,14 @@ def choose_task(names: Sequence[str | Benchmark], config: EvalConfig) -> tuple[L
         raise UsageError("--shots and --chat-template mean nothing with --task; leave them out")
     if not task.metrics:
         raise UsageError(f"{task.name} has no metric of labelled rows; use llms task {task.name}")
+    if unknown := [way for way in config.way if way not in get_args(Way)]:
+        raise UsageError(f"--way {unknown[0]} is not known; {task.name} is done by {', '.join(task.ways)}")
     table = read_labelled(Path(config.data), task.columns, task.name)
     benchmark = declare_task(task, table, config.max_tokens, config.target)
+    if config.labels and table.labels:
+        _check_labels(config, table)
+        if benchmark.chance:
+            benchmark = replace(benchmark, chance=1 / len(config.labels))
     if [name for name in names if name not in ("all", benchmark.name)]:
         raise UsageError(f"--task {task.name} is a benchmark of its own; leave out -b")
     for column in config.by:
@@ -64,6 +72,17 @@ def choose_task(names: Sequence[str | Benchmark], config: EvalConfig) -> tuple[L
             metadata = f"its metadata: {', '.join(table.metadata)}" if table.metadata else "it has no further columns"
             raise UsageError(f"{config.data} has no column {column!r} to group by; {metadata}")
     return table, benchmark
+
+
+def _check_labels(config: EvalConfig, table: LabelledTable) -> None:
+    """Raise UsageError where --labels lack one of the file, whose rows nobody could get right."""
+    names = [label.strip().casefold() for label in config.labels]
+    if lacking := [label for label in table.labels if label.casefold() not in names]:
+        shown = f"{', '.join(lacking[:LABELS])}{f' and {len(lacking) - LABELS} more' if len(lacking) > LABELS else ''}"
+        raise UsageError(
+            f"--labels lacks {shown}, of rows in {config.data}, which no answer could get right; add what lacks, "
+            "take those rows out, or leave out --labels"
+        )
 
 
 def refuse_task_options(config: EvalConfig) -> None:
