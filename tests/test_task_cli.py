@@ -2,12 +2,16 @@
 
 import csv
 import json
+import subprocess
+import sys
+from zlib import crc32
 
 import pytest
 from click.testing import CliRunner
 
 import encoders
 import llms
+import sighted
 from llms.cli.task import task
 from llms.errors import LlmsError
 from llms.models.task_model import TaskInput
@@ -61,6 +65,46 @@ def test_one_bad_input_ends_no_other_and_the_exit_status_tells(classifier, tmp_p
     assert "2 inputs failed" in result.stderr
 
 
+def test_an_empty_text_fails_alone_and_is_named(classifier):
+    for more in ((), ("--text",)):
+        result = run("sentiment", "good", " ", "bad", "-m", classifier, "--json", *more)
+        assert result.exit_code == 1
+        assert [row.get("error") for row in rows(result)] == [None, "input 2 is empty; sentiment takes a text", None]
+
+
+def test_folders_and_links_that_are_no_input_say_so(classifier, tmp_path):
+    (tmp_path / "x.wav").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("sentiment", "speech-to-text"):
+        assert "x.wav is a folder, and holds no file" in str(run(name, tmp_path / "x.wav", "-m", classifier).exception)
+        assert "loop is a link that leads" in str(run(name, tmp_path / "loop", "-m", classifier).exception)
+
+
+def test_a_file_is_named_once(tmp_path):
+    model = f"hf:{sighted.save_vit(tmp_path / 'model')}?device=cpu"
+    huge = tmp_path / "huge.png"
+    header = b"IHDR" + (60_000).to_bytes(4) * 2 + b"\1\0\0\0\0"
+    huge.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + crc32(header).to_bytes(4) + b"\0\0\0\0IDAT5\xaf\x06\x1e")
+    (failed,) = rows(run("image-classification", huge, "-m", model, "--json"))
+    assert failed["error"].startswith(f"{huge} has ")
+
+
+@pytest.mark.parametrize("verb", ["task", "data"])
+def test_a_reader_that_has_read_enough_is_no_failure(classifier, tmp_path, verb):
+    lines = tmp_path / "lines.csv"
+    lines.write_text("text\n" + "".join(f"{number}\n" for number in range(500 if verb == "task" else 30_000)))
+    command = ["task", "sentiment", lines, "-m", classifier, "--json"]
+    if verb == "data":
+        command = ["data", "head", lines, "-n", "30000"]  # a table, which rich prints
+    words = [sys.executable, "-m", "llms", *map(str, command)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+
+
 def test_an_argument_that_is_a_file_is_read_unless_it_is_the_text(classifier, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "note").write_text("what stands in it")
@@ -75,7 +119,8 @@ def test_an_argument_that_is_a_file_is_read_unless_it_is_the_text(classifier, tm
     ("arguments", "message"),
     [
         (("sentiment", "missing.csv"), "there is no file missing.csv"),
-        (("sentiment", ""), "an input is empty"),
+        (("sentiment", "x", "-o", "nowhere/out.csv"), "nowhere/out.csv: there is no folder nowhere; make it"),
+        (("image-classification", "nothing.png"), "image-classification takes an image"),
         (("sentimnt", "x"), "did you mean"),
         (("zero-shot", "x"), "needs its labels: add --labels"),
         (("question-answering", "x"), "needs its question"),

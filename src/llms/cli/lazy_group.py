@@ -1,5 +1,7 @@
 """A group of commands whose modules are imported only when they are called, so that `--help` costs next to nothing."""
 
+import os
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
@@ -16,6 +18,15 @@ class LazyGroup(click.Group):
     def __init__(self, *, table: CommandTable, **attributes: object):
         super().__init__(**attributes)  # type: ignore[arg-type]  # click's own, handed on
         self.table = table
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Nobody reads the output any more, as behind `| head -1`: the command has done what was asked. Else click ends it
+        with 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.table)

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import os
 import sys
 
 import click
@@ -104,9 +103,6 @@ def main() -> None:
     except click.ClickException as error:
         hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
         sys.exit(_say(error.format_message() + hint, error.exit_code))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except LlmsError as error:
         if debug:
             raise

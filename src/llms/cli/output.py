@@ -41,8 +41,15 @@ def _errors() -> Console:
     return _console(stderr=True)
 
 
+class PipedConsole(Console):
+    """A console whose pipe may be closed, which is no failure; LazyGroup ends the command."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _console(stderr: bool = False) -> Console:
-    out = Console(stderr=stderr, highlight=False)
+    out = PipedConsole(stderr=stderr, highlight=False)
     if not out.is_terminal:
         out.width = max(out.width, 120)
     return out

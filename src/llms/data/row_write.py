@@ -50,6 +50,7 @@ class RowFile:
             )
         if path.exists() and not force:
             raise UsageError(f"{path} is there already; choose another name, or overwrite it with --force")
+        check_folder(path)
         self.path, self.rows = path, 0
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
         self._writer: _Writer = (
@@ -77,6 +78,12 @@ class RowFile:
     def write(self, row: Row, location: str) -> None:
         self._writer.write(row, location)
         self.rows += 1
+
+
+def check_folder(path: Path) -> None:
+    """Raise UsageError where the folder that `path` is to lie in is not there."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}; make it, or choose another")
 
 
 class _Text:

@@ -52,6 +52,11 @@ class HubTask:
     aliases: tuple[str, ...] = ()
     advice: str = ""  # on a model to name, where there is no default
 
+    @property
+    def wanted(self) -> str:
+        """Its input in words, with the article."""
+        return {"pair": "a text", "image": "an image"}.get(self.takes, f"a {self.takes}")
+
 
 TEXT: tuple[Way, ...] = ("special", "prompt", "choice")
 SPOKEN: tuple[Way, ...] = ("special",)

@@ -13,6 +13,7 @@ from statistics import median
 from ..data.made_rows import SHAPES, BadMade, check_made, made_schema, written_rows
 from ..data.near import NearTexts
 from ..data.row_log import RowLog
+from ..data.row_write import check_folder
 from ..errors import UsageError
 from ..models.prices import stated_price
 from ..models.spending import SpendingLedger
@@ -112,6 +113,7 @@ def make(recipe: RowRecipe, model: Model, force: bool = False) -> Iterator[MakeR
     Raises UsageError, DataError, ModelError, BudgetExceeded.
     """
     task, labels = check(recipe)
+    check_folder(recipe.out)
     check_apart(recipe.out, [recipe.examples] if recipe.examples else [])
     _prepare(recipe, force)
     examples = _examples(recipe, task)

@@ -18,7 +18,7 @@ from typing import BinaryIO, Self
 from ..data.dataset import Row
 from ..data.files import format_of
 from ..data.row_stream import PlacedRow, stream_rows
-from ..data.row_write import WRITTEN, RowFile, plain
+from ..data.row_write import WRITTEN, RowFile, check_folder, plain
 from ..errors import UsageError
 from ..settings import refuse_database
 from ..values import Json
@@ -41,6 +41,7 @@ class TaskFile:
         refuse_database(path)
         if format_of(path.name) not in WRITTEN:
             raise UsageError(f"{path}: answers are written as .csv, .tsv, .jsonl or .parquet; name one of them")
+        check_folder(path)
         self.path, self.done = path, 0
         straight = path.suffix.lower() in (".csv", ".tsv", ".jsonl")
         self._working = path if straight else path.with_name(f"{path.name}.part.jsonl")

@@ -95,7 +95,8 @@ class ListedRows(TaskRows):
     def since(self, index: int) -> Iterator[TaskRow]:
         for number, item in enumerate(islice(self._items, index, None), index + 1):
             if isinstance(item, str):
-                yield TaskRow(TaskInput(item), item, location=f"input {number}")
+                empty = Failure("infra", f"input {number} is empty; {self._task.name} takes {self._task.wanted}")
+                yield TaskRow(TaskInput(item) if item.strip() else empty, item, location=f"input {number}")
             elif isinstance(item, Path):
                 yield TaskRow(read_input(self._task, item), str(item), location=str(item))
             else:
@@ -212,7 +213,8 @@ def read_inputs(
                 raise UsageError("- reads standard input, and nothing comes from there; pipe something into it")
             items.append(piped)
         elif path is None:
-            _check_text(task, argument, as_text)
+            if argument.strip():  # an empty one fails when its turn comes
+                _check_text(task, argument, as_text)
             items.append(argument)
         elif path.is_dir():
             items += _in_folder(path)
@@ -303,7 +305,7 @@ def content_of(task: HubTask, name: str, data: bytes) -> TaskInput | Failure:
         if task.takes not in TEXTS:
             if kind not in WANTED[task.takes]:
                 return Failure(
-                    "infra", f"{name} is no {task.takes} but {_described(kind)}; {task.name} takes a {task.takes}"
+                    "infra", f"{name} is no {task.takes} but {_described(kind)}; {task.name} takes {task.wanted}"
                 )
             if kind == "converted":
                 file = read_apart(kind, media_type, name, data)
@@ -324,28 +326,34 @@ def _described(kind: Kind) -> str:
 
 
 def _path(argument: str) -> Path | None:
+    """The file or folder of this name, if there is one. Raises UsageError for a link that leads nowhere."""
     path = Path(argument).expanduser()
     try:
-        return path if path.exists() else None
+        if path.exists():
+            return path
+        link = path.is_symlink()
     except (OSError, ValueError):  # too long for a name, or with a NUL in it
         return None
+    if link:
+        raise UsageError(
+            f"{argument} is a link that leads to no file, or to itself; add --text if it is the text itself"
+        )
+    return None
 
 
 def _check_text(task: HubTask, argument: str, as_text: bool) -> None:
     """Raise UsageError for what was meant to be a file that is not there."""
     named = format_of(argument) in ENDINGS and not any(sign.isspace() for sign in argument)
     if task.takes not in TEXTS:
-        raise UsageError(f"there is no file {argument}; {task.name} takes a {task.takes}")
+        raise UsageError(f"there is no file {argument}; {task.name} takes {task.wanted}")
     if named and not as_text:
         raise UsageError(f"there is no file {argument}; add --text if it is the text itself")
-    if not argument.strip():
-        raise UsageError(f"an input is empty; {task.name} takes a text")
 
 
 def _in_folder(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not _hidden(path.relative_to(folder)))
     if not files:
-        raise DataError(f"{folder} holds no file")
+        raise DataError(f"{folder} is a folder, and holds no file")
     return files
 
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict, replace
 from itertools import chain, islice
+from pathlib import Path
 
 from ..models.task_model import TaskInput, TaskModel, TaskOutput
 from ..tasks.catalogue import find_task
@@ -36,7 +37,9 @@ def in_order(model: TaskModel, rows: Iterable[TaskRow]) -> Generator[AnsweredRow
 def _named(failure: Failure, location: str, count: int) -> Failure:
     """A model knows an input by its number among those that it was given; a person by where it stands."""
     reason, numbered = NUMBER.subn(lambda _: location or f"input {count}", failure.reason, count=1)
-    return replace(failure, reason=reason if numbered or not location else f"{location}: {reason}")
+    reason = reason if numbered or not location else f"{location}: {reason}"
+    doubled = f"{location}: {Path(location).name} "  # a model may know a file by its name, too
+    return replace(failure, reason=f"{location} {reason[len(doubled) :]}" if reason.startswith(doubled) else reason)
 
 
 def _window(model: TaskModel, rows: Iterable[TaskRow]) -> Iterator[AnsweredRow]:

@@ -84,7 +84,7 @@ class TaskFiles:
             elif kind == {"sound": "audio", "image": "image"}.get(task.takes):
                 yield TaskRow(TaskInput(media=held.media), name)
             else:
-                reason = f"{name} is no {task.takes} but {kind}; {task.name} takes a {task.takes}"
+                reason = f"{name} is no {task.takes} but {kind}; {task.name} takes {task.wanted}"
                 yield TaskRow(Failure("infra", reason), name)
 
 
@@ -107,7 +107,7 @@ def _table(id: str, name: str, data: bytes) -> HeldFile:
 
 def _rows(task: HubTask, path: Path, shown: TaskFileResponse, columns: Sequence[str]) -> Iterator[TaskRow]:
     if task.takes not in ("text", "pair"):  # its cells would be paths, and a request reads no file of this machine
-        raise UsageError(f"{shown.name} is a table; {task.name} takes a {task.takes}: send the files themselves")
+        raise UsageError(f"{shown.name} is a table; {task.name} takes {task.wanted}: send the files themselves")
     if shown.rows > MOST_ROWS:
         raise UsageError(
             f"{shown.name} has {shown.rows:,} rows; the page takes {MOST_ROWS:,}. Run llms task on the file for more"
