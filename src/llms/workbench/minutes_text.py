@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
 
-from ..values import Json
+from ..values import Json, several
 from .minutes import MinuteItem, Minutes
 from .transcript import clock
 
@@ -99,7 +99,7 @@ def _item(item: MinuteItem, action: bool) -> dict[str, Json]:
 
 def _origin(minutes: Minutes) -> str:
     heard = f", from words that {minutes.speech} heard" if minutes.speech else ""
-    return f"Written by {minutes.model}{heard}, {len(minutes.lines)} lines. Check what matters against its line."
+    return f"Written by {minutes.model}{heard}, {several(len(minutes.lines), 'line')}. Check what matters against its line."
 
 
 def _line(item: MinuteItem) -> str:
