@@ -200,6 +200,7 @@ PYTHON = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*with .* literal:SyntaxWarning")  # Python's own, of a text such as 0 is None
 @given(conditions, st.fixed_dictionaries({"a": values, "b": values, "text": st.text("abB ", max_size=4)}))
 def test_a_condition_means_what_python_means_by_it(text, row):
     condition = Condition(text)

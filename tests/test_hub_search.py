@@ -252,7 +252,7 @@ def test_rows_are_sent_only_where_someone_agrees_and_with_a_token(hub, tmp_path,
     assert hub.posted == []
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     result = run("data", "push", file, "owner/rows", "--yes")
-    assert "1 rows, 0 kB, columns text, label" in result.output
+    assert "1 row, 25 bytes, columns text, label" in result.output
     assert "EVERYBODY" in result.output
     assert f"sent: {hub.url}/datasets/owner/rows" in result.output
     assert "hf_secret" not in result.output

@@ -164,6 +164,7 @@ def test_the_samples_solutions_pass_and_empty_ones_do_not():
 
 
 @needs_rows
+@pytest.mark.slow
 def test_humanevals_reference_solutions_all_pass():
     rows = open_source(str(ROWS)).table(CATALOGUE["humaneval"].dataset, "openai_humaneval", "test").rows
     failed = [row["task_id"] for row, ran in zip(rows, solutions(rows), strict=True) if not ran.ok]

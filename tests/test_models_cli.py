@@ -67,7 +67,7 @@ def test_the_listing_says_what_is_here_which_keys_are_set_and_never_a_whole_key(
     monkeypatch.delenv("GROQ_API_KEY", raising=False)
     monkeypatch.setenv("OLLAMA_BASE_URL", "http://127.0.0.1:9/v1")
     rows = lines("models")
-    assert all(set(row) == {"name", "kind", "state", "bytes", "detail"} for row in rows)
+    assert all(set(row) == {"name", "kind", "state", "bytes", "detail", "sees"} for row in rows)
     found = {row["name"]: row for row in rows}
     assert found["smollm2"]["kind"] == "local"
     assert (found["openai:"]["state"], found["openai:"]["detail"]) == ("key", "sk-proj-…")

@@ -187,6 +187,7 @@ def test_what_is_no_json_is_refused_everywhere(site, real):
         assert 400 <= check(site, method, path, b"{}", {"content-type": "text/plain"}) < 500
 
 
+@pytest.mark.slow
 def test_no_value_of_a_field_makes_the_server_fail(site, real):
     for route in routes(site.app):
         if "DELETE" in route.methods:

@@ -89,7 +89,7 @@ def test_a_file_is_named_once(tmp_path):
     assert failed["error"].startswith(f"{huge} has ")
 
 
-@pytest.mark.parametrize("verb", ["task", "data"])
+@pytest.mark.parametrize("verb", ["data", pytest.param("task", marks=pytest.mark.slow)])
 def test_a_reader_that_has_read_enough_is_no_failure(classifier, tmp_path, verb):
     lines = tmp_path / "lines.csv"
     lines.write_text("text\n" + "".join(f"{number}\n" for number in range(500 if verb == "task" else 30_000)))

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llms.errors import DataError
 from llms.models.task_model import Segment
 from llms.tasks.doubt import compression_ratio, flag_equal_runs, flagged, repeats, too_fast
 from llms.tasks.sound import Recording, resample
@@ -78,10 +79,14 @@ def test_a_part_is_read_as_if_all_had_been_read(kind, rate):
         assert recording.seconds == pytest.approx(len(own) / rate)
 
 
-def test_numbers_that_are_none_are_silence():
-    samples = np.concatenate([np.full(800, np.nan), np.full(800, np.inf), tone(0.1)]).astype("float32")
-    with Recording(file_of(samples, subtype="FLOAT")) as recording:
-        assert np.isfinite(recording.read(0, 3200, RATE)).all()
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_numbers_that_are_none_are_refused_by_their_place(wrong):
+    samples = np.concatenate([tone(0.1), np.full(800, wrong)]).astype("float32")
+    with (
+        Recording(file_of(samples, subtype="FLOAT")) as recording,
+        pytest.raises(DataError, match=r"(nan|inf) at 0\.1"),
+    ):
+        recording.read(0, len(samples), RATE)
 
 
 def test_frames_of_an_odd_rate_do_not_drift():

@@ -11,6 +11,7 @@ from .. import settings
 from ..data import hub as hub_data
 from ..data.row_stream import is_row_file
 from ..data.row_write import plain
+from ..values import several
 from ..workbench import data_rows as verbs
 from ..workbench.hub_search import Order, Unit, Wanted
 from .data_make import make_command
@@ -198,7 +199,9 @@ def push(file: Path, name: str, private: bool, yes: bool) -> None:
         if private
         else "EVERYBODY, for good: what was public once may have been copied"
     )
-    click.echo(f"{file}: {facts.rows:,} rows, {size(facts.bytes)}, columns {', '.join(facts.columns)}", err=True)
+    click.echo(
+        f"{file}: {several(facts.rows, 'row')}, {size(facts.bytes)}, columns {', '.join(facts.columns)}", err=True
+    )
     click.echo(
         f"to data/{file.name} of the data set {name} on {settings.hub_endpoint()}; it will be seen by {who}",
         err=True,
