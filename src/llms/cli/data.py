@@ -15,7 +15,7 @@ from ..values import several
 from ..workbench import data_rows as verbs
 from ..workbench.hub_search import Order, Unit, Wanted
 from .data_make import make_command
-from .hub import Largest, show
+from .hub import search_options, show
 from .output import console, print_json, size, table, visible
 from .stored_rows import print_facts, print_file
 
@@ -215,15 +215,7 @@ def push(file: Path, name: str, private: bool, yes: bool) -> None:
 
 @data.command("search")
 @click.argument("words", nargs=-1)
-@click.option("--task", default="", help="A task by its name here, such as sentiment, or at Hugging Face.")
-@click.option("--licence", "--license", default="", help="Such as apache-2.0, mit, cc-by-4.0.")
-@click.option("--language", default="", help="Such as en (ISO 639-1).")
-@click.option("--largest", type=Largest(), help="At most so many bytes, as in 500MB.")
-@click.option(
-    "--sort", "order", type=click.Choice(["downloads", "likes", "updated"]), default="downloads", show_default=True
-)
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many are shown.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@search_options("At most so many bytes, as in 500MB.")
 def search(
     words: tuple[str, ...], task: str, licence: str, language: str, largest: tuple[int, Unit] | None, order: Order,
     limit: int, as_json: bool,

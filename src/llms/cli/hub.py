@@ -1,6 +1,7 @@
 """`llms hub search`, which is `llms data search` of data sets."""
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
@@ -11,6 +12,7 @@ from ..workbench.hub_search import search as find
 from .output import console, print_json, size, table
 from .sizes import UNITS
 
+Command = Callable[..., None]
 NUMBERS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 
@@ -30,6 +32,26 @@ class Largest(click.ParamType[tuple[int, Unit]]):
         self.fail(f"{value!r} is no size; expected parameters, as in 500M or 7B, or bytes, as in 2GB", param, ctx)
 
 
+def search_options(largest: str) -> Callable[[Command], Command]:
+    """A decorator that gives a search of the hub its options; `largest` is the help of one."""
+    options = (
+        click.option("--task", default="", help="A task by its name here, such as sentiment, or at Hugging Face."),
+        click.option("--licence", "--license", default="", help="Such as apache-2.0, mit, cc-by-4.0."),
+        click.option("--language", default="", help="Such as en (ISO 639-1)."),
+        click.option("--largest", type=Largest(), help=largest),
+        click.option("--sort", "order", type=click.Choice(["downloads", "likes", "updated"]), default="downloads", show_default=True),
+        click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many are shown."),
+        click.option("--json", "as_json", is_flag=True, help="One object a line."),
+    )  # fmt: skip
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 @click.group()
 def hub() -> None:
     """The Hugging Face hub, asked only by these commands and only about what they name."""
@@ -38,15 +60,7 @@ def hub() -> None:
 @hub.command()
 @click.argument("words", nargs=-1)
 @click.option("--kind", type=click.Choice(["models", "datasets"]), default="models", show_default=True)
-@click.option("--task", default="", help="A task by its name here, such as sentiment, or at Hugging Face.")
-@click.option("--licence", "--license", default="", help="Such as apache-2.0, mit, cc-by-4.0.")
-@click.option("--language", default="", help="Such as en (ISO 639-1).")
-@click.option("--largest", type=Largest(), help="At most so many parameters, as in 500M or 7B, or bytes, as in 2GB.")
-@click.option(
-    "--sort", "order", type=click.Choice(["downloads", "likes", "updated"]), default="downloads", show_default=True
-)
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many are shown.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@search_options("At most so many parameters, as in 500M or 7B, or bytes, as in 2GB.")
 def search(
     words: tuple[str, ...], kind: Kind, task: str, licence: str, language: str, largest: tuple[int, Unit] | None, order: Order,
     limit: int, as_json: bool,

@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError
-from .dataset import Dataset, Row, Table
+from .dataset import Row, Table
 from .files import read_table
 from .labelled_cells import BadCell, cells_of, content_of
 from .own import is_file
 from .own_row import whole_object
 from .rows import Indexed, RowBlock
-from .source import Kind
+from .source import OneFile
 
 MOST_BAD = 5  # rows that are named; further ones are counted
 CONTENTS = ("audio", "image")  # columns whose files are part of the data
 
 
 @dataclass(frozen=True)
-class LabelledTable:
+class LabelledTable(OneFile):
     """A file as a Source of one table. `columns` are the task's, `metadata` the further ones.
 
     `labels` are those that stand in the file, in alphabetical order; `passages` all that are relevant somewhere, in theirs.
@@ -35,16 +35,6 @@ class LabelledTable:
     metadata: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     passages: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> Kind:
-        return "file"
-
-    def has(self, dataset: Dataset, config: str, split: str) -> bool:
-        return True
-
-    def table(self, dataset: Dataset, config: str, split: str) -> Table:
-        return self.content
 
 
 class LabelledRows(Indexed[Row]):

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .dataset import Dataset, Row, Table
+from .dataset import Row, Table
 from .files import format_of, read_table
 from .own_row import KNOWN, Readings, check_columns, known_name, make_row, named, whole_object
 from .rows import Indexed, RowBlock, TextRows
-from .source import Kind
+from .source import OneFile
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
 ONE_HEADER = ("csv", "tsv", "parquet")  # all rows have the columns of the first
@@ -36,7 +36,7 @@ def is_file(spec: str) -> bool:
 
 
 @dataclass(frozen=True)
-class OwnTable:
+class OwnTable(OneFile):
     """A file as a Source of one table. `choices` tells which of the two shapes it has, `metadata` the further columns.
 
     Rows hold `question`, metadata, and `answer`: of choices the index of the right one, else a text; `answers` are all
@@ -53,16 +53,6 @@ class OwnTable:
     reread: bool = False
     chance: float = 0.0
     plain: bool = False
-
-    @property
-    def kind(self) -> Kind:
-        return "file"
-
-    def has(self, dataset: Dataset, config: str, split: str) -> bool:
-        return True
-
-    def table(self, dataset: Dataset, config: str, split: str) -> Table:
-        return self.content
 
 
 class OwnRows(Indexed[Row]):

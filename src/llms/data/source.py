@@ -27,6 +27,22 @@ class Source(Protocol):
     def table(self, dataset: Dataset, config: str, split: str) -> Table: ...
 
 
+class OneFile:
+    """The base of a file of the user's own as a Source: whatever is asked for, it is the one table in it."""
+
+    content: Table
+
+    @property
+    def kind(self) -> Kind:
+        return "file"
+
+    def has(self, dataset: Dataset, config: str, split: str) -> bool:
+        return True
+
+    def table(self, dataset: Dataset, config: str, split: str) -> Table:
+        return self.content
+
+
 def open_source(spec: str | None) -> Source:
     """The source that `--data` (or LLMS_DATA, or nothing) names. Raises DataError for a folder that is not there."""
     spec = spec or settings.data() or "sample"

@@ -19,6 +19,7 @@ from ..models.name import Name
 from ..models.task_model import Answered, LabelScore, TaskInput, TaskOptions, TaskOutput
 from ..values import Failure
 from .catalogue import HubTask
+from .output import names_of
 from .recognizers import LEAST_SAMPLES, WINDOW_SECONDS
 from .sound import CUT_SHORT, Recording, Samples, open_media
 from .special import SpecialModel
@@ -88,8 +89,7 @@ class Hearer(SpecialModel):
             total += self._chances(recording.read(start, stop, rate)) * (stop - start) / samples
         if not bool(total.isfinite().all()):
             return Failure("infra", f"what {self.name.text} computes are not finite numbers (NaN)")
-        labels = {int(number): label for number, label in (self._network.config.id2label or {}).items()}
-        names = [labels.get(number, str(number)) for number in range(len(total))]
+        names = names_of(self._network.config.id2label, len(total))
         scores = tuple(sorted(map(LabelScore, names, total.tolist()), key=lambda one: -one.score))
         return TaskOutput(
             scores[0].label,

@@ -1,6 +1,6 @@
 """Answers: labels by their scores as an answer, and answers as JSON values: `output` is what a script reads first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from ..models.task_model import LabelScore, TaskOptions, TaskOutput
@@ -8,6 +8,12 @@ from ..values import Json
 from .catalogue import HubTask
 
 HOLDS = 0.5  # the least score of a label that holds, where several may and no threshold is set
+
+
+def names_of(id2label: Mapping[int, str] | Mapping[str, str] | None, count: int) -> list[str]:
+    """The names of `count` labels as a network's configuration has them; a number where it has none."""
+    labels = {int(number): label for number, label in (id2label or {}).items()}
+    return [labels.get(number, str(number)) for number in range(count)]
 
 
 def label_output(

@@ -21,6 +21,7 @@ from ..models.name import Name
 from ..models.task_model import Answered, LabelScore, TaskInput, TaskOptions, TaskOutput
 from ..values import Failure
 from .catalogue import HubTask
+from .output import names_of
 from .special import SpecialModel
 
 if TYPE_CHECKING:
@@ -121,8 +122,7 @@ class PictureClassifier(PictureModel):
         logits: torch.Tensor = self._network(**self.pixels(pictures)).logits.float()
         config = self._network.config
         independent = config.problem_type == "multi_label_classification" or config.num_labels == 1
-        labels = {int(number): label for number, label in (config.id2label or {}).items()}
-        names = [labels.get(number, str(number)) for number in range(logits.shape[-1])]
+        names = names_of(config.id2label, logits.shape[-1])
         return scored(logits.sigmoid() if independent else logits.softmax(-1), names)
 
 
