@@ -47,7 +47,10 @@ HOMES = {
     "httpx2": {"models", "tools"},  # tools: the page a model asks for, never a model
     "genai_prices": {"models"},
     "llguidance": {"engine", "models"},
-    "scipy": {"statistics", "tasks"},
+    "scipy": {"statistics", "tasks", "training"},
+    "trl": {"training"},
+    "peft": {"models", "training"},
+    "accelerate": {"models", "training"},
     "regex": {"chat"},
     "pyarrow": {"data"},
     "datasets": {"data", "training"},
