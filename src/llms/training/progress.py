@@ -64,7 +64,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Noticed:
-    """What a person should know: a torn checkpoint that was passed over, an early stop, rows that were left out."""
+    """Something that a person should know: a torn checkpoint that was passed over, an early stop, rows that were left out."""
 
     text: str
 
