@@ -139,7 +139,7 @@ def _cores() -> int:
 
 
 def _events(folder: Path, position: int, workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[Progress]:
-    """What is appended to the log from the byte `position` on, until all workers have ended, or one has failed."""
+    """Events that are appended to the log from the byte `position` on, until all workers have ended, or one has failed."""
     failed_at: float | None = None
     while True:
         states = [worker.poll() for worker in workers]
