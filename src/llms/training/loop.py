@@ -27,7 +27,7 @@ LossOf = Callable[[torch.nn.Module, TrainingBatch], torch.Tensor]  # the loss of
 
 @dataclass
 class StepMeter:
-    """What an optimizer step took."""
+    """The cost of an optimizer step, and whose it is."""
 
     started: float = field(default_factory=time.monotonic)
     tokens: int = 0
@@ -57,7 +57,7 @@ class RowLoop(Trainer):
     def prepare(
         self, recipe: TrainingRecipe, train_rows: Dataset, validation_rows: Dataset, collate: Collate, loss_of: LossOf
     ) -> None:
-        """What `Trainer.__init__` has no room for."""
+        """Take what `Trainer.__init__` has no room for."""
         self.recipe, self.train_rows, self.validation_rows = recipe, train_rows, validation_rows
         self.collate, self.loss_of, self.meter = collate, loss_of, StepMeter()
         self.loss_is_scaled_for_ga = True  # by `get_batch_samples`

@@ -97,7 +97,7 @@ def _loop(recipe: TrainingRecipe, folder: Path, rows: Dataset, validation: Datas
 
 
 def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows: int) -> dict[str, object]:
-    """What trl's and transformers' arguments say of the recipe."""
+    """The recipe as trl's and transformers' arguments."""
     processes = int(settings.get("WORLD_SIZE") or 1)
     steps = recipe.max_steps or math.ceil(recipe.epochs * math.ceil(rows / recipe.rows_per_step))
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
