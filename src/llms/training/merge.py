@@ -41,7 +41,7 @@ SPARE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class MergeProof:
-    """What was merged, and how far the checkpoint that was read back is from model and adapter together.
+    """The parts that were merged, and how far the checkpoint that was read back is from model and adapter together.
 
     `largest_difference` is over all next-token log-probabilities at all positions of `prompts` prompts, in nats, float32.
     `rounding` is the same of the weights rounded to `dtype` against those in float32; 0 in float32.
