@@ -25,12 +25,12 @@ class PackedSpan:
 class TrainingBatch:
     """The rows of one forward pass.
 
-    `input_ids` is (1, T) with `position_ids` and `spans` if packed, else (rows, T) with `attention_mask`. `kept` are the places
+    `input_ids` is (1, T) with `position_ids` and `spans` if packed, else (rows, T) with `attention_mask`. `predicting` are the positions
     in the flattened sequences whose next token is trained, `targets` those tokens, `owners` the number of the row of each.
     """
 
     input_ids: torch.Tensor
-    kept: torch.Tensor
+    predicting: torch.Tensor
     targets: torch.Tensor
     owners: torch.Tensor
     sources: tuple[str, ...]
@@ -53,7 +53,7 @@ def pack(rows: Sequence[EncodedRow]) -> TrainingBatch:
     ids: list[int] = []
     positions: list[int] = []
     spans: list[PackedSpan] = []
-    kept: list[tuple[int, int, int]] = []  # place, target, row
+    predicting: list[tuple[int, int, int]] = []  # position, target, row
     for prefix, members in _groups(rows):
         start = len(ids)
         if len(members) > 1 and prefix:
@@ -69,13 +69,13 @@ def pack(rows: Sequence[EncodedRow]) -> TrainingBatch:
             offset = own - shared
             for index, trained in enumerate(row.trained):
                 if trained and index:
-                    place = start + index - 1 if index <= shared else offset + index - 1
-                    kept.append((place, row.ids[index], number))
+                    position = start + index - 1 if index <= shared else offset + index - 1
+                    predicting.append((position, row.ids[index], number))
     if not ids:
         ids, positions, spans = [0], [0], [PackedSpan(0, 1)]
     return TrainingBatch(
         input_ids=torch.tensor([ids]),
-        **_trained(kept),
+        **_trained(predicting),
         sources=tuple(row.source for row in rows),
         tokens=sum(len(row.ids) for row in rows),
         position_ids=torch.tensor([positions]),
@@ -88,23 +88,23 @@ def pad(rows: Sequence[EncodedRow]) -> TrainingBatch:
     longest = max((len(row.ids) for row in rows), default=1)
     ids = torch.zeros(max(len(rows), 1), longest, dtype=torch.long)
     mask = torch.zeros_like(ids)
-    kept = []
+    predicting = []
     for number, row in enumerate(rows):
         ids[number, : len(row.ids)] = torch.tensor(row.ids)
         mask[number, : len(row.ids)] = 1
         trained = (index for index, one in enumerate(row.trained) if one and index)
-        kept += [(number * longest + index - 1, row.ids[index], number) for index in trained]
+        predicting += [(number * longest + index - 1, row.ids[index], number) for index in trained]
     if not rows:
         mask[0, 0] = 1
     sources = tuple(row.source for row in rows)
     return TrainingBatch(
-        ids, **_trained(kept), sources=sources, tokens=sum(len(row.ids) for row in rows), attention_mask=mask
+        ids, **_trained(predicting), sources=sources, tokens=sum(len(row.ids) for row in rows), attention_mask=mask
     )
 
 
-def _trained(kept: Sequence[tuple[int, int, int]]) -> dict[str, torch.Tensor]:
-    places, targets, owners = torch.tensor(kept, dtype=torch.long).reshape(-1, 3).unbind(1)
-    return {"kept": places.contiguous(), "targets": targets.contiguous(), "owners": owners.contiguous()}
+def _trained(predicting: Sequence[tuple[int, int, int]]) -> dict[str, torch.Tensor]:
+    where, targets, owners = torch.tensor(predicting, dtype=torch.long).reshape(-1, 3).unbind(1)
+    return {"predicting": where.contiguous(), "targets": targets.contiguous(), "owners": owners.contiguous()}
 
 
 def _groups(rows: Sequence[EncodedRow]) -> list[tuple[tuple[int, ...], list[int]]]:

@@ -72,28 +72,30 @@ def _exponentials(
 
 
 def install_head(network: PreTrainedModel) -> None:
-    """Let `network(..., kept=places, targets=ids)` return the loss of each target, (N,), in place of logits.
+    """Let `network(..., predicting=positions, targets=ids)` return the loss of each target, (N,), in place of logits.
 
-    `places` count in the flattened sequences. With `plain=True` the network's own logits are used, however it makes them.
+    `positions` count in the flattened sequences. With `plain=True` the network's own logits are used, however it makes them.
     """
     original: Callable[..., object] = network.forward
 
     def forward(
         *arguments: object,
-        kept: torch.Tensor | None = None,
+        predicting: torch.Tensor | None = None,
         targets: torch.Tensor | None = None,
         plain: bool = False,
         **options: object,
     ) -> object:
-        if kept is None or targets is None:
+        if predicting is None or targets is None:
             return original(*arguments, **options)
         options = {name: value for name, value in options.items() if value is not None and name != "labels"}
         if plain:
             logits = cast("torch.Tensor", original(*arguments, use_cache=False, **options).logits)  # type: ignore[attr-defined]  # of every causal model
-            return torch.nn.functional.cross_entropy(logits.flatten(0, 1)[kept].float(), targets, reduction="none")
+            return torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1)[predicting].float(), targets, reduction="none"
+            )
         hidden = network.base_model(*arguments, use_cache=False, **options).last_hidden_state
         output = cast("torch.nn.Linear", network.get_output_embeddings())
-        losses: torch.Tensor = TokenLosses.apply(hidden.flatten(0, 1)[kept], output.weight, output.bias, targets)  # type: ignore[no-untyped-call]  # of torch
+        losses: torch.Tensor = TokenLosses.apply(hidden.flatten(0, 1)[predicting], output.weight, output.bias, targets)  # type: ignore[no-untyped-call]  # of torch
         return losses
 
     network.forward = forward  # type: ignore[method-assign]  # as trl does with its own head

@@ -46,7 +46,7 @@ class StepMeter:
 
 
 class RowLoop(Trainer):
-    """Takes the place of Trainer's batches, loss and evaluation; put in front of one of trl's trainers."""
+    """Batches, loss and evaluation of our own in place of Trainer's; put in front of one of trl's trainers."""
 
     recipe: TrainingRecipe
     collate: Collate

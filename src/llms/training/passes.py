@@ -38,7 +38,7 @@ class ForwardWay:
                 mask = dense_mask(batch.spans, batch.input_ids.shape[1])
                 options["attention_mask"] = mask.to(batch.input_ids.device)
         losses: torch.Tensor = model(
-            input_ids=batch.input_ids, kept=batch.kept, targets=batch.targets, plain=self.plain, **options
+            input_ids=batch.input_ids, predicting=batch.predicting, targets=batch.targets, plain=self.plain, **options
         )
         return losses
 
