@@ -147,7 +147,7 @@ def evidence(
     config: EvalConfig | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> TrainingEvidence:
-    """What the run in `folder` changed; see `measure_evidence`."""
+    """The evidence of the run in `folder`; see `measure_evidence`."""
     result: TrainingEvidence | None = None
     for event in measure_evidence(before, after, folder, source, benchmarks, config or EvalConfig()):
         if isinstance(event, TrainingEvidence):
