@@ -24,7 +24,7 @@ class ForwardWay:
 
     name: str
     collate: Callable[[Sequence[EncodedRow]], TrainingBatch]
-    attention: str = "sdpa"
+    attention: str = ""  # the network's own
     plain: bool = False
 
     def losses(self, model: torch.nn.Module, batch: TrainingBatch) -> torch.Tensor:
@@ -44,7 +44,7 @@ class ForwardWay:
 
 
 SPANS = ForwardWay("packed, row by row in attention", pack, NAME)
-MASKED = ForwardWay("packed, under one mask", pack)
+MASKED = ForwardWay("packed, under one mask", pack, "sdpa")
 PADDED = ForwardWay("padded, only trained tokens in the head", pad)
 OWN = ForwardWay("padded, as the network computes by itself", pad, plain=True)
 
@@ -58,6 +58,7 @@ def choose_way(
     they were.
     """
     install_head(network)
+    own_attention = network.config._attn_implementation
     packed = (SPANS, MASKED) if network.device.type == "cpu" else (MASKED,)
     ways = (*(packed if packing else ()), PADDED)
     rows = [_shortened(row) for row in rows[:PROVED_ROWS]]
@@ -80,9 +81,9 @@ def choose_way(
             if not reason:
                 break
             reasons.append(f"rows are not {way.name}: {reason}")
+            _attend(network, own_attention)
         else:
             way = OWN
-    network.set_attn_implementation(way.attention)
     return way, reasons
 
 
@@ -90,13 +91,19 @@ def _results(
     way: ForwardWay, model: torch.nn.Module, network: PreTrainedModel, rows: Sequence[EncodedRow]
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """(losses in the order of the rows, gradients of their mean)."""
-    network.set_attn_implementation(way.attention)
+    if way.attention:
+        _attend(network, way.attention)
     batch = way.collate(rows).to(network.device)
     losses = way.losses(model, batch)
     losses.mean().backward()
     gradients = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
     model.zero_grad(set_to_none=True)
     return losses.detach()[torch.argsort(batch.owners, stable=True)], gradients
+
+
+def _attend(network: PreTrainedModel, attention: str) -> None:
+    if network.config._attn_implementation != attention:
+        network.set_attn_implementation(attention)
 
 
 def _difference(
@@ -134,9 +141,7 @@ def _stirred(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _shortened(row: EncodedRow) -> EncodedRow:
-    """The beginning of its prefix, and some tokens around its first trained one."""
-    shared, first = min(row.prefix, PROVED_TOKENS // 4), row.trained.index(1) if 1 in row.trained else row.prefix
-    length = PROVED_TOKENS - shared
-    start = max(row.prefix, first - length // 2)
-    own = slice(start, start + length)
-    return EncodedRow(row.ids[:shared] + row.ids[own], row.trained[:shared] + row.trained[own], shared, row.source)
+    """The beginning of its prefix, and what follows, all of it trained: so that a loss is never next to nothing."""
+    shared = min(row.prefix, PROVED_TOKENS // 4)
+    own = row.ids[row.prefix : row.prefix + PROVED_TOKENS - shared]
+    return EncodedRow(row.ids[:shared] + own, (0,) * shared + (1,) * len(own), shared, row.source)
