@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from datasets import Dataset
@@ -18,6 +19,7 @@ from transformers import PreTrainedModel, Trainer
 from trl import DPOTrainer, SFTTrainer
 
 from ..errors import LlmsError
+from .checkpoints import folder_of, saving, seal, thin
 from .collate import TrainingBatch
 from .feed import Collate, RowLoader, StepOrder
 from .recipe import TrainingRecipe
@@ -61,6 +63,25 @@ class RowLoop(Trainer):
         self.recipe, self.train_rows, self.validation_rows = recipe, train_rows, validation_rows
         self.collate, self.loss_of, self.meter = collate, loss_of, StepMeter()
         self.loss_is_scaled_for_ga = True  # by `get_batch_samples`
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
+        """As transformers', sealed when all processes have written their part; older ones are thinned out."""
+        step, main = self.state.global_step, self.is_world_process_zero()
+        folder = Path(str(self.args.output_dir)).parent
+        with saving(folder, step, self._checkpoint_bytes()) if main else nullcontext():
+            self.accelerator.wait_for_everyone()  # what an earlier attempt left is gone
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if main:
+                seal(folder_of(folder, step))
+        if main:
+            thin(folder)
+
+    def _checkpoint_bytes(self) -> int:
+        """About: what is saved of the network, and two moments of each trained weight."""
+        trained = [one for one in self.model.parameters() if one.requires_grad]
+        stored = trained if self.recipe.adapts else list(self.model.parameters())
+        return sum(one.numel() * one.element_size() for one in stored) + sum(8 * one.numel() for one in trained)
 
     def get_train_dataloader(self) -> DataLoader:  # type: ignore[type-arg]  # as Trainer has it
         order = StepOrder(self.train_rows, self.recipe, self.args.process_index, self.args.world_size)

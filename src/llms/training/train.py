@@ -15,11 +15,11 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoTokenizer, PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
+from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
 from .loop import PairTrainer, RowLoop, RowTrainer
@@ -28,7 +28,7 @@ from .progress import Ended, Noticed, Progress, Started
 from .recipe import TrainingRecipe
 from .reporter import ProgressReporter
 
-CHECKPOINTS, DRAFT = "checkpoints", ".result"
+DRAFT = ".result"
 COUNTED = 1000  # rows at once
 
 
@@ -54,9 +54,12 @@ def train_rows(
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
-        resumed = _newest_checkpoint(folder)
-        emit(_start(loop, resumed))
-        loop.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        newest, reasons = newest_intact(folder)
+        for reason in reasons:
+            emit(Noticed(reason))
+        step, checkpoint = newest or (0, None)
+        emit(_start(loop, step))
+        loop.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if loop.is_world_process_zero():
             _save(loop, recipe, folder)
     reason = "early stopping" if reporter.stopped_early else "done"
@@ -131,14 +134,14 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
     }
 
 
-def _start(loop: RowLoop, resumed: Path | None) -> Started:
+def _start(loop: RowLoop, first_step: int) -> Started:
     rows, validation = loop.train_rows, loop.validation_rows
     parameters = list(loop.model.parameters())
     tokens, trained_tokens = _count(rows)
     return Started(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         steps=loop.args.max_steps,
-        first_step=int(resumed.name.rpartition("-")[2]) if resumed else 0,
+        first_step=first_step,
         rows=len(rows),
         validation_rows=len(validation),
         tokens=tokens,
@@ -156,11 +159,6 @@ def _count(rows: Dataset) -> tuple[int, int]:
         for row in Rows(rows).__getitems__(list(range(start, min(start + COUNTED, len(rows))))):
             tokens, trained = tokens + len(row.ids), trained + sum(row.trained[1:])
     return tokens, trained
-
-
-def _newest_checkpoint(folder: Path) -> Path | None:
-    last = get_last_checkpoint(str(folder / CHECKPOINTS)) if (folder / CHECKPOINTS).is_dir() else None
-    return Path(last) if last else None
 
 
 def _save(loop: RowLoop, recipe: TrainingRecipe, folder: Path) -> None:
