@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, Trainer
 from trl import DPOTrainer, SFTTrainer
 
 from ..errors import LlmsError
-from .checkpoints import folder_of, saving, seal, thin
+from .checkpoints import folder_of, make_space, removed_if_full, seal, thin
 from .collate import TrainingBatch
 from .feed import Collate, RowLoader, StepOrder
 from .recipe import TrainingRecipe
@@ -66,14 +66,17 @@ class RowLoop(Trainer):
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
         """As transformers', sealed when all processes have written their part; older ones are thinned out."""
-        step, main = self.state.global_step, self.is_world_process_zero()
+        main, needed = self.is_world_process_zero(), self._checkpoint_bytes()
         folder = Path(str(self.args.output_dir)).parent
-        with saving(folder, step, self._checkpoint_bytes()) if main else nullcontext():
-            self.accelerator.wait_for_everyone()  # what an earlier attempt left is gone
+        checkpoint = folder_of(folder, self.state.global_step)
+        if main:
+            make_space(folder, self.state.global_step, needed)
+        self.accelerator.wait_for_everyone()
+        with removed_if_full(checkpoint, needed):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if main:
-                seal(folder_of(folder, step))
+                seal(checkpoint)
         if main:
             thin(folder)
 
