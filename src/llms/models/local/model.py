@@ -94,6 +94,8 @@ class LocalModel(TokenizingModel):
                 f"{self.name.text}: an adapter cannot be added to weights of few bits without loss; name the checkpoint "
                 "that these were made of, with adapter= and quantize="
             )
+        if self.adapter is not None:
+            self.adapter.check_base(self.checkpoint, self.name.provider == "smollm2")
 
     @lazy
     def device(self) -> str:
