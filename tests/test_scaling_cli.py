@@ -98,9 +98,9 @@ def test_plan_refuses_what_contradicts_itself(file):
         run("plan", "--flops", "1e21", "--fit", file, "--law", "epoch")
     with pytest.raises(UsageError, match="no published law 'kaplan'"):
         run("plan", "--flops", "1e21", "--law", "kaplan")
-    with pytest.raises(DataError, match="has no rows|no columns|expected"):
-        empty = file.parent / "empty.csv"
-        empty.write_text("parameters,tokens,loss\n")
+    empty = file.parent / "empty.csv"
+    empty.write_text("parameters,tokens,loss\n")
+    with pytest.raises(DataError, match="has no rows"):
         run("fit", empty)
 
 

@@ -96,12 +96,12 @@ def drawing(fit: ScalingFit, curves: LawCurves, width: int) -> list[Text]:
         down = round((high - math.log(loss)) / ((high - low) or 1) * (HEIGHT - 1))
         signs[min(max(down, 0), HEIGHT - 1)][min(max(across, 0), width - 1)] = sign
 
-    for run in runs:
-        draw(run.flops, run.loss, "●")
     for here, after in zip(curves.frontier, curves.frontier[1:], strict=False):
         for share in (0.0, 0.25, 0.5, 0.75):
             flops = here.flops ** (1 - share) * after.flops**share
             draw(flops, here.loss ** (1 - share) * after.loss**share, "·" if here.extrapolated else "━")
+    for run in runs:
+        draw(run.flops, run.loss, "●")
     lines = []
     for number, row in enumerate(signs):
         loss = math.exp(high - (high - low) * number / (HEIGHT - 1))
