@@ -34,7 +34,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class ComputeBudget:
     """Floating-point operations to train with, and in words where they come from, if they were not given as such."""
 
     flops: float
@@ -77,7 +77,7 @@ class ComputePlan:
     The interval of the loss is at the planned parameters and tokens.
     """
 
-    budget: Budget
+    budget: ComputeBudget
     basis: Basis
     parameters: float
     tokens: float
@@ -108,21 +108,21 @@ def fitted(fit: ScalingFit) -> Basis:
     return Basis(name, fit.law, fit.runs.largest_flops, fit.runs.unit, fit.runs.source, fit)
 
 
-def budget_of(flops: float | None, gpu_hours: float | None = None, gpu: str = "", mfu: float = MFU) -> Budget:
+def budget_of(flops: float | None, gpu_hours: float | None = None, gpu: str = "", mfu: float = MFU) -> ComputeBudget:
     """The budget that is given in FLOPs, or in hours of a GPU of which `mfu` of the peak is used. Raises UsageError."""
     if (flops is None) == (gpu_hours is None):
         raise UsageError("give the compute once: --flops 1e21, or --gpu-hours 64 --gpu h100")
     if flops is not None:
         if gpu:
             raise UsageError(f"--gpu {gpu} says nothing about --flops; give --gpu-hours with it")
-        return Budget(_positive(flops, "FLOPs"), "")
+        return ComputeBudget(_positive(flops, "FLOPs"), "")
     if not gpu:
         raise UsageError("--gpu-hours needs the GPU: --gpu h100")
     if not 0 < mfu <= 1:
         raise UsageError(f"a model FLOPs utilisation of {mfu:g}; expected a share above 0, at most 1, such as 0.4")
     card, peak = peak_of(gpu)
     hours = _positive(gpu_hours or 0.0, "GPU hours")
-    return Budget(
+    return ComputeBudget(
         hours * 3600 * peak * mfu,
         f"{hours:g} hours of one {card.name} at {mfu:.0%} of its {peak / 1e12:g} TFLOP/s in 16 bits",
     )
@@ -134,7 +134,7 @@ def _positive(value: float, noun: str) -> float:
     return value
 
 
-def plan(budget: Budget, basis: Basis, tokens_available: float | None = None) -> ComputePlan:
+def plan(budget: ComputeBudget, basis: Basis, tokens_available: float | None = None) -> ComputePlan:
     """The compute-optimal model of `budget`, the smaller ones of equal loss, and what fits the text there is. Raises UsageError."""
     law, flops = basis.law, budget.flops
     if law.alpha <= 0 or law.beta <= 0:
