@@ -1,4 +1,4 @@
-"""What a picture of a scaling law is drawn from: the runs, curves of equal size, and the compute-optimal frontier with its band."""
+"""Lines and bands that a picture of a scaling law is drawn from: runs, curves of equal size, the compute-optimal frontier."""
 
 import math
 from dataclasses import dataclass
