@@ -132,7 +132,7 @@ def _write(recipe: TrainingRecipe, form: TrainingForm, target: Path) -> None:
 
 
 @dataclass
-class _Tally:
+class _RowTally:
     """What must be known of all rows together."""
 
     rows: int = 0
@@ -184,7 +184,7 @@ def _other_method(recipe: TrainingRecipe, form: tuple[str, ...]) -> str:
     )
 
 
-def _encode_all(recipe: TrainingRecipe, form: TrainingForm, path: Path) -> _Tally:
+def _encode_all(recipe: TrainingRecipe, form: TrainingForm, path: Path) -> _RowTally:
     from datasets import Features, List, Value
     from datasets.arrow_writer import ArrowWriter
 
@@ -192,7 +192,7 @@ def _encode_all(recipe: TrainingRecipe, form: TrainingForm, path: Path) -> _Tall
     pairs = {"prompt": ids, "chosen": ids, "rejected": ids}
     marked = {"input_ids": ids, "trained": List(Value("uint8")), "prefix": Value("int32")}
     features = Features({**(pairs if recipe.method == "dpo" else marked), "source": Value("string")})
-    tally, encoder = _Tally(), RowEncoder(form, recipe.window, recipe.train_on)
+    tally, encoder = _RowTally(), RowEncoder(form, recipe.window, recipe.train_on)
     with ArrowWriter(features=features, path=str(path)) as writer:
         for batch in encoder.batches(read_rows(recipe)):
             if batch.lengths:
@@ -212,7 +212,7 @@ def _encode_all(recipe: TrainingRecipe, form: TrainingForm, path: Path) -> _Tall
     return tally
 
 
-def _split(tally: _Tally, recipe: TrainingRecipe) -> np.ndarray:
+def _split(tally: _RowTally, recipe: TrainingRecipe) -> np.ndarray:
     """The indices of the encoded rows that validate: of whole rows of the file, drawn by the seed, none of which stands twice."""
     digests, numbers = np.array(tally.digests, dtype=np.int64), np.array(tally.numbers, dtype=np.int32)
     distinct, firsts, copies = np.unique(digests, return_index=True, return_counts=True)
@@ -236,7 +236,7 @@ def _split(tally: _Tally, recipe: TrainingRecipe) -> np.ndarray:
     return indices
 
 
-def _counts(tally: _Tally, validation: np.ndarray, digest: str) -> RowCounts:
+def _counts(tally: _RowTally, validation: np.ndarray, digest: str) -> RowCounts:
     lengths, trained = np.array(tally.lengths, dtype=np.int64), np.array(tally.trained, dtype=np.int64)
     pieces = len(tally.numbers) - len(set(tally.numbers))
     return RowCounts(
@@ -253,7 +253,7 @@ def _counts(tally: _Tally, validation: np.ndarray, digest: str) -> RowCounts:
     )
 
 
-def _notices(counts: RowCounts, recipe: TrainingRecipe, form: TrainingForm, tally: _Tally) -> list[str]:
+def _notices(counts: RowCounts, recipe: TrainingRecipe, form: TrainingForm, tally: _RowTally) -> list[str]:
     notices = [f"{count} of {counts.rows} rows {reason}: left out" for reason, count in counts.left_out.items()]
     if counts.longest > recipe.window:
         notices.append(f"the longest row has {counts.longest} tokens; the window is {recipe.window}")
