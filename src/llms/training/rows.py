@@ -89,7 +89,7 @@ def _key(recipe: TrainingRecipe) -> list[object]:
 
 
 def _stored(target: Path, recipe: TrainingRecipe, form: TrainingForm) -> Encoded | None:
-    """What was written there for the same recipe; None if that is not there, or not whole."""
+    """The rows that were written there for the same recipe; None if that is not there, or not whole."""
     from datasets import Dataset
 
     path = target / COUNTS
@@ -133,7 +133,7 @@ def _write(recipe: TrainingRecipe, form: TrainingForm, target: Path) -> None:
 
 @dataclass
 class _RowTally:
-    """What must be known of all rows together."""
+    """Sums over all rows, and of each its length, its trained tokens, its place in the file and a digest."""
 
     rows: int = 0
     longest: int = 0
