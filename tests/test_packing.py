@@ -10,6 +10,7 @@ from llms.training.collate import pack, pad
 from llms.training.encoded import EncodedPair, EncodedRow
 from llms.training.feed import as_rows
 from llms.training.head import CHUNK, TokenLosses, install_head
+from llms.training.lean import make_lean
 from llms.training.passes import MASKED, OWN, PADDED, SPANS, choose_way, relative
 from tiny import VOCABULARY, build
 
@@ -158,3 +159,48 @@ def test_the_head_is_cross_entropy_over_several_chunks():
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("adapter", [True, False])
+@pytest.mark.parametrize("family", ["llama", "qwen3", "phi3"])
+def test_lean_layers_have_the_losses_and_gradients_of_those_they_replace(family, adapter):
+    base = build(family)
+    install_head(base)
+    model = base
+    if adapter:
+        model = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+        for name, one in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(one, std=0.1)
+    base.set_attn_implementation(SPANS.attention)
+    rows = [EncodedRow(tuple(range(n, 40 + n)), (0,) * 20 + (1,) * 20, 0, "") for n in range(3)]
+
+    def compute() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        model.zero_grad()
+        losses = SPANS.losses(model, pack(rows))
+        losses.sum().backward()
+        return losses.detach(), {name: one.grad.clone() for name, one in model.named_parameters() if one.requires_grad}
+
+    expected, gradients = compute()
+    undo = make_lean(model)
+    assert any("forward" in vars(module) for module in model.modules() if module is not base)
+    losses, lean_gradients = compute()
+    undo()
+    assert not any("forward" in vars(module) for module in model.modules() if module is not base)
+    assert relative(losses, expected) < 1e-5
+    for name, gradient in gradients.items():
+        assert relative(lean_gradients[name], gradient) < 1e-5, name
+
+
+def test_a_network_without_its_adapter_is_the_base_model_under_lean_layers():
+    base = build("llama")
+    ids = torch.arange(20)[None]
+    expected = base(ids).logits.detach()
+    model = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    for name, one in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(one, std=0.1)
+    make_lean(model)
+    assert relative(model(ids).logits, expected) > 1e-2
+    with model.disable_adapter():
+        assert relative(model(ids).logits, expected) < 1e-5
