@@ -1,5 +1,6 @@
 """One training run, from its recipe to the adapter or checkpoint in its folder."""
 
+import json
 import logging
 import math
 import os
@@ -18,6 +19,7 @@ from transformers import AutoTokenizer, PrinterCallback
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
+from ..models.local.checkpoint import read_json
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
 from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
@@ -76,7 +78,12 @@ def train_rows(
 def use_cores(device: str) -> None:
     """All cores that torch sees for arithmetic, unless OMP_NUM_THREADS says otherwise: loading may have left one."""
     if device == "cpu":
-        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or _cores()))
+
+
+def _cores() -> int:
+    """Those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _loop(recipe: TrainingRecipe, folder: Path, rows: Dataset, validation: Dataset) -> RowLoop:
@@ -179,7 +186,10 @@ def _save(loop: RowLoop, recipe: TrainingRecipe, folder: Path) -> None:
         (draft / "README.md").unlink(missing_ok=True)  # peft's, with nothing in it
     else:
         network.save_pretrained(str(draft))
-        for path in tokenizer_files(checkpoint):
+        (draft / "generation_config.json").unlink(missing_ok=True)  # the trainer wrote its tokenizer's tokens into it
+        config = {**read_json(checkpoint / "config.json"), "dtype": recipe.dtype}
+        (draft / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        for path in (*tokenizer_files(checkpoint), *checkpoint.glob("generation_config.json")):
             shutil.copyfile(path, draft / path.name)
     for path in sorted(draft.iterdir(), key=lambda path: path.name.endswith("config.json")):
         path.replace(folder / path.name)
