@@ -24,6 +24,7 @@ from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_file
 from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
+from .head import install_head
 from .loop import PairTrainer, RowLoop, RowTrainer
 from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
@@ -59,6 +60,11 @@ def train_rows(
         way, reasons = choose_way(model, network, Rows(rows).__getitems__([0, 1, 2, 3][: len(rows)]), recipe.packing)
         for reason in reasons:
             emit(Noticed(f"{reason}; {way.name} instead"))
+        if isinstance(loop, PairTrainer) and loop.reference is not None:
+            install_head(loop.reference)
+            loop.reference.eval()
+            if way.attention:
+                loop.reference.set_attn_implementation(way.attention)
         loop.prepare(recipe, rows, validation, way.collate, way.losses)
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
