@@ -7,6 +7,17 @@ from random import Random
 from llms.training.progress import Aborted, Ended, Noticed, Progress, Saved, Started, Stepped, Validated, append
 
 STEPS = 120
+EVIDENCE = {
+    "held_out": {"benchmark": "held-out rows", "text": "better by 1.87 nats per token (1.71 to 2.02)"},
+    "kept": [
+        {
+            "benchmark": name,
+            "text": f"forgetting: none detectable, minimum detectable effect {effect} points (80 % power)",
+        }
+        for name, effect in (("arc_easy", 2.1), ("hellaswag", 1.7))
+    ],
+    "notes": [],
+}  # as far as a page shows it
 
 
 def events(steps: int = STEPS, until: int | None = None, first: int = 0) -> list[Progress]:

@@ -44,16 +44,20 @@ async def _stream(request: Request, run: str, after: int) -> AsyncIterator[str]:
     """Messages {run, events}: how the run stands, and what happened since the last one; until it has ended."""
     quiet = 0.0
     while not service_of(request).turns.ending:
-        state = await asyncio.to_thread(training_runs.standing, run)
         new = (await asyncio.to_thread(training_runs.events, run, after))[:MOST]
-        if new or quiet == 0.0:
-            after += len(new)
+        state = await asyncio.to_thread(
+            training_runs.standing, run
+        )  # behind the events, so that an end is never missed
+        ended = not new and state.state != training_runs.RUNNING
+        if new or ended:
+            after, quiet = after + len(new), 0.0
             message = {"run": asdict(state), "events": [as_json(event) for event in new]}
             yield f"id: {after}\ndata: {json.dumps(message, ensure_ascii=False)}\n\n"
-        if not new and state.state != training_runs.RUNNING:
+        if ended:
             yield "event: end\ndata: {}\n\n"
             return
         await asyncio.sleep(0 if len(new) == MOST else LOOK_SECONDS)
-        quiet = 0.1 if new else quiet + LOOK_SECONDS
+        quiet += LOOK_SECONDS
         if quiet >= 10:
             quiet = 0.0
+            yield ": still here\n\n"

@@ -9,6 +9,7 @@ from .. import settings
 from ..errors import UnknownName
 from ..store.training_runs import TrainingRun, TrainingRuns
 from ..training import progress
+from ..training.launch import is_training, resume_command
 from ..training.progress import Aborted, Ended, Progress, Started, Stepped, Validated
 from ..values import JsonObject
 
@@ -76,7 +77,7 @@ def _standing(run: TrainingRun) -> RunStanding:
     starts = [event for event in log if isinstance(event, Started)]
     steps = [event for event in log if isinstance(event, Stepped)]
     validations = [event for event in log if isinstance(event, Validated)]
-    state, reason = _state(run.folder, log[-1] if log else None)
+    state, reason = _state(run.folder, run.method, log[-1] if log else None)
     return RunStanding(
         _id(run.folder), str(run.folder), run.model, run.data, run.method, run.started, state,
         steps[-1].step if steps else 0, starts[-1].steps if starts else 0,
@@ -85,7 +86,7 @@ def _standing(run: TrainingRun) -> RunStanding:
     )  # fmt: skip
 
 
-def _state(folder: Path, last: Progress | None) -> tuple[str, str]:
+def _state(folder: Path, method: str, last: Progress | None) -> tuple[str, str]:
     """How a run stands, and why it ended."""
     if not folder.is_dir():
         return GONE, "its folder is not there any more"
@@ -93,7 +94,7 @@ def _state(folder: Path, last: Progress | None) -> tuple[str, str]:
         return DONE, last.reason
     if isinstance(last, Aborted):
         return STOPPED, last.reason
-    return (RUNNING, "") if is_running(folder) else (INTERRUPTED, f"go on with: llms finetune --resume {folder}")
+    return (RUNNING, "") if is_training(folder) else (INTERRUPTED, f"go on with: {resume_command(folder, method)}")
 
 
 def _result(run: TrainingRun) -> str:
@@ -113,7 +114,3 @@ def _read(folder: Path) -> tuple[Progress, ...]:
 def _cached(folder: Path, changed: int, size: int) -> tuple[Progress, ...]:
     """A log is read again only when it has changed."""
     return tuple(progress.read(folder))
-
-
-def is_running(folder: Path) -> bool:
-    return False

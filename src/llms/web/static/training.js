@@ -133,10 +133,11 @@ function draw() {
   );
 }
 
-/** What was measured before and after, line by line in the words of the terminal. */
+/** What was measured before and after, a line each, in the words of the terminal. */
 function evidence(stored) {
-  const lines = stored?.lines ?? [];
-  return lines.length ? [make("h3", {}, "What it changed"), make("ul", { class: "plain evidence" }, ...lines.map((line) => make("li", {}, line)))] : [];
+  if (!stored) return [];
+  const lines = [stored.held_out, ...stored.kept].filter(Boolean).map((one) => make("li", {}, make("span", { class: "name" }, one.benchmark), " ", one.text));
+  return [make("h3", {}, "Before and after"), make("ul", { class: "plain evidence" }, ...lines, ...stored.notes.map((note) => make("li", { class: "soft" }, note)))];
 }
 
 function talk(system) {
