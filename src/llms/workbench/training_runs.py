@@ -49,7 +49,7 @@ def standing(run: str) -> RunStanding:
 
 
 def events(run: str, after: int = 0) -> list[Progress]:
-    """What happened in a run, but for its first `after` events. Raises UnknownName."""
+    """The events of a run, but for its first `after` events. Raises UnknownName."""
     return list(_read(_find(run).folder))[after:]
 
 
