@@ -15,6 +15,7 @@ from llms.training.form import TrainingForm, open_form
 from llms.training.preview import preview
 from llms.training.recipe import TrainingRecipe
 from llms.training.rows import encode
+from test_training_form import FORGETFUL
 from tiny import CHATML, save_checkpoint
 
 USER, ANSWER = {"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}
@@ -295,6 +296,19 @@ def test_no_copy_of_a_trained_row_validates(tmp_path):
     assert len(result.validation) == 7
     assert not set(texts(result.train)) & set(texts(result.validation))
     assert any("30 of 70 rows equal an earlier one" in notice for notice in result.notices)
+
+
+def test_a_conversation_in_several_texts_validates_as_a_whole(tmp_path):
+    form = form_of(FORGETFUL)
+    rows = [
+        {"messages": [m for turn in (1, 2) for m in chat(n, f"<think>{turn}</think>Answer {turn} to")["messages"]]}
+        for n in range(10)
+    ]
+    result = encoded(write(tmp_path / "rows.jsonl", rows), form, validation=0.3)
+    assert (len(result.train), len(result.validation)) == (14, 6)
+    assert not set(result.train["source"][:]) & set(result.validation["source"][:])
+    assert result.counts.duplicates == 0
+    assert any("10 rows were cut into several" in notice for notice in result.notices)
 
 
 def test_the_split_follows_from_the_seed(tmp_path):
