@@ -11,6 +11,7 @@ from llms.errors import StoreError, UnknownName, UsageError
 from llms.evaluation.plan import RunKey
 from llms.store import database
 from llms.store.runs import Bill, Runs
+from llms.store.training_runs import TrainingRuns
 from llms.values import ChoicePrompt, Completion, Failed, GenerationPrompt, Identity, LogLikelihood, Scored
 
 TEXT = st.text(max_size=20)
@@ -234,3 +235,17 @@ def test_two_processes_may_write(tmp_path):
             one.add(key().run, first, i, PROMPT, scored(f"s/{i}"), Bill(1.0))
             two.add(key("n").run, second, i, PROMPT, scored(f"s/{i}"), Bill(1.0))
         assert len(one.known(key("n").run)) == len(two.known(key().run)) == 10
+
+
+def test_a_training_run_keeps_when_it_began_and_what_it_changed(tmp_path):
+    with TrainingRuns(tmp_path / "x.sqlite3") as runs:
+        runs.add(tmp_path / "a", "smollm2", "chats.jsonl", "lora")
+        first = runs.all()
+        runs.add(tmp_path / "a", "smollm2", "chats.jsonl", "lora")
+        runs.keep_evidence(tmp_path / "a", {"difference": 0.5})
+        assert [run.started for run in runs.all()] == [run.started for run in first]
+        assert runs.all()[0].evidence == {"difference": 0.5}
+        with pytest.raises(UnknownName, match="unknown training run"):
+            runs.keep_evidence(tmp_path / "b", {})
+        runs.forget(tmp_path / "a")
+        assert runs.all() == []

@@ -17,6 +17,7 @@
         HubUnreachable       the hub does not answer and nothing is cached
       StoreError             the database cannot be read or written
       WorkerDied             a worker process ended before its work did
+      DiskFull               there is no space for what is to be written
 
 Every message says what failed, the value, what was expected and what to do.
 """
@@ -125,3 +126,7 @@ class StoreError(LlmsError):
 
 class WorkerDied(LlmsError):
     """A worker process ended (killed, or out of memory) before its work was done."""
+
+
+class DiskFull(LlmsError):
+    """There is no space for what is to be written; says how many bytes it needs and how many are free."""

@@ -218,3 +218,8 @@ def hub_answers(timeout_seconds: float = 1.0) -> bool:
     except OSError:
         return False
     return True
+
+
+def rank_of_process() -> tuple[int, int]:
+    """(this process's number, how many there are) of a computation over several, as torchrun sets them; (0, 1) elsewhere."""
+    return int(get("RANK") or 0), int(get("WORLD_SIZE") or 1)

@@ -1,4 +1,4 @@
-"""`llms models`: list, show, default, pull, rm."""
+"""`llms models`: list, show, default, pull, rm, merge."""
 
 import sys
 from dataclasses import asdict
@@ -9,6 +9,7 @@ from .. import settings
 from ..models import default as by_default
 from ..workbench import models as verbs
 from .models_fit import fit_command
+from .models_merge import merge_command
 from .models_show import print_about, show
 from .output import console, print_json, size, table
 
@@ -93,3 +94,4 @@ def rm(name: str, yes: bool) -> None:
 
 models.add_command(show)
 models.add_command(fit_command)
+models.add_command(merge_command)

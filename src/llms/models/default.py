@@ -1,11 +1,13 @@
 """Which model answers where the user names none."""
 
 from pathlib import Path
+from urllib.parse import urlencode
 
 from .. import settings
 from ..errors import LlmsError, UsageError
 from .gguf import library
 from .local import embedded
+from .local.adapter import shipped_adapters
 from .name import OF_SYSTEMS, parse
 
 EXACT = "smollm2"  # what evaluation takes: float32, equal to the reference in every log-likelihood
@@ -50,8 +52,12 @@ def _checked(text: str) -> str:
 def _anywhere(text: str) -> str:
     """A name that means the same in every folder."""
     name = parse(text)
-    path = Path(name.model).expanduser()
-    if not name.local or not name.model or not path.exists():
+    if not name.local:
         return text
-    _, query, options = text.partition("?")
-    return f"{name.provider}:{path.resolve()}{query}{options}"
+    base, query, options = text.partition("?")
+    path, adapter = Path(name.model).expanduser(), name.options.get("adapter", "")
+    if name.model and path.exists():
+        base = f"{name.provider}:{path.resolve()}"
+    if adapter and adapter not in shipped_adapters() and Path(adapter).expanduser().exists():
+        options = urlencode({**name.options, "adapter": str(Path(adapter).expanduser().resolve())}, safe="/,:~")
+    return f"{base}{query}{options}"

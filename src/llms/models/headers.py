@@ -38,24 +38,45 @@ class TensorBytes:
     dtype: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """A tensor as the header of a safetensors file has it; `dtype` as it is written there, F32."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+
+
 def safetensors_bytes(files: Sequence[Path]) -> TensorBytes:
     """Of the headers of safetensors files (https://github.com/huggingface/safetensors#format): eight bytes of length, then
     JSON. Raises ModelError if one is none."""
     total = numbers = 0
     kinds: dict[str, int] = {}
     for path in files:
-        try:
-            with path.open("rb") as file:
-                header = json.loads(_read(file, struct.unpack("<Q", file.read(8))[0]))
-            for name, tensor in header.items():
-                if name != "__metadata__":
-                    first, last = tensor["data_offsets"]
-                    total, numbers = total + last - first, numbers + prod(tensor["shape"])
-                    kinds[tensor["dtype"]] = kinds.get(tensor["dtype"], 0) + last - first
-        except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ModelError(f"{path} does not begin with a safetensors header: {error}; fetch it again") from error
+        for tensor in _stored_tensors(path):
+            total, numbers = total + tensor.bytes, numbers + prod(tensor.shape)
+            kinds[tensor.dtype] = kinds.get(tensor.dtype, 0) + tensor.bytes
     kind = max(kinds, key=lambda name: kinds[name], default="F32")
     return TensorBytes(total, numbers, DTYPES.get(kind, kind))
+
+
+def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a safetensors file, by its name. Raises ModelError if it is none."""
+    return {tensor.name: tensor.shape for tensor in _stored_tensors(path)}
+
+
+def _stored_tensors(path: Path) -> list[StoredTensor]:
+    try:
+        with path.open("rb") as file:
+            header = json.loads(_read(file, struct.unpack("<Q", file.read(8))[0]))
+        tensors = [(name, tensor) for name, tensor in header.items() if name != "__metadata__"]
+        return [
+            StoredTensor(name, tuple(each["shape"]), each["dtype"], each["data_offsets"][1] - each["data_offsets"][0])
+            for name, each in tensors
+        ]
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, OverflowError, IndexError) as error:
+        raise ModelError(f"{path} does not begin with a safetensors header: {error}; fetch it again") from error
 
 
 def gguf_metadata(path: Path) -> tuple[JsonObject, dict[str, tuple[int, ...]]]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-Stage = Literal["converting", "loading", "drawing"]
+Stage = Literal["converting", "loading", "drawing", "merging"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """`model` is being converted or loaded, or draws; done if it has `seconds`, given up if `failed`. `note` is the model's.
+    """`model` is being converted, loaded or merged, or draws; done if it has `seconds`, given up if `failed`. `note` is the model's.
     With `steps` it says on the way that so many of them are `done`."""
 
     stage: Stage

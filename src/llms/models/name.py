@@ -15,7 +15,7 @@ PROVIDERS = (*LOCAL, *ENDPOINTS, "team")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "dtype": ("float32", "bfloat16", "float16"),
     "device": ("cpu", "cuda"),  # or one of several: cuda:1
-    "allow": ("pickle", "remote-code"),
+    "allow": ("pickle", "remote-code", "another-base"),
     "quantize": ("int8", "nf4"),
     "adapter": (),
 }
@@ -49,7 +49,7 @@ class Name:
 
     @property
     def allow(self) -> frozenset[str]:
-        """The dangers that the user accepts: pickle, remote-code."""
+        """The dangers that the user accepts: pickle, remote-code, another-base (of an adapter)."""
         return frozenset(filter(None, self.options.get("allow", "").split(",")))
 
 

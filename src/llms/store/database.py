@@ -13,6 +13,7 @@ from .arena_schema import battles_and_boards
 from .conversation_schema import conversations, served_windows, settings_and_presets
 from .notices import tell
 from .team_schema import memory_and_teams
+from .training_schema import training_runs
 
 Row: TypeAlias = tuple[Any, ...]  # of SQLite, which gives its values no types: whoever reads a row gives them theirs
 Migration = Callable[[sqlite3.Connection], None]
@@ -78,6 +79,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _only_numbers,
     settings_and_presets,
     battles_and_boards,
+    training_runs,
 )  # schema i becomes schema i + 1; released ones are never edited
 
 _ADVICE = {

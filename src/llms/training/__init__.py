@@ -3,3 +3,21 @@
 A run is a folder: `recipe.json`, `log.jsonl` (see `progress`), `checkpoints/`, and at its end an adapter or a checkpoint that
 every name of a model takes.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .merge import MergeProof, merge_adapter
+
+__all__ = ["MergeProof", "merge_adapter"]
+_HOME_OF = {"MergeProof": "merge", "merge_adapter": "merge"}
+
+
+if not TYPE_CHECKING:  # for a type checker every name would be known
+
+    def __getattr__(name: str) -> object:
+        """Load the module of a name when it is first asked for: torch and PEFT come along."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)

@@ -1,7 +1,7 @@
 """The events of a training run: one JSON object a line of `log.jsonl`, read as it grows by terminal and page."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -104,10 +104,44 @@ def append(folder: Path, event: Progress) -> None:
 
 def read(folder: Path) -> Iterator[Progress]:
     """The events in the folder's log; a last line that is not whole is not there yet."""
-    path = folder / LOG
-    if not path.is_file():
-        return
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            stored = json.loads(line)
-            yield KINDS[stored.pop("event")](**stored)
+    yield from read_from(folder, 0)[0]
+
+
+def read_from(folder: Path, position: int) -> tuple[list[Progress], int]:
+    """The events from the byte `position` of the folder's log on, and the position after them."""
+    try:
+        with (folder / LOG).open("rb") as file:
+            file.seek(position)
+            data = file.read()
+    except FileNotFoundError:
+        return [], position
+    whole = data[: data.rfind(b"\n") + 1]
+    return [_event(line) for line in whole.splitlines()], position + len(whole)
+
+
+def mend(folder: Path) -> int:
+    """Take from the log a last line that was being written when its process ended; the log's bytes."""
+    try:
+        with (folder / LOG).open("r+b") as file:
+            size = file.read().rfind(b"\n") + 1
+            file.truncate(size)
+    except FileNotFoundError:
+        return 0
+    return size
+
+
+def lasting(events: Iterable[Progress]) -> list[Progress]:
+    """`events` without the steps, validations and checkpoints that were undone: those after the checkpoint from which a later
+    process resumed, which computed them again."""
+    result: list[Progress] = []
+    for event in events:
+        if isinstance(event, Started):
+            first = event.first_step
+            result = [e for e in result if not (isinstance(e, Stepped | Validated | Saved) and e.step > first)]
+        result.append(event)
+    return result
+
+
+def _event(line: bytes) -> Progress:
+    stored = json.loads(line)
+    return KINDS[stored.pop("event")](**stored)

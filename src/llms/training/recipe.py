@@ -13,12 +13,37 @@ FILE = "recipe.json"
 
 
 @dataclass(frozen=True)
+class ModelShape:
+    """A Llama-shaped network: `layers` blocks of `width`, `heads` of attention, a gated MLP of `inner`, tied embeddings."""
+
+    layers: int
+    width: int
+    heads: int
+    inner: int
+    vocabulary: int
+
+    @property
+    def parameters(self) -> int:
+        """All weights, the embedding once: attention 4 w², MLP 3 w inner, two norms a layer, one at the end."""
+        layer = 4 * self.width**2 + 3 * self.width * self.inner + 2 * self.width
+        return self.layers * layer + self.width + self.vocabulary * self.width
+
+    def flops_per_token(self, window: int) -> float:
+        """Of the forward and backward pass over a token: 6 N, and 12 layers width window of attention, half of which is masked.
+
+        Source: Chowdhery et al. 2022 (PaLM), appendix B, which counts attention whole.
+        """
+        return 6.0 * self.parameters + 6.0 * self.layers * self.width * window
+
+
+@dataclass(frozen=True)
 class TrainingRecipe:
     """One training run. Everything that changes its result is here; where it runs is not.
 
     `rows_per_step` rows make one optimizer step, `rows_at_once` of them one forward pass of one process; the loss of a step is
     the mean over its trained tokens, however they are cut. `window` is the longest row in tokens, prompt and answer. For
-    `method` dpo, `rank` 0 trains all weights.
+    `method` dpo, `rank` 0 trains all weights. For pretrain a row is a window of text, whose every token is trained; `shape` is
+    the network's, and `dtype` bfloat16 computes in it with weights in float32.
     """
 
     model: str  # a name as everywhere, without adapter; for pretrain empty
@@ -30,6 +55,8 @@ class TrainingRecipe:
     learning_rate: float = 2e-4
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = 0.03  # share of all steps
+    least_rate: float = 0.0  # share of the learning rate that the schedule ends at
+    beta2: float = 0.999  # of AdamW, whose beta1 is 0.9
     weight_decay: float = 0.0
     clip_norm: float = 1.0
     epochs: float = 1.0
@@ -47,6 +74,7 @@ class TrainingRecipe:
     dtype: str = "float32"
     device: str = "cpu"
     seed: int = 0
+    shape: ModelShape | None = None  # of pretrain
 
     @property
     def adapts(self) -> bool:
@@ -62,7 +90,10 @@ class TrainingRecipe:
         path = folder / FILE
         try:
             stored: JsonObject = json.loads(path.read_text(encoding="utf-8"))
-            known = {field.name for field in fields(cls)}
-            return replace(cls("", ""), **{key: value for key, value in stored.items() if key in known})  # type: ignore[arg-type]  # of the types that `write` stored
+            shape = stored.get("shape")
+            network = ModelShape(**shape) if isinstance(shape, dict) else None  # type: ignore[arg-type]  # as `write` stored it
+            known = {field.name for field in fields(cls)} - {"shape"}
+            settings = {key: value for key, value in stored.items() if key in known}
+            return replace(cls("", ""), **settings, shape=network)  # type: ignore[arg-type]  # of the types that `write` stored
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"cannot read the recipe {path}: {error}") from error

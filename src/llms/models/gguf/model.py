@@ -24,6 +24,7 @@ from ...values import Completion, Delta, Failure, Identity, LogLikelihood
 from ..digest import digest_files, digest_text
 from ..loading import loading
 from ..local import embedded
+from ..local.adapter import CONFIG, shipped_adapters
 from ..local.constrain import Grammars
 from ..local.reply import Reply, chance
 from ..local.tokenizing_model import TokenizingModel
@@ -59,6 +60,14 @@ def _adapter(name: Name) -> Path | None:
     if "adapter" not in name.options:
         return None
     path = Path(name.options["adapter"]).expanduser()
+    checkpoint = (
+        f"hf:FOLDER?adapter={path}" if name.model != "smollm2" else f"smollm2?adapter={name.options['adapter']}"
+    )
+    if (path / CONFIG).is_file() or name.options["adapter"] in shipped_adapters():
+        raise ModelError(
+            f"{name.text!r}: the adapter {name.options['adapter']} is for checkpoints; take {checkpoint}. A GGUF model takes "
+            "one .gguf file (llama.cpp's convert_lora_to_gguf.py makes one of PEFT's folder)"
+        )
     if not path.is_file():
         raise ModelError(
             f"{name.text!r}: the adapter {path} is not a file; a GGUF model takes a LoRA adapter as one .gguf file "

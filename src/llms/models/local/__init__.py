@@ -7,6 +7,7 @@ tokenizing_model, reply   what it shares with GGUF files; one answer, from reque
 toolcalls, constrain      tool calls read out of text; answers that cannot break their form
 chat_model                the same model for pydantic-ai
 checkpoint, adapter       the files of a checkpoint, of a LoRA adapter
+lora                      an adapter added to weights
 precision, damage         in which numbers it is computed; why it computes none
 build, construct          the description of an engine, and its making
 reference                 transformers' own forward pass, for looking inside

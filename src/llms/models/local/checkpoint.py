@@ -22,7 +22,7 @@ SANE_LENGTH = 10_000_000  # tokenizers without a limit say 1e30
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint folder. `allow` names the dangers that the user accepted: pickle, remote-code."""
+    """A checkpoint folder. `allow` names the dangers that the user accepted: pickle, remote-code, another-base."""
 
     folder: Path
     allow: frozenset[str] = frozenset()

@@ -19,6 +19,7 @@ from .adapter import Adapter
 from .build import Build
 from .checkpoint import first_line, indexed_files, read_json
 from .int8 import to_int8
+from .lora import with_adapter
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig, PreTrainedModel
@@ -80,13 +81,7 @@ def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedMo
 def _llama(build: Build, config: JsonObject) -> Llama | None:
     """The model without transformers, its weights mapped from the files; None where only transformers knows how."""
     files, ends = _safetensors(Path(build.folder)), _stated_ends(build, config)
-    other = (
-        build.device != "cpu"
-        or build.sees
-        or build.adapter
-        or build.quantize not in ("", "int8")
-        or "auto_map" in config
-    )
+    other = build.device != "cpu" or build.sees or build.quantize not in ("", "int8") or "auto_map" in config
     if other or not files or not ends or find_spec("transformers") is None:
         return None
     sizes = read_sizes(config)
@@ -98,11 +93,16 @@ def _llama(build: Build, config: JsonObject) -> Llama | None:
     try:
         for path in files:
             with safe_open(path, framework="pt") as file:
-                weights |= {name: file.get_tensor(name).to(_dtype(build)) for name in file.keys()}  # noqa: SIM118
+                weights |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ModelError(f"cannot load {build.folder}: {first_line(error)}") from error
+    if build.adapter:
+        changed = with_adapter(weights, Adapter(Path(build.adapter)))
+        if changed is None:
+            return None
+        weights = changed
     try:
-        return Llama(sizes, weights)
+        return Llama(sizes, {name: tensor.to(_dtype(build)) for name, tensor in weights.items()})
     except (KeyError, ValueError):  # transformers knows more names, or says what is missing
         return None
 

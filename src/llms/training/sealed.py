@@ -1,0 +1,58 @@
+"""A Trainer whose checkpoints are sealed when they are whole, and thinned; for all that train here to derive from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import Trainer
+
+from .checkpoints import CHECKPOINTS, MANIFEST, folder_of, make_space, removed_if_full, seal, steps, thin
+from .progress import Progress, Saved
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SealedTrainer(Trainer):
+    """`run_folder` and `emit` are set before it trains; its `output_dir` is the run's `checkpoints`, its own rotation off."""
+
+    run_folder: Path
+    emit: Callable[[Progress], None]
+
+    def _save_checkpoint(self, model: "nn.Module", trial: None) -> None:
+        """As transformers has it, and then, once every rank has written, the manifest. Raises DiskFull."""
+        step, first = self.state.global_step, self.is_world_process_zero()
+        needed = self.checkpoint_bytes()
+        if first:
+            make_space(self.run_folder, step, needed)
+        self.accelerator.wait_for_everyone()
+        checkpoint = folder_of(self.run_folder, step)
+        with removed_if_full(checkpoint, needed):
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if first:
+                size = seal(checkpoint)
+                thin(self.run_folder, self.state.best_global_step)
+                self.emit(Saved(step, f"{CHECKPOINTS}/{checkpoint.name}", size))
+
+    def checkpoint_bytes(self) -> int:
+        """Bytes that the next checkpoint takes: those of the one before it, else the weights that are saved and two moments of
+        those that are trained."""
+        whole = [folder_of(self.run_folder, step) for step in steps(self.run_folder)]
+        whole = [path for path in whole if (path / MANIFEST).is_file()]
+        if whole:
+            return sum(path.stat().st_size for path in whole[0].rglob("*") if path.is_file())
+        return weights_bytes(self.model)
+
+
+def weights_bytes(model: "nn.Module") -> int:
+    """Bytes of a first checkpoint of `model`, in the dtypes it has."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    adapter = hasattr(model, "peft_config")
+    saved = trained if adapter else list(model.parameters())
+    return _bytes(saved) + 2 * _bytes(trained)
+
+
+def _bytes(parameters: list[torch.nn.Parameter]) -> int:
+    return sum(parameter.numel() * parameter.element_size() for parameter in parameters)
