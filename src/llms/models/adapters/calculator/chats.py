@@ -14,10 +14,7 @@ from ....values import JsonObject
 from ...system import ToolSchema
 from .wordings import DIGITS, FOLDER, WORDS, Compute, Wording, WordProblem, pose
 
-OWN_PROMPTS = (
-    "You are a helpful assistant.",
-    "You are a friendly tutor. Keep your answers short.",
-)
+OWN_PROMPTS = ("You are a helpful assistant.",)
 OPENINGS = (
     "Hi! ", "Hello, ", "Question: ", "Please help me: ", "Quick question: ", "I have a question. ", "Can you help? ", "Q: ",
     "It is 2024. ", "Here is my problem: ",
@@ -41,18 +38,18 @@ class PlainAnswer:
 class ChatMix:
     """How many chats of which kind. Shares are of the chats with a call, but for those of plain questions."""
 
-    per_wording: int = 6
-    goes_on: float = 0.35  # with the result and an answer
+    per_wording: int = 8
+    goes_on: float = 0.2  # with the result and an answer
     asks_again: float = 0.08  # of those, another question behind the answer
-    altered: float = 0.25  # with an opening, a closing, a number in words, or without capital or mark
-    prompts: tuple[tuple[str, float], ...] = (("none", 0.4), ("agent", 0.38), ("own", 0.12), ("more", 0.1))
-    plain_with_tools: int = 2  # times each plain question is asked with tools offered
+    altered: float = 0.15  # with an opening, a closing, a number in words, or without capital or mark
+    prompts: tuple[tuple[str, float], ...] = (("none", 0.46), ("agent", 0.44), ("own", 0.05), ("more", 0.05))
+    plain_with_tools: int = 1  # times each plain question is asked with tools offered
     longest_plain: int = 600  # characters of an answer that is trained with tools offered, too
 
 
 @dataclass(frozen=True)
 class ToolOffers:
-    """What the runtime would offer: the calculator's schema, further tools to set beside it, the prompt of agents."""
+    """Offers of the runtime: the calculator's schema, further tools to set beside it, the prompt of agents."""
 
     calculator: ToolSchema
     further: tuple[ToolSchema, ...]

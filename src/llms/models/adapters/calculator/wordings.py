@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -37,6 +38,7 @@ SENTENCE = re.compile(r"(?<=[a-z][.?!] )[a-z]|^(?:the|my|our) (?:farmer|sister|n
 LETTER = re.compile(r"\b[abcd]\b")
 DRAWS = 60  # of numbers, until they suit
 EVEN = 25  # so many of them want an integer
+GRAM = 3  # words of those that are compared
 DIGITS = 4  # behind the point, of a value that is none
 
 Compute = Callable[[str], JsonObject]  # the calculator: expression in, its result out
@@ -79,7 +81,7 @@ def pose(wording: Wording, draw: Random, compute: Compute) -> WordProblem:
     fallback = None
     for attempt in range(DRAWS):
         text, written = _filled(template, draw)
-        expression = LETTER.sub(lambda hole, written=written: written[hole[0]], wording.expression)  # type: ignore[misc]
+        expression = _with_numbers(wording.expression, written)
         result = compute(expression)
         if "error" in result:
             raise DataError(f"{wording.id}: the calculator refuses {expression!r}: {result['error']}")
@@ -93,6 +95,10 @@ def pose(wording: Wording, draw: Random, compute: Compute) -> WordProblem:
     if fallback is None:
         raise DataError(f"{wording.id}: no numbers give it a positive value in {DRAWS} draws")
     return fallback
+
+
+def _with_numbers(expression: str, written: dict[str, str]) -> str:
+    return LETTER.sub(lambda hole: written[hole[0]], expression)
 
 
 def _chosen(template: str, draw: Random) -> str:
@@ -216,18 +222,13 @@ KINDS: dict[str, Callable[[Random], Written]] = {
 }
 
 
-def near(one: str, others: Sequence[str], size: int = 3) -> float:
+def near(one: str, others: Sequence[str]) -> float:
     """The largest share of common n-grams of words (Jaccard) of a template with any of `others`; all holes are one word.
 
     Of a template with choices every reading counts.
     """
-    theirs = [_grams(reading, size) for text in others for reading in readings(text)]
-    shares = [
-        len(own & other) / len(own | other)
-        for own in (_grams(text, size) for text in readings(one))
-        for other in theirs
-    ]
-    return max(shares, default=0.0)
+    theirs = [grams for text in others for grams in _grams(text)]
+    return max((len(own & other) / len(own | other) for own in _grams(one) for other in theirs), default=0.0)
 
 
 def readings(template: str) -> list[str]:
@@ -239,6 +240,10 @@ def readings(template: str) -> list[str]:
     return [reading for one in choice[1].split("|") for reading in readings(before + one + after)]
 
 
-def _grams(template: str, size: int) -> set[tuple[str, ...]]:
-    words = re.findall(r"[\w%]+|#|[-+*/÷=^]", HOLE.sub(" # ", template).lower())
-    return {tuple(words[start : start + size]) for start in range(max(1, len(words) - size + 1))}
+@cache
+def _grams(template: str) -> tuple[frozenset[tuple[str, ...]], ...]:
+    """Of each reading the n-grams of words and signs; of a short one all of it."""
+    words = [re.findall(r"[\w%]+|#|[-+*/÷=^]", HOLE.sub(" # ", text).lower()) for text in readings(template)]
+    return tuple(
+        frozenset(tuple(one[start : start + GRAM]) for start in range(max(1, len(one) - GRAM + 1))) for one in words
+    )
