@@ -38,7 +38,7 @@ Group = Literal[
     "published",
 ]
 GROUPS: tuple[Group, ...] = get_args(Group)
-Unit = Literal["share", "elo", "seconds", "tokens/s", "bytes", "dollars", "points"]
+Unit = Literal["share", "elo", "seconds", "tokens/s", "bytes", "dollars", "points", "nats"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Averages over columns: macro and micro, each with a standard error of its own; of views, where all their benchmarks are there.
 
 Only columns of one view, source and template are averaged, only those that all rows have, and no rows of data twice: neither a
-total beside its parts nor the same rows asked in two ways.
+total beside its parts nor the same rows asked in two ways. A loss, which is better the less it is, is in no average.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ def averages(columns: Sequence[FilledColumn], rows: Sequence[RowKey]) -> Iterato
     guessing, where guessing gets something."""
     ways: dict[Way, list[FilledColumn]] = {}
     for part in columns:
-        if part.key and all(row in part.cells for row in rows):
+        if part.key and part.column.higher_is_better and all(row in part.cells for row in rows):
             ways.setdefault(way_of(part.key), []).append(part)
     shared = {way: over for way, same in ways.items() if len(over := once(same)) > 1}
     for way, over in shared.items():

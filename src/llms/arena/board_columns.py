@@ -9,6 +9,7 @@ from operator import attrgetter
 from ..evaluation.plan import RunKey
 from ..evaluation.report import Report
 from ..statistics import caution
+from ..statistics.direction import in_nats, more_is_better
 from ..values import Identity, Json, Score
 from .board import BoardCell, BoardColumn, Group, Unit
 from .evidence import Evidence
@@ -129,8 +130,8 @@ def _whole(name: str, title: str, rows: Mapping[RowKey, BoardRun]) -> FilledColu
         name,
         GROUP_OF.get(first.key.data, "benchmark"),
         title,
-        _unit(score.value for score in scores.values()),
-        True,
+        _unit(first.shown, (score.value for score in scores.values())),
+        more_is_better(first.shown),
         _details(first),
         chance=first.chance if first.shown == first.headline and first.chance else None,
     )
@@ -158,7 +159,9 @@ def spent_columns(whole: FilledColumn) -> Iterator[FilledColumn]:
     yield FilledColumn(BoardColumn(f"{column.id}-memory", "memory", title, "bytes", False, details, column.id), cells)
 
 
-def _unit(values: Iterable[float]) -> Unit:
+def _unit(metric: str, values: Iterable[float]) -> Unit:
+    if in_nats(metric):
+        return "nats"
     return "share" if all(0 <= value <= 1 for value in values) else "points"
 
 
@@ -202,10 +205,11 @@ def _part(
         if (headline := rows[row].report.headline) in metrics
     }
     if cells:
-        unit = _unit(cell.value for cell in cells.values())
+        headline = next(iter(rows.values())).report.headline
+        unit, more = _unit(headline, (cell.value for cell in cells.values())), more_is_better(headline)
         details = {**whole.details, which[0]: which[1]}
         name = digest_of([whole.id, *which], 10)
-        yield FilledColumn(BoardColumn(name, group, f"{whole.title}: {title}", unit, True, details, whole.id), cells)
+        yield FilledColumn(BoardColumn(name, group, f"{whole.title}: {title}", unit, more, details, whole.id), cells)
 
 
 def _details(report: Report) -> dict[str, str]:

@@ -48,7 +48,7 @@ class Differences:
     p: "Matrix"
     paired: bool
 
-    def ranks(self) -> Ranks:
+    def ranks(self, more_is_better: bool = True) -> Ranks:
         """Best and worst rank of each row, from 1."""
         import numpy as np
 
@@ -57,8 +57,9 @@ class Differences:
         significant = np.zeros((size, size), bool)
         significant[upper] = np.array(holm(self.p[upper])) < ALPHA
         significant |= significant.T
-        better = (significant & (self.mean < 0)).sum(axis=1)
-        worse = (significant & (self.mean > 0)).sum(axis=1)
+        ahead = self.mean if more_is_better else -self.mean
+        better = (significant & (ahead < 0)).sum(axis=1)
+        worse = (significant & (ahead > 0)).sum(axis=1)
         return {row: (1 + int(b), size - int(w)) for row, b, w in zip(self.rows, better, worse, strict=True)}
 
 

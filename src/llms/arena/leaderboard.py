@@ -105,7 +105,9 @@ def _compared(measured: Sequence[FilledColumn], items: Mapping[str, HeadlineScor
 
 
 def _ranked(column: FilledColumn, pairs: Differences | None) -> FilledColumn:
-    return ranked(column, pairs.ranks(), "" if pairs.paired else UNPAIRED) if pairs else column
+    if not pairs:
+        return column
+    return ranked(column, pairs.ranks(column.column.higher_is_better), "" if pairs.paired else UNPAIRED)
 
 
 def _ranked_average(mean: AverageColumn, compared: Mapping[str, Differences]) -> FilledColumn:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..data import Dataset, Row
 from ..models.task_model import TaskInput
+from ..tokens.pair import Pair
 from ..values import ChoicePrompt, Completion, Example, GenerationPrompt, Json, LogLikelihood, Prompt, Status
 
 Answers = tuple[LogLikelihood, ...] | tuple[Completion, ...]
@@ -122,7 +123,8 @@ class Benchmark:
     `grade` the metrics. `kind` is what a system must be able to do: score choices, or generate; for `code`, `program`
     makes what is run of a row and a completion, in `language`; of a `task`, `task_input` makes what is worked on. `description` takes the subset and the few-shot rows.
     `chat` is what is asked under a chat template, if not the same. `scorer` counts how often the meaning of an answer
-    has changed: raise it with every change of extraction, comparison or engine that may change a score.
+    has changed: raise it with every change of extraction, comparison or engine that may change a score. Of kind `tokens`,
+    `token_pairs` makes the token ids that are scored as they are, one Pair per choice; its text is for people.
     """
 
     name: str
@@ -141,12 +143,13 @@ class Benchmark:
     description: Callable[[str, Sequence[Row]], str] = field(default=lambda subset, shots: "")
     cluster: Callable[[Example], str] = field(default=lambda example: example.item)
     harness_draw: Literal["random", "spare", "first"] = "random"
-    kind: Literal["choice", "generation", "code", "task"] = "choice"
+    kind: Literal["choice", "generation", "code", "task", "tokens"] = "choice"
     program: Callable[[Row, str], Program] | None = None
     language: str = "python"
     chat: Callable[[Row], Open] | None = None
     scorer: str = "1"
     task_input: Callable[[Row], TaskInput] | None = None
+    token_pairs: Callable[[Row], Sequence[Pair]] | None = None
 
     def prompt(self, example: Example, shots: Sequence[Row], view: View) -> Prompt:
         """The prompt of one item, byte for byte; `shots` come already drawn, in order."""

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import click
 from rich.text import Text
 
+from ..statistics.direction import worded
 from ..workbench.compare import Comparison, compare_all
 from ..workbench.evaluate import Progress
 from .eval_options import config_of, eval_options
 from .evaluate import names, show_progress
 from .option_groups import DATA, GRADING, OUTPUT, RUN, GroupedCommand, option
-from .output import console, interval, percent, print_json, table
+from .output import console, print_json, table
 
 
 @click.command(cls=GroupedCommand)
@@ -118,8 +119,9 @@ def _cells(c: Comparison) -> list[str]:
     if c.paired is None or c.score_a is None or c.score_b is None:
         return ["", "", "", "", "", ""]
     p = "" if c.p is None else "< 0.001" if c.p < 0.001 else f"{c.p:.3f}"
-    difference, bounds = f"{100 * c.paired.difference:+.1f}", interval(*c.bounds, "+")
-    return [percent(c.score_a), percent(c.score_b), difference, bounds, p, str(c.paired.n)]
+    scores = [worded(c.metric, score) for score in (c.score_a, c.score_b)]
+    bounds = [worded(c.metric, bound, "+") for bound in c.bounds if bound is not None]
+    return [*scores, worded(c.metric, c.paired.difference, "+"), " – ".join(bounds), p, str(c.paired.n)]
 
 
 def _notes(c: Comparison) -> list[str]:

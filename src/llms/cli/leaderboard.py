@@ -113,7 +113,7 @@ def show(board: StoredBoard, totals: bool = True) -> None:
         for name, room in names.items():
             rows.add_column(name, justify="right", no_wrap=True, min_width=room)
         for position, (row, cell, report) in enumerate(cells):
-            shown = [*_numbers(cell, report), *_spent(report, totals)[: 2 + paid]]
+            shown = [*_numbers(column, cell, report), *_spent(report, totals)[: 2 + paid]]
             shown[2:3] = [rank(cell)] if ranked else []
             rows.add_row("  " + row.label, *shown, style="bold" if position == 0 and len(cells) > 1 else "")
         out.print(rows)
@@ -135,15 +135,17 @@ def _heading(column: BoardColumn, first: Report) -> Text:
     ]
     details += [f"view {key.view}"] if key.view != "default" else []
     details += ["chat template"] if key.chat_template else []
+    details += [] if column.higher_is_better else ["less is better"]
     details += [f"chance {percent(first.chance)}"] if first.chance else []
     return Text(key.benchmark, style="bold") + Text("  " + " · ".join(details), style="dim")
 
 
-def _numbers(cell: BoardCell, report: Report) -> list[str]:
+def _numbers(column: BoardColumn, cell: BoardCell, report: Report) -> list[str]:
     """Score, interval, a place for the rank, n, tokens per second."""
+    nats = column.unit == "nats"
     return [
-        percent(cell.value) + ("*" if cell.partial else "") + ("!" if cell.marks else ""),
-        interval(cell.low, cell.high),
+        (_value("nats", cell.value) if nats else percent(cell.value)) + "*" * cell.partial + "!" * bool(cell.marks),
+        _interval("nats", cell) if nats else interval(cell.low, cell.high),
         "",
         str(cell.n),
         f"{report.usage.tokens_per_second:.0f}",
@@ -185,6 +187,8 @@ def _value(unit: Unit, value: float) -> str:
         return percent(value)
     if unit == "dollars":
         return dollars(value)
+    if unit == "nats":
+        return f"{value:.3f}"
     return size(round(value)) if unit == "bytes" else f"{value:.4g}"
 
 

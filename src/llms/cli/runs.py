@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
+from ..statistics.direction import worded
 from ..workbench import exports
 from ..workbench import runs as verbs
-from .output import console, percent, print_json, table
+from .output import console, print_json, table
 
 
 @click.group(invoke_without_command=True)
@@ -35,7 +36,7 @@ def runs(context: click.Context, as_json: bool) -> None:
     for run in stored:
         report = run.report
         nothing = "failed" if report and report.failed else "open"
-        score = percent(report.score.value) if report and report.score else nothing
+        score = worded(report.shown, report.score.value) if report and report.score else nothing
         items = f"{run.outcomes}/{report.available}" if report else str(run.outcomes)
         when = run.created[:16].replace("T", " ")
         rows.add_row(run.run, run.key.benchmark, run.key.system.name, run.key.view, items, score, when)

@@ -22,6 +22,7 @@ from ..models.task_model import TaskInput
 from ..sandbox import Sandbox
 from ..scoring.repeated import pass_at_k
 from ..scoring.thinking import split_thinking
+from ..tokens.pair import Pair
 from ..tokens.stop import cut_at_stop
 from ..values import (
     ChoicePrompt,
@@ -53,7 +54,7 @@ class _Question:
 
 
 Asked = Generator[tuple[_Question, Answers | Failure], None, None]
-R = TypeVar("R", Generate, tuple[str, str], TaskInput)
+R = TypeVar("R", Generate, tuple[str, str], TaskInput, Pair)
 A = TypeVar("A", LogLikelihood, Completion)
 
 
@@ -62,6 +63,13 @@ class TaskAnswering(System, Protocol):
     """A system that does a task; answers come as `complete` gives them."""
 
     def complete_tasks(self, inputs: Iterable[TaskInput]) -> Iterator[tuple[int, Completion | Failure]]: ...
+
+
+@runtime_checkable
+class TokenScoring(System, Protocol):
+    """A system that scores token ids as they are: one whose weights are here."""
+
+    def score_tokens(self, pairs: Iterable[Pair]) -> Iterator[tuple[int, LogLikelihood | Failure]]: ...
 
 
 @dataclass(slots=True)
@@ -80,6 +88,10 @@ def check(plan: Plan, benchmark: Benchmark, system: System) -> None:
     if benchmark.kind == "task":
         if not isinstance(system, TaskAnswering):
             raise UsageError(f"{name} is opened for no task; {benchmark.name} is measured with --task")
+        return
+    if benchmark.kind == "tokens":
+        if not isinstance(system, TokenScoring):
+            raise UsageError(f"{name} does not score token ids, of which {benchmark.name} is made; a checkpoint does")
         return
     if benchmark.kind == "choice" and not able.loglikelihood:
         raise UsageError(f"{name} gives no log-probabilities; {benchmark.name} needs them. Use {benchmark.name}:letter")
@@ -108,6 +120,8 @@ def run(
     questions = (_Question(item, _as_sent(plan, benchmark, item, system)) for item in items)
     if benchmark.kind == "task":
         answered = _ask_task(benchmark, questions, system)
+    elif benchmark.kind == "tokens":
+        answered = _ask_tokens(benchmark, questions, system)
     else:
         answered = _ask_choices(questions, system) if benchmark.kind == "choice" else _ask_open(plan, questions, system)
     with closing(answered):
@@ -145,6 +159,15 @@ def _ask_task(benchmark: Benchmark, questions: Iterable[_Question], system: Syst
     make = benchmark.task_input
     assert make
     return _ask(questions, lambda question: [make(question.item.example.row)], system.complete_tasks)
+
+
+def _ask_tokens(benchmark: Benchmark, questions: Iterator[_Question], system: System) -> Asked:
+    """Answers of each item, in blocks: what rows begin with is computed once for those of a block."""
+    assert isinstance(system, TokenScoring)
+    make = benchmark.token_pairs
+    assert make
+    while block := list(islice(questions, SCORED_TOGETHER)):
+        yield from _ask(block, lambda question: make(question.item.example.row), system.score_tokens)
 
 
 def _ask_open(plan: Plan, questions: Iterable[_Question], system: System) -> Asked:

@@ -1,4 +1,4 @@
-"""Metrics of a whole corpus, which are no means over items: F1 of spans, macro-F1, BLEU, chrF, word and character error rates.
+"""Metrics of a whole corpus, which are no means over items: F1 of spans, macro-F1, BLEU, chrF, error rates, loss per token.
 
 Counts of each item enter, such as its hits and misses; they are added up, and the metric is computed of the sums. The
 interval is a bootstrap over items, or over whole clusters of them: BCa (Efron 1987), seeded, so that equal counts give
@@ -64,6 +64,11 @@ def _error_rate(sums: Array) -> Array:
     return sums[:, 0] / np.maximum(sums[:, 1], 1)
 
 
+def _per_unit(sums: Array) -> Array:
+    """Nats or bits of all items over their tokens or bytes."""
+    return sums[:, 0] / sums[:, 1]
+
+
 def _accuracy(sums: Array) -> Array:
     return 1 - _error_rate(sums)
 
@@ -125,6 +130,8 @@ METRICS: Mapping[str, CorpusMetric] = {
     "cer": CorpusMetric(_error_rate),
     "bleu": CorpusMetric(_bleu),
     "chrf": CorpusMetric(_chrf),
+    "nats_per_token": CorpusMetric(_per_unit),
+    "bits_per_byte": CorpusMetric(_per_unit),
 }
 
 

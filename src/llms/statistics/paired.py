@@ -47,11 +47,13 @@ class Paired:
     only_a: int | None
     only_b: int | None
 
-    def verdict(self, margin: float, alpha: float = ALPHA, p: float | None = None) -> Verdict:
+    def verdict(
+        self, margin: float, alpha: float = ALPHA, p: float | None = None, more_is_better: bool = True
+    ) -> Verdict:
         """In one word, of A; p decides. `p` may be adjusted for several comparisons; `margin` is the largest difference
         that is none. Equivalent: the 90 % interval lies within the margin (two one-sided tests at 5 %)."""
         if (self.p if p is None else p) < alpha:
-            return "better" if self.difference > 0 else "worse"
+            return "better" if (self.difference > 0) == more_is_better else "worse"
         if self.inner and -margin < self.inner[0] and self.inner[1] < margin:
             return "equivalent"
         return "no detectable difference"

@@ -19,6 +19,7 @@ from ..evaluation.run import check
 from ..models.system import Model
 from ..sandbox import Sandbox
 from ..statistics import caution
+from ..statistics.direction import more_is_better, unit_of, worded
 from ..statistics.paired import Paired, Verdict, holm, status_rate
 from ..statistics.power import OMEGA2, SIGMA2, detectable, needed, variance
 from ..statistics.sequential import ConfidenceSequence
@@ -62,10 +63,10 @@ class Comparison:
         if self.paired is None:
             return f"{self.benchmark}: {self.verdict} ({self.reason})"
         p = "" if self.p is None else f", p {self.p:.3f}"
-        low, high = self.bounds
-        interval = "" if low is None or high is None else f" [{100 * low:+.1f}, {100 * high:+.1f}]"
-        points = f"{100 * self.paired.difference:+.1f} points{interval}{p}"
-        return f"{self.benchmark}: {self.system_a} is {self.verdict} ({points}, n = {self.paired.n})"
+        bounds = [worded(self.metric, bound, "+") for bound in self.bounds if bound is not None]
+        interval = f" [{', '.join(bounds)}]" if bounds else ""
+        difference = f"{worded(self.metric, self.paired.difference, '+')} {unit_of(self.metric)}{interval}{p}"
+        return f"{self.benchmark}: {self.system_a} is {self.verdict} ({difference}, n = {self.paired.n})"
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
@@ -231,9 +232,8 @@ def compare_outcomes(
     if len(pairs) < 2:
         return replace(comparison, reason=_too_few(len(pairs), [(a.key.system.name, of_a), (b.key.system.name, of_b)]))
     score_a, score_b, paired = paired_outcomes(metric, pairs)
-    comparison = replace(
-        comparison, score_a=score_a, score_b=score_b, paired=paired, p=paired.p, verdict=paired.verdict(margin)
-    )
+    verdict = paired.verdict(margin, more_is_better=more_is_better(metric))
+    comparison = replace(comparison, score_a=score_a, score_b=score_b, paired=paired, p=paired.p, verdict=verdict)
     return _readable(comparison, [x for x, _ in pairs], [y for _, y in pairs])
 
 
@@ -264,10 +264,10 @@ def _adjusted(comparisons: list[Comparison]) -> list[Comparison]:
     return [
         replace(
             c, p=p_values[c.benchmark],
-            verdict=c.paired.verdict(c.margin, p=p_values[c.benchmark]) if c.verdict in ("better", "worse") else c.verdict,
+            verdict=c.paired.verdict(c.margin, p=p_values[c.benchmark], more_is_better=more_is_better(c.metric))
+            if c.verdict in ("better", "worse") else c.verdict,
         )
-        if c.paired and c.benchmark in p_values
-        else c
+        if c.paired and c.benchmark in p_values else c
         for c in comparisons
     ]  # fmt: skip
 

@@ -110,7 +110,7 @@ def _how(benchmark: Benchmark, config: EvalConfig) -> str:
         return f"programs, {'isolated' if config.sandbox else 'not isolated'}"
     if benchmark.kind == "task":
         return "its task"
-    if benchmark.kind == "choice":
+    if benchmark.kind in ("choice", "tokens"):
         return "log-probabilities of choices"
     return "a letter in a reply" if benchmark.name.endswith(SUFFIX) else "text"
 

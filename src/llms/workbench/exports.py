@@ -9,6 +9,7 @@ from ..arena.published.public_names import public_name
 from ..benchmarks.catalogue import CATALOGUE
 from ..errors import UsageError
 from ..evaluation.report import Report
+from ..statistics.direction import more_is_better
 from ..store.runs import Runs, StoredRun
 from ..values import Json
 
@@ -42,7 +43,9 @@ def harness_results(name: str) -> dict[str, Json]:
         "configs": {key.benchmark: {"task": key.benchmark, "num_fewshot": key.shots, "metadata": {"version": version}}},
         "versions": {key.benchmark: version},
         "n-shot": {key.benchmark: key.shots},
-        "higher_is_better": {key.benchmark: {METRICS.get(m, m).split(",")[0]: True for m in report.scores}},
+        "higher_is_better": {
+            key.benchmark: {METRICS.get(m, m).split(",")[0]: more_is_better(m) for m in report.scores}
+        },
         "n-samples": {key.benchmark: {"original": report.available, "effective": report.n}},
         "config": {"model": "llms", "model_args": system, "limit": None, "random_seed": key.seed},
         "model_name": system,

@@ -7,10 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 from .. import settings
+from ..benchmarks.held_out import LIKELIEST
 from ..errors import UsageError
 from ..evaluation.report import Report
 from ..scoring.thinking import split_thinking
 from ..statistics import caution
+from ..statistics.direction import in_nats, worded
 from ..store.runs import Runs
 from ..values import ChoicePrompt, Completion, Outcome, Prompt, Scored
 from .runs import marks
@@ -58,7 +60,8 @@ def item_kind(headline: str, outcome: Outcome) -> str:
         return "failed"
     if outcome.status in ("unparsed", "truncated"):
         return "unparsed"
-    return "right" if outcome.scores.get(headline, 0.0) >= 1 else "wrong"
+    metric = LIKELIEST if in_nats(headline) else headline
+    return "right" if outcome.scores.get(metric, 0.0) >= 1 else "wrong"
 
 
 def report_item(report: Report, prompt: Prompt, outcome: Outcome) -> ReportItem:
@@ -92,6 +95,8 @@ def page(reports: Sequence[Report], items: Sequence[ReportItem] = ()) -> str:
 
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["percent"] = lambda value: f"{100 * value:.1f}"
+    environment.filters["number"] = lambda value, metric: worded(metric, value)
+    environment.tests["in_nats"] = in_nats
     template = environment.from_string((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
     systems = list(dict.fromkeys(report.key.system.name for report in reports))
     counts = Counter(item.kind for item in items)

@@ -56,7 +56,7 @@ class StoredBoard:
                 cells = [(row, row.cells[column.id]) for row in self.table.rows if column.id in row.cells]
                 cells = [(row, cell) for row, cell in cells if cell.run in self.reports]
                 if not self.sort:
-                    cells.sort(key=lambda pair: -pair[1].value)
+                    cells.sort(key=lambda pair: pair[1].value, reverse=column.higher_is_better)
                 yield column, [(row, cell, self.reports[cell.run]) for row, cell in cells]
 
     def rows_json(self) -> Iterator[dict[str, Json]]:

@@ -9,6 +9,7 @@ from ...benchmarks.catalogue import CATALOGUE
 from ...evaluation.plan import RunKey
 from ...evaluation.report import Report
 from ...models.name import parse
+from ...statistics.direction import in_nats, more_is_better
 from ...values import Json, Score
 from .every_eval_ever import LIBRARY
 from .grading import recipe
@@ -83,8 +84,8 @@ def _result(report: Report, metric: str, score: Score, subset: str = "") -> dict
         "metric_config": {
             "metric_id": _CANONICAL.get(metric, metric),
             "metric_name": metric,
-            "metric_unit": "proportion" if (low, high) == (0, 1) else "points",
-            "lower_is_better": False,
+            "metric_unit": "nats" if in_nats(metric) else "proportion" if (low, high) == (0, 1) else "points",
+            "lower_is_better": not more_is_better(metric),
             "score_type": "continuous",
             "min_score": low,
             "max_score": high,
@@ -167,7 +168,10 @@ def _generation(key: RunKey) -> dict[str, Json]:
 
 
 def _bounds(metric: str) -> tuple[float, float]:
-    """The least and the largest value of a metric: BLEU and ROUGE count up to 100, all others are shares."""
+    """The least and the largest value of a metric: BLEU and ROUGE count up to 100, all others are shares, but
+    for losses, of which none is as large as 100 nats a token."""
+    if in_nats(metric):
+        return 0.0, 100.0
     if metric.startswith(("bleu", "rouge")) and metric.endswith(("_max", "_diff")):
         return (-100.0 if metric.endswith("_diff") else 0.0), 100.0
     return 0.0, 1.0

@@ -263,8 +263,14 @@ class LocalModel(TokenizingModel):
         for index, pair in enumerate(encoded):
             if isinstance(pair, ContextOverflow):
                 yield index, Failure("infra", str(pair))
-        for position, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for _, pair in good]):
-            index, pair = good[position]
+        for position, result in self.score_tokens(pair for _, pair in good):
+            yield good[position][0], result
+
+    def score_tokens(self, pairs: Iterable[Pair]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
+        """As `score`, of token ids as they are; no pair may be longer than the window and the token behind it."""
+        pairs = list(pairs)
+        for index, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for pair in pairs]):
+            pair = pairs[index]
             context = len(pair.ids) - pair.scored
             if not isfinite(score.logprob):
                 yield index, Failure("infra", self.why_not_numbers)

@@ -11,7 +11,7 @@ export const EVIDENCE = {
   inherited: "reported of the model that this one was made from",
 };
 const NAMES = new Intl.Collator("en", { numeric: true });
-const LINEAR = new Set(["share", "elo", "points"]);
+const LINEAR = new Set(["share", "elo", "points", "nats"]);
 const DECADES = 30; // from this ratio of the largest to the smallest value on, a scale is logarithmic
 
 const ORDER = ["average", "benchmark", "view", "own data", "own group", "fresh", "arena", "money", "time", "speed", "memory", "published"];

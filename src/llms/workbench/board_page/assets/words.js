@@ -8,6 +8,7 @@ const FORMATS = {
   share: (value) => (100 * value).toFixed(1),
   elo: (value) => value.toFixed(0),
   points: (value) => value.toFixed(1),
+  nats: (value) => value.toFixed(3),
   seconds: (value) => (value !== 0 && Math.abs(value) < 1 ? `${digits(1000 * value, 3)} ms` : `${digits(value, 3)} s`),
   "tokens/s": (value) => digits(value, 3),
   bytes: (value) => (Math.abs(value) >= 1e9 ? `${digits(value / 1e9, 3)} GB` : Math.abs(value) >= 1e6 ? `${digits(value / 1e6, 3)} MB` : `${digits(value / 1e3, 3)} kB`),
