@@ -1,0 +1,204 @@
+"""The verb `finetune`: plan, train in processes of its own, finish the result, measure it, merge it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from .. import settings
+from ..errors import LlmsError, UsageError
+from ..evaluation.config import EvalConfig
+from ..models.local.adapter import CONFIG, WEIGHTS
+from ..store.training_runs import TrainingRuns
+from ..training import progress
+from ..training.card import write_card
+from ..training.form import TrainingForm
+from ..training.launch import launch, resume_command
+from ..training.progress import Aborted, Ended, Progress, Stepped
+from ..training.recipe import TrainingRecipe
+from ..training.rows import Encoded, encode
+from ..training.run_facts import RunFacts, sha256_of, versions
+from ..training.side_files import name_base, restore_side_files, strip_side_files
+from .evaluate import Progress as EvalProgress
+from .evidence import TrainingEvidence, before_and_after, measure_evidence
+from .held_out import held_out_source
+from .merge import merge
+from .training_plan import (
+    RunState,
+    TrainingRequest,
+    base_of,
+    check_data,
+    folder_of,
+    licence_of,
+    machine_of,
+    now,
+    open_base,
+    recipe_of,
+    repository_of,
+    state_of,
+)
+
+if TYPE_CHECKING:
+    from ..training import MergeProof
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """A run before it starts, or goes on."""
+
+    recipe: TrainingRecipe
+    folder: Path
+    facts: RunFacts
+    state: RunState
+    processes: int
+    encoded: Encoded
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """Progress of the measurement at the end."""
+
+    event: EvalProgress
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """A finished run. `name` is the trained model's, for every verb; `merged` what was merged, and where."""
+
+    folder: Path
+    name: str
+    adapter: bool
+    steps: int
+    seconds: float
+    loss: float | None
+    evidence: TrainingEvidence | None
+    merged: "tuple[Path, MergeProof] | None"
+
+
+FinetuneEvent: TypeAlias = Progress | Measuring | FinetuneResult
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What follows training: `evidence` measured, on `benchmarks` (ARC-Easy and HellaSwag) asked as `config` says; `merge` it into
+    a folder."""
+
+    evidence: bool = True
+    benchmarks: Sequence[str] = ()
+    config: EvalConfig = EvalConfig()
+    merge: Path | None = None
+
+
+def plan_finetune(request: TrainingRequest, command: str = "", keep: bool = False) -> FinetunePlan:
+    """The run that `request` asks for; reads and encodes the data, loads no weights. `keep` leaves the encoded rows in the run's
+    folder, where training finds them.
+
+    Raises UsageError, DataError or ModelError with what is wrong, the row and the column.
+    """
+    recipe = recipe_of(request)
+    folder, model = folder_of(request, recipe), open_base(recipe)
+    state = state_of(folder)
+    if state.ended or state.first_step:
+        check_data(folder, recipe)
+    encoded = encode(recipe, TrainingForm(model), folder if keep else None)
+    counts, data = encoded.counts, Path(recipe.data).expanduser()
+    facts = RunFacts(
+        base=base_of(model),
+        licence=licence_of(recipe, model.checkpoint.folder),
+        repository=repository_of(recipe),
+        data_name=data.name,
+        data_sha256=sha256_of(data),
+        data_bytes=data.stat().st_size,
+        rows=counts.train_rows,
+        validation_rows=counts.validation_rows,
+        tokens=counts.tokens,
+        trained_tokens=counts.trained_tokens,
+        left_out=counts.left_out,
+        marks=encoded.marks,
+        versions=versions(),
+        machine=machine_of(recipe.device),
+        processes=request.processes,
+        command=command,
+        begun=now(),
+    )
+    return FinetunePlan(recipe, folder, facts, state, request.processes, encoded)
+
+
+def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[FinetuneEvent]:
+    """The events of training, of the measurement after it, and last the result. However it is left, what was saved stays, and
+    the same call goes on; of a run that has ended only what follows training is done.
+
+    Raises LlmsError where training was stopped by an error, WorkerDied where its process was killed.
+    """
+    finish, folder, recipe = finish or Finish(), plan.folder, plan.recipe
+    _begin(plan)
+    if not plan.state.ended:
+        for event in launch(folder, plan.processes):
+            yield event
+            if isinstance(event, Aborted):
+                raise LlmsError(_stopped(event, folder, recipe))
+    _settle(plan)
+    write_card(folder)
+    measured: TrainingEvidence | None = None
+    before, after = before_and_after(folder, recipe)
+    if finish.evidence:
+        validation = plan.encoded.validation
+        source = held_out_source(plan.facts.data_name, validation, open_base(recipe).tokenizer) if len(validation) else None
+        for progressed in measure_evidence(before, after, folder, source, finish.benchmarks, finish.config):
+            if isinstance(progressed, TrainingEvidence):
+                measured = progressed
+            else:
+                yield Measuring(progressed)
+        write_card(folder)
+    merged = None
+    if finish.merge is not None:
+        merged = (finish.merge, merge(after, finish.merge, _stored_dtype(recipe)))
+    events = progress.lasting(progress.read(folder))
+    steps = [event for event in events if isinstance(event, Stepped)]
+    seconds = next((event.seconds for event in reversed(events) if isinstance(event, Ended)), 0.0)
+    loss = steps[-1].loss if steps else None
+    yield FinetuneResult(folder, after, recipe.adapts, len(steps), seconds, loss, measured, merged)
+
+
+def _begin(plan: FinetunePlan) -> None:
+    """Make the folder, with recipe and facts; those of a run that goes on stay."""
+    plan.folder.mkdir(exist_ok=True)
+    if plan.state == RunState():
+        plan.facts.write(plan.folder)
+        plan.recipe.write(plan.folder)
+    with TrainingRuns(settings.database()) as store:
+        store.add(plan.folder, plan.recipe.model, plan.recipe.data, plan.recipe.method)
+
+
+def _settle(plan: FinetunePlan) -> None:
+    """Give the result the tokenizer and template of use, and say in it what it was trained on."""
+    model, folder = open_base(plan.recipe), plan.folder
+    if not plan.recipe.adapts:
+        restore_side_files(folder, model.checkpoint)
+        return
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise LlmsError(f"the run in {folder} ended without {name}; {resume_command(folder, plan.recipe)}")
+    strip_side_files(folder)
+    name_base(folder, repository_of(plan.recipe) or plan.recipe.model)
+    base_of(model).write(folder)
+
+
+def _stored_dtype(recipe: TrainingRecipe) -> str:
+    return "bfloat16" if recipe.dtype == "bfloat16" else "float32"
+
+
+def _stopped(event: Aborted, folder: Path, recipe: TrainingRecipe) -> str:
+    state = state_of(folder)
+    rest = f" {resume_command(folder, recipe)} goes on from step {state.first_step:,}." if state.first_step else ""
+    return f"training stopped after step {event.step:,}: {event.reason}.{rest}"
+
+
+def check_merge(recipe: TrainingRecipe, out: Path | None) -> None:
+    """Raise UsageError for a merge that could not be done at the end."""
+    if out is None:
+        return
+    if not recipe.adapts:
+        raise UsageError(f"--merge is for adapters; {recipe.method} trains the model's own weights")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"--merge {out} exists already; name a folder that does not")
