@@ -100,6 +100,13 @@ class Checkpoint:
         return window or None
 
     @property
+    def ends(self) -> frozenset[int]:
+        """The ids at which an answer ends, as the files state them; empty where they leave it to a class."""
+        path = self.folder / "generation_config.json"
+        stated = read_json(path).get("eos_token_id") if path.is_file() else None
+        return end_ids(self.text_config.get("eos_token_id") if stated is None else stated)
+
+    @property
     def special_tokens(self) -> dict[str, str]:
         """bos_token and the like, as chat templates call them."""
         names = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -209,6 +216,12 @@ def as_object(value: Json) -> JsonObject:
 def whole_number(value: Json, default: int) -> int:
     """`value` as an int if it is a number, else `default`."""
     return int(value) if isinstance(value, int | float) else default
+
+
+def end_ids(stated: Json) -> frozenset[int]:
+    """End-of-sequence ids, of which configurations state one, several or none."""
+    ids = stated if isinstance(stated, list) else [stated]
+    return frozenset(id for id in ids if isinstance(id, int))
 
 
 def first_line(error: Exception) -> str:
