@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "models": ("models", "models", "List, describe, download and remove models."),
     "hub": ("hub", "hub", "Search the hub for models and data sets."),
     "data": ("data", "data", "Look at, filter, split, save and make rows, of files and of data sets on the hub."),
+    "scaling": ("scaling", "scaling", "Fit scaling laws to training runs, and plan compute by them."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "completion": ("completion", "completion", "Print the script by which a shell completes commands and options."),

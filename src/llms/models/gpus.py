@@ -70,6 +70,19 @@ GPUS = {
         ("MI300X", 192, 5300),
     )
 }
+# Dense 16-bit matrix products a second (bfloat16, or float16 on cards without it; sums in float32), in 10^12, from the makers'
+# data sheets: NVIDIA T4, V100 (SXM2), A10, A30, A40, A100, L4, L40, L40S, H100, H100 NVL, H200, B200 (HGX), RTX A6000; its
+# whitepapers of GA102 and AD102 for the RTX 3090 and 4090; AMD MI210, MI250X, MI300X. Sheets that count sparse products: halved.
+PEAKS = {
+    "T4": 65, "V100 16GB": 125, "V100 32GB": 125, "A10": 125, "A30": 165, "A40": 149.7, "A100 40GB": 312, "A100 80GB": 312,
+    "L4": 121, "L40": 181, "L40S": 362, "H100 PCIe": 756, "H100 SXM": 989, "H100 NVL": 835, "H200": 989, "B200": 2250,
+    "RTX A6000": 154.8, "RTX 3090": 71, "RTX 4090": 165.2, "MI210": 181, "MI250X": 383, "MI300X": 1307,
+}  # fmt: skip
+FAMILIES = {
+    "h100": "H100 SXM",
+    "a100": "A100 80GB",
+    "v100": "V100 32GB",
+}  # what is usually meant where speed is asked for
 WORDS = ("nvidia", "geforce", "amd", "radeon", "instinct", "tesla", "quadro")  # makers and families that name no card
 
 
@@ -81,6 +94,17 @@ def gpu_named(text: str) -> GpuCard:
         longer = [candidate.name for key, candidate in names.items() if _plain(text) and key.startswith(_plain(text))]
         raise UnknownName("GPU", text, longer or list(GPUS))
     return gpu
+
+
+def peak_of(text: str) -> tuple[GpuCard, float]:
+    """The GPU that `text` names, or the usual one of the family, and its peak in 16-bit floating-point operations a second.
+
+    Raises UnknownName, also for a card whose peak is not known here.
+    """
+    card = gpu_named(FAMILIES.get(_plain(text), text))
+    if card.name not in PEAKS:
+        raise UnknownName("peak of the GPU", card.name, PEAKS)
+    return card, PEAKS[card.name] * 1e12
 
 
 def _plain(name: str) -> str:

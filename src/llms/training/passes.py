@@ -1,0 +1,142 @@
+"""How a network computes the losses of a batch: ways from the fastest to its own, each proved on it before it is used."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from .attention import NAME, dense_mask
+from .base_model import evaluated
+from .collate import TrainingBatch, pack, pad
+from .encoded import EncodedRow
+from .head import install_head
+
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 1e-2}  # relative, of loss and gradient
+PROVED_ROWS = 4
+PROVED_TOKENS = 256  # of each row
+
+
+@dataclass(frozen=True)
+class ForwardWay:
+    """`collate` makes a batch of rows; `attention` is the network's while it computes them; `plain` takes its own logits."""
+
+    name: str
+    collate: Callable[[Sequence[EncodedRow]], TrainingBatch]
+    attention: str = "sdpa"
+    plain: bool = False
+
+    def losses(self, model: torch.nn.Module, batch: TrainingBatch) -> torch.Tensor:
+        """The loss of each trained token in nats, (N,)."""
+        options: dict[str, object] = {"attention_mask": batch.attention_mask}
+        if batch.position_ids is not None:
+            options = {"position_ids": batch.position_ids}
+            if self.attention == NAME:
+                options["spans"] = batch.spans
+            else:
+                mask = dense_mask(batch.spans, batch.input_ids.shape[1])
+                options["attention_mask"] = mask.to(batch.input_ids.device)
+        losses: torch.Tensor = model(
+            input_ids=batch.input_ids, predicting=batch.predicting, targets=batch.targets, plain=self.plain, **options
+        )
+        return losses
+
+
+SPANS = ForwardWay("packed, row by row in attention", pack, NAME)
+MASKED = ForwardWay("packed, under one mask", pack)
+PADDED = ForwardWay("padded, only trained tokens in the head", pad)
+OWN = ForwardWay("padded, as the network computes by itself", pad, plain=True)
+
+
+def choose_way(
+    model: torch.nn.Module, network: PreTrainedModel, rows: Sequence[EncodedRow], packing: bool
+) -> tuple[ForwardWay, list[str]]:
+    """(the fastest way whose losses and gradients are those of the network's own way, why each before it is not taken).
+
+    `network` is within `model`, which may add an adapter; it gets the head that all ways need. Random numbers are left as
+    they were.
+    """
+    install_head(network)
+    packed = (SPANS, MASKED) if network.device.type == "cpu" else (MASKED,)
+    ways = (*(packed if packing else ()), PADDED)
+    rows = [_shortened(row) for row in rows[:PROVED_ROWS]]
+    reasons = []
+    with torch.random.fork_rng(), evaluated(model), _stirred(model):
+        torch.manual_seed(0)
+        expected = _results(OWN, model, network, rows)
+        for way in ways:
+            try:
+                reason = _difference(_results(way, model, network, rows), expected, TOLERANCE[network.dtype])
+            except (
+                TypeError,
+                ValueError,
+                RuntimeError,
+                AttributeError,
+                KeyError,
+                IndexError,
+            ) as error:  # of any architecture
+                reason = f"it fails with {error}"
+            if not reason:
+                break
+            reasons.append(f"rows are not {way.name}: {reason}")
+        else:
+            way = OWN
+    network.set_attn_implementation(way.attention)
+    return way, reasons
+
+
+def _results(
+    way: ForwardWay, model: torch.nn.Module, network: PreTrainedModel, rows: Sequence[EncodedRow]
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """(losses in the order of the rows, gradients of their mean)."""
+    network.set_attn_implementation(way.attention)
+    batch = way.collate(rows).to(network.device)
+    losses = way.losses(model, batch)
+    losses.mean().backward()
+    gradients = {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
+    model.zero_grad(set_to_none=True)
+    return losses.detach()[torch.argsort(batch.owners, stable=True)], gradients
+
+
+def _difference(
+    actual: tuple[torch.Tensor, dict[str, torch.Tensor]],
+    expected: tuple[torch.Tensor, dict[str, torch.Tensor]],
+    tolerance: float,
+) -> str:
+    """In what they differ by more than `tolerance`; empty if in nothing."""
+    apart = relative(actual[0], expected[0])
+    if not apart <= tolerance:
+        return f"its losses differ by {apart:.1e}, relative"
+    if actual[1].keys() != expected[1].keys():
+        return "other weights have gradients"
+    whole = torch.cat([gradient.flatten() for gradient in expected[1].values()])
+    apart = relative(torch.cat([actual[1][name].flatten() for name in expected[1]]), whole)
+    return "" if apart <= tolerance else f"its gradients differ by {apart:.1e}, relative"
+
+
+def relative(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    """|actual - expected| / |expected|."""
+    return ((actual.float() - expected.float()).norm() / expected.float().norm().clamp(min=1e-30)).item()
+
+
+@contextmanager
+def _stirred(model: torch.nn.Module) -> Iterator[None]:
+    """With trained weights that are all zero drawn at random, as a new adapter's second factors are: else nothing goes through them."""
+    zeros = [one for one in model.parameters() if one.requires_grad and one.dim() > 1 and not one.detach().any()]
+    try:
+        for one in zeros:
+            torch.nn.init.normal_(one, std=0.02)
+        yield
+    finally:
+        for one in zeros:
+            torch.nn.init.zeros_(one)
+
+
+def _shortened(row: EncodedRow) -> EncodedRow:
+    """The beginning of its prefix, and some tokens around its first trained one."""
+    shared, first = min(row.prefix, PROVED_TOKENS // 4), row.trained.index(1) if 1 in row.trained else row.prefix
+    length = PROVED_TOKENS - shared
+    start = max(row.prefix, first - length // 2)
+    own = slice(start, start + length)
+    return EncodedRow(row.ids[:shared] + row.ids[own], row.trained[:shared] + row.trained[own], shared, row.source)
