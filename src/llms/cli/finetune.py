@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -17,13 +16,20 @@ SHARE = click.FloatRange(0, 1, max_open=True)
 
 @click.command(cls=GroupedCommand)
 @click.argument("model", required=False, default="")
-@option(DATA, "--data", default="", help="A file of chats, prompts and answers, texts, or preference pairs (.jsonl, .json, .csv).")
+@option(
+    DATA,
+    "--data",
+    default="",
+    help="A file of chats, prompts and answers, texts, or preference pairs (.jsonl, .json, .csv).",
+)
 @option(DATA, "--validation", type=SHARE, help="Share of the rows that are never trained.  [default: 0.05]")
-@option(DATA, "--train-on", type=click.Choice(["answers", "all"]), help="Of chats the answers, or all.  [default: answers]")
-@option(DATA, "--window", type=POSITIVE, help="Tokens of the longest row.  [default: as the rows need, up to the model's]")
-@option(TRAINING, "--method", type=click.Choice(["lora", "qlora", "full", "dpo"]), help="[default: lora; dpo for pairs]")
+@option(
+    DATA, "--train-on", type=click.Choice(["answers", "all"]), help="Of chats the answers, or all.  [default: answers]"
+)
+@option(DATA, "--window", type=POSITIVE, help="Tokens of the longest row.  [default: the model's]")
+@option(TRAINING, "--method", type=click.Choice(["lora", "qlora", "full", "dpo"]), help="[default: lora]")
 @option(TRAINING, "--rank", type=WHOLE, help="Of the adapter; 0, with dpo, trains all weights.")
-@option(TRAINING, "--alpha", type=POSITIVE, help="What the adapter's product is multiplied by, times its rank.")
+@option(TRAINING, "--alpha", type=POSITIVE, help="The adapter's product is multiplied by alpha / rank.")
 @option(TRAINING, "--dropout", type=SHARE, help="On the adapter's input.")
 @option(TRAINING, "--learning-rate", type=click.FloatRange(0, min_open=True), help="The highest one.")
 @option(TRAINING, "--epochs", type=click.FloatRange(0, min_open=True), help="Times that every row is trained.")
@@ -39,14 +45,25 @@ SHARE = click.FloatRange(0, 1, max_open=True)
 @option(RUN, "--processes", type=POSITIVE, default=1, show_default=True, help="Processes that share each step's rows.")
 @option(RUN, "--yes", is_flag=True, help="Do not ask before it starts.")
 @option(RUN, "--no-evidence", is_flag=True, help="Do not measure before and after at the end.")
-@option(RUN, "--evidence", "measure_only", type=FOLDER, help="Measure before and after of a finished run; train nothing.")
-@option(RUN, "-b", "--benchmark", "benchmarks", multiple=True, help="What must not suffer.  [default: arc_easy, hellaswag]")
+@option(
+    RUN, "--evidence", "measure_only", type=FOLDER, help="Measure before and after of a finished run; train nothing."
+)
+@option(
+    RUN, "-b", "--benchmark", "benchmarks", multiple=True, help="What must not suffer.  [default: arc_easy, hellaswag]"
+)
 @option(RUN, "--limit", type=POSITIVE, help="Items of each of these at most.")
-@option(RUN, "--benchmark-data", default="", help="Their rows: sample, hub, fresh or a folder.  [default: as llms eval]")
+@option(
+    RUN, "--benchmark-data", default="", help="Their rows: sample, hub, fresh or a folder.  [default: as llms eval]"
+)
 @option(RUN, "--merge", type=FOLDER, help="Merge the adapter into the model at the end, into this new folder.")
 @option(OUTPUT, "--show-batch", is_flag=True, help="Show the first rows as they are trained, and train nothing.")
 @option(OUTPUT, "--dry-run", is_flag=True, help="Show rows, tokens, steps, memory, disk and time, and train nothing.")
-@option(OUTPUT, "--export-recipe", type=click.Path(dir_okay=False, path_type=Path), help="Write the recipe as TOML, train nothing.")
+@option(
+    OUTPUT,
+    "--export-recipe",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the recipe as TOML, train nothing.",
+)
 @option(OUTPUT, "--json", "as_json", is_flag=True, help="One object a line: the plan, each step, the result last.")
 def finetune(model: str, data: str, **options: object) -> None:
     """Train MODEL on your rows: an adapter (LoRA, QLoRA), all weights, or by preferences (DPO).

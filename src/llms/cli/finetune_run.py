@@ -13,23 +13,24 @@ from ..errors import UsageError
 from ..evaluation.config import EvalConfig
 from ..training.progress import Aborted, Ended, Noticed, Progress, Saved, Started, Stepped, Validated, as_json
 from ..training.recipe_file import as_toml
-from ..values import JsonObject
+from ..values import Json, JsonObject
 from ..workbench.evaluate import Progress as EvalProgress
 from ..workbench.finetune import (
-    Finish,
     FinetuneEvent,
     FinetunePlan,
     FinetuneResult,
+    Finish,
     Measuring,
     check_merge,
     plan_finetune,
     run_finetune,
 )
 from ..workbench.training_plan import TrainingRequest, recipe_of
+from .batch_view import show_batch
 from .evaluate import show_progress
 from .evidence_view import show_evidence
 from .models_merge import show_merge
-from .output import console, print_json, size, table
+from .output import console, print_json, table
 from .training_view import duration, watch
 
 TRAINING = (Started, Stepped, Validated, Saved, Noticed, Aborted, Ended)
@@ -71,7 +72,7 @@ def run(model: str, data: str, options: Mapping[str, object], command: str) -> N
         raise UsageError(f"the run in {resume} has not ended; go on with llms finetune --resume {resume}")
     check_merge(plan.recipe, flags["merge"])
     if flags["show_batch"]:
-        return show_batch(plan)
+        return show_batch(plan.encoded)
     _show(plan, flags["as_json"])
     if flags["dry_run"]:
         return None
@@ -84,6 +85,29 @@ def run(model: str, data: str, options: Mapping[str, object], command: str) -> N
     return None
 
 
+METHODS = {"lora": "LoRA", "qlora": "QLoRA, base in nf4", "full": "all weights", "dpo": "DPO"}
+
+
+def plan_object(plan: FinetunePlan) -> dict[str, Json]:
+    """The plan as --json prints it first."""
+    counts = plan.encoded.counts
+    return {
+        "folder": str(plan.folder),
+        "recipe": {name: value for name, value in asdict(plan.recipe).items() if name != "shape"},
+        "rows": counts.rows,
+        "train_rows": counts.train_rows,
+        "validation_rows": counts.validation_rows,
+        "tokens": counts.tokens,
+        "trained_tokens": counts.trained_tokens,
+        "longest": counts.longest,
+        "left_out": dict(counts.left_out),
+        "steps": plan.steps,
+        "first_step": plan.state.first_step,
+        "ended": plan.state.ended,
+        "notes": [*plan.encoded.notices, *plan.facts.marks],
+    }
+
+
 def _show(plan: FinetunePlan, as_lines: bool) -> None:
     """What is trained, on what, and what it takes: a table, or with --json an object."""
     facts, recipe, counts = plan.facts, plan.recipe, plan.encoded.counts
@@ -93,11 +117,15 @@ def _show(plan: FinetunePlan, as_lines: bool) -> None:
     rows.show_header = False
     share = 100 * counts.trained_tokens / max(1, counts.tokens)
     rows.add_row("model", Text(recipe.model))
-    rows.add_row("method", METHODS[recipe.method] + (f", rank {recipe.rank}, alpha {recipe.alpha}" if recipe.adapts else ""))
+    rows.add_row(
+        "method", METHODS[recipe.method] + (f", rank {recipe.rank}, alpha {recipe.alpha}" if recipe.adapts else "")
+    )
     rows.add_row("rows", f"{counts.train_rows:,} to train, {counts.validation_rows:,} to validate, of {counts.rows:,}")
     rows.add_row("tokens", f"{counts.tokens:,} an epoch, {share:.0f} % of them trained; longest row {counts.longest:,}")
-    for label, text in estimate_rows(plan):
-        rows.add_row(label, text)
+    rows.add_row(
+        "steps",
+        f"{plan.steps:,} of {recipe.rows_per_step} rows, {recipe.rows_at_once} at once; learning rate {recipe.learning_rate:g}",
+    )
     rows.add_row("folder", Text(str(plan.folder)))
     out = console(stderr=True)
     out.print(rows)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..models.local.adapter import CONFIG as ADAPTER_CONFIG
@@ -144,7 +145,7 @@ def _recipe(recipe: TrainingRecipe, facts: RunFacts) -> Iterator[str]:
         if facts.command
         else "The same again, from this as `recipe.toml`: `llms finetune --recipe recipe.toml`"
     )
-    yield from ("", "```toml", as_toml(recipe).rstrip(), "```", "")
+    yield from ("", "```toml", as_toml(replace(recipe, data=facts.data_name)).rstrip(), "```", "")
 
 
 def ended(events: Sequence[Progress]) -> Ended | None:

@@ -27,9 +27,16 @@ from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
 from .recipe import TrainingRecipe
 from .reporter import ProgressReporter
+from .rows import encode
 
 CHECKPOINTS, DRAFT = "checkpoints", ".result"
 COUNTED = 1000  # rows at once
+
+
+def train(recipe: TrainingRecipe, folder: Path, emit: Callable[[Progress], None]) -> None:
+    """As `train_rows`, of the rows in the recipe's file; those that `encode` left in `folder` are read from there."""
+    encoded = encode(recipe, folder=folder)
+    train_rows(recipe, folder, emit, encoded.train, encoded.validation)
 
 
 def train_rows(

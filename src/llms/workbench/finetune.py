@@ -1,9 +1,10 @@
 """The verb `finetune`: plan, train in processes of its own, finish the result, measure it, merge it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack
 
 from .. import settings
 from ..errors import LlmsError, UsageError
@@ -17,6 +18,7 @@ from ..training.launch import launch, resume_command
 from ..training.progress import Aborted, Ended, Progress, Stepped
 from ..training.recipe import TrainingRecipe
 from ..training.rows import Encoded, encode
+from ..training.run_facts import FILE as FACTS
 from ..training.run_facts import RunFacts, sha256_of, versions
 from ..training.side_files import name_base, restore_side_files, strip_side_files
 from .evaluate import Progress as EvalProgress
@@ -28,7 +30,8 @@ from .training_plan import (
     TrainingRequest,
     base_of,
     check_data,
-    folder_of,
+    check_folder,
+    default_folder,
     licence_of,
     machine_of,
     now,
@@ -52,6 +55,12 @@ class FinetunePlan:
     state: RunState
     processes: int
     encoded: Encoded
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        recipe = self.recipe
+        return recipe.max_steps or ceil(recipe.epochs * ceil(self.encoded.counts.train_rows / recipe.rows_per_step))
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class Finish:
 
     evidence: bool = True
     benchmarks: Sequence[str] = ()
-    config: EvalConfig = EvalConfig()
+    config: EvalConfig = field(default_factory=EvalConfig)
     merge: Path | None = None
 
 
@@ -95,10 +104,12 @@ def plan_finetune(request: TrainingRequest, command: str = "", keep: bool = Fals
 
     Raises UsageError, DataError or ModelError with what is wrong, the row and the column.
     """
-    recipe = recipe_of(request)
-    folder, model = folder_of(request, recipe), open_base(recipe)
+    folder = request.resume or request.out or default_folder(request)
+    check_folder(folder)
+    recipe = recipe_of(replace(request, out=folder))
+    model = open_base(recipe)
     state = state_of(folder)
-    if state.ended or state.first_step:
+    if (folder / FACTS).is_file():
         check_data(folder, recipe)
     encoded = encode(recipe, TrainingForm(model), folder if keep else None)
     counts, data = encoded.counts, Path(recipe.data).expanduser()
@@ -143,7 +154,9 @@ def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[F
     before, after = before_and_after(folder, recipe)
     if finish.evidence:
         validation = plan.encoded.validation
-        source = held_out_source(plan.facts.data_name, validation, open_base(recipe).tokenizer) if len(validation) else None
+        source = (
+            held_out_source(plan.facts.data_name, validation, open_base(recipe).tokenizer) if len(validation) else None
+        )
         for progressed in measure_evidence(before, after, folder, source, finish.benchmarks, finish.config):
             if isinstance(progressed, TrainingEvidence):
                 measured = progressed
@@ -158,6 +171,55 @@ def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[F
     seconds = next((event.seconds for event in reversed(events) if isinstance(event, Ended)), 0.0)
     loss = steps[-1].loss if steps else None
     yield FinetuneResult(folder, after, recipe.adapts, len(steps), seconds, loss, measured, merged)
+
+
+class RecipeSettings(TypedDict, total=False):
+    """The fields of TrainingRecipe that `llms.finetune` takes as keywords; the rest follows from model and data."""
+
+    method: Literal["lora", "qlora", "full", "dpo"]
+    rank: int
+    alpha: int
+    dropout: float
+    learning_rate: float
+    schedule: Literal["cosine", "linear", "constant"]
+    epochs: float
+    max_steps: int
+    rows_per_step: int
+    rows_at_once: int
+    window: int
+    train_on: Literal["answers", "all"]
+    validation: float
+    patience: int
+    beta: float
+    seed: int
+
+
+def finetune(
+    model: str,
+    data: str | Path,
+    out: str | Path | None = None,
+    *,
+    finish: Finish | None = None,
+    processes: int = 1,
+    on_event: Callable[[FinetuneEvent], None] | None = None,
+    **settings: Unpack[RecipeSettings],
+) -> FinetuneResult:
+    """Train `model` on the rows of the file `data`; the result, whose `name` every verb takes.
+
+    The run lies in `out`, by default a folder named by model, method and data; the same call goes on with one that was
+    interrupted. `on_event` is given each event of training and measuring. Raises LlmsError.
+    """
+    folder = None if out is None else Path(out)
+    request = TrainingRequest(model, str(data), folder, settings={**settings}, processes=processes)
+    plan = plan_finetune(request, keep=True)
+    result: FinetuneResult | None = None
+    for event in run_finetune(plan, finish):
+        if isinstance(event, FinetuneResult):
+            result = event
+        if on_event:
+            on_event(event)
+    assert result is not None, "the last event of a run that raises nothing"
+    return result
 
 
 def _begin(plan: FinetunePlan) -> None:

@@ -1,9 +1,9 @@
 """What a fine-tuning run is to be, before it starts: its recipe, its folder, the rows, and what it will take."""
 
+import os
 import re
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,10 +45,7 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
     """The recipe that is asked for, or that of the run to go on with. Raises UsageError, UnknownName, DataError."""
     if request.resume is not None:
         return _resumed(request, request.resume)
-    fields = read_recipe(request.recipe_file) if request.recipe_file else {}
-    named = {"model": request.model, "data": request.data}
-    fields |= {name: value for name, value in named.items() if value}
-    fields |= check_fields(request.settings, "the settings")
+    fields = named_fields(request)
     for name, option in (("model", "a MODEL, as in llms finetune smollm2 --data chats.jsonl"), ("data", "--data FILE")):
         if not fields.get(name):
             raise UsageError(f"fine-tuning needs {option}")
@@ -56,22 +53,37 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
     if method not in METHODS:
         raise UsageError(f"llms finetune trains by {', '.join(METHODS)}; {method} is llms pretrain's")
     _check_name(model)
-    return _with_defaults(model, str(fields["data"]), fields)
-
-
-def _with_defaults(model: str, data: str, fields: Mapping[str, object]) -> TrainingRecipe:
-    opened = open_base(TrainingRecipe(model, data))
+    if request.out is not None and (request.out / RECIPE).is_file():  # the same command again: what nobody chose stays
+        stored = TrainingRecipe.read(request.out)
+        _refuse_other(request.out, stored, recipe_with(stored, fields))
+        return stored
+    opened = open_base(TrainingRecipe(model, str(fields["data"])))
     base = TrainingRecipe(
-        model, data, device=opened.device, dtype=parse(model).options.get("dtype", "float32"),
-        window=min(1024, opened.context_window),
+        model,
+        "",
+        device=opened.device,
+        dtype=parse(model).options.get("dtype", "float32"),
+        window=opened.context_window,
     )
     return recipe_with(base, fields)
+
+
+def named_fields(request: TrainingRequest) -> dict[str, object]:
+    """The fields of the recipe that the user chose, in a file or by name; `data` as a path that holds everywhere."""
+    fields = read_recipe(request.recipe_file) if request.recipe_file else {}
+    fields |= {name: value for name, value in (("model", request.model), ("data", request.data)) if value}
+    fields |= check_fields(request.settings, "the settings")
+    if data := fields.get("data"):
+        fields["data"] = os.path.abspath(os.path.expanduser(str(data)))
+    return fields
 
 
 def _check_name(text: str) -> None:
     name = parse(text)
     if name.provider not in ("smollm2", "hf") or {"tools", "system"} & set(name.options):
-        raise UsageError(f"{text} cannot be trained: it is no checkpoint here; name smollm2, hf:FOLDER or hf:owner/name")
+        raise UsageError(
+            f"{text} cannot be trained: it is no checkpoint here; name smollm2, hf:FOLDER or hf:owner/name"
+        )
     if adapter := name.options.get("adapter"):
         raise UsageError(
             f"{text}: what is trained is a model without an adapter; merge it first (llms models merge '{text}' merged), and "
@@ -87,26 +99,26 @@ def _resumed(request: TrainingRequest, folder: Path) -> TrainingRecipe:
     recipe = TrainingRecipe.read(folder)
     if recipe.method not in METHODS:
         raise UsageError(f"{folder} is a run of {recipe.method}; go on with llms {recipe.method} --resume {folder}")
-    named = {name: value for name, value in (("model", request.model), ("data", request.data)) if value}
-    asked = recipe_with(recipe, {**named, **check_fields(request.settings, "the settings")})
-    _refuse_other(folder, recipe, asked)
+    _refuse_other(folder, recipe, recipe_with(recipe, named_fields(request)))
     return recipe
 
 
-def folder_of(request: TrainingRequest, recipe: TrainingRecipe) -> Path:
-    """Where the run lies: as named, else by model, method and data in the current folder. Raises UsageError if another run, or
-    anything else, lies there."""
-    if request.resume is not None:
-        return request.resume
-    base = re.sub(r"[^A-Za-z0-9.-]+", "-", recipe.model.partition("?")[0].removeprefix("hf:")).strip("-.").rpartition("/")[2]
-    folder = request.out or Path(f"{base}-{recipe.method}-{Path(recipe.data).name.partition('.')[0]}")
+def default_folder(request: TrainingRequest) -> Path:
+    """Where a run lies that was given no folder: in the current one, by model, method and data. Raises as `named_fields`."""
+    fields = named_fields(request)
+    base = str(fields.get("model", "")).partition("?")[0].removeprefix("hf:")
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", os.path.basename(base.rstrip("/"))).strip("-.") or "model"
+    return Path(f"{name}-{fields.get('method', 'lora')}-{Path(str(fields.get('data', 'data'))).name.partition('.')[0]}")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError for a folder that a run can neither begin nor go on in."""
     if (folder / RECIPE).is_file():
-        _refuse_other(folder, TrainingRecipe.read(folder), recipe)
-    elif folder.exists() and (not folder.is_dir() or any(path.name != ROWS for path in folder.iterdir())):
+        return
+    if folder.exists() and (not folder.is_dir() or any(path.name != ROWS for path in folder.iterdir())):
         raise UsageError(f"{folder} exists, and is no training run; name a new folder with --out")
-    elif not folder.absolute().parent.is_dir():
+    if not folder.absolute().parent.is_dir():
         raise UsageError(f"the folder {folder.absolute().parent} does not exist; make it, or name another with --out")
-    return folder
 
 
 def _refuse_other(folder: Path, stored: TrainingRecipe, asked: TrainingRecipe) -> None:
