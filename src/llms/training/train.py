@@ -15,11 +15,11 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoTokenizer, PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
+from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
 from .loop import PairTrainer, RowLoop, RowTrainer
@@ -29,7 +29,7 @@ from .recipe import TrainingRecipe
 from .reporter import ProgressReporter
 from .rows import encode
 
-CHECKPOINTS, DRAFT = "checkpoints", ".result"
+DRAFT = ".result"
 COUNTED = 1000  # rows at once
 
 
@@ -61,9 +61,20 @@ def train_rows(
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
-        resumed = _newest_checkpoint(folder)
+        loop.run_folder, loop.emit = folder, emit
+        intact, torn = newest_intact(folder)
+        for reason in torn:
+            emit(Noticed(reason))
+        resumed = intact[1] if intact else None
         emit(_start(loop, resumed))
         loop.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        if recipe.patience and loop.state.best_model_checkpoint:
+            loop._load_best_model()
+            emit(
+                Noticed(
+                    f"the result is that of step {loop.state.best_global_step:,}, whose validation loss was the lowest"
+                )
+            )
         if loop.is_world_process_zero():
             _save(loop, recipe, folder)
     reason = "early stopping" if reporter.stopped_early else "done"
@@ -128,6 +139,8 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
         "logging_nan_inf_filter": False,
         "eval_strategy": "steps" if validation_rows else "no",
         "eval_steps": recipe.validate_every or math.ceil(steps / 20),
+        "metric_for_best_model": "loss" if validation_rows else None,
+        "greater_is_better": False,
         "save_strategy": "steps",
         "save_steps": recipe.save_every or math.ceil(steps / 10),
         "report_to": "none",
@@ -163,11 +176,6 @@ def _count(rows: Dataset) -> tuple[int, int]:
         for row in Rows(rows).__getitems__(list(range(start, min(start + COUNTED, len(rows))))):
             tokens, trained = tokens + len(row.ids), trained + sum(row.trained[1:])
     return tokens, trained
-
-
-def _newest_checkpoint(folder: Path) -> Path | None:
-    last = get_last_checkpoint(str(folder / CHECKPOINTS)) if (folder / CHECKPOINTS).is_dir() else None
-    return Path(last) if last else None
 
 
 def _save(loop: RowLoop, recipe: TrainingRecipe, folder: Path) -> None:
