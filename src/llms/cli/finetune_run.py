@@ -16,11 +16,11 @@ from ..training.recipe_file import as_toml
 from ..values import Json, JsonObject
 from ..workbench.evaluate import Progress as EvalProgress
 from ..workbench.finetune import (
+    EvidenceProgress,
     FinetuneEvent,
     FinetunePlan,
     FinetuneResult,
     Finish,
-    Measuring,
     check_merge,
     plan_finetune,
     run_finetune,
@@ -30,7 +30,7 @@ from .batch_view import show_batch
 from .evaluate import show_progress
 from .evidence_view import show_evidence
 from .models_merge import show_merge
-from .output import console, print_json, table
+from .output import console, print_json, size, table
 from .training_view import duration, watch
 
 TRAINING = (Started, Stepped, Validated, Saved, Noticed, Aborted, Ended)
@@ -102,14 +102,31 @@ def plan_object(plan: FinetunePlan) -> dict[str, Json]:
         "longest": counts.longest,
         "left_out": dict(counts.left_out),
         "steps": plan.steps,
+        "memory_bytes": plan.estimate.memory_bytes if plan.estimate else None,
+        "most_rows_at_once": plan.estimate.most_rows_at_once if plan.estimate else None,
+        "disk_bytes": plan.estimate.disk_bytes if plan.estimate else None,
+        "estimated_seconds": plan.estimate.seconds if plan.estimate else None,
         "first_step": plan.state.first_step,
         "ended": plan.state.ended,
         "notes": [*plan.encoded.notices, *plan.facts.marks],
     }
 
 
+def _estimated(plan: FinetunePlan) -> Iterator[tuple[str, str]]:
+    expected = plan.estimate
+    if expected is None:
+        yield "memory", "unknown: the shape of this network is not known"
+        return
+    fits = "" if expected.fits else ", which does not fit"
+    yield "memory", f"{size(expected.memory_bytes)} at most, {size(expected.free_bytes)} are free{fits}"
+    most = expected.most_rows_at_once
+    yield "biggest batch", f"{most} rows at once fit" if most else "not even one row at once fits"
+    yield "disk", f"{size(expected.disk_bytes)}, of which a checkpoint {size(expected.checkpoint_bytes)}"
+    yield "time", f"about {duration(expected.seconds)}" if expected.seconds else "shown after the first steps"
+
+
 def _show(plan: FinetunePlan, as_lines: bool) -> None:
-    """What is trained, on what, and what it takes: a table, or with --json an object."""
+    """Show model, rows and what it takes: a table, or with --json an object."""
     facts, recipe, counts = plan.facts, plan.recipe, plan.encoded.counts
     if as_lines:
         return print_json([{"event": "planned", **plan_object(plan)}])
@@ -122,10 +139,12 @@ def _show(plan: FinetunePlan, as_lines: bool) -> None:
     )
     rows.add_row("rows", f"{counts.train_rows:,} to train, {counts.validation_rows:,} to validate, of {counts.rows:,}")
     rows.add_row("tokens", f"{counts.tokens:,} an epoch, {share:.0f} % of them trained; longest row {counts.longest:,}")
+    at_once = f"{recipe.rows_at_once} at once"
     rows.add_row(
-        "steps",
-        f"{plan.steps:,} of {recipe.rows_per_step} rows, {recipe.rows_at_once} at once; learning rate {recipe.learning_rate:g}",
+        "steps", f"{plan.steps:,} of {recipe.rows_per_step} rows, {at_once}; learning rate {recipe.learning_rate:g}"
     )
+    for label, text in _estimated(plan):
+        rows.add_row(label, text)
     rows.add_row("folder", Text(str(plan.folder)))
     out = console(stderr=True)
     out.print(rows)
@@ -141,13 +160,13 @@ def _show(plan: FinetunePlan, as_lines: bool) -> None:
 def _watched(events: Iterator[FinetuneEvent], as_lines: bool) -> FinetuneResult:
     """Show training, then the measurement; the result."""
     result: list[FinetuneResult] = []
-    rest: list[Measuring] = []
+    rest: list[EvidenceProgress] = []
 
     def training() -> Iterator[Progress]:
         for event in events:
             if isinstance(event, TRAINING):
                 yield event
-            elif isinstance(event, Measuring):
+            elif isinstance(event, EvidenceProgress):
                 rest.append(event)
                 return
             else:
@@ -161,12 +180,12 @@ def _watched(events: Iterator[FinetuneEvent], as_lines: bool) -> FinetuneResult:
 
 
 def _measured(
-    first: Iterable[Measuring], events: Iterator[FinetuneEvent], result: list[FinetuneResult]
+    first: Iterable[EvidenceProgress], events: Iterator[FinetuneEvent], result: list[FinetuneResult]
 ) -> Iterator[EvalProgress]:
     for measuring in first:
         yield measuring.event
     for event in events:
-        if isinstance(event, Measuring):
+        if isinstance(event, EvidenceProgress):
             yield event.event
         elif isinstance(event, FinetuneResult):
             result.append(event)

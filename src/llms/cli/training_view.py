@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 60, 6
 
 
 class TrainingView:
-    """What is known of a run so far, from its events."""
+    """The state of a run so far, from its events."""
 
     def __init__(self) -> None:
         self.started: Started | None = None
@@ -77,7 +77,7 @@ class TrainingView:
         return "  ".join(parts)
 
     def state(self) -> str:
-        """What was validated and saved last; empty before."""
+        """The last validation and checkpoint; empty before."""
         parts = []
         if self.validated:
             parts.append(f"validation loss {self.validated.loss:.4f} after step {self.validated.step:,}")

@@ -42,9 +42,9 @@ def _lines(folder: Path, recipe: TrainingRecipe, facts: RunFacts, events: Sequen
     yield from _front_matter(recipe, facts)
     yield f"# {folder.resolve().name}"
     yield ""
-    made = "A model" if recipe.method == "pretrain" else "An adapter for" if recipe.adapts else "A form of"
+    kind = "A model" if recipe.method == "pretrain" else "An adapter for" if recipe.adapts else "A form of"
     of = "" if recipe.method == "pretrain" else f" `{recipe.model}`"
-    yield f"{made}{of}, trained by {METHODS[recipe.method]} with llms {facts.versions.get('llms', '')}."
+    yield f"{kind}{of}, trained by {METHODS[recipe.method]} with llms {facts.versions.get('llms', '')}."
     for mark in facts.marks:
         yield ""
         yield f"> **Note.** {mark}"

@@ -1,4 +1,4 @@
-"""What identifies a training run beside its recipe: the base model's files, the data's, versions, machine. One file, `run.json`."""
+"""The facts that identify a training run beside its recipe: the base model's files, the data's, versions, machine. One file, `run.json`."""
 
 import hashlib
 import json

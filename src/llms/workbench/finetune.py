@@ -6,21 +6,28 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, Unpack
 
-from .. import settings
+from .. import engine, settings
 from ..errors import LlmsError, UsageError
 from ..evaluation.config import EvalConfig
 from ..models.local.adapter import CONFIG, WEIGHTS
+from ..models.name import parse
+from ..models.weights import weight_facts
 from ..store.training_runs import TrainingRuns
 from ..training import progress
 from ..training.card import write_card
+from ..training.defaults import fit_recipe
+from ..training.estimate import TrainingEstimate, estimate, refuse_too_large
 from ..training.form import TrainingForm
 from ..training.launch import launch, resume_command
+from ..training.lengths import row_lengths
 from ..training.progress import Aborted, Ended, Progress, Stepped
+from ..training.recipe import FILE as RECIPE
 from ..training.recipe import TrainingRecipe
 from ..training.rows import Encoded, encode
 from ..training.run_facts import FILE as FACTS
 from ..training.run_facts import RunFacts, sha256_of, versions
 from ..training.side_files import name_base, restore_side_files, strip_side_files
+from . import machine
 from .evaluate import Progress as EvalProgress
 from .evidence import TrainingEvidence, before_and_after, measure_evidence
 from .held_out import held_out_source
@@ -34,6 +41,7 @@ from .training_plan import (
     default_folder,
     licence_of,
     machine_of,
+    named_fields,
     now,
     open_base,
     recipe_of,
@@ -55,6 +63,7 @@ class FinetunePlan:
     state: RunState
     processes: int
     encoded: Encoded
+    estimate: TrainingEstimate | None  # None where the shape of the network is not known
 
     @property
     def steps(self) -> int:
@@ -64,7 +73,7 @@ class FinetunePlan:
 
 
 @dataclass(frozen=True)
-class Measuring:
+class EvidenceProgress:
     """Progress of the measurement at the end."""
 
     event: EvalProgress
@@ -84,12 +93,12 @@ class FinetuneResult:
     merged: "tuple[Path, MergeProof] | None"
 
 
-FinetuneEvent: TypeAlias = Progress | Measuring | FinetuneResult
+FinetuneEvent: TypeAlias = Progress | EvidenceProgress | FinetuneResult
 
 
 @dataclass(frozen=True)
 class Finish:
-    """What follows training: `evidence` measured, on `benchmarks` (ARC-Easy and HellaSwag) asked as `config` says; `merge` it into
+    """The work after training: `evidence` measured, on `benchmarks` (ARC-Easy and HellaSwag) asked as `config` says; `merge` it into
     a folder."""
 
     evidence: bool = True
@@ -112,6 +121,7 @@ def plan_finetune(request: TrainingRequest, command: str = "", keep: bool = Fals
     if (folder / FACTS).is_file():
         check_data(folder, recipe)
     encoded = encode(recipe, TrainingForm(model), folder if keep else None)
+    recipe, expected = _fitted(request, recipe, encoded, new=not (folder / RECIPE).is_file())
     counts, data = encoded.counts, Path(recipe.data).expanduser()
     facts = RunFacts(
         base=base_of(model),
@@ -132,7 +142,24 @@ def plan_finetune(request: TrainingRequest, command: str = "", keep: bool = Fals
         command=command,
         begun=now(),
     )
-    return FinetunePlan(recipe, folder, facts, state, request.processes, encoded)
+    return FinetunePlan(recipe, folder, facts, state, request.processes, encoded, expected)
+
+
+def _fitted(
+    request: TrainingRequest, recipe: TrainingRecipe, encoded: Encoded, new: bool
+) -> tuple[TrainingRecipe, TrainingEstimate | None]:
+    """The recipe, if it is `new` with what fits model, rows and memory where nobody chose, and what it will take."""
+    facts, lengths = weight_facts(parse(recipe.model)), row_lengths(encoded.train)
+    if facts.shape is None:
+        return recipe, None
+    free = engine.free_bytes_of_host()
+    if recipe.device.startswith("cuda"):
+        cards, index = machine.gpus(), int(recipe.device.partition(":")[2] or 0)
+        free = cards[index].bytes if index < len(cards) else free
+    if new:
+        chosen, held_out = {*named_fields(request), "window"}, encoded.counts.validation_rows
+        recipe = fit_recipe(recipe, chosen, facts.shape, lengths, held_out, free, request.processes)
+    return recipe, estimate(recipe, facts.shape, lengths, free, None, request.processes, facts.dtype)
 
 
 def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[FinetuneEvent]:
@@ -142,6 +169,8 @@ def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[F
     Raises LlmsError where training was stopped by an error, WorkerDied where its process was killed.
     """
     finish, folder, recipe = finish or Finish(), plan.folder, plan.recipe
+    if plan.estimate and not plan.state.ended:
+        refuse_too_large(plan.estimate, recipe)
     _begin(plan)
     if not plan.state.ended:
         for event in launch(folder, plan.processes):
@@ -161,7 +190,7 @@ def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[F
             if isinstance(progressed, TrainingEvidence):
                 measured = progressed
             else:
-                yield Measuring(progressed)
+                yield EvidenceProgress(progressed)
         write_card(folder)
     merged = None
     if finish.merge is not None:

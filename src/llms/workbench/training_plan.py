@@ -1,4 +1,4 @@
-"""What a fine-tuning run is to be, before it starts: its recipe, its folder, the rows, and what it will take."""
+"""A fine-tuning run before it starts: its recipe, its folder, the rows, and what it will take."""
 
 import os
 import re
@@ -29,7 +29,7 @@ METHODS = ("lora", "qlora", "full", "dpo")
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a user asked for. `settings` are fields of TrainingRecipe that were named; the rest follows from model and data, or
+    """A user's request. `settings` are fields of TrainingRecipe that were named; the rest follows from model and data, or
     from `recipe_file`. `resume` is the folder of a run that goes on."""
 
     model: str = ""
