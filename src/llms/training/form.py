@@ -221,7 +221,7 @@ class TrainingForm:
                 )
 
     def _prefix(self, messages: Sequence[Message], tools: Sequence[ToolSchema]) -> str:
-        """What stands before the words of the first user: system message and tools, as the template writes them."""
+        """The text before the words of the first user: system message and tools, as the template writes them."""
         head = tuple(message for message in messages[:1] if message.role == "system")
         key = (*head, *(repr(tool) for tool in tools))
         if key not in self._prefixes:

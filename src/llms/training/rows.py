@@ -89,7 +89,7 @@ def _key(recipe: TrainingRecipe) -> list[object]:
 
 
 def _stored(target: Path, recipe: TrainingRecipe, form: TrainingForm) -> Encoded | None:
-    """What was written there for the same recipe; None if that is not there, or not whole."""
+    """The rows that were written there for the same recipe; None if that is not there, or not whole."""
     from datasets import Dataset
 
     path = target / COUNTS
@@ -133,7 +133,7 @@ def _write(recipe: TrainingRecipe, form: TrainingForm, target: Path) -> None:
 
 @dataclass
 class _RowTally:
-    """What must be known of all rows together."""
+    """Sums over all rows, and of each its length, its trained tokens, its place in the file and a digest."""
 
     rows: int = 0
     longest: int = 0
@@ -214,31 +214,33 @@ def _encode_all(recipe: TrainingRecipe, form: TrainingForm, path: Path) -> _RowT
 
 def _split(tally: _RowTally, recipe: TrainingRecipe) -> np.ndarray:
     """The indices of the encoded rows that validate: of whole rows of the file, drawn by the seed, none of which stands twice."""
-    digests, numbers = np.array(tally.digests, dtype=np.int64), np.array(tally.numbers, dtype=np.int32)
-    distinct, firsts, copies = np.unique(digests, return_index=True, return_counts=True)
-    rows_of = np.array([len(np.unique(numbers))])[0]
+    numbers = np.array(tally.numbers, dtype=np.int32)
+    distinct, inverse, copies = np.unique(
+        np.array(tally.digests, dtype=np.int64), return_inverse=True, return_counts=True
+    )
+    rows = len(np.unique(numbers))
     if len(distinct) < 2:
-        what = "one row" if rows_of == 1 else f"{rows_of} rows, all equal,"
+        what = "one row" if rows == 1 else f"{rows} rows, all equal,"
         raise DataError(
             f"{recipe.data} has {what} that can be trained on; some rows are set apart to validate, so at least two different "
             "ones are needed. Add rows"
         )
-    pieces = np.bincount(numbers, minlength=tally.rows + 1)
-    single = firsts[copies == pieces[numbers[firsts]]]  # each text of the row stands in that row alone
+    single = np.setdiff1d(numbers, numbers[copies[inverse] > 1])  # in order; no text of such a row stands elsewhere
     if not len(single):
         raise DataError(
             f"{recipe.data}: every row stands in it more than once, so that none can validate what was trained on the others; "
             "leave out the duplicates"
         )
-    wanted = min(max(1, round(recipe.validation * rows_of)), len(single), len(distinct) - 1)
-    drawn = np.random.default_rng(recipe.seed).permutation(np.sort(single))[:wanted]
-    indices: np.ndarray = np.flatnonzero(np.isin(numbers, numbers[drawn]))
+    wanted = min(max(1, round(recipe.validation * rows)), len(single), rows - 1)
+    drawn = np.random.default_rng(recipe.seed).permutation(single)[:wanted]
+    indices: np.ndarray = np.flatnonzero(np.isin(numbers, drawn))
     return indices
 
 
 def _counts(tally: _RowTally, validation: np.ndarray, digest: str) -> RowCounts:
     lengths, trained = np.array(tally.lengths, dtype=np.int64), np.array(tally.trained, dtype=np.int64)
-    pieces = len(tally.numbers) - len(set(tally.numbers))
+    firsts = np.unique(np.array(tally.numbers, dtype=np.int32), return_index=True)[1]  # pieces of rows
+    distinct = np.unique(np.array(tally.digests, dtype=np.int64)[firsts])
     return RowCounts(
         tally.rows,
         len(lengths) - len(validation),
@@ -247,7 +249,7 @@ def _counts(tally: _RowTally, validation: np.ndarray, digest: str) -> RowCounts:
         int(trained.sum() - trained[validation].sum()),
         tally.longest,
         tally.left_out,
-        len(tally.digests) - pieces - len(set(tally.digests)),
+        len(firsts) - len(distinct),
         tally.joined,
         digest,
     )

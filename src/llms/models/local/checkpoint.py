@@ -106,7 +106,7 @@ class Checkpoint:
         stated = read_json(path).get("eos_token_id") if path.is_file() else None
         return end_ids(self.text_config.get("eos_token_id") if stated is None else stated)
 
-    @property
+    @lazy
     def special_tokens(self) -> dict[str, str]:
         """bos_token and the like, as chat templates call them."""
         names = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -114,7 +114,7 @@ class Checkpoint:
         texts = {name: token.get("content") if isinstance(token, Mapping) else token for name, token in tokens.items()}
         return {name: text for name, text in texts.items() if isinstance(text, str) and text}
 
-    @property
+    @lazy
     def chat_template(self) -> str | None:
         path = self.folder / "chat_template.jinja"
         if path.is_file():
