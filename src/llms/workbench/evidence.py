@@ -149,9 +149,9 @@ class TrainingEvidence:
             "before": self.before,
             "after": self.after,
             "folder": self.folder,
-            "held_out": self.held_out and self.held_out.to_json(),
+            "held_out": self.held_out.to_json() if self.held_out else None,
             "benchmarks": [change.to_json() for change in self.kept_benchmarks],
-            "together": self.together and self.together.to_json(),
+            "together": self.together.to_json() if self.together else None,
             "validation_loss": self.validation_loss,
             "notes": list(self.notes),
         }
