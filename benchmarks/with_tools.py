@@ -1,6 +1,6 @@
 """Does the calculator make the embedded model better? The same questions to all, side by side on the leaderboard, paired.
 
-    python benchmarks/with_tools.py [--problems 160] [--sums 40] [--gsm8k 8] [--adapter calculator] [--model smollm2] [--seed 11]
+    python benchmarks/with_tools.py [--problems 64] [--sums 40] [--gsm8k 8] [--adapter calculator] [--model smollm2] [--seed 11]
 
 Three systems: the model, with the calculator at hand, and with the adapter that calls it (`--adapter ''` leaves that out). Word
 problems and sums are drawn here and graded by the number in the answer; `--gsm8k` are GSM8K's, fresh from the seed, five shots.
@@ -78,7 +78,7 @@ def of_file(names: list[str], name: str, rows: Sequence[dict[str, str]]) -> None
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", type=int, default=160)
+    parser.add_argument("--problems", type=int, default=64)
     parser.add_argument("--sums", type=int, default=40)
     parser.add_argument("--gsm8k", type=int, default=0)
     parser.add_argument("--adapter", default="calculator", help="a folder, or a shipped one's name")
