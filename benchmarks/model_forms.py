@@ -47,6 +47,7 @@ CHUNK = 1000  # characters of a piece of text, which is scored from its own begi
 TOKENS, ANSWERS = 32, 3
 PROMPT = "A letter to a friend about a day by the sea.\n\nDear friend,"
 BITS = "bits_per_byte"
+BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
 def text(characters: int) -> list[str]:
@@ -207,6 +208,7 @@ def main() -> None:
     parser.add_argument("--adapter", default="calculator", help="a folder, or a shipped one's name; empty: none")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "forms.jsonl")
     parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "forms.svg")
+    parser.add_argument("--page", type=Path, help="put the table between the marks of this page, as docs/forms.md")
     parser.add_argument("--draw", action="store_true", help="measure nothing")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -231,6 +233,9 @@ def main() -> None:
     characters, count = sum(map(len, pieces)), len(questions)
     print(f"\n{characters:,} characters in {len(pieces)} pieces, {count} items; written in {given.picture}")
     given.picture.write_text(draw(shown, characters, count), encoding="utf-8")
+    if given.page:
+        before, _, rest = given.page.read_text(encoding="utf-8").partition(BEGIN)
+        given.page.write_text(f"{before}{BEGIN}\n{table(shown)}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -248,7 +248,7 @@ def test_the_evidence_is_kept_in_the_folder_and_in_the_list_of_runs(tiny, run):
         assert store.all()[0].evidence == in_folder
     documented = {"before", "after", "difference", "low", "high", "detectable", "n", "verdict", "text"}
     assert documented <= set(in_folder["held_out"])
-    assert {"before", "after", "held_out", "kept", "together"} <= set(in_folder)
+    assert {"before", "after", "held_out", "benchmarks", "together"} <= set(in_folder)
 
 
 def test_the_terminal_shows_both_systems_and_the_sentences(tiny, run, tmp_path, capsys):

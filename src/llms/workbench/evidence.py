@@ -50,7 +50,7 @@ class StoredEvidence(TypedDict):
     after: str
     folder: str
     held_out: JsonObject | None
-    kept: list[JsonObject]
+    benchmarks: list[JsonObject]
     together: JsonObject | None
     validation_loss: float | None
     notes: list[str]
@@ -149,9 +149,9 @@ class TrainingEvidence:
             "before": self.before,
             "after": self.after,
             "folder": self.folder,
-            "held_out": self.held_out and self.held_out.to_json(),
-            "kept": [change.to_json() for change in self.kept_benchmarks],
-            "together": self.together and self.together.to_json(),
+            "held_out": self.held_out.to_json() if self.held_out else None,
+            "benchmarks": [change.to_json() for change in self.kept_benchmarks],
+            "together": self.together.to_json() if self.together else None,
             "validation_loss": self.validation_loss,
             "notes": list(self.notes),
         }
@@ -164,7 +164,7 @@ class TrainingEvidence:
             fields["after"],
             fields["folder"],
             TrainingChange.from_json(fields["held_out"]) if fields["held_out"] else None,
-            tuple(TrainingChange.from_json(change) for change in fields["kept"]),
+            tuple(TrainingChange.from_json(change) for change in fields["benchmarks"]),
             TrainingChange.from_json(fields["together"]) if fields["together"] else None,
             fields["validation_loss"],
             tuple(fields["notes"]),
