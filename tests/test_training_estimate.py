@@ -1,5 +1,7 @@
 """What a run is said to take before it starts, and the values it gets where nobody chose."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy
@@ -215,6 +217,24 @@ def test_what_was_chosen_stays_and_rows_at_once_fit_the_memory():
     fitted = fit_recipe(chosen, {"learning_rate", "epochs", "rows_per_step", "rank"}, SHAPE, lengths, 10, 64 * GB)
     assert (fitted.learning_rate, fitted.epochs, fitted.rows_per_step, fitted.alpha) == (7e-4, 5, 12, 16)
     assert fitted.rows_at_once == 2  # more than 2,048 tokens at once are hardly faster
-    tight = fit_recipe(chosen, (), SHAPE, lengths, 10, 4 * GB)
+    tight = fit_recipe(chosen, (), SHAPE, lengths, 10, 3 * GB)
     assert tight.rows_at_once == 1
-    assert estimate(tight, SHAPE, lengths, 4 * GB).fits
+    assert estimate(tight, SHAPE, lengths, 3 * GB).fits
+
+
+def test_memory_that_the_heap_keeps_in_pieces_goes_back_to_the_system():
+    """Blocks between ones that stay, as tensors of unlike lengths leave them; in a process of its own."""
+    code = (
+        "import numpy\n"
+        "from llms.engine.resident import resident_bytes\n"
+        "from llms.training.heap import give_back\n"
+        "blocks = [numpy.ones(12_000 + 8 * n) for n in range(3000)]\n"
+        "blocks = blocks[::8]\n"
+        "before = resident_bytes()\n"
+        "print(give_back(), (before - resident_bytes()) >> 20)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    trimmed, freed = run.stdout.split()
+    if trimmed == "False":
+        pytest.skip("another C library than glibc")
+    assert int(freed) > 150  # of 288 MB, 252 are free

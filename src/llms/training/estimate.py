@@ -16,7 +16,7 @@ from .recipe import TrainingRecipe
 
 PROCESS_BYTES = 575 << 20  # of Python with torch, transformers, peft, trl and datasets: measured, resident
 CUDA_BYTES = 1 << 29  # a CUDA context with its libraries, about: not of what PyTorch allocates
-PROVED_ROWS, PROVED_TOKENS = 4, 256  # `passes`: rows on which the ways of computing are compared before the first step
+PROVED_ROWS, PROVED_TOKENS = 4, 128  # `passes`: rows on which the ways of computing are compared before the first step
 LOGIT_COPIES = (
     5  # of a proof by the network's own logits: themselves, the trained, log-softmax, its gradient and theirs
 )
@@ -158,7 +158,7 @@ def peak(parts: Mapping[str, int], first_step: bool = False) -> int:
     activations are gone)."""
     lasting = parts["process"] + parts["weights"] + parts["adapter"]
     loading = lasting + parts["file while loading"]
-    proof = lasting + parts["proof"] + parts["gradients"]
+    proof = lasting + parts["proof"] + 2 * parts["gradients"]  # of two ways
     computing = parts["activations"] + parts["logits"]
     if first_step:
         step = lasting + parts["gradients"] + max(computing, parts["optimizer"])

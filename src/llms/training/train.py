@@ -22,6 +22,7 @@ from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_file
 from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
+from .heap import HeapTrimmer
 from .loop import PairTrainer, RowLoop, RowTrainer
 from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
@@ -54,6 +55,8 @@ def train_rows(
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
+        if recipe.device == "cpu":
+            loop.add_callback(HeapTrimmer())
         loop.run_folder, loop.emit = folder, emit
         intact, torn = newest_intact(folder)
         for reason in torn:
