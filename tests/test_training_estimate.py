@@ -16,6 +16,7 @@ from llms.training.defaults import fit_recipe, learning_rate
 from llms.training.encoded import EncodedRow
 from llms.training.estimate import estimate, refuse_too_large, saved_numbers, trainable
 from llms.training.feed import RowLoader, StepOrder
+from llms.training.lean import make_lean
 from llms.training.lengths import RowLengths, largest_passes, row_lengths
 from llms.training.passes import PADDED, SPANS, install_head
 from llms.training.recipe import TrainingRecipe
@@ -46,9 +47,9 @@ def network(family):
 
 
 @pytest.mark.parametrize("family", ["llama", "mistral", "qwen2"])
-@pytest.mark.parametrize("way", [SPANS, PADDED], ids=lambda way: way.name)
+@pytest.mark.parametrize(("way", "lean"), [(SPANS, True), (PADDED, False)], ids=["packed, lean", "padded"])
 @pytest.mark.parametrize(("method", "dropout"), [("lora", 0.0), ("full", 0.0)])
-def test_the_numbers_that_autograd_keeps_are_those_of_the_formula(family, way, method, dropout):
+def test_the_numbers_that_autograd_keeps_are_those_of_the_formula(family, way, lean, method, dropout):
     """Counted by hooks on what is saved, weights left out: all that grows with the tokens."""
     from peft import LoraConfig, get_peft_model
 
@@ -64,9 +65,11 @@ def test_the_numbers_that_autograd_keeps_are_those_of_the_formula(family, way, m
     assert sum(p.numel() for p in wrapped.parameters() if p.requires_grad) == pytest.approx(
         trainable(recipe, shape), rel=0 if method == "lora" else 1e-9
     )
+    if lean:
+        make_lean(wrapped)
     few, many = (_kept_bytes(wrapped, way, rows) for rows in (2, 6))
     per_token = (many - few) / 4 / 20 / 4
-    assert per_token == pytest.approx(saved_numbers(recipe, shape, packed=way is SPANS), rel=0.03)
+    assert per_token == pytest.approx(saved_numbers(recipe, shape, packed=way is SPANS, lean=lean), rel=0.03)
 
 
 def _kept_bytes(model, way, count):
