@@ -16,10 +16,11 @@ from .recipe import TrainingRecipe
 
 PROCESS_BYTES = 575 << 20  # of Python with torch, transformers, peft, trl and datasets: measured, resident
 CUDA_BYTES = 1 << 29  # a CUDA context with its libraries, about: not of what PyTorch allocates
-PROVED_ROWS, PROVED_TOKENS = 4, 256  # `passes`: rows on which the ways of computing are compared before the first step
+PROVED_ROWS, PROVED_TOKENS = 4, 128  # `passes`: rows on which the ways of computing are compared before the first step
 LOGIT_COPIES = (
     5  # of a proof by the network's own logits: themselves, the trained, log-softmax, its gradient and theirs
 )
+LEAN = ("llama", "mistral", "qwen2", "qwen3", "smollm3")  # RMS norms and gates by SiLU, with the names `lean` looks for
 HEAD_TOKENS = 256  # trained tokens whose logits lie in memory at once: `head`
 FREE_SHARE = 0.9  # of the free memory that is planned with
 SLACK = 1.05  # what the allocator loses between tensors
@@ -136,7 +137,7 @@ def memory_parts(
     head = 2 * 4 * min(HEAD_TOKENS, max(largest.trained, 1)) * shape.vocabulary
     if not recipe.adapts:
         head += width * shape.embedding  # the gradient of the last layer's weights, before it is added
-    passes = largest.tokens * saved_numbers(recipe, shape, packed=recipe.packing) * width
+    passes = largest.tokens * saved_numbers(recipe, shape, packed=recipe.packing, lean=True) * width
     return {
         "process": CUDA_BYTES if gpu else PROCESS_BYTES,
         "weights": weights + reference,
@@ -148,7 +149,7 @@ def memory_parts(
         "logits": head,
         "proof": int(
             proof.tokens
-            * (saved_numbers(recipe, shape, packed=False) * width + LOGIT_COPIES * shape.vocabulary * width)
+            * (saved_numbers(recipe, shape, packed=False, lean=False) * width + LOGIT_COPIES * shape.vocabulary * width)
         ),
     }
 
@@ -158,7 +159,7 @@ def peak(parts: Mapping[str, int], first_step: bool = False) -> int:
     activations are gone)."""
     lasting = parts["process"] + parts["weights"] + parts["adapter"]
     loading = lasting + parts["file while loading"]
-    proof = lasting + parts["proof"] + parts["gradients"]
+    proof = lasting + parts["proof"] + 2 * parts["gradients"]  # of two ways
     computing = parts["activations"] + parts["logits"]
     if first_step:
         step = lasting + parts["gradients"] + max(computing, parts["optimizer"])
@@ -167,20 +168,23 @@ def peak(parts: Mapping[str, int], first_step: bool = False) -> int:
     return int(max(loading, lasting + SLACK * (max(proof, step) - lasting)))
 
 
-def saved_numbers(recipe: TrainingRecipe, shape: NetworkShape, packed: bool) -> int:
+def saved_numbers(recipe: TrainingRecipe, shape: NetworkShape, packed: bool, lean: bool) -> int:
     """Numbers that a forward pass leaves, per token, for the backward pass: of a Llama-shaped network in PyTorch 2.13.
 
-    An adapter over frozen layers needs no input of theirs twice; packed attention has its output once more.
+    An adapter over frozen layers needs no input of theirs twice; packed attention has its output once more. `lean` are the
+    layers of `lean`, which networks of other kinds than LEAN do without.
     """
+    lean = lean and shape.kind in LEAN
     query, stored = shape.heads * shape.width, shape.kv_heads * shape.width
     gated = FAMILIES[shape.kind].matrices == 3
-    layer = (4 if recipe.adapts else 6) * shape.hidden + (4 if gated else 3) * shape.inner + 2 * stored
+    thin = lean or recipe.adapts
+    layer = (4 if thin else 6) * shape.hidden + (3 if lean or not gated else 4) * shape.inner + 2 * stored
     layer += (3 if packed else 2) * query + 2
-    if recipe.adapts:
+    if recipe.adapts and not (lean and not recipe.dropout):
         layer += (7 if gated else 6) * recipe.rank
         if recipe.dropout:  # each adapted layer has an input and a mask of its own
             layer += 2 * (3 * shape.hidden + query + (2 if gated else 1) * shape.hidden + shape.inner)
-    return shape.layers * layer + (1 if recipe.adapts else 3) * shape.hidden
+    return shape.layers * layer + (1 if thin else 3) * shape.hidden
 
 
 def trainable(recipe: TrainingRecipe, shape: NetworkShape) -> int:

@@ -22,6 +22,7 @@ from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_file
 from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
+from .heap import HeapTrimmer
 from .loop import PairTrainer, RowLoop, RowTrainer
 from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
@@ -61,13 +62,15 @@ def train_rows(
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
+        if recipe.device == "cpu":
+            loop.add_callback(HeapTrimmer())
         loop.run_folder, loop.emit = folder, emit
-        intact, torn = newest_intact(folder)
+        newest, torn = newest_intact(folder)
         for reason in torn:
             emit(Noticed(reason))
-        resumed = intact[1] if intact else None
-        emit(_start(loop, resumed))
-        loop.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        step, checkpoint = newest or (0, None)
+        emit(_start(loop, step))
+        loop.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if recipe.patience and loop.state.best_model_checkpoint:
             loop._load_best_model()
             emit(
@@ -151,14 +154,14 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
     }
 
 
-def _start(loop: RowLoop, resumed: Path | None) -> Started:
+def _start(loop: RowLoop, first_step: int) -> Started:
     rows, validation = loop.train_rows, loop.validation_rows
     parameters = list(loop.model.parameters())
     tokens, trained_tokens = _count(rows)
     return Started(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         steps=loop.args.max_steps,
-        first_step=int(resumed.name.rpartition("-")[2]) if resumed else 0,
+        first_step=first_step,
         rows=len(rows),
         validation_rows=len(validation),
         tokens=tokens,
