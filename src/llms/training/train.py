@@ -1,5 +1,6 @@
 """One training run, from its recipe to the adapter or checkpoint in its folder."""
 
+import json
 import logging
 import math
 import os
@@ -18,11 +19,12 @@ from transformers import AutoTokenizer, PrinterCallback
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
+from ..models.local.checkpoint import read_json
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
 from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
-from .heap import HeapTrimmer
+from .head import install_head
 from .loop import PairTrainer, RowLoop, RowTrainer
 from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
@@ -58,26 +60,21 @@ def train_rows(
         way, reasons = choose_way(model, network, Rows(rows).__getitems__([0, 1, 2, 3][: len(rows)]), recipe.packing)
         for reason in reasons:
             emit(Noticed(f"{reason}; {way.name} instead"))
+        if isinstance(loop, PairTrainer) and loop.reference is not None:
+            install_head(loop.reference)
+            loop.reference.eval()
+            if way.attention:
+                loop.reference.set_attn_implementation(way.attention)
         loop.prepare(recipe, rows, validation, way.collate, way.losses)
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
-        if recipe.device == "cpu":
-            loop.add_callback(HeapTrimmer())
-        loop.run_folder, loop.emit = folder, emit
-        newest, torn = newest_intact(folder)
-        for reason in torn:
+        newest, reasons = newest_intact(folder)
+        for reason in reasons:
             emit(Noticed(reason))
         step, checkpoint = newest or (0, None)
         emit(_start(loop, step))
         loop.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if recipe.patience and loop.state.best_model_checkpoint:
-            loop._load_best_model()
-            emit(
-                Noticed(
-                    f"the result is that of step {loop.state.best_global_step:,}, whose validation loss was the lowest"
-                )
-            )
         if loop.is_world_process_zero():
             _save(loop, recipe, folder)
     reason = "early stopping" if reporter.stopped_early else "done"
@@ -87,7 +84,12 @@ def train_rows(
 def use_cores(device: str) -> None:
     """All cores that torch sees for arithmetic, unless OMP_NUM_THREADS says otherwise: loading may have left one."""
     if device == "cpu":
-        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or _cores()))
+
+
+def _cores() -> int:
+    """Those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _loop(recipe: TrainingRecipe, folder: Path, rows: Dataset, validation: Dataset) -> RowLoop:
@@ -142,8 +144,6 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
         "logging_nan_inf_filter": False,
         "eval_strategy": "steps" if validation_rows else "no",
         "eval_steps": recipe.validate_every or math.ceil(steps / 20),
-        "metric_for_best_model": "loss" if validation_rows else None,
-        "greater_is_better": False,
         "save_strategy": "steps",
         "save_steps": recipe.save_every or math.ceil(steps / 10),
         "report_to": "none",
@@ -192,7 +192,10 @@ def _save(loop: RowLoop, recipe: TrainingRecipe, folder: Path) -> None:
         (draft / "README.md").unlink(missing_ok=True)  # peft's, with nothing in it
     else:
         network.save_pretrained(str(draft))
-        for path in tokenizer_files(checkpoint):
+        (draft / "generation_config.json").unlink(missing_ok=True)  # the trainer wrote its tokenizer's tokens into it
+        config = {**read_json(checkpoint / "config.json"), "dtype": recipe.dtype}
+        (draft / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        for path in (*tokenizer_files(checkpoint), *checkpoint.glob("generation_config.json")):
             shutil.copyfile(path, draft / path.name)
     for path in sorted(draft.iterdir(), key=lambda path: path.name.endswith("config.json")):
         path.replace(folder / path.name)
