@@ -158,7 +158,7 @@ def test_the_first_rows_are_shown_with_what_is_trained(home, tmp_path):
     text = "\n".join(lines)
     assert "<|assistant|>⟦" in text
     assert "</s>⟧" in text
-    assert "which is trained" in text
+    assert "the end token is trained" in text
     assert not (tmp_path / "run").exists()
 
 

@@ -89,7 +89,7 @@ def _evidence(folder: Path) -> Iterator[str]:
         yield f"Not measured yet: `llms finetune --evidence {folder}`."
         return
     stored: JsonObject = json.loads(path.read_text(encoding="utf-8"))
-    rows = [stored.get("held_out"), *_list(stored.get("kept")), stored.get("together")]
+    rows = [stored.get("held_out"), *_list(stored.get("benchmarks")), stored.get("together")]
     changes = [row for row in rows if isinstance(row, Mapping)]
     yield f"`{stored.get('before')}` before and `{stored.get('after')}` after, on the same items:"
     yield ""

@@ -1,4 +1,4 @@
-"""What a run will take, by arithmetic before it starts: memory, disk, time, and the most rows at once that fit. Loads no torch.
+"""The needs of a run, by arithmetic before it starts: memory, disk, time, and the most rows at once that fit. Loads no torch.
 
 The tensors that a forward pass leaves for the backward pass were counted (by hooks on what autograd saves) over ten shapes of
 networks, and follow the formula of `saved_numbers` exactly; `benchmarks/training_memory.py` holds the sum against processes.
