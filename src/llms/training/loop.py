@@ -9,20 +9,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from datasets import Dataset
 from torch.nn.functional import logsigmoid
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 from trl import DPOTrainer, SFTTrainer
 
 from ..errors import LlmsError
-from .checkpoints import folder_of, make_space, removed_if_full, seal, thin
 from .collate import TrainingBatch
 from .feed import Collate, RowLoader, StepOrder
 from .recipe import TrainingRecipe
+from .sealed import SealedTrainer
 
 LossOf = Callable[[torch.nn.Module, TrainingBatch], torch.Tensor]  # the loss of each trained token, (N,)
 
@@ -47,7 +46,7 @@ class StepMeter:
         self.sources = tuple(source for batch in batches for source in batch.sources)
 
 
-class RowLoop(Trainer):
+class RowLoop(SealedTrainer):
     """Batches, loss and evaluation of our own in place of Trainer's; put in front of one of trl's trainers."""
 
     recipe: TrainingRecipe
@@ -63,28 +62,6 @@ class RowLoop(Trainer):
         self.recipe, self.train_rows, self.validation_rows = recipe, train_rows, validation_rows
         self.collate, self.loss_of, self.meter = collate, loss_of, StepMeter()
         self.loss_is_scaled_for_ga = True  # by `get_batch_samples`
-
-    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        """As transformers', sealed when all processes have written their part; older ones are thinned out."""
-        main, needed = self.is_world_process_zero(), self._checkpoint_bytes()
-        folder = Path(str(self.args.output_dir)).parent
-        checkpoint = folder_of(folder, self.state.global_step)
-        if main:
-            make_space(folder, self.state.global_step, needed)
-        self.accelerator.wait_for_everyone()
-        with removed_if_full(checkpoint, needed):
-            super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if main:
-                seal(checkpoint)
-        if main:
-            thin(folder)
-
-    def _checkpoint_bytes(self) -> int:
-        """About: what is saved of the network, and two moments of each trained weight."""
-        trained = [one for one in self.model.parameters() if one.requires_grad]
-        stored = trained if self.recipe.adapts else list(self.model.parameters())
-        return sum(one.numel() * one.element_size() for one in stored) + sum(8 * one.numel() for one in trained)
 
     def get_train_dataloader(self) -> DataLoader:  # type: ignore[type-arg]  # as Trainer has it
         order = StepOrder(self.train_rows, self.recipe, self.args.process_index, self.args.world_size)

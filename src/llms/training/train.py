@@ -25,6 +25,7 @@ from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
 from .head import install_head
+from .heap import HeapTrimmer
 from .loop import PairTrainer, RowLoop, RowTrainer
 from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
@@ -69,12 +70,22 @@ def train_rows(
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
-        newest, reasons = newest_intact(folder)
-        for reason in reasons:
+        if recipe.device == "cpu":
+            loop.add_callback(HeapTrimmer())
+        loop.run_folder, loop.emit = folder, emit
+        newest, torn = newest_intact(folder)
+        for reason in torn:
             emit(Noticed(reason))
         step, checkpoint = newest or (0, None)
         emit(_start(loop, step))
         loop.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if recipe.patience and loop.state.best_model_checkpoint:
+            loop._load_best_model()
+            emit(
+                Noticed(
+                    f"the result is that of step {loop.state.best_global_step:,}, whose validation loss was the lowest"
+                )
+            )
         if loop.is_world_process_zero():
             _save(loop, recipe, folder)
     reason = "early stopping" if reporter.stopped_early else "done"
@@ -144,6 +155,8 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
         "logging_nan_inf_filter": False,
         "eval_strategy": "steps" if validation_rows else "no",
         "eval_steps": recipe.validate_every or math.ceil(steps / 20),
+        "metric_for_best_model": "loss" if validation_rows else None,
+        "greater_is_better": False,
         "save_strategy": "steps",
         "save_steps": recipe.save_every or math.ceil(steps / 10),
         "report_to": "none",
