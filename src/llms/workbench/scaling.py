@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from ..training.scaling import observed
 from ..training.scaling.fit import REFITS, ScalingFit, fit_law
 from ..training.scaling.law import ScalingLaw
 from ..training.scaling.observed import read_runs
 from ..training.scaling.plan import Basis, ComputePlan, SmallerModel, fitted, published, tokens_per_parameter
 from ..values import JsonObject
 
+EXAMPLE = Path(observed.__file__).with_name("sample.csv")  # of benchmarks/scaling_example.py
 PARAMETERS = ("E", "A", "B", "alpha", "beta", "a", "b")
 
 
@@ -22,6 +24,17 @@ def fit_scaling(
     out so many runs of highest loss. Raises DataError.
     """
     return fit_law(read_runs(runs, drop_highest), refits, seed)
+
+
+def runs_or_example(file: Path | None) -> Path:
+    """`file`, or the runs that come along. Raises UsageError where none do."""
+    if file is not None:
+        return file
+    if not EXAMPLE.is_file():
+        raise UsageError(
+            "give a file with the columns parameters, tokens (or flops) and loss; llms scaling run TEXT --out grid makes one"
+        )
+    return EXAMPLE
 
 
 def basis_of(law: str, runs: Path | None, drop_highest: int = 0, refits: int = REFITS) -> Basis:
