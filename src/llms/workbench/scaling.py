@@ -1,6 +1,7 @@
 """Scaling laws from files, and plans by them, for the command line and Python."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..errors import UsageError
@@ -54,7 +55,7 @@ def intervals_of(fit: ScalingFit) -> dict[str, tuple[float, float]]:
         return tokens_per_parameter(law, largest) if name == "tokens_per_parameter" else float(getattr(law, name))
 
     names = (*PARAMETERS, "tokens_per_parameter") if fit.law.alpha > 0 and fit.law.beta > 0 else PARAMETERS
-    intervals = {name: fit.interval(lambda law, name=name: value(name, law)) for name in names}  # type: ignore[misc]  # mypy has no type for a default that binds a loop's value
+    intervals = {name: fit.interval(partial(value, name)) for name in names}
     return {name: bounds for name, bounds in intervals.items() if bounds}
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -125,7 +126,7 @@ def train_grid(plan: GridPlan, watch: Callable[[TrainingRecipe, Progress], None]
     for recipe in plan.recipes:
         if _row_of(recipe, done):
             continue
-        row = _train(plan, recipe, lambda event, recipe=recipe: watch(recipe, event))  # type: ignore[misc]  # mypy has no type for a default that binds a loop's value
+        row = _train(plan, recipe, partial(watch, recipe))
         done.append(row)
         _write_rows(plan.folder, done)
         shutil.rmtree(_run_folder(plan.folder, recipe), ignore_errors=True)
