@@ -35,7 +35,7 @@ STEPS = 800  # about so many in a run, whatever its tokens: on a few, a batch th
 LEAST_BATCH = 256  # tokens
 # The learning rate falls with the width (Yang et al. 2021, arXiv 2203.03466) and rises with the root of the batch (Malladi et al.
 # 2022, arXiv 2205.10782): with one rate for all, small batches make the wider networks worse than the narrow ones.
-RATE_WIDTH, RATE_BATCH, HIGHEST_RATE = 0.1, 512, 4e-3
+RATE_WIDTH, RATE_BATCH, HIGHEST_RATE = 0.18, 512, 4e-3
 VOCABULARY = 512
 LEAST_SIZES = LEAST_COUNTS = 4
 HELD_OUT_SHARE = 0.05
