@@ -67,7 +67,7 @@ def run(
 
 
 def show_grid(plan: GridPlan) -> None:
-    """What will be trained, and how long it takes."""
+    """Print how many runs there are, and how long those to come take."""
     out, left = console(), len(plan.recipes) - len(plan.done)
     minutes = max(1, round(plan.seconds / 60))
     out.print(

@@ -46,7 +46,7 @@ GRID, RUNS = "grid.json", "runs.csv"
 
 @dataclass(frozen=True)
 class GridOrder:
-    """What a grid was asked for; a folder holds one."""
+    """The files, sizes and token counts of a grid; a folder holds one."""
 
     files: tuple[str, ...]
     bytes: int
@@ -186,7 +186,7 @@ def _shape(recipe: TrainingRecipe) -> ModelShape:
 
 
 def _tokens(recipe: TrainingRecipe) -> int:
-    """What the whole steps of a run train on."""
+    """Of a run: those of its whole steps."""
     return recipe.max_steps * recipe.rows_per_step * recipe.window
 
 
