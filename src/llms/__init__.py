@@ -14,16 +14,31 @@ if TYPE_CHECKING:
     from .workbench.choose.python import choose
     from .workbench.compare import compare
     from .workbench.evaluate import evaluate
+    from .workbench.pretrain_report import pretrain
     from .workbench.scaling import fit_scaling
     from .workbench.system import load
     from .workbench.task_python import task
 
-__all__ = ["Chat", "Message", "Team", "choose", "compare", "evaluate", "fit_scaling", "load", "rate", "task", "tool"]
+__all__ = [
+    "Chat",
+    "Message",
+    "Team",
+    "choose",
+    "compare",
+    "evaluate",
+    "fit_scaling",
+    "load",
+    "pretrain",
+    "rate",
+    "task",
+    "tool",
+]
 _HOME_OF = {
     "load": ("llms.workbench.system", "load"),
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
     "compare": ("llms.workbench.compare", "compare"),
     "choose": ("llms.workbench.choose.python", "choose"),
+    "pretrain": ("llms.workbench.pretrain_report", "pretrain"),
     "task": ("llms.workbench.task_python", "task"),
     "fit_scaling": ("llms.workbench.scaling", "fit_scaling"),
     "rate": ("llms.arena.rate", "rate"),
