@@ -28,6 +28,7 @@ from pydantic_ai.messages import (
 
 import boards
 import llms
+import training_logs
 from llms.agents.board import Entry
 from llms.agents.budget import Used
 from llms.agents.events import Began, Budget, Finished, Planned, StepBegan, StepEnded, Written, plain
@@ -41,6 +42,7 @@ from llms.store.conversations import Conversations
 from llms.store.memory import TeamRuns
 from llms.store.runs import Runs
 from llms.testing import ScriptedEndpoint, ScriptedModel
+from llms.training.progress import as_json
 from office import png
 from serving import pages
 
@@ -402,6 +404,30 @@ def done_task(page) -> None:
     page.evaluate("document.querySelector('.task-columns').scrollIntoView()")
 
 
+def trained(page) -> None:
+    """Two runs in the list, and the curves of the one that is done."""
+    log = [as_json(event) for event in training_logs.events()]
+    one = {
+        "id": "a", "folder": "/home/ada/calculator", "model": "smollm2", "data": "chats.jsonl", "method": "lora", "started": NOW,
+        "state": "done", "step": 120, "steps": 120, "loss": 0.38, "validation": 0.435, "reason": "done",
+        "result": "smollm2?adapter=/home/ada/calculator",
+        "evidence": training_logs.EVIDENCE,
+    }  # fmt: skip
+    failed = {
+        "state": "failed",
+        "step": 30,
+        "reason": "the loss of step 31 is not a number",
+        "result": "",
+        "evidence": None,
+    }
+    other = {**one, "id": "b", "folder": "/home/ada/second", "method": "full", **failed}
+    body = f"data: {json.dumps({'run': one, 'events': log})}\n\nevent: end\ndata: {{}}\n\n"
+    page.route("**/api/training", lambda route: route.fulfill(json=[one, other]))
+    page.route("**/api/training/a/events", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
+    page.reload()
+    page.wait_for_selector("#run .evidence")
+
+
 board = partial(over, "/api/board")
 CHOICE = "/choose?b=gsm8k%3D2&b=hellaswag%3D1&memory=8"
 SCENES = {
@@ -434,5 +460,7 @@ SCENES = {
     "choose-answer": Scene(CHOICE, over("/api/choose", boards.choice(), ".scatter", "#answer"), BOTH_ENDS, anew=True),
     "tasks": Scene("/tasks", lambda page: page.wait_for_selector("#fetch")),
     "tasks-answer": Scene("/tasks?task=entities", done_task, BOTH_ENDS, anew=True),
+    "training-empty": Scene("/training", lambda page: page.wait_for_selector("#empty code"), BOTH_ENDS),
+    "training": Scene("/training?run=a", trained, BOTH_ENDS, anew=True),
     "not-found": Scene("/c/nowhere"),
 }

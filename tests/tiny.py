@@ -13,6 +13,10 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+CHATML = (  # which ends what each message says, as a model must learn to
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)  # with `end` <|im_end|>
 # what each architecture needs besides the common sizes; a window of 24 is shorter than the prompts
 FAMILIES = {
     "llama": {},
@@ -86,8 +90,8 @@ def generate_alone(model, tokens: tuple[int, ...], count: int) -> list[int]:
     return sequence[len(tokens) :]
 
 
-def byte_tokenizer():
-    """One token a byte, and <s>, </s>."""
+def byte_tokenizer(end: str = "</s>"):
+    """One token a byte, and <s>, </s>, the latter by the name of `end`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -95,7 +99,7 @@ def byte_tokenizer():
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token=end)
 
 
 def draw_weights(model: torch.nn.Module, spread: float) -> None:
@@ -105,11 +109,11 @@ def draw_weights(model: torch.nn.Module, spread: float) -> None:
             parameter.data.normal_(0, spread)
 
 
-def save_checkpoint(folder: Path, window: int = 2048) -> Path:
+def save_checkpoint(folder: Path, window: int = 2048, template: str | None = CHAT_TEMPLATE, end: str = "</s>") -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = byte_tokenizer()
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer = byte_tokenizer(end)
+    tokenizer.chat_template = template
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(

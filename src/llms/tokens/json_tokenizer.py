@@ -60,6 +60,11 @@ class JsonTokenizer:
     def encode(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
         return [encoding.ids for encoding in self.backend.encode_batch_fast(list(texts), add_special_tokens=special)]
 
+    def encode_spans(self, texts: Sequence[str], special: bool = True) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """For each text its token ids, and the characters (start, end) that each stands for."""
+        encodings = self.backend.encode_batch(list(texts), add_special_tokens=special)
+        return [(encoding.ids, encoding.offsets) for encoding in encodings]
+
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
         text: str = self.backend.decode(list(ids), skip_special_tokens=not special)
         return text

@@ -12,9 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import IO
@@ -47,7 +48,7 @@ def launch(folder: Path, processes: int = 1, module: str = WORKER) -> Iterator[P
     if processes < 1:
         raise UsageError(f"training in {processes} processes; expected 1 or more")
     recipe = TrainingRecipe.read(folder)
-    with _locked(folder) as lock, _meeting(processes) as meeting:
+    with locked(folder) as lock, _meeting(processes) as meeting:
         position = progress.mend(folder)
         kills = _kills_for_memory()
         with (folder / STDERR).open("wb") as stderr:
@@ -71,20 +72,23 @@ def launch(folder: Path, processes: int = 1, module: str = WORKER) -> Iterator[P
             _end(workers)
 
 
-def resume_command(folder: Path, recipe: TrainingRecipe) -> str:
-    return f"llms {'pretrain' if recipe.method == 'pretrain' else 'finetune'} --resume {folder}"
+def resume_command(folder: Path, method: str) -> str:
+    return f"llms {'pretrain' if method == 'pretrain' else 'finetune'} --resume {folder}"
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[int | None]:
-    """Holds the folder's lock, as the descriptor that workers inherit: they keep it, should this process be killed."""
+def locked(folder: Path) -> Iterator[int | None]:
+    """Holds the folder's lock, as the descriptor that workers inherit: they keep it, should this process be killed.
+
+    Raises UsageError while another process has it.
+    """
     path = folder / LOCK
     with path.open("a+", encoding="utf-8") as file:
         descriptor = None
         with suppress(ImportError):  # without such locks (Windows) nobody is kept out
             fcntl = import_module("fcntl")
             try:
-                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(partial(fcntl.flock, file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB))
             except BlockingIOError as error:
                 holder = path.read_text(encoding="utf-8").strip() or "another process"
                 raise UsageError(
@@ -97,6 +101,28 @@ def _locked(folder: Path) -> Iterator[int | None]:
         file.write(f"process {os.getpid()} (since {datetime.now(UTC).isoformat(timespec='seconds')})\n")
         file.flush()
         yield descriptor
+
+
+def _lock(lock: Callable[[], None]) -> None:
+    """Do `lock`, at a second try too: `is_training` looks for an instant."""
+    try:
+        lock()
+    except BlockingIOError:
+        time.sleep(EVERY_SECONDS)
+        lock()
+
+
+def is_training(folder: Path) -> bool:
+    """Whether a process trains in `folder`; False where locks cannot tell."""
+    try:
+        fcntl = import_module("fcntl")
+        with (folder / LOCK).open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (ImportError, OSError):
+        return False
+    return False
 
 
 @contextmanager
@@ -208,7 +234,7 @@ def _obituary(folder: Path, recipe: TrainingRecipe, dead: tuple[int, int], step:
         [
             f"the process{which} that trained in {folder} {how}, after step {step:,}{last}",
             *torn,
-            f"{rest}. Go on with: {resume_command(folder, recipe)}",
+            f"{rest}. Go on with: {resume_command(folder, recipe.method)}",
         ]
     )
 

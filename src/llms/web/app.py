@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..errors import HubUnreachable, LlmsError, StoreError, UnknownName, WorkerDied
 from ..listening.bodies import BodyBudget
 from ..workbench.board_page.export import ASSETS
-from . import agents, arena, board, chats, choices, choose, lessons, tasks
+from . import agents, arena, board, chats, choices, choose, lessons, tasks, training
 from .pages import HERE, page
 from .secret import Secret
 from .service.service import ChatService
@@ -34,6 +34,7 @@ STORED = {
     "attachment",
     "memory",
     "tool call that waits",
+    "training run",
 }  # never listed
 POLICY = "; ".join(
     (
@@ -60,7 +61,7 @@ def create_app(service: ChatService, secret: Secret, hosts: frozenset[str] = fro
     bodies = BodyBudget(LARGEST_BODY, ALL_BODIES, _too_large, _full)
     app.mount("/static/board", StaticFiles(directory=ASSETS), name="board")
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for module in (chats, choices, choose, board, arena, agents, lessons, tasks):
+    for module in (chats, choices, choose, board, arena, agents, lessons, tasks, training):
         for route in module.router.routes:
             if isinstance(route, APIRoute) and route.methods == {"GET"} and not route.path.startswith("/api/"):
                 route.methods = {"GET", "HEAD"}  # pages alone: a stream of events has no head without its body

@@ -15,7 +15,7 @@ from .service.service import ChatService
 
 HERE = Path(__file__).parent
 PAGES = (("/", "Chat"), ("/tasks", "Tasks"), ("/choose", "Choose"), ("/leaderboard", "Leaderboard"), ("/arena", "Arena"), ("/agents", "Agents"),
-         ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"))  # fmt: skip
+         ("/training", "Training"), ("/tokens", "Tokens"), ("/next", "Next token"), ("/stateless", "Statelessness"))  # fmt: skip
 
 
 class PageRequest(BaseModel):

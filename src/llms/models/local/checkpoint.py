@@ -100,6 +100,13 @@ class Checkpoint:
         return window or None
 
     @property
+    def ends(self) -> frozenset[int]:
+        """The ids at which an answer ends, as the files state them; empty where they leave it to a class."""
+        path = self.folder / "generation_config.json"
+        stated = read_json(path).get("eos_token_id") if path.is_file() else None
+        return end_ids(self.text_config.get("eos_token_id") if stated is None else stated)
+
+    @lazy
     def special_tokens(self) -> dict[str, str]:
         """bos_token and the like, as chat templates call them."""
         names = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -107,7 +114,7 @@ class Checkpoint:
         texts = {name: token.get("content") if isinstance(token, Mapping) else token for name, token in tokens.items()}
         return {name: text for name, text in texts.items() if isinstance(text, str) and text}
 
-    @property
+    @lazy
     def chat_template(self) -> str | None:
         path = self.folder / "chat_template.jinja"
         if path.is_file():
@@ -209,6 +216,12 @@ def as_object(value: Json) -> JsonObject:
 def whole_number(value: Json, default: int) -> int:
     """`value` as an int if it is a number, else `default`."""
     return int(value) if isinstance(value, int | float) else default
+
+
+def end_ids(stated: Json) -> frozenset[int]:
+    """End-of-sequence ids, of which configurations state one, several or none."""
+    ids = stated if isinstance(stated, list) else [stated]
+    return frozenset(id for id in ids if isinstance(id, int))
 
 
 def first_line(error: Exception) -> str:

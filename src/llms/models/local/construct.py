@@ -14,10 +14,10 @@ from ...engine.llama import CLASSES, Llama, read_sizes
 from ...engine.proof import prove_llama
 from ...errors import MissingExtra, ModelError
 from ...lazy import load_library
-from ...values import Json, JsonObject
+from ...values import JsonObject
 from .adapter import Adapter
 from .build import Build
-from .checkpoint import first_line, indexed_files, read_json
+from .checkpoint import Checkpoint, end_ids, first_line, indexed_files, read_json
 from .int8 import to_int8
 from .lora import with_adapter
 
@@ -35,12 +35,12 @@ def construct(build: Build) -> Engine:
     if (llama := _llama(build, config)) is not None:
         if build.quantize == "int8":
             _round(llama, build)
-        engine = Engine(llama, _stated_ends(build, config), build.single)
+        engine = Engine(llama, Checkpoint(Path(build.folder)).ends, build.single)
         if engine.verdict.supports_tree_attention:
             return engine
     model = by_transformers(build)
     ends = model.generation_config.eos_token_id if model.generation_config else None
-    return Engine(model, _ends(model.config.get_text_config().eos_token_id if ends is None else ends), build.single)
+    return Engine(model, end_ids(model.config.get_text_config().eos_token_id if ends is None else ends), build.single)
 
 
 def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedModel":
@@ -80,7 +80,7 @@ def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedMo
 
 def _llama(build: Build, config: JsonObject) -> Llama | None:
     """The model without transformers, its weights mapped from the files; None where only transformers knows how."""
-    files, ends = _safetensors(Path(build.folder)), _stated_ends(build, config)
+    files, ends = _safetensors(Path(build.folder)), Checkpoint(Path(build.folder)).ends
     other = build.device != "cpu" or build.sees or build.quantize not in ("", "int8") or "auto_map" in config
     if other or not files or not ends or find_spec("transformers") is None:
         return None
@@ -176,18 +176,6 @@ def _dtype(build: Build) -> torch.dtype:
     dtype = getattr(torch, build.dtype)
     assert isinstance(dtype, torch.dtype)
     return dtype
-
-
-def _stated_ends(build: Build, config: JsonObject) -> frozenset[int]:
-    """The end-of-sequence ids that the checkpoint's files state; empty if they leave it to a class."""
-    path = Path(build.folder) / "generation_config.json"
-    stated = read_json(path).get("eos_token_id") if path.is_file() else None
-    return _ends(config.get("eos_token_id") if stated is None else stated)
-
-
-def _ends(stated: Json) -> frozenset[int]:
-    ids = stated if isinstance(stated, list) else [stated]
-    return frozenset(id for id in ids if isinstance(id, int))
 
 
 def _safetensors(folder: Path) -> list[Path]:

@@ -74,9 +74,13 @@ class SeeingModel(LocalModel):
         return WORD in seen and len(seen) > len(blind) and "'type'" not in seen
 
     def _rendered(
-        self, messages: Sequence[Message], content: Callable[[Message], Json], tools: Sequence[ToolSchema] = ()
+        self,
+        messages: Sequence[Message],
+        content: Callable[[Message], Json],
+        tools: Sequence[ToolSchema] = (),
+        reply: bool = True,
     ) -> str:
-        return render(self.template or "", messages, self.special_tokens, tools=tools, content=content)
+        return render(self.template or "", messages, self.special_tokens, reply, tools, content)
 
     def _content(self, message: Message) -> Json:
         """The content of a message in the form that the template takes."""
@@ -85,7 +89,7 @@ class SeeingModel(LocalModel):
             return "\n".join(part if isinstance(part, str) else mark for part in message.parts)
         return parts_of(message) if message.parts or not self._takes_text else message.content
 
-    def render(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = (), reply: bool = True) -> str:
         """The text, in which each picture has its place."""
         if other := [
             media for media in media_of(messages) if media.media_type.partition("/")[0] in ("audio", "video", "text")
@@ -95,7 +99,7 @@ class SeeingModel(LocalModel):
             raise ModelError(f"{self.name.text} has no chat template; give it raw text")
         if tools and not knows_tools(self.template):
             messages, tools = with_instructions(messages, instructions(tools)), ()
-        return self._rendered(messages, self._content, tools)
+        return self._rendered(messages, self._content, tools, reply)
 
     @lazy
     def _recent(self) -> dict[str, Prompt]:

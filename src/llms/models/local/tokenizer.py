@@ -65,6 +65,13 @@ class CheckpointTokenizer:
         offsets = self._tokenizer(text, add_special_tokens=special, return_offsets_mapping=True, verbose=False)
         return spread(offsets["offset_mapping"])
 
+    def encode_spans(self, texts: Sequence[str], special: bool = True) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """For each text its token ids, and the characters (start, end) that each stands for."""
+        if not texts:
+            return []
+        encoded = self.fast(list(texts), add_special_tokens=special, return_offsets_mapping=True, verbose=False)
+        return list(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
+
     @property
     def fast(self) -> PreTrainedTokenizerFast:
         """transformers' own object, whose vocabulary libraries can read."""

@@ -89,14 +89,15 @@ class TokenizingModel(Model):
         shown, ends = self.tokenizer.entry, self.ends
         return [NextToken(id, shown(id).shown, logprob, id in ends) for id, logprob in event.top]
 
-    def render(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = ()) -> str:
+    def render(self, messages: Sequence[Message], tools: Sequence[ToolSchema] = (), reply: bool = True) -> str:
+        """The text of `messages` as the model reads it; `reply` opens its own turn behind them."""
         if self.template is None:
             raise ModelError(f"{self.name.text} has no chat template; give it raw text")
         if media := media_of(messages):
             raise ModelError(f"{self.name.text} reads text only; it cannot be sent {media[0].media_type or 'a file'}")
         if tools and not knows_tools(self.template):
             messages, tools = with_instructions(messages, instructions(tools)), ()
-        return render(self.template, messages, self.special_tokens, tools=tools)
+        return render(self.template, messages, self.special_tokens, reply, tools)
 
     def read(self, request: Generate) -> Prompt:
         """The whole prompt of `request` as the model reads it."""
