@@ -10,6 +10,7 @@ import torch
 from llms import settings
 from llms.benchmarks.catalogue import find
 from llms.benchmarks.held_out import declare_held_out, held_out
+from llms.cli.evidence_view import show_evidence
 from llms.data import open_source
 from llms.engine import ScoreRequest
 from llms.errors import DataError, UsageError
@@ -241,12 +242,31 @@ def test_the_evidence_is_kept_in_the_folder_and_in_the_list_of_runs(tiny, run):
         store.add(folder, base, "chats.jsonl", "lora")
     result = evidence(base, base, folder, source, **SMALL)
     assert result.validation_loss == 2.25
-    assert stored_evidence(folder) == json.loads(json.dumps(result.to_json()))
+    assert stored_evidence(folder) == result
+    in_folder = json.loads((folder / "evidence.json").read_text())
     with TrainingRuns(settings.database()) as store:
-        assert store.all()[0].evidence == stored_evidence(folder)
-    assert {"before", "after", "difference", "low", "high", "detectable", "n", "verdict", "text"} <= set(
-        stored_evidence(folder)["held_out"]
-    )
+        assert store.all()[0].evidence == in_folder
+    documented = {"before", "after", "difference", "low", "high", "detectable", "n", "verdict", "text"}
+    assert documented <= set(in_folder["held_out"])
+    assert {"before", "after", "held_out", "benchmarks", "together"} <= set(in_folder)
+
+
+def test_the_terminal_shows_both_systems_and_the_sentences(tiny, run, tmp_path, capsys):
+    base, folder, source = run
+    after = f"{base}?adapter={save_adapter(tiny, tmp_path / 'damaged', 0.6)}"
+    result = evidence(base, after, folder, source, **SMALL)
+    show_evidence(result)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"before {base}" in shown
+    assert result.held_out.words() in shown
+    assert result.kept_benchmarks[0].words() in shown
+
+
+def test_an_evidence_file_that_is_cut_off_is_told_with_how_to_measure_again(tmp_path):
+    assert stored_evidence(tmp_path) is None
+    (tmp_path / "evidence.json").write_text('{"before": "smoll')
+    with pytest.raises(DataError, match="--evidence"):
+        stored_evidence(tmp_path)
 
 
 def test_kept_benchmarks_together_are_compared_item_by_item(tiny, run, tmp_path):

@@ -82,6 +82,7 @@ KEPT_AWAY = {
     ("llms.cli.chat", "llms.cli.terminal_chat"): "pydantic_ai",
     ("llms.cli.choose", "llms.cli.choice_view"): "numpy",
     ("llms.cli.chats", "llms.cli.stored_chats"): "pydantic_ai",
+    ("llms.cli.finetune", "llms.cli.finetune_run"): "numpy",
     ("llms.cli.main", "llms.cli.output"): "rich",
     ("llms.cli.serve", "llms.serve.start"): "fastapi",
     ("llms.cli.web", "llms.web.server"): "fastapi",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .workbench.compare import compare
     from .workbench.evaluate import evaluate
     from .workbench.pretrain_report import pretrain
+    from .workbench.finetune import finetune
     from .workbench.scaling import fit_scaling
     from .workbench.system import load
     from .workbench.task_python import task
@@ -26,6 +27,7 @@ __all__ = [
     "choose",
     "compare",
     "evaluate",
+    "finetune",
     "fit_scaling",
     "load",
     "pretrain",
@@ -39,6 +41,7 @@ _HOME_OF = {
     "compare": ("llms.workbench.compare", "compare"),
     "choose": ("llms.workbench.choose.python", "choose"),
     "pretrain": ("llms.workbench.pretrain_report", "pretrain"),
+    "finetune": ("llms.workbench.finetune", "finetune"),
     "task": ("llms.workbench.task_python", "task"),
     "fit_scaling": ("llms.workbench.scaling", "fit_scaling"),
     "rate": ("llms.arena.rate", "rate"),

@@ -11,8 +11,8 @@ from typing import TypeVar
 import click
 
 MODEL, DATA, LIMITS, ANSWER, GRADING = "Model", "Data", "Limits", "Answer", "Grading"
-RUN, OUTPUT = "Run", "Output"
-ORDER = (MODEL, DATA, LIMITS, ANSWER, GRADING, RUN, OUTPUT)
+TRAINING, RUN, OUTPUT = "Training", "Run", "Output"
+ORDER = (MODEL, DATA, TRAINING, LIMITS, ANSWER, GRADING, RUN, OUTPUT)
 F = TypeVar("F", bound=Callable[..., object])
 
 

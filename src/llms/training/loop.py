@@ -14,13 +14,14 @@ import torch
 from datasets import Dataset
 from torch.nn.functional import logsigmoid
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 from trl import DPOTrainer, SFTTrainer
 
 from ..errors import LlmsError
 from .collate import TrainingBatch
 from .feed import Collate, RowLoader, StepOrder
 from .recipe import TrainingRecipe
+from .sealed import SealedTrainer
 
 LossOf = Callable[[torch.nn.Module, TrainingBatch], torch.Tensor]  # the loss of each trained token, (N,)
 
@@ -45,7 +46,7 @@ class StepMeter:
         self.sources = tuple(source for batch in batches for source in batch.sources)
 
 
-class RowLoop(Trainer):
+class RowLoop(SealedTrainer):
     """Batches, loss and evaluation of our own in place of Trainer's; put in front of one of trl's trainers."""
 
     recipe: TrainingRecipe

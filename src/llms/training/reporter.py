@@ -1,21 +1,20 @@
 """From transformers' callbacks to a run's events, and when a run stops before its end."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from ..engine.resident import peak_bytes
 from .loop import RowLoop
-from .progress import Noticed, Progress, Saved, Stepped, Validated
+from .progress import Noticed, Progress, Stepped, Validated
 from .recipe import TrainingRecipe
 
 Emit = Callable[[Progress], None]
 
 
 class ProgressReporter(TrainerCallback):
-    """Emits Stepped, Validated and Saved, and stops the run when its patience is at an end."""
+    """Emits Stepped and Validated, and stops the run when its patience is at an end."""
 
     def __init__(self, loop: RowLoop, recipe: TrainingRecipe, emit: Emit):
         self.loop, self.recipe, self.emit, self.stopped_early = loop, recipe, emit, False
@@ -61,6 +60,8 @@ class ProgressReporter(TrainerCallback):
         self.emit(Validated(state.global_step, metrics["eval_loss"]))
         losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
         since_best = len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        if self.recipe.patience and since_best == 0:
+            control.should_save = True  # the run ends with the best weights
         if self.recipe.patience and since_best >= self.recipe.patience and state.global_step < state.max_steps:
             self.emit(
                 Noticed(
@@ -70,19 +71,9 @@ class ProgressReporter(TrainerCallback):
             )
             self.stopped_early = control.should_training_stop = True
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        self.emit(Saved(state.global_step, f"{folder.parent.name}/{folder.name}", size))
-
 
 def peak_memory(device: str) -> int:
     """Bytes: of this process at most so far, or of what was allocated on the GPU."""
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource  # none on Windows
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return peak_bytes()

@@ -4,11 +4,13 @@ trl saves the tokenizer with a template made for training. A model that was trai
 template that it was trained on the text of: the base model's own, byte for byte.
 """
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..models.local.checkpoint import Checkpoint
+from ..models.local.adapter import CONFIG
+from ..models.local.checkpoint import Checkpoint, read_json
 
 TOKENIZER = (
     "tokenizer*", "vocab.*", "vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json", "*.model",
@@ -29,6 +31,19 @@ def strip_side_files(folder: Path) -> list[str]:
     for name in names:
         (folder / name).unlink()
     return [str(name) for name in names]
+
+
+def name_base(folder: Path, base: str) -> None:
+    """Let an adapter's configuration name its base model as `base`, not by a path of this machine, and list its layers in order:
+    PEFT writes a set, so that two equal runs would differ."""
+    path = folder / CONFIG
+    stored = dict(read_json(path))
+    stored["base_model_name_or_path"] = base
+    for field in ("target_modules", "exclude_modules", "modules_to_save"):
+        names = stored.get(field)
+        if isinstance(names, list):
+            stored[field] = sorted(map(str, names))
+    path.write_text(json.dumps(stored, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def restore_side_files(folder: Path, base: Checkpoint) -> list[str]:

@@ -1,5 +1,6 @@
 """One training run, from its recipe to the adapter or checkpoint in its folder."""
 
+import json
 import logging
 import math
 import os
@@ -15,21 +16,31 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from transformers import AutoTokenizer, PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
+from ..models.local.checkpoint import read_json
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
+from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
+from .head import install_head
+from .heap import HeapTrimmer
 from .loop import PairTrainer, RowLoop, RowTrainer
 from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
 from .recipe import TrainingRecipe
 from .reporter import ProgressReporter
+from .rows import encode
 
-CHECKPOINTS, DRAFT = "checkpoints", ".result"
+DRAFT = ".result"
 COUNTED = 1000  # rows at once
+
+
+def train(recipe: TrainingRecipe, folder: Path, emit: Callable[[Progress], None]) -> None:
+    """As `train_rows`, of the rows in the recipe's file; those that `encode` left in `folder` are read from there."""
+    encoded = encode(recipe, folder=folder)
+    train_rows(recipe, folder, emit, encoded.train, encoded.validation)
 
 
 def train_rows(
@@ -50,13 +61,31 @@ def train_rows(
         way, reasons = choose_way(model, network, Rows(rows).__getitems__([0, 1, 2, 3][: len(rows)]), recipe.packing)
         for reason in reasons:
             emit(Noticed(f"{reason}; {way.name} instead"))
+        if isinstance(loop, PairTrainer) and loop.reference is not None:
+            install_head(loop.reference)
+            loop.reference.eval()
+            if way.attention:
+                loop.reference.set_attn_implementation(way.attention)
         loop.prepare(recipe, rows, validation, way.collate, way.losses)
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
-        resumed = _newest_checkpoint(folder)
-        emit(_start(loop, resumed))
-        loop.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        if recipe.device == "cpu":
+            loop.add_callback(HeapTrimmer())
+        loop.run_folder, loop.emit = folder, emit
+        newest, torn = newest_intact(folder)
+        for reason in torn:
+            emit(Noticed(reason))
+        step, checkpoint = newest or (0, None)
+        emit(_start(loop, step))
+        loop.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if recipe.patience and loop.state.best_model_checkpoint:
+            loop._load_best_model()
+            emit(
+                Noticed(
+                    f"the result is that of step {loop.state.best_global_step:,}, whose validation loss was the lowest"
+                )
+            )
         if loop.is_world_process_zero():
             _save(loop, recipe, folder)
     reason = "early stopping" if reporter.stopped_early else "done"
@@ -66,7 +95,12 @@ def train_rows(
 def use_cores(device: str) -> None:
     """All cores that torch sees for arithmetic, unless OMP_NUM_THREADS says otherwise: loading may have left one."""
     if device == "cpu":
-        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or _cores()))
+
+
+def _cores() -> int:
+    """Those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _loop(recipe: TrainingRecipe, folder: Path, rows: Dataset, validation: Dataset) -> RowLoop:
@@ -121,6 +155,8 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
         "logging_nan_inf_filter": False,
         "eval_strategy": "steps" if validation_rows else "no",
         "eval_steps": recipe.validate_every or math.ceil(steps / 20),
+        "metric_for_best_model": "loss" if validation_rows else None,
+        "greater_is_better": False,
         "save_strategy": "steps",
         "save_steps": recipe.save_every or math.ceil(steps / 10),
         "report_to": "none",
@@ -131,14 +167,14 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
     }
 
 
-def _start(loop: RowLoop, resumed: Path | None) -> Started:
+def _start(loop: RowLoop, first_step: int) -> Started:
     rows, validation = loop.train_rows, loop.validation_rows
     parameters = list(loop.model.parameters())
     tokens, trained_tokens = _count(rows)
     return Started(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         steps=loop.args.max_steps,
-        first_step=int(resumed.name.rpartition("-")[2]) if resumed else 0,
+        first_step=first_step,
         rows=len(rows),
         validation_rows=len(validation),
         tokens=tokens,
@@ -158,11 +194,6 @@ def _count(rows: Dataset) -> tuple[int, int]:
     return tokens, trained
 
 
-def _newest_checkpoint(folder: Path) -> Path | None:
-    last = get_last_checkpoint(str(folder / CHECKPOINTS)) if (folder / CHECKPOINTS).is_dir() else None
-    return Path(last) if last else None
-
-
 def _save(loop: RowLoop, recipe: TrainingRecipe, folder: Path) -> None:
     """The adapter, or the checkpoint with its tokenizer, into `folder`: written beside and moved when whole."""
     checkpoint = checkpoint_of(recipe).folder
@@ -174,7 +205,10 @@ def _save(loop: RowLoop, recipe: TrainingRecipe, folder: Path) -> None:
         (draft / "README.md").unlink(missing_ok=True)  # peft's, with nothing in it
     else:
         network.save_pretrained(str(draft))
-        for path in tokenizer_files(checkpoint):
+        (draft / "generation_config.json").unlink(missing_ok=True)  # the trainer wrote its tokenizer's tokens into it
+        config = {**read_json(checkpoint / "config.json"), "dtype": recipe.dtype}
+        (draft / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        for path in (*tokenizer_files(checkpoint), *checkpoint.glob("generation_config.json")):
             shutil.copyfile(path, draft / path.name)
     for path in sorted(draft.iterdir(), key=lambda path: path.name.endswith("config.json")):
         path.replace(folder / path.name)

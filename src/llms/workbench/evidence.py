@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import quote
 
 from .. import settings
@@ -30,7 +31,7 @@ from ..store.training_runs import TrainingRuns
 from ..training.progress import Validated
 from ..training.progress import read as read_progress
 from ..training.recipe import TrainingRecipe
-from ..values import Json, Outcome, Scored
+from ..values import Json, JsonObject, Outcome, Scored
 from .compare import Comparison, compare_all, compare_outcomes
 from .evaluate import Progress, evaluate_plan
 from .system import load
@@ -40,6 +41,19 @@ KEPT = ("arc_easy", "hellaswag")
 KEPT_FRESH = ("gsm8k", "bbh")  # of generated rows, which exist of these
 NOISE, RELATIVE_NOISE = 1e-4, 1e-6  # nats: as exact as log-probabilities are promised to be
 TOGETHER = "together"  # the name of all kept benchmarks as one
+
+
+class StoredEvidence(TypedDict):
+    """`TrainingEvidence.to_json`."""
+
+    before: str
+    after: str
+    folder: str
+    held_out: JsonObject | None
+    benchmarks: list[JsonObject]
+    together: JsonObject | None
+    validation_loss: float | None
+    notes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +123,11 @@ class TrainingChange:
         """The fields, and the sentence as `text`."""
         return {**asdict(self), "text": self.words()}
 
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> "TrainingChange":
+        """The change that `to_json` gave."""
+        return cls(**{name: value for name, value in stored.items() if name != "text"})  # type: ignore[arg-type]  # of the types that `to_json` stored
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingEvidence:
@@ -130,12 +149,26 @@ class TrainingEvidence:
             "before": self.before,
             "after": self.after,
             "folder": self.folder,
-            "held_out": self.held_out and self.held_out.to_json(),
-            "kept": [change.to_json() for change in self.kept_benchmarks],
-            "together": self.together and self.together.to_json(),
+            "held_out": self.held_out.to_json() if self.held_out else None,
+            "benchmarks": [change.to_json() for change in self.kept_benchmarks],
+            "together": self.together.to_json() if self.together else None,
             "validation_loss": self.validation_loss,
             "notes": list(self.notes),
         }
+
+    @classmethod
+    def from_json(cls, fields: StoredEvidence) -> "TrainingEvidence":
+        """The evidence that `to_json` gave."""
+        return cls(
+            fields["before"],
+            fields["after"],
+            fields["folder"],
+            TrainingChange.from_json(fields["held_out"]) if fields["held_out"] else None,
+            tuple(TrainingChange.from_json(change) for change in fields["benchmarks"]),
+            TrainingChange.from_json(fields["together"]) if fields["together"] else None,
+            fields["validation_loss"],
+            tuple(fields["notes"]),
+        )
 
 
 def evidence(
@@ -198,18 +231,17 @@ def measure_evidence(
     yield result
 
 
-def stored_evidence(folder: Path) -> dict[str, Json] | None:
-    """The object of `TrainingEvidence.to_json` that lies in a run's folder; None where nothing was measured yet."""
+def stored_evidence(folder: Path) -> TrainingEvidence | None:
+    """The evidence that lies in a run's folder; None where nothing was measured yet. Raises DataError."""
     path = folder / FILE
     if not path.is_file():
         return None
     try:
-        stored: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return TrainingEvidence.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"cannot read {path}: {error}; measure it again with llms finetune --evidence {folder}"
         ) from error
-    return stored
 
 
 def before_and_after(folder: Path, recipe: TrainingRecipe) -> tuple[str, str]:

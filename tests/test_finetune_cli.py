@@ -1,0 +1,207 @@
+"""`llms finetune` as a whole on a tiny model: plan, training in a process of its own, result, evidence, and going on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from llms.cli.finetune import finetune
+from llms.models.load import load
+from llms.training.recipe import TrainingRecipe
+from llms.training.run_facts import RunFacts, sha256_of
+from tiny import save_checkpoint
+
+pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # PEFT asks for it
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def chats(path: Path, count: int = 24) -> Path:
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"Add {i} and {i + 3}."},
+                {"role": "assistant", "content": f"{2 * i + 3}"},
+            ]
+        }
+        for i in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def call(*words: object) -> tuple[int, list[str], str]:
+    """(exit status, lines of standard output, the error)."""
+    result = CliRunner().invoke(finetune, [str(word) for word in words])
+    return result.exit_code, result.stdout.splitlines(), str(result.exception or "")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with a model whose template ends answers, and a file of chats."""
+    folder = tmp_path_factory.mktemp("finetune")
+    save_checkpoint(folder / "tiny")
+    (folder / "tiny" / "chat_template.jinja").write_text(TEMPLATE)
+    chats(folder / "chats.jsonl")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(home, tmp_path_factory):
+    """A finished run: its folder, and what --json printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMS_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        status, lines, error = call(
+            f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", home / "run", "--rank", 4, "--max-steps", 3,
+            "--no-evidence", "--json",
+        )  # fmt: skip
+    assert status == 0, error
+    return home / "run", [json.loads(line) for line in lines]
+
+
+def test_each_step_and_at_last_the_result_is_an_object_a_line(run):
+    folder, lines = run
+    assert [line["event"] for line in lines if line["event"] == "stepped"] == ["stepped"] * 3
+    assert (lines[0]["event"], lines[0]["steps"], lines[0]["folder"]) == ("planned", 3, str(folder))
+    assert lines[-1]["event"] == "finished"
+    assert {"adapter", "before", "after", "difference"} < lines[-1].keys()
+    assert lines[-1]["adapter"] == str(folder)
+    assert lines[-1]["steps"] == 3
+
+
+def test_the_result_is_a_model_by_its_name(home, run):
+    _, lines = run
+    with load(lines[-1]["model"]) as trained, load(f"hf:{home / 'tiny'}") as base:
+        assert trained.identity.adapter
+        assert trained.identity.template == base.identity.template
+        pair = [("<|user|>Add 1 and 4.</s><|assistant|>", "5</s>")]
+        assert trained.loglikelihood(pair)[0].logprob != base.loglikelihood(pair)[0].logprob
+
+
+def test_the_folder_says_all_that_identifies_the_run(home, run):
+    folder, _ = run
+    facts, card = RunFacts.read(folder), (folder / "README.md").read_text()
+    assert facts.data_sha256 == sha256_of(home / "chats.jsonl")
+    with load(f"hf:{home / 'tiny'}") as base:
+        assert facts.base.weights == base.identity.weights
+    for part in (
+        facts.data_sha256,
+        facts.base.weights,
+        'method = "lora"',
+        "rank = 4",
+        "seed = 0",
+        "| trl |",
+        "library_name: peft",
+    ):
+        assert part.replace("| trl |", f"trl {facts.versions['trl']}") in card
+    assert not list(folder.glob("tokenizer*"))  # of training: the base's are used
+
+
+def test_the_same_command_again_does_only_what_is_left(home, run):
+    folder, _ = run
+    before = (folder / "log.jsonl").read_bytes()
+    status, lines, error = call(
+        f"hf:{home / 'tiny'}",
+        "--data",
+        home / "chats.jsonl",
+        "--out",
+        folder,
+        "--max-steps",
+        3,
+        "--no-evidence",
+        "--json",
+    )
+    assert status == 0, error
+    assert (folder / "log.jsonl").read_bytes() == before
+    assert json.loads(lines[0])["ended"] is True
+
+
+def test_a_folder_of_another_recipe_is_refused_with_what_differs(home, run):
+    folder, _ = run
+    status, _, error = call(f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", folder, "--rank", 8)
+    assert status != 0
+    assert "is a run of another recipe: rank 4 there, 8 here" in error
+    status, _, error = call("--resume", folder, "--seed", 7)
+    assert "seed 0 there, 7 here" in error
+
+
+def test_data_that_changed_since_the_run_began_are_refused(home, run, tmp_path):
+    folder = shutil.copytree(run[0], tmp_path / "run")
+    other = chats(tmp_path / "chats.jsonl", 25)
+    recipe = json.loads((folder / "recipe.json").read_text())
+    (folder / "recipe.json").write_text(json.dumps({**recipe, "data": str(other)}))
+    status, _, error = call("--resume", folder)
+    assert status != 0
+    assert "has changed since the run in" in error
+
+
+def test_a_plan_trains_nothing_and_leaves_nothing(home, tmp_path):
+    words = (f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", tmp_path / "run")
+    status, lines, error = call(*words, "--dry-run", "--json")
+    assert status == 0, error
+    plan = json.loads(lines[0])
+    assert (plan["rows"], plan["train_rows"] + plan["validation_rows"]) == (24, 24)
+    assert plan["trained_tokens"] < plan["tokens"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_first_rows_are_shown_with_what_is_trained(home, tmp_path):
+    status, lines, error = call(
+        f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", tmp_path / "run", "--show-batch"
+    )
+    assert status == 0, error
+    text = "\n".join(lines)
+    assert "<|assistant|>⟦" in text
+    assert "</s>⟧" in text
+    assert "the end token is trained" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_file_repeats_a_run(home, run, tmp_path):
+    file = tmp_path / "recipe.toml"
+    status, _, error = call(f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--rank", 2, "--export-recipe", file)
+    assert status == 0, error
+    again = tmp_path / "again.toml"
+    assert call("--recipe", file, "--export-recipe", again)[0] == 0
+    assert again.read_text() == file.read_text()
+    assert "rank = 2" in file.read_text()
+    file.write_text('model = "smollm2"\nrnak = 2\n')
+    assert "unknown key of" in call("--recipe", file)[2]
+    file.write_text('model = "smollm2"\nrank = "many"\n')
+    assert "rank is 'many'; expected int" in call("--recipe", file)[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--data", "x.jsonl"], "needs a MODEL"),
+        (["smollm2"], "needs --data FILE"),
+        (["gguf:smollm2", "--data", "x.jsonl"], "is no checkpoint here"),
+        (["openai:gpt-5-mini", "--data", "x.jsonl"], "is no checkpoint here"),
+        (["smollm2?adapter=calculator", "--data", "x.jsonl"], "a model without an adapter; merge it first"),
+        (["smollm2?quantize=nf4", "--data", "x.jsonl"], "--method qlora"),
+        (["--resume", "nowhere"], "holds no run"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_words(words, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, _, error = call(*words)
+    assert status != 0
+    assert reason in error
+
+
+def test_a_folder_with_other_things_in_it_is_refused(home, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    status, _, error = call(f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", tmp_path)
+    assert status != 0
+    assert "is no training run" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_recipe_reads_back_from_its_folder(run):
+    assert TrainingRecipe.read(run[0]).rank == 4
