@@ -13,7 +13,7 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from llms.errors import LlmsError
-from llms.models import load
+from llms.models.load import load
 from llms.training.progress import Ended, Noticed, Started, Stepped, Validated
 from llms.training.recipe import TrainingRecipe
 from llms.training.train import train_rows
