@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .workbench.choose.python import choose
     from .workbench.compare import compare
     from .workbench.evaluate import evaluate
-    from .workbench.pretrain_report import pretrain
     from .workbench.finetune import finetune
+    from .workbench.pretrain_report import pretrain
     from .workbench.scaling import fit_scaling
     from .workbench.system import load
     from .workbench.task_python import task
