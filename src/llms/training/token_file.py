@@ -155,6 +155,10 @@ class TokenWindows:
         self.tokens: NDArray[numpy.integer] = numpy.memmap(path, dtype=_dtype(vocabulary), mode="r")
         self.window, self.seed = window, seed
         whole = (len(self.tokens) - 1) // window
+        if not whole:
+            raise DataError(
+                f"{path} has {len(self.tokens):,} tokens; a window takes {window + 1:,}. Take a smaller one, or more text"
+            )
         self.of_epoch = whole - 1 if seed is not None and whole >= VARIED else whole
         self.rows = rows or self.of_epoch
         self._epoch = lru_cache(maxsize=2)(self._draw)

@@ -6,12 +6,13 @@ from tempfile import TemporaryDirectory
 
 from ..errors import DataError
 from ..models.load import load
-from ..training.progress import Ended, Progress, Stepped, Validated, lasting, read
-from ..training.recipe import TrainingRecipe
+from ..training.progress import Ended, Stepped, Validated, lasting, read
+from ..training.recipe import FILE, TrainingRecipe
 from ..training.text_reference import TextReferences, beginning
 from ..training.token_file import HELD_OUT
 from ..values import JsonObject
 from .perplexity import measure
+from .pretrain import PretrainConfig, is_done, prepare, train
 
 PROMPT = 60  # characters of the held-out text that the sample goes on from
 SAMPLE_TOKENS = 80
@@ -79,6 +80,19 @@ def report(folder: Path) -> PretrainReport:
     )
 
 
+def pretrain(config: PretrainConfig, processes: int = 1) -> PretrainReport:
+    """Train a model from nothing as `config` says; its report. A run that was begun in the folder goes on, by the recipe there.
+
+    Raises UsageError, DataError; LlmsError where the run stopped by an error, whose checkpoints stay.
+    """
+    if not (config.out / FILE).is_file():
+        prepare(config)
+    if not is_done(config.out):
+        for _ in train(config.out, processes):
+            pass
+    return report(config.out)
+
+
 def tokens_per_second(steps: list[Stepped]) -> float:
     """The median over steps: what else the machine did meanwhile counts little."""
     rates = sorted(step.tokens / step.seconds for step in steps)
@@ -89,10 +103,3 @@ def _prompt(text: str) -> str:
     """The beginning of the first long line, up to a blank."""
     line = next((line.strip() for line in text.splitlines() if len(line.strip()) > PROMPT), text.strip())
     return line[:PROMPT].rpartition(" ")[0] or line[:PROMPT]
-
-
-def loss_curve(events: list[Progress], points: int = 10) -> list[tuple[int, float]]:
-    """(step, held-out loss), so many at most, the last one among them."""
-    losses = [(event.step, event.loss) for event in events if isinstance(event, Validated)]
-    stride = max(1, -(-len(losses) // points))
-    return losses[::-1][::stride][::-1]
