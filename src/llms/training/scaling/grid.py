@@ -141,7 +141,8 @@ def read_rows(folder: Path) -> tuple[GridRow, ...]:
     types = {field.name: int if field.type in (int, "int") else float for field in fields(GridRow)}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return tuple(GridRow(**{name: of(row[name]) for name, of in types.items()}) for row in csv.DictReader(file))
+            rows = [{name: of(row[name]) for name, of in types.items()} for row in csv.DictReader(file)]
+            return tuple(GridRow(**row) for row in rows)  # type: ignore[arg-type]  # of the fields' types
     except (KeyError, ValueError, TypeError) as error:
         raise DataError(f"{path} is not the table of a grid ({error}); take another folder") from error
 
