@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .workbench.compare import compare
     from .workbench.evaluate import evaluate
     from .workbench.finetune import finetune
+    from .workbench.pretrain_report import pretrain
     from .workbench.scaling import fit_scaling
     from .workbench.system import load
     from .workbench.task_python import task
@@ -29,6 +30,7 @@ __all__ = [
     "finetune",
     "fit_scaling",
     "load",
+    "pretrain",
     "rate",
     "task",
     "tool",
@@ -38,6 +40,7 @@ _HOME_OF = {
     "evaluate": ("llms.workbench.evaluate", "evaluate"),
     "compare": ("llms.workbench.compare", "compare"),
     "choose": ("llms.workbench.choose.python", "choose"),
+    "pretrain": ("llms.workbench.pretrain_report", "pretrain"),
     "finetune": ("llms.workbench.finetune", "finetune"),
     "task": ("llms.workbench.task_python", "task"),
     "fit_scaling": ("llms.workbench.scaling", "fit_scaling"),

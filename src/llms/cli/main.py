@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "grade": ("grade", "command", "Grade the answers of a run again, by another scorer or judge."),
     "report": ("report", "report", "Write a run as one HTML page."),
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
+    "pretrain": ("pretrain", "pretrain", "Train a small language model and its tokenizer from nothing, on your text."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
     "chat": ("chat", "chat", "Talk to a model in the terminal."),
     "ask": ("chat", "ask", "Ask a model once, from the shell or a script."),
@@ -62,6 +63,7 @@ KEPT = {  # what an interrupt leaves, for commands that go on from it
     "finetune": "the last checkpoint is kept, and the same command continues",
     "data": "rows that data make wrote are kept, and the same command continues",
     "task": "with --out, what was answered is kept, and the same command continues",
+    "pretrain": "checkpoints are kept, and llms pretrain --resume FOLDER continues",
     "agent": "what was done is kept: llms agent --runs lists it, llms agent --resume RUN continues",
 }
 _ROOM = "Free some space, or choose another folder (for the database: LLMS_HOME)"
