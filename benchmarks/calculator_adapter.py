@@ -39,7 +39,7 @@ DRAWS, SEED = 3, 20261201
 SEEN, PART_SEEN, PART_UNSEEN, PART_PLAIN = 150, 30, 60, 30
 FLOORS = {"unseen": 0.5, "unseen, lower bound": 0.45, "seen": 0.85, "well-formed": 0.98}
 MOST_FALSE_CALLS, MOST_LOST = 0.05, 0.03
-KEPT = ("arc_easy", "hellaswag")
+KEPT = ("arc_easy", "hellaswag", "arc_challenge", "winogrande")
 LEAST_KEPT = 1500  # items
 ONE_SIDED = 1.6449  # standard normal quantile at 95 %
 
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--no-bare", action="store_true")
     parser.add_argument("--out", type=Path, help="every answer, one JSON a line")
     parser.add_argument("--kept", action="store_true", help="what the model still knows, instead")
-    parser.add_argument("--data", default="sample", help="rows of ARC-Easy and HellaSwag")
+    parser.add_argument("--data", default="sample", help="where the rows of the kept benchmarks lie")
     parser.add_argument("--limit", type=int, default=1000)
     chosen = parser.parse_args()
     if chosen.kept:
