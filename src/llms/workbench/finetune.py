@@ -269,7 +269,7 @@ def _settle(plan: FinetunePlan) -> None:
         return
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            raise LlmsError(f"the run in {folder} ended without {name}; {resume_command(folder, plan.recipe)}")
+            raise LlmsError(f"the run in {folder} ended without {name}; {resume_command(folder, plan.recipe.method)}")
     strip_side_files(folder)
     name_base(folder, repository_of(plan.recipe) or plan.recipe.model)
     base_of(model).write(folder)
@@ -281,7 +281,9 @@ def _stored_dtype(recipe: TrainingRecipe) -> str:
 
 def _stopped(event: Aborted, folder: Path, recipe: TrainingRecipe) -> str:
     state = state_of(folder)
-    rest = f" {resume_command(folder, recipe)} goes on from step {state.first_step:,}." if state.first_step else ""
+    rest = (
+        f" {resume_command(folder, recipe.method)} goes on from step {state.first_step:,}." if state.first_step else ""
+    )
     return f"training stopped after step {event.step:,}: {event.reason}.{rest}"
 
 
