@@ -11,6 +11,8 @@
 # make release     build sdist and wheel, look into them, install the wheel elsewhere and start it             2
 # make proof       ten thousand teams of adversaries: each ends within its ledger, with an answer              5
 # make bench       speed against lm-evaluation-harness, in an environment of its own: make bench DATA=folder  60
+# make calculator-adapter  retrain the adapter with which the embedded model calls the calculator, and measure it  45
+# make calculator-check    a part of that measurement                                                          3
 # make sample      write the embedded sample anew                                                              1
 # make clean       remove all that these make
 # Minutes on two free cores. .ci/run may take 75: it runs test-all, check, eval and notebooks after the set-up.
@@ -21,7 +23,7 @@ DATA ?= ../shared/data/benchmarks
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 READY := .venv/.ready
 
-.PHONY: setup eval test slow test-all coverage parity-v4 proof lint types layout check mutants notebooks sample bench release clean
+.PHONY: setup eval test slow test-all coverage parity-v4 proof lint types layout check mutants notebooks sample bench release clean calculator-adapter calculator-check
 
 setup: $(READY)
 
@@ -81,6 +83,18 @@ mutants: $(READY)
 
 notebooks: $(READY)
 	.venv/bin/python -m jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
+
+ADAPTER := src/llms/models/adapters/calculator
+calculator-adapter: $(READY)
+	rm -rf build/calculator
+	.venv/bin/python benchmarks/calculator_chats.py write build/calculator/chats.jsonl
+	OMP_NUM_THREADS=1 .venv/bin/llms finetune --recipe $(ADAPTER)/recipe.toml --data build/calculator/chats.jsonl --out build/calculator/run --processes 2 --no-evidence --yes
+	.venv/bin/python benchmarks/calculator_chats.py ship build/calculator/run
+	.venv/bin/python benchmarks/calculator_adapter.py
+	.venv/bin/python benchmarks/calculator_adapter.py --kept --data $(DATA)
+
+calculator-check: $(READY)
+	.venv/bin/python benchmarks/calculator_adapter.py --part
 
 sample: $(READY)
 	.venv/bin/python sample/make.py

@@ -36,10 +36,10 @@ TOGETHER = 16  # answers that are decoded at once
 LONGEST = 80  # tokens of an answer: a call takes some 35
 PROMPTS = ("", PROMPT, "You work in the office of a small firm and answer its customers.")
 DRAWS, SEED = 3, 20261201
-SEEN, PART_SEEN, PART_UNSEEN, PART_PLAIN = 150, 30, 60, 30
+SEEN, PART_SEEN, PART_UNSEEN = 150, 30, 60
 FLOORS = {"unseen": 0.5, "unseen, lower bound": 0.45, "seen": 0.85, "well-formed": 0.98}
 MOST_FALSE_CALLS, MOST_LOST = 0.05, 0.03
-KEPT = ("arc_easy", "hellaswag")
+KEPT = ("arc_easy", "hellaswag", "arc_challenge", "winogrande")
 LEAST_KEPT = 1500  # items
 ONE_SIDED = 1.6449  # standard normal quantile at 95 %
 
@@ -138,9 +138,9 @@ def by_shape(tried: Sequence[Attempt]) -> dict[str, str]:
     return {shape: f"{sum(right)}/{len(right)}" for shape, right in sorted(groups.items())}
 
 
-def plain_calls(model: Model, limit: int | None) -> dict[str, object]:
+def plain_calls(model: Model) -> dict[str, object]:
     """How often the calculator is called for a question that needs none."""
-    texts = (FOLDER / "plain_held_out.txt").read_text(encoding="utf-8").splitlines()[:limit]
+    texts = (FOLDER / "plain_held_out.txt").read_text(encoding="utf-8").splitlines()
     called = [bool(calls) or OPEN in text for text, calls in ask(model, texts, most=48)]
     score = choose([float(one) for one in called])
     return {
@@ -170,7 +170,7 @@ def measure(name: str, file: str, part: bool, out: Path | None) -> list[dict[str
                 print(json.dumps({"system": name, "by shape": by_shape(tried)}), flush=True)
             if out is not None:
                 _note(out, name, kind, tried)
-        rows.append({"system": name, **plain_calls(model, PART_PLAIN if part else None)})
+        rows.append({"system": name, **plain_calls(model)})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -222,13 +222,13 @@ def kept(adapter: str, data: str, limit: int) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", action="store_true", help="60 unseen, 30 seen, 30 plain; the adapter alone")
+    parser.add_argument("--part", action="store_true", help="60 unseen, 30 seen, all plain ones; the adapter alone")
     parser.add_argument("--adapter", default="calculator")
     parser.add_argument("--wordings", default="held_out", choices=["held_out", "development"])
     parser.add_argument("--no-bare", action="store_true")
     parser.add_argument("--out", type=Path, help="every answer, one JSON a line")
     parser.add_argument("--kept", action="store_true", help="what the model still knows, instead")
-    parser.add_argument("--data", default="sample", help="rows of ARC-Easy and HellaSwag")
+    parser.add_argument("--data", default="sample", help="where the rows of the kept benchmarks lie")
     parser.add_argument("--limit", type=int, default=1000)
     chosen = parser.parse_args()
     if chosen.kept:

@@ -76,7 +76,8 @@ def ship(run: Path) -> None:
     config = json.loads((run / "adapter_config.json").read_text(encoding="utf-8"))
     config["base_model_name_or_path"] = MODEL
     (FOLDER / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    (FOLDER / "log.jsonl").write_bytes((run / "log.jsonl").read_bytes())
+    log = (run / "log.jsonl").read_text(encoding="utf-8")
+    (FOLDER / "log.jsonl").write_text(log.replace(json.dumps(str(run.resolve())), '"."'), encoding="utf-8")
     print(f"{(FOLDER / 'adapter_model.safetensors').stat().st_size:,} bytes")
 
 

@@ -28,6 +28,9 @@ IN_WHEEL = (
     "llms/web/static/vendor/katex.js",
     "llms/web/static/vendor/fonts/*.woff2",
     "llms/data/sample/*.jsonl",
+    "llms/models/adapters/calculator/adapter_config.json",
+    "llms/models/adapters/calculator/adapter_model.safetensors",
+    "llms/models/adapters/calculator/*.tsv",
     "llms/testing/endpoint.py",
     f"llm_engineering-{VERSION}.dist-info/licenses/LICENSE",
 )

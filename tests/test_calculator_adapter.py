@@ -14,6 +14,7 @@ import pytest
 
 from llms.models.adapters.calculator.chats import ChatMix, chats, read_plain, result_text, shown
 from llms.models.adapters.calculator.wordings import FOLDER, Wording, near, pose, read_wordings, readings
+from llms.models.load import load
 from llms.models.local.toolcalls import ToolCallReader, instructions, with_instructions
 from llms.tools.calculator import calculator
 from llms.values import Message, ToolCall
@@ -187,3 +188,62 @@ def test_a_wording_that_the_calculator_refuses_is_named():
         pose(Wording("mine-1", "add", "{a} and {b}", "a plus plus b"), Random(0), calculator.function)
     with pytest.raises(DataError, match="mine-2: no numbers give it a positive value"):
         pose(Wording("mine-2", "sub", "{a:s} and {b:h}", "a-b"), Random(0), calculator.function)
+
+
+@pytest.fixture(scope="module")
+def adapted(embedded_home):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMS_HOME", embedded_home)
+        with load("smollm2?adapter=calculator") as model:
+            yield model
+
+
+def test_the_shipped_adapter_is_small_in_bfloat16_and_touches_no_embedding():
+    from safetensors import safe_open
+
+    path = FOLDER / "adapter_model.safetensors"
+    assert path.stat().st_size <= 10_000_000
+    with safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+        assert {file.get_slice(name).get_dtype() for name in names} == {"BF16"}
+    assert not [name for name in names if "embed" in name or "lm_head" in name]
+    assert json.loads((FOLDER / "adapter_config.json").read_text())["base_model_name_or_path"] == "smollm2"
+
+
+def test_the_log_beside_the_adapter_is_of_a_run_that_ended():
+    events = [json.loads(line) for line in (FOLDER / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [event["step"] for event in events if event["event"] == "stepped"]
+    assert events[-1]["event"] == "ended"
+    assert steps == list(range(1, events[0]["steps"] + 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("What is 12 * 7?", 84),
+        ("How much is 1,250 + 3.5?", 1253.5),
+        ("What is 15% of 80?", 12),
+        ("Calculate 96 / 8.", 12),
+    ],
+)
+def test_the_shipped_adapter_calls_for_a_sum(adapted, text, value):
+    ((_, calls),) = script("calculator_adapter").ask(adapted, [text])
+    (call,) = calls
+    assert call.name == "calculator"
+    assert float(calculator.function(json.loads(call.arguments)["expression"])["value"]) == value
+
+
+def test_the_shipped_adapter_chats_without_a_call(adapted):
+    texts = ["Hello!", "Who wrote Hamlet?", "What is the capital of France?"]
+    answers = list(script("calculator_adapter").ask(adapted, texts, most=24))
+    assert all(text.strip() and not calls for text, calls in answers)
+    assert "Paris" in answers[2][0]
+
+
+def test_an_agent_of_the_shipped_adapter_answers_with_the_calculators_result(embedded_home, monkeypatch):
+    import llms
+
+    monkeypatch.setenv("LLMS_HOME", embedded_home)
+    with llms.load("smollm2?adapter=calculator&tools=calculator") as system:
+        (answer,) = system.generate([[Message("user", "What is 127 * 49?")]], max_tokens=60)
+    assert "6223" in answer.text.replace(",", "")

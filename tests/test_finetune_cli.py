@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from llms.cli.finetune import finetune
+from llms.data import open_source
 from llms.models.load import load
 from llms.training.recipe import TrainingRecipe
 from llms.training.run_facts import RunFacts, sha256_of
@@ -205,3 +206,28 @@ def test_a_folder_with_other_things_in_it_is_refused(home, tmp_path):
 
 def test_a_recipe_reads_back_from_its_folder(run):
     assert TrainingRecipe.read(run[0]).rank == 4
+
+
+def test_benchmark_items_in_the_data_are_said_before_it_starts(home, tmp_path):
+    sample = open_source("sample").root / "gsm8k/main/test.jsonl"
+    item = json.loads(sample.read_text(encoding="utf-8").splitlines()[0])
+    with chats(tmp_path / "rows.jsonl").open("a") as file:
+        messages = [{"role": "user", "content": item["question"]}, {"role": "assistant", "content": "24"}]
+        file.write(json.dumps({"messages": messages}) + "\n")
+    status, lines, error = call(f"hf:{home / 'tiny'}", "--data", tmp_path / "rows.jsonl", "--dry-run", "--json")
+    assert status == 0, error
+    assert any("items of gsm8k" in note and "line 25" in note for note in json.loads(lines[0])["notes"])
+
+
+def test_it_ends_with_what_changed_on_rows_never_trained_and_on_kept_benchmarks(home, tmp_path):
+    words = ("--max-steps", 2, "--validation", 0.25, "-b", "arc_easy", "-b", "hellaswag", "--limit", 4)
+    status, lines, error = call(
+        f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", tmp_path / "run", *words, "--benchmark-data", "sample", "--json",
+    )  # fmt: skip
+    assert status == 0, error
+    last = json.loads(lines[-1])
+    evidence = last["evidence"]
+    assert evidence["held_out"]["n"] == 6
+    assert [one["benchmark"] for one in evidence["benchmarks"]] == ["arc_easy", "hellaswag"]
+    assert last["difference"] == evidence["held_out"]["difference"] == pytest.approx(last["after"] - last["before"])
+    assert "forgetting" in (tmp_path / "run" / "README.md").read_text()

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from llms.cli.main import cli
 from llms.errors import DataError, UsageError
 from llms.training.scaling.law import ScalingLaw
+from llms.workbench import scaling as verb
 
 LAW = ScalingLaw(E=1.8, A=400.0, B=1500.0, alpha=0.35, beta=0.36)
 
@@ -93,6 +94,14 @@ def test_plan_says_that_it_extrapolates_and_that_a_paper_gives_no_interval():
     assert "with 1B tokens, each seen once" in run("plan", "--flops", "1e21", "--tokens-available", "1e9").stdout
 
 
+def test_without_a_file_the_fit_is_of_the_runs_that_come_along(monkeypatch, file):
+    monkeypatch.setattr(verb, "EXAMPLE", file)
+    assert json.loads(run("fit", "--refits", "0", "--json").stdout)["source"] == str(file)
+    monkeypatch.setattr(verb, "EXAMPLE", file.parent / "absent.csv")
+    with pytest.raises(UsageError, match="llms scaling run TEXT --out grid makes one"):
+        run("fit")
+
+
 def test_plan_refuses_what_contradicts_itself(file):
     with pytest.raises(UsageError, match="are two laws"):
         run("plan", "--flops", "1e21", "--fit", file, "--law", "epoch")
@@ -107,7 +116,7 @@ def test_plan_refuses_what_contradicts_itself(file):
 def test_help_loads_neither_scipy_nor_torch_nor_matplotlib():
     program = (
         "import sys; from click.testing import CliRunner; from llms.cli.main import cli\n"
-        "for words in (['scaling'], ['scaling', 'fit'], ['scaling', 'plan']):\n"
+        "for words in (['scaling'], ['scaling', 'fit'], ['scaling', 'plan'], ['scaling', 'run']):\n"
         "    assert CliRunner().invoke(cli, [*words, '--help']).exit_code == 0\n"
         "print([name for name in ('scipy', 'torch', 'matplotlib', 'transformers') if name in sys.modules])"
     )

@@ -63,6 +63,7 @@ KEPT = {  # what an interrupt leaves, for commands that go on from it
     "finetune": "the last checkpoint is kept, and the same command continues",
     "data": "rows that data make wrote are kept, and the same command continues",
     "task": "with --out, what was answered is kept, and the same command continues",
+    "scaling": "runs that ended are in runs.csv, and llms scaling run with the same options continues",
     "pretrain": "checkpoints are kept, and llms pretrain --resume FOLDER continues",
     "agent": "what was done is kept: llms agent --runs lists it, llms agent --resume RUN continues",
 }

@@ -22,7 +22,7 @@ LINES = 20  # of a run that is not watched in a terminal
 Options = dict[str, object]
 
 
-class CountType(click.ParamType):
+class CountType(click.ParamType[int]):
     """A number such as 300K, 1M or 2.5B."""
 
     name = "count"

@@ -7,6 +7,7 @@ from .lazy_group import LazyGroup
 COMMANDS = {
     "fit": ("scaling_fit", "fit", "Fit loss = E + A/N^alpha + B/D^beta to training runs, with intervals and a plot."),
     "plan": ("scaling_plan", "plan", "Plan parameters and tokens for a budget of compute; what a smaller model costs."),
+    "run": ("scaling_run", "run", "Train small models from nothing on your text, and fit a law to them."),
 }
 
 
@@ -18,4 +19,5 @@ def scaling() -> None:
     llms scaling fit runs.csv --plot law.svg
     llms scaling plan --flops 1e21 --fit runs.csv
     llms scaling plan --gpu-hours 64 --gpu h100
+    llms scaling run book.txt --out grid
     """

@@ -27,7 +27,7 @@ NAMES = {
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--drop-highest", type=click.IntRange(0), default=0, metavar="K", help="Leave out the K runs of highest loss."
 )
@@ -35,7 +35,7 @@ NAMES = {
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamplings.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the law as .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="One object.")
-def fit(file: Path, drop_highest: int, refits: int, seed: int, plot: Path | None, as_json: bool) -> None:
+def fit(file: Path | None, drop_highest: int, refits: int, seed: int, plot: Path | None, as_json: bool) -> None:
     """Fit loss = E + A/N^alpha + B/D^beta to the training runs of FILE: N parameters, D tokens.
 
     \b
@@ -45,7 +45,7 @@ def fit(file: Path, drop_highest: int, refits: int, seed: int, plot: Path | None
     bits_per_byte. The fit is Hoffmann et al.'s third approach: Huber loss on log loss. Intervals are 95 % of refits of
     resampled runs.
     """
-    law = verb.fit_scaling(file, drop_highest=drop_highest, refits=refits, seed=seed)
+    law = verb.fit_scaling(verb.runs_or_example(file), drop_highest=drop_highest, refits=refits, seed=seed)
     if plot:
         write_plot(law, plot)
         click.echo(f"wrote {plot}", err=True)

@@ -30,7 +30,8 @@ CHAT_TEMPLATE = (
 
 def vocabulary_for(size: int) -> int:
     """How many tokens suit so many bytes of text: a power of two that grows with their 0.4th power; 2,048 for a megabyte."""
-    return min(max(2 ** round(0.4 * log2(max(size, 2)) + 3), BOUNDS[0]), BOUNDS[1])
+    fitting: int = 2 ** round(0.4 * log2(max(size, 2)) + 3)
+    return min(max(fitting, BOUNDS[0]), BOUNDS[1])
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, exact: bool = True) -> "Backend":

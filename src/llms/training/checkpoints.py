@@ -88,7 +88,7 @@ def torn(checkpoint: Path) -> str:
 
 def newest_intact(folder: Path) -> tuple[tuple[int, Path] | None, list[str]]:
     """((step, path) of the newest checkpoint that is whole, or None; a sentence for each newer one that is not)."""
-    reasons = []
+    reasons: list[str] = []
     for step in steps(folder):
         path = folder_of(folder, step)
         if not (reason := torn(path)):

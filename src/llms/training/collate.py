@@ -98,7 +98,11 @@ def pad(rows: Sequence[EncodedRow]) -> TrainingBatch:
         mask[0, 0] = 1
     sources = tuple(row.source for row in rows)
     return TrainingBatch(
-        ids, **_trained(predicting), sources=sources, tokens=sum(len(row.ids) for row in rows), attention_mask=mask
+        ids,
+        **_trained(predicting),  # type: ignore[arg-type]  # its tensors alone
+        sources=sources,
+        tokens=sum(len(row.ids) for row in rows),
+        attention_mask=mask,
     )
 
 

@@ -53,7 +53,10 @@ def fit_recipe(
     steps = fitted.max_steps or math.ceil(fitted.epochs * math.ceil(rows / fitted.rows_per_step))
     trained_rows = steps * fitted.rows_per_step
     validations = min(VALIDATIONS, max(2, int(0.1 * trained_rows / max(1, validation_rows))))
-    every = {"validate_every": math.ceil(steps / validations), "save_every": math.ceil(steps / SAVES)}
+    every: dict[str, object] = {
+        "validate_every": math.ceil(steps / validations),
+        "save_every": math.ceil(steps / SAVES),
+    }
     return _with(fitted, every, chosen)
 
 

@@ -98,4 +98,4 @@ def install_head(network: PreTrainedModel) -> None:
         losses: torch.Tensor = TokenLosses.apply(hidden.flatten(0, 1)[predicting], output.weight, output.bias, targets)  # type: ignore[no-untyped-call]  # of torch
         return losses
 
-    network.forward = forward  # type: ignore[method-assign]  # as trl does with its own head
+    network.forward = forward  # as trl does with its own head

@@ -64,7 +64,8 @@ class LeanNorm(torch.autograd.Function):
         length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
         inverse = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
         context.save_for_backward(x, weight, inverse)
-        return weight * (wide * inverse).to(x.dtype)
+        normed: torch.Tensor = weight * (wide * inverse).to(x.dtype)
+        return normed
 
     @staticmethod
     def backward(context: _Context, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None, None]:

@@ -27,7 +27,7 @@ class Normalize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
         inverse = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(EPSILON).rsqrt_()
-        y = x * inverse
+        y: Tensor = x * inverse
         ctx.save_for_backward(y, inverse)
         return y
 
@@ -36,7 +36,8 @@ class Normalize(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:
         y, inverse = ctx.saved_tensors  # type: ignore[attr-defined]  # which torch adds
         along = (grad * y).mean(-1, keepdim=True)
-        return torch.addcmul(grad, y, along, value=-1.0).mul_(inverse)
+        result: Tensor = torch.addcmul(grad, y, along, value=-1.0).mul_(inverse)
+        return result
 
 
 class Gated(torch.autograd.Function):
@@ -46,7 +47,8 @@ class Gated(torch.autograd.Function):
     def forward(ctx: FunctionCtx, both: Tensor) -> Tensor:
         gate, up = both.chunk(2, -1)
         ctx.save_for_backward(both)
-        return nn.functional.silu(gate).mul_(up)
+        gated: Tensor = nn.functional.silu(gate).mul_(up)
+        return gated
 
     @staticmethod
     @once_differentiable
@@ -106,12 +108,18 @@ class TrainedLayer(nn.Module):
     def forward(self, x: Tensor, rows: int, turns: tuple[Tensor, Tensor]) -> Tensor:
         """x is (rows T, C), float32; products are in the dtype of `turns`, the cosines and sines of the positions."""
         width, dtype = x.shape[-1], turns[0].dtype
-        qkv = product(Normalize.apply(x), self.qkv * self.attention_norm, dtype)
+        qkv = product(normalized(x), self.qkv * self.attention_norm, dtype)
         qkv = qkv.view(rows, -1, 3, self.heads, width // self.heads)
-        query, key = Rotate.apply(qkv[:, :, :2], *turns).unbind(2)
+        query, key = Rotate.apply(qkv[:, :, :2], *turns).unbind(2)  # type: ignore[no-untyped-call]  # of torch
         mixed = attend(query, key, qkv[:, :, 2])
         x = added(x, mixed, self.output)
-        return added(x, Gated.apply(product(Normalize.apply(x), self.gate_up * self.mlp_norm, dtype)), self.down)
+        both = product(normalized(x), self.gate_up * self.mlp_norm, dtype)
+        return added(x, Gated.apply(both), self.down)  # type: ignore[no-untyped-call]  # of torch
+
+
+def normalized(x: Tensor) -> Tensor:
+    result: Tensor = Normalize.apply(x)  # type: ignore[no-untyped-call]  # of torch
+    return result
 
 
 def product(x: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
@@ -126,11 +134,11 @@ def added(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Causal attention of (rows, T, heads, D); (rows T, heads D)."""
     rows, length, heads, depth = query.shape
-    moved = [one.transpose(1, 2) for one in (query, key, value)]
+    moved = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     if query.device.type != "cpu" or query.dtype != torch.float32 or length > LONGEST:
         mixed = scaled_dot_product_attention(*moved, is_causal=True)
     else:
-        mixed = BlockwiseAttention.apply(*(one.reshape(rows * heads, length, depth) for one in moved))
+        mixed = BlockwiseAttention.apply(*(one.reshape(rows * heads, length, depth) for one in moved))  # type: ignore[no-untyped-call]  # of torch
     return mixed.view(rows, heads, length, depth).transpose(1, 2).reshape(rows * length, heads * depth)
 
 
@@ -201,20 +209,24 @@ class TrainedNetwork(nn.Module):
         turns = self._table(length, x)
         for block in self.blocks:
             x = block(x, rows, turns)
-        return Normalize.apply(x)
+        return normalized(x)
 
     def forward(self, input_ids: Tensor, labels: Tensor) -> dict[str, Tensor]:
         weight = (self.embedding * self.norm).to(self.dtype)
-        return {"loss": HeadLoss.apply(self.hidden(input_ids).to(self.dtype), weight, labels.reshape(-1))}
+        loss: Tensor = HeadLoss.apply(self.hidden(input_ids).to(self.dtype), weight, labels.reshape(-1))  # type: ignore[no-untyped-call]  # of torch
+        return {"loss": loss}
 
     def logits(self, input_ids: Tensor) -> Tensor:
         """(B, T, V)."""
         return product(self.hidden(input_ids), self.embedding * self.norm, self.dtype).view(*input_ids.shape, -1)
 
+    def _layers(self) -> list[TrainedLayer]:
+        return [block for block in self.blocks if isinstance(block, TrainedLayer)]
+
     def llama_state(self) -> dict[str, Tensor]:
         """The weights under the names and in the shapes of LlamaForCausalLM."""
-        state = {"model.embed_tokens.weight": self.embedding, "model.norm.weight": self.norm}
-        for index, block in enumerate(self.blocks):
+        state: dict[str, Tensor] = {"model.embed_tokens.weight": self.embedding, "model.norm.weight": self.norm}
+        for index, block in enumerate(self._layers()):
             state |= {f"model.layers.{index}.{name}": weight for name, weight in _parts(block).items()}
         return {name: weight.detach().clone() for name, weight in state.items()}
 
@@ -223,12 +235,12 @@ class TrainedNetwork(nn.Module):
         """Take the weights of a LlamaForCausalLM of this shape."""
         self.embedding.copy_(state["model.embed_tokens.weight"])
         self.norm.copy_(state["model.norm.weight"])
-        for index, block in enumerate(self.blocks):
+        for index, block in enumerate(self._layers()):
             for name, weight in _parts(block).items():
                 weight.copy_(state[f"model.layers.{index}.{name}"])
 
 
-def _parts(block: nn.Module) -> dict[str, Tensor]:
+def _parts(block: TrainedLayer) -> dict[str, Tensor]:
     query, key, value = block.qkv.chunk(3)
     gate, up = block.gate_up.chunk(2)
     return {

@@ -63,7 +63,7 @@ def choose_way(
     packed = (SPANS, MASKED) if network.device.type == "cpu" else (MASKED,)
     ways = (*(packed if packing else ()), PADDED)
     rows = [_shortened(row) for row in rows[:PROVED_ROWS]]
-    reasons = []
+    reasons: list[str] = []
     with torch.random.fork_rng(), evaluated(model), _stirred(model):
         torch.manual_seed(0)
         expected = _results(OWN, model, network, rows)
@@ -133,12 +133,14 @@ def _difference(
 
 
 def _square(values: torch.Tensor) -> float:
-    return values.float().norm().item() ** 2
+    norm: float = values.float().norm().item()
+    return norm * norm
 
 
 def relative(actual: torch.Tensor, expected: torch.Tensor) -> float:
     """|actual - expected| / |expected|."""
-    return ((actual.float() - expected.float()).norm() / expected.float().norm().clamp(min=1e-30)).item()
+    share: float = ((actual.float() - expected.float()).norm() / expected.float().norm().clamp(min=1e-30)).item()
+    return share
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def _arguments(recipe: TrainingRecipe, folder: Path, processes: int) -> Training
 
 
 def _start(trainer: "WindowTrainer", windows: TokenWindows, first_step: int) -> Started:
-    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    parameters = sum(parameter.numel() for parameter in trainer.network.parameters())
     return Started(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         steps=trainer.args.max_steps,
@@ -160,7 +160,7 @@ class WindowTrainer(SealedTrainer):
         return loss
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: float | None = None) -> float:
-        norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))
+        norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))  # type: ignore[no-untyped-call]  # of torch
         if not math.isfinite(norm):
             self._stop("gradient")
         return norm
@@ -201,7 +201,9 @@ class WindowReporter(TrainerCallback):
         steps = recipe.max_steps
         self.every = recipe.validate_every or max(1, steps // VALIDATIONS)
         self.validated = max(8, round(VALIDATED_SHARE * steps * recipe.rows_per_step))
-        self.windows: TokenWindows = trainer.train_dataset
+        windows = trainer.train_dataset
+        assert isinstance(windows, TokenWindows)
+        self.windows = windows
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         self.since = time.monotonic()

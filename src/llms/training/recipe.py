@@ -91,7 +91,7 @@ class TrainingRecipe:
         try:
             stored: JsonObject = json.loads(path.read_text(encoding="utf-8"))
             shape = stored.get("shape")
-            network = ModelShape(**shape) if isinstance(shape, dict) else None  # type: ignore[arg-type]  # as `write` stored it
+            network = ModelShape(**shape) if isinstance(shape, dict) else None
             known = {field.name for field in fields(cls)} - {"shape"}
             settings = {key: value for key, value in stored.items() if key in known}
             return replace(cls("", ""), **settings, shape=network)  # type: ignore[arg-type]  # of the types that `write` stored

@@ -20,7 +20,7 @@ class SealedTrainer(Trainer):
     run_folder: Path
     emit: Callable[[Progress], None]
 
-    def _save_checkpoint(self, model: "nn.Module", trial: None) -> None:
+    def _save_checkpoint(self, model: "nn.Module", trial: object) -> None:
         """As transformers has it, and then, once every rank has written, the manifest. Raises DiskFull."""
         step, first = self.state.global_step, self.is_world_process_zero()
         needed = self.checkpoint_bytes()
@@ -36,6 +36,12 @@ class SealedTrainer(Trainer):
                 thin(self.run_folder, self.state.best_global_step)
                 self.emit(Saved(step, f"{CHECKPOINTS}/{checkpoint.name}", size))
 
+    @property
+    def network(self) -> "nn.Module":
+        """The model, which is there as soon as the trainer is."""
+        assert self.model is not None
+        return self.model
+
     def checkpoint_bytes(self) -> int:
         """Bytes that the next checkpoint takes: those of the one before it, else the weights that are saved and two moments of
         those that are trained."""
@@ -43,7 +49,7 @@ class SealedTrainer(Trainer):
         whole = [path for path in whole if (path / MANIFEST).is_file()]
         if whole:
             return sum(path.stat().st_size for path in whole[0].rglob("*") if path.is_file())
-        return weights_bytes(self.model)
+        return weights_bytes(self.network)
 
 
 def weights_bytes(model: "nn.Module") -> int:

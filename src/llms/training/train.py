@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers import AutoTokenizer, PrinterCallback
+from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
@@ -56,8 +56,9 @@ def train_rows(
     use_cores(recipe.device)
     with _quiet():
         loop = _loop(recipe, folder, rows, validation)
-        model = loop.model
+        model = loop.network
         network = model.get_base_model() if isinstance(model, PeftModel) else model
+        assert isinstance(network, PreTrainedModel)
         way, reasons = choose_way(model, network, Rows(rows).__getitems__([0, 1, 2, 3][: len(rows)]), recipe.packing)
         for reason in reasons:
             emit(Noticed(f"{reason}; {way.name} instead"))
@@ -119,12 +120,14 @@ def _loop(recipe: TrainingRecipe, folder: Path, rows: Dataset, validation: Datas
     loop: RowLoop
     if recipe.method == "dpo":
         reference = None if recipe.adapts else load_base(recipe)
-        pairs = PairTrainer(args=DPOConfig(**arguments, disable_dropout=False), ref_model=reference, **options)
+        config = DPOConfig(**arguments, disable_dropout=False)  # type: ignore[arg-type]  # of its fields' types
+        pairs = PairTrainer(args=config, ref_model=reference, **options)
         pairs.reference = reference
         loop = pairs
     else:
-        loop = RowTrainer(args=SFTConfig(**arguments), **options)
-    for parameter in loop.model.parameters():
+        rows_config = SFTConfig(**arguments)  # type: ignore[arg-type]  # of its fields' types
+        loop = RowTrainer(args=rows_config, **options)
+    for parameter in loop.network.parameters():
         if parameter.requires_grad and recipe.adapts:  # trl puts those over four bits into bfloat16
             parameter.data = parameter.data.float()
     return loop
@@ -169,7 +172,7 @@ def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows:
 
 def _start(loop: RowLoop, first_step: int) -> Started:
     rows, validation = loop.train_rows, loop.validation_rows
-    parameters = list(loop.model.parameters())
+    parameters = list(loop.network.parameters())
     tokens, trained_tokens = _count(rows)
     return Started(
         at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -20,6 +20,7 @@ from ..training.estimate import TrainingEstimate, estimate, refuse_too_large
 from ..training.form import TrainingForm
 from ..training.launch import launch, resume_command
 from ..training.lengths import row_lengths
+from ..training.machine_rate import measure_rate
 from ..training.progress import Aborted, Ended, Progress, Stepped
 from ..training.recipe import FILE as RECIPE
 from ..training.recipe import TrainingRecipe
@@ -32,6 +33,7 @@ from .evaluate import Progress as EvalProgress
 from .evidence import TrainingEvidence, before_and_after, measure_evidence
 from .held_out import held_out_source
 from .merge import merge
+from .training_overlap import mark_overlap
 from .training_plan import (
     RunState,
     TrainingRequest,
@@ -121,7 +123,9 @@ def plan_finetune(request: TrainingRequest, command: str = "", keep: bool = Fals
     if (folder / FACTS).is_file():
         check_data(folder, recipe)
     encoded = encode(recipe, TrainingForm(model), folder if keep else None)
-    recipe, expected = _fitted(request, recipe, encoded, new=not (folder / RECIPE).is_file())
+    new = not (folder / RECIPE).is_file()
+    encoded = mark_overlap(encoded, recipe) if new else encoded
+    recipe, expected = _fitted(request, recipe, encoded, new)
     counts, data = encoded.counts, Path(recipe.data).expanduser()
     facts = RunFacts(
         base=base_of(model),
@@ -159,7 +163,8 @@ def _fitted(
     if new:
         chosen, held_out = {*named_fields(request), "window"}, encoded.counts.validation_rows
         recipe = fit_recipe(recipe, chosen, facts.shape, lengths, held_out, free, request.processes)
-    return recipe, estimate(recipe, facts.shape, lengths, free, None, request.processes, facts.dtype)
+    rate = measure_rate(recipe.device, recipe.dtype)
+    return recipe, estimate(recipe, facts.shape, lengths, free, rate, request.processes, facts.dtype)
 
 
 def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[FinetuneEvent]:
@@ -269,7 +274,7 @@ def _settle(plan: FinetunePlan) -> None:
         return
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
-            raise LlmsError(f"the run in {folder} ended without {name}; {resume_command(folder, plan.recipe)}")
+            raise LlmsError(f"the run in {folder} ended without {name}; {resume_command(folder, plan.recipe.method)}")
     strip_side_files(folder)
     name_base(folder, repository_of(plan.recipe) or plan.recipe.model)
     base_of(model).write(folder)
@@ -281,7 +286,9 @@ def _stored_dtype(recipe: TrainingRecipe) -> str:
 
 def _stopped(event: Aborted, folder: Path, recipe: TrainingRecipe) -> str:
     state = state_of(folder)
-    rest = f" {resume_command(folder, recipe)} goes on from step {state.first_step:,}." if state.first_step else ""
+    rest = (
+        f" {resume_command(folder, recipe.method)} goes on from step {state.first_step:,}." if state.first_step else ""
+    )
     return f"training stopped after step {event.step:,}: {event.reason}.{rest}"
 
 

@@ -157,7 +157,7 @@ def train(folder: Path, processes: int = 1) -> Iterator[Progress]:
     """
     recipe = TrainingRecipe.read(folder)
     if recipe.method != "pretrain":
-        raise UsageError(f"{folder} holds a run of finetune; go on with: {resume_command(folder, recipe)}")
+        raise UsageError(f"{folder} holds a run of finetune; go on with: {resume_command(folder, recipe.method)}")
     if recipe.rows_per_step % (recipe.rows_at_once * processes):
         raise UsageError(
             f"{recipe.rows_per_step} windows make a step, {recipe.rows_at_once} of them a forward pass; {processes} processes do "
@@ -166,7 +166,7 @@ def train(folder: Path, processes: int = 1) -> Iterator[Progress]:
     for event in launch(folder, processes, MODULE):
         yield event
         if isinstance(event, Aborted):
-            raise LlmsError(f"{event.reason}. Go on with: {resume_command(folder, recipe)}")
+            raise LlmsError(f"{event.reason}. Go on with: {resume_command(folder, recipe.method)}")
 
 
 def is_done(folder: Path) -> bool:

@@ -1,15 +1,18 @@
 """Scaling laws from files, and plans by them, for the command line and Python."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..errors import UsageError
+from ..training.scaling import observed
 from ..training.scaling.fit import REFITS, ScalingFit, fit_law
 from ..training.scaling.law import ScalingLaw
 from ..training.scaling.observed import read_runs
 from ..training.scaling.plan import Basis, ComputePlan, SmallerModel, fitted, published, tokens_per_parameter
 from ..values import JsonObject
 
+EXAMPLE = Path(observed.__file__).with_name("sample.csv")  # of benchmarks/scaling_example.py
 PARAMETERS = ("E", "A", "B", "alpha", "beta", "a", "b")
 
 
@@ -22,6 +25,17 @@ def fit_scaling(
     out so many runs of highest loss. Raises DataError.
     """
     return fit_law(read_runs(runs, drop_highest), refits, seed)
+
+
+def runs_or_example(file: Path | None) -> Path:
+    """`file`, or the runs that come along. Raises UsageError where none do."""
+    if file is not None:
+        return file
+    if not EXAMPLE.is_file():
+        raise UsageError(
+            "give a file with the columns parameters, tokens (or flops) and loss; llms scaling run TEXT --out grid makes one"
+        )
+    return EXAMPLE
 
 
 def basis_of(law: str, runs: Path | None, drop_highest: int = 0, refits: int = REFITS) -> Basis:
@@ -41,7 +55,7 @@ def intervals_of(fit: ScalingFit) -> dict[str, tuple[float, float]]:
         return tokens_per_parameter(law, largest) if name == "tokens_per_parameter" else float(getattr(law, name))
 
     names = (*PARAMETERS, "tokens_per_parameter") if fit.law.alpha > 0 and fit.law.beta > 0 else PARAMETERS
-    intervals = {name: fit.interval(lambda law, name=name: value(name, law)) for name in names}  # type: ignore[misc]  # mypy has no type for a default that binds a loop's value
+    intervals = {name: fit.interval(partial(value, name)) for name in names}
     return {name: bounds for name, bounds in intervals.items() if bounds}
 
 

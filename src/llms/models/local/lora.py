@@ -14,7 +14,7 @@ from ...values import JsonObject
 from .adapter import WEIGHTS, Adapter
 
 PREFIX = "base_model.model."
-PLAIN = ("none", None, False, "", {}, [])  # of fields that would make it more than W + scale * B A
+PLAIN: tuple[object, ...] = ("none", None, False, "", {}, [])  # of fields that would make it more than W + scale * B A
 BEYOND = (
     "bias", "modules_to_save", "rank_pattern", "alpha_pattern", "use_dora", "use_qalora", "use_bdlora", "layer_replication",
     "lora_bias", "trainable_token_indices", "alora_invocation_tokens", "target_parameters", "fan_in_fan_out", "arrow_config",

@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from .fit import ScalingFit
-from .law import FLOPS_PER_PARAMETER_TOKEN
+from .law import FLOPS_PER_PARAMETER_TOKEN, ScalingLaw
 from .plan import REACH
 
 POINTS, SIZES = 60, 6
@@ -46,10 +47,14 @@ def curves_of(fit: ScalingFit, until: float | None = None) -> LawCurves:
     grid = np.geomspace(first, last, POINTS)
     frontier = []
     for flops in map(float, grid):
-        loss = fit.law.loss(*fit.law.optimum(flops))
-        low, high = fit.interval(lambda one, flops=flops: one.loss(*one.optimum(flops))) or (loss, loss)  # type: ignore[misc]  # mypy has no type for a default that binds a loop's value
+        loss = _least_loss(flops, fit.law)
+        low, high = fit.interval(partial(_least_loss, flops)) or (loss, loss)
         frontier.append(FrontierPoint(flops, loss, low, high, flops > REACH * fit.runs.largest_flops))
     return LawCurves(tuple(frontier), tuple(_size_curve(fit, size) for size in _sizes(fit)))
+
+
+def _least_loss(flops: float, law: ScalingLaw) -> float:
+    return law.loss(*law.optimum(flops))
 
 
 def _sizes(fit: ScalingFit) -> list[float]:

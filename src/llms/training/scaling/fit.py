@@ -184,13 +184,15 @@ def _doubts(fitted: ScalingFit, objective: Objective, t: Floats, ends: list[tupl
         notes.append(
             f"a flat valley: starts ended at exponents that differ by up to {spread:.2g} with the same objective to 0.1 %"
         )
-    wide = [name for name in ("A", "B") if (interval := fitted.interval(lambda one, name=name: getattr(one, name))) and interval[1] > WIDEST * max(interval[0], 1e-300)]  # fmt: skip
+    bounds_of = {"A": fitted.interval(lambda one: one.A), "B": fitted.interval(lambda one: one.B)}
+    wide = [name for name, bounds in bounds_of.items() if bounds and bounds[1] > WIDEST * max(bounds[0], 1e-300)]
     if wide:
         notes.append(
             f"the interval of {' and '.join(wide)} spans more than a factor of {WIDEST:.0f}: these runs hardly determine "
             f"{'it' if len(wide) == 1 else 'them'} apart from the exponent; look at predictions, not at parameters"
         )
-    if (bounds := fitted.interval(lambda one: one.E)) and bounds[0] < 0.05 * law.E:
+    floor_bounds = fitted.interval(lambda one: one.E)
+    if floor_bounds and floor_bounds[0] < 0.05 * law.E:
         notes.append(
             "the interval of E reaches down to almost 0: how low the loss can go is not determined by these runs"
         )

@@ -31,7 +31,8 @@ class ScalingLaw:
         return self.alpha / (self.alpha + self.beta)
 
     def loss(self, parameters: float, tokens: float) -> float:
-        return self.E + self.A * parameters**-self.alpha + self.B * tokens**-self.beta
+        loss: float = self.E + self.A * parameters**-self.alpha + self.B * tokens**-self.beta
+        return loss
 
     def optimum(self, flops: float) -> tuple[float, float]:
         """(parameters, tokens) of the least loss with 6 N D = `flops`: N = G (C/6)^a, D = (C/6)^b / G, with

@@ -101,7 +101,7 @@ def _called(
         if draw.random() < mix.asks_again:
             second = pose(draw.choice(wordings), draw, compute)
             messages += [{"role": "user", "content": second.text}, _call(second)]
-    return {"messages": messages, "tools": tools}
+    return {"messages": messages, "tools": _as_json(tools)}
 
 
 def _call(problem: WordProblem) -> JsonObject:
@@ -137,7 +137,11 @@ def _answered(one: PlainAnswer, offers: ToolOffers, mix: ChatMix, draw: Random) 
     offered = 0 if one.sum or len(one.answer) > mix.longest_plain else mix.plain_with_tools
     for _ in range(offered):
         system, tools = _system(offers, mix, draw)
-        yield {"messages": [*system, question, answer], "tools": tools}
+        yield {"messages": [*system, question, answer], "tools": _as_json(tools)}
+
+
+def _as_json(tools: Sequence[ToolSchema]) -> list[JsonObject]:
+    return [{"name": one["name"], "description": one["description"], "parameters": one["parameters"]} for one in tools]
 
 
 def _system(offers: ToolOffers, mix: ChatMix, draw: Random) -> tuple[list[JsonObject], list[ToolSchema]]:
