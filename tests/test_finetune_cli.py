@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,15 @@ def test_data_that_changed_since_the_run_began_are_refused(home, run, tmp_path):
     status, _, error = call("--resume", folder)
     assert status != 0
     assert "has changed since the run in" in error
+
+
+def test_data_that_are_gone_since_the_run_began_are_named(home, run, tmp_path):
+    copy = shutil.copytree(run[0], tmp_path / "run")
+    recipe = replace(TrainingRecipe.read(copy), data=str(tmp_path / "gone.jsonl"))
+    recipe.write(copy)
+    status, _, error = call("--resume", copy, "--no-evidence")
+    assert (status, "gone.jsonl, the data of the run in" in error) == (1, True)
+    assert "put the file of SHA-256" in error
 
 
 def test_a_plan_trains_nothing_and_leaves_nothing(home, tmp_path):

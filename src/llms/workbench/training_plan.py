@@ -161,9 +161,14 @@ def state_of(folder: Path) -> RunState:
 
 
 def check_data(folder: Path, recipe: TrainingRecipe) -> None:
-    """Raise UsageError if the data of the run in `folder` were changed since it began."""
+    """Raise UsageError if the data of the run in `folder` were changed since it began, or are gone."""
     stored, path = RunFacts.read(folder), Path(recipe.data).expanduser()
-    if path.is_file() and sha256_of(path) != stored.data_sha256:
+    if not path.is_file():
+        raise UsageError(
+            f"{recipe.data}, the data of the run in {folder}, is not there any more; put the file of SHA-256 "
+            f"{stored.data_sha256[:16]}… back, and the same command goes on"
+        )
+    if sha256_of(path) != stored.data_sha256:
         raise UsageError(
             f"{recipe.data} has changed since the run in {folder} began: it would go on with other rows. Put the file of "
             f"SHA-256 {stored.data_sha256[:16]}… back, or begin anew with --out"
