@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy
@@ -416,3 +418,28 @@ def test_a_grid_has_one_text_and_its_points_are_read_again(prepared, tmp_path):
     assert (tmp_path / "point" / HELD_OUT).read_bytes() == (prepared / HELD_OUT).read_bytes()
     with pytest.raises(UsageError, match="a vocabulary of 999"):
         train_point(prepared, tmp_path / "other", dataclasses.replace(shape, vocabulary=999), Wishes(tokens=1))
+
+
+@pytest.mark.slow
+def test_every_verb_takes_what_the_command_line_trained(tmp_path, text):
+    """A whole run of the command, and then each verb in a process of its own."""
+    chats = tmp_path / "chats.jsonl"
+    chats.write_text("".join(json.dumps({"prompt": f"day {n}?", "completion": f"ships {n}"}) + "\n" for n in range(24)))
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "llms", *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=600)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    wishes = ["--layers", "2", "--width", "64", "--window", "256", "--epochs", "6"]
+    lines = [json.loads(line) for line in run("pretrain", str(text), *wishes, "--out", "sea", "--json").splitlines()]
+    assert [lines[0]["event"], lines[-2]["event"], lines[-1]["event"]] == ["plan", "ended", "report"]
+    assert lines[-1]["bits_per_byte"] < lines[-1]["references"]["bigram"]
+    assert float(run("perplexity", "hf:sea", str(text)).split()[3]) < lines[-1]["references"]["bigram"]
+    assert "day" in run("tokens", "On day 12", "-m", "hf:sea")
+    assert run("next", "On day", "-m", "hf:sea")
+    run("ask", "day 12?", "-m", "hf:sea")
+    assert "arc_easy" in run("eval", "hf:sea", "-b", "arc_easy", "--limit", "4")
+    run("finetune", "hf:sea", "--data", str(chats), "--max-steps", "2", "--out", "tuned", "--yes", "--no-evidence")
+    assert (tmp_path / "tuned" / "adapter_config.json").is_file()

@@ -73,7 +73,7 @@ def test_a_run_killed_at_a_random_moment_and_within_a_save_ends_as_if_nothing_ha
     assert newest_intact(folder)[0][0] == 2
 
     with pytest.raises(WorkerDied, match=f"llms finetune --resume {folder}"):
-        kill_after(5, start(recipe, folder), folder)
+        kill_after(5, start(replace(recipe, data="rows, slowly"), folder), folder)
     (resumed,) = [event.first_step for event in read(folder) if isinstance(event, Started)][1:]
     assert resumed == 2
     assert any("step 4 is torn" in event.text for event in read(folder) if isinstance(event, Noticed))

@@ -1,6 +1,7 @@
 """A worker that trains as the real one does, on rows of random tokens; its recipe's `data` says where it kills itself.
 
-`rows` or `rows, killed while saving N`: the N-th checkpoint's optimizer is half written then.
+`rows` or `rows, killed while saving N`: the N-th checkpoint's optimizer is half written then. With `rows, slowly` each step
+takes half a second, so that it can be met at one.
 """
 
 import os
@@ -8,6 +9,7 @@ import random
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 from datasets import Dataset
@@ -44,10 +46,20 @@ def die_while_saving(at, folder):
     torch.save = save
 
 
+def slowed(emit):
+    def wait(event):
+        emit(event)
+        time.sleep(0.5)
+
+    return wait
+
+
 def train(recipe, folder, emit):
     (folder / "pid").write_text(str(os.getpid()))
     if match := re.search(r"killed while saving (\d+)", recipe.data):
         die_while_saving(int(match[1]), folder)
+    if "slowly" in recipe.data:
+        emit = slowed(emit)
     rows = Dataset.from_list([row(number) for number in range(ROWS)])
     validation = Dataset.from_list([row(ROWS + number) for number in range(4)])
     train_rows(recipe, folder, emit, rows, validation)

@@ -61,7 +61,10 @@ def report(folder: Path) -> PretrainReport:
         measured = measure(name, path)
     prompt = _prompt(text.decode())
     with load(name) as model:
-        sample = model.generate([prompt], max_tokens=SAMPLE_TOKENS, temperature=TEMPERATURE)[0].text
+        half = recipe.window // 2  # for the prompt, and for what follows it
+        while len(prompt) > 1 and model.count_tokens(prompt) > half:
+            prompt = prompt[: len(prompt) // 2]
+        sample = model.generate([prompt], max_tokens=min(SAMPLE_TOKENS, half), temperature=TEMPERATURE)[0].text
     utilization = sorted(step.flops_utilization for step in steps if step.flops_utilization is not None)
     return PretrainReport(
         name=name,
