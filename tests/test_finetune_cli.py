@@ -175,6 +175,8 @@ def test_a_recipe_file_repeats_a_run(home, run, tmp_path):
     assert "unknown key of" in call("--recipe", file)[2]
     file.write_text('model = "smollm2"\nrank = "many"\n')
     assert "rank is 'many'; expected int" in call("--recipe", file)[2]
+    file.write_text('model = "smollm2"\nlearning_rate = nan\n')
+    assert "learning_rate is nan" in call("--recipe", file)[2]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,14 @@ def test_a_recipe_file_repeats_a_run(home, run, tmp_path):
         (["smollm2?adapter=calculator", "--data", "x.jsonl"], "a model without an adapter; merge it first"),
         (["smollm2?quantize=nf4", "--data", "x.jsonl"], "--method qlora"),
         (["--resume", "nowhere"], "holds no run"),
+        (["smollm2", "--data", "x.jsonl", "--epochs", "nan"], "epochs is nan; expected a finite number, above 0"),
+        (["smollm2", "--data", "x.jsonl", "--epochs", "inf"], "epochs is inf"),
+        (["smollm2", "--data", "x.jsonl", "--learning-rate", "inf"], "learning_rate is inf"),
+        (
+            ["smollm2", "--data", "x.jsonl", "--validation", "nan"],
+            "validation is nan; expected a finite number, 0 or more",
+        ),
+        (["smollm2", "--data", "x.jsonl", "--seed", 2**32], "seed is 4294967296"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_words(words, reason, tmp_path, monkeypatch):
@@ -194,6 +204,22 @@ def test_what_cannot_be_trained_is_refused_in_words(words, reason, tmp_path, mon
     status, _, error = call(*words)
     assert status != 0
     assert reason in error
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [(("--rank", 0), "an adapter of rank 0 has no weights"), (("--window", 2049), "sees 2,048 at most")],
+)
+def test_what_the_model_cannot_be_trained_with_is_refused(home, tmp_path, words, reason):
+    out = tmp_path / "run"
+    assert reason in call(f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", out, "--dry-run", *words)[2]
+
+
+def test_benchmarks_that_are_not_there_are_refused_before_training(home, tmp_path):
+    out = tmp_path / "run"
+    words = (f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", out, "--max-steps", 1, "--yes")
+    assert "unknown benchmark 'nosuch'" in call(*words, "-b", "nosuch")[2]
+    assert not (out / "recipe.json").exists()
 
 
 def test_a_folder_with_other_things_in_it_is_refused(home, tmp_path):

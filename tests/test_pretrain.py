@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -28,7 +29,16 @@ from llms.training.recipe import ModelShape, TrainingRecipe
 from llms.training.sizes import Wishes, budget_of, count_of, recipe_of, shape_of
 from llms.training.text_reference import compare_text
 from llms.training.token_file import HELD_OUT, HeldOutText, TokenWindows, measure_text
-from llms.workbench.pretrain import MODULE, PretrainConfig, is_done, prepare, preview, train, train_point
+from llms.workbench.pretrain import (
+    MODULE,
+    PretrainConfig,
+    check_resumed,
+    is_done,
+    prepare,
+    preview,
+    train,
+    train_point,
+)
 from llms.workbench.pretrain_report import report
 
 SHAPE = ModelShape(2, 32, 2, 96, 300)
@@ -395,12 +405,23 @@ def test_wishes_that_contradict_one_another_are_refused(tmp_path, text):
         ({"layers": 2}, "--layers and --width"),
         ({"layers": 2, "width": 33, "heads": 2}, "a width of 33"),
         ({"wishes": Wishes(tokens=10, epochs=1)}, "--tokens and --epochs"),
+        ({"wishes": Wishes(epochs=math.inf)}, "epochs is inf; expected a finite number, above 0"),
+        ({"wishes": Wishes(learning_rate=math.nan)}, "learning_rate is nan"),
+        ({"wishes": Wishes(seed=2**32)}, "seed is 4294967296"),
         ({"vocabulary": 20_000}, "needs more text"),
         ({"texts": (tmp_path / "none.txt",)}, "does not exist"),
     ):
         with pytest.raises(LlmsError, match=message):
             prepare(dataclasses.replace(base, **change))
         assert not (tmp_path / "run").exists()
+
+
+def test_only_a_run_from_nothing_is_gone_on_with(tmp_path):
+    with pytest.raises(UsageError, match="holds no run: it has no recipe.json"):
+        check_resumed(tmp_path)
+    TrainingRecipe("smollm2", "x.jsonl").write(tmp_path)
+    with pytest.raises(UsageError, match=f"a run of finetune; go on with: llms finetune --resume {tmp_path}"):
+        check_resumed(tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

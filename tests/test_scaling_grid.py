@@ -74,6 +74,17 @@ def test_a_grid_too_small_or_another_one_in_the_folder_is_refused(text, tmp_path
         plan_grid(tmp_path / "grid", [text], SIZES, TOKENS, seed=1)
 
 
+def test_a_grid_that_is_refused_leaves_its_folder_free_and_other_peoples_files_alone(text, tmp_path):
+    with pytest.raises(UsageError, match="no network of 1 parameters"):
+        plan_grid(tmp_path / "grid", [text], (1, 2, 3, 4), TOKENS)
+    assert plan_grid(tmp_path / "grid", [text], SIZES, TOKENS).recipes
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tokenizer.json").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty, and holds no grid; name a new folder"):
+        plan_grid(tmp_path / "model", [text], SIZES, TOKENS)
+    assert [path.read_text() for path in (tmp_path / "model").iterdir()] == ["mine"]
+
+
 def test_text_that_is_read_more_than_once_is_said(text, tmp_path):
     plan = plan_grid(tmp_path / "grid", [text], SIZES, (2_000, 3_000, 5_000, 500_000))
     assert "repeated text teaches less" in plan.notes[0]

@@ -241,7 +241,7 @@ def test_a_broken_row_is_named_and_nothing_is_written(tmp_path, bad):
 
 def test_equal_answers_in_a_pair_are_named(tmp_path):
     row = {**pair(1), "rejected": pair(1)["chosen"]}
-    with pytest.raises(DataError, match="line 2: 'chosen' and 'rejected' are equal"):
+    with pytest.raises(DataError, match="line 2: 'chosen' and 'rejected' are equal, '[^(]*' \\(str\\)"):
         encoded(write(tmp_path / "rows.jsonl", [pair(0), row]), method="dpo")
 
 

@@ -11,7 +11,7 @@ from .. import training
 from ..errors import UsageError
 from ..training.progress import Ended, Noticed, Progress, Started, Stepped, Validated, as_json
 from ..training.sizes import Wishes, count_of
-from ..workbench.pretrain import PretrainConfig, PretrainPlan, is_done, prepare, preview, train
+from ..workbench.pretrain import PretrainConfig, PretrainPlan, check_resumed, is_done, prepare, preview, train
 from ..workbench.pretrain_report import PretrainReport, report
 from .option_groups import DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .output import console, percent, print_json, size, table, visible
@@ -93,6 +93,7 @@ def pretrain(
         if texts or dry_run:
             raise UsageError("--resume goes on with the run as it was begun; it takes neither texts nor --dry-run")
         folder = resume
+        check_resumed(folder)
     else:
         config = _config(texts, options)
         plan = preview(config) if dry_run else prepare(config)

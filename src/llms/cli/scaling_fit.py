@@ -32,7 +32,7 @@ NAMES = {
     "--drop-highest", type=click.IntRange(0), default=0, metavar="K", help="Leave out the K runs of highest loss."
 )
 @click.option("--refits", type=click.IntRange(0), default=REFITS, show_default=True, help="Resamplings for the intervals; 0: none.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the resamplings.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the resamplings.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the law as .svg or .png.")
 @click.option("--json", "as_json", is_flag=True, help="One object.")
 def fit(file: Path | None, drop_highest: int, refits: int, seed: int, plot: Path | None, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """A recipe as a TOML file, which a person writes and `llms finetune --recipe` repeats; only what differs from the defaults."""
 
 import json
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +12,32 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from ..errors import UnknownName, UsageError
 from .recipe import TrainingRecipe
 
+HIGHEST_SEED = 2**32 - 1  # that every generator takes
+# the least value of each number, and the highest
+RANGES = {
+    "rank": (0, math.inf),
+    "alpha": (1, math.inf),
+    "dropout": (0, 1),
+    "learning_rate": (0, math.inf),
+    "warmup": (0, 1),
+    "least_rate": (0, 1),
+    "beta2": (0, 1),
+    "weight_decay": (0, math.inf),
+    "clip_norm": (0, math.inf),
+    "epochs": (0, math.inf),
+    "max_steps": (0, math.inf),
+    "rows_per_step": (1, math.inf),
+    "rows_at_once": (1, math.inf),
+    "window": (1, math.inf),
+    "validation": (0, 1),
+    "patience": (0, math.inf),
+    "validate_every": (0, math.inf),
+    "save_every": (0, math.inf),
+    "beta": (0, math.inf),
+    "seed": (0, HIGHEST_SEED),
+}
+POSITIVE = ("learning_rate", "clip_norm", "epochs", "beta")  # these are above their least value
+BELOW_ONE = ("dropout", "beta2", "validation")  # and these below 1
 NESTED = ("shape",)  # of models from nothing: fields that are objects have no line in such a file
 
 
@@ -42,8 +69,20 @@ def check_fields(values: Mapping[str, object], where: str) -> dict[str, object]:
             value = float(value)
         elif not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise UsageError(f"{where}: {name} is {value!r}; expected {kind.__name__}")
+        if isinstance(value, int | float) and name in RANGES:
+            _check_range(name, value, where)
         checked[name] = value
     return checked
+
+
+def _check_range(name: str, value: float, where: str) -> None:
+    """Raise UsageError for a number with which nothing can be trained; NaN is in no range."""
+    least, highest = RANGES[name]
+    inside = least <= value <= highest and math.isfinite(value) and not (name in POSITIVE and value == least)
+    if not inside or (name in BELOW_ONE and value == 1):
+        bounds = f"above {least}" if name in POSITIVE else f"{least} or more"
+        most = "" if highest == math.inf else f", below {highest}" if name in BELOW_ONE else f", at most {highest}"
+        raise UsageError(f"{where}: {name} is {value}; expected a finite number, {bounds}{most}")
 
 
 def recipe_with(recipe: TrainingRecipe, values: Mapping[str, object]) -> TrainingRecipe:

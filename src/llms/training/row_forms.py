@@ -174,8 +174,9 @@ def _as_user(prompt: str, source: str) -> tuple[Message, ...]:
 
 def _differ(chosen: object, rejected: object, source: str) -> None:
     if chosen == rejected:
+        answer = chosen.content or chosen.tool_calls if isinstance(chosen, Message) else chosen
         raise DataError(
-            f"{source}: 'chosen' and 'rejected' are equal, {_shown(chosen)}; a pair must say which of two different answers is "
+            f"{source}: 'chosen' and 'rejected' are equal, {_shown(answer)}; a pair must say which of two different answers is "
             "better. Leave the row out"
         )
 

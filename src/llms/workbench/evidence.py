@@ -33,7 +33,7 @@ from ..training.progress import read as read_progress
 from ..training.recipe import TrainingRecipe
 from ..values import Json, JsonObject, Outcome, Scored
 from .compare import Comparison, compare_all, compare_outcomes
-from .evaluate import Progress, evaluate_plan
+from .evaluate import Progress, choose, evaluate_plan
 from .system import load
 
 FILE = "evidence.json"
@@ -252,6 +252,11 @@ def before_and_after(folder: Path, recipe: TrainingRecipe) -> tuple[str, str]:
         return base.text, f"{base.text}{'&' if base.options else '?'}adapter={path}"
     _, mark, options = base.text.partition("?")
     return base.text, f"hf:{folder.resolve()}{mark}{options}"
+
+
+def check_kept(benchmarks: Sequence[str], config: EvalConfig) -> None:
+    """Raise, before hours of training rather than after them, what `measure_evidence` would of benchmarks and data."""
+    choose(_names(benchmarks, config), config)
 
 
 def _names(benchmarks: Sequence[str], config: EvalConfig) -> list[str]:

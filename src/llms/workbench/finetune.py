@@ -30,7 +30,7 @@ from ..training.run_facts import RunFacts, sha256_of, versions
 from ..training.side_files import name_base, restore_side_files, strip_side_files
 from . import machine
 from .evaluate import Progress as EvalProgress
-from .evidence import TrainingEvidence, before_and_after, measure_evidence
+from .evidence import TrainingEvidence, before_and_after, check_kept, measure_evidence
 from .held_out import held_out_source
 from .merge import merge
 from .training_overlap import mark_overlap
@@ -174,6 +174,9 @@ def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[F
     Raises LlmsError where training was stopped by an error, WorkerDied where its process was killed.
     """
     finish, folder, recipe = finish or Finish(), plan.folder, plan.recipe
+    check_merge(recipe, finish.merge)
+    if finish.evidence:
+        check_kept(finish.benchmarks, finish.config)
     if plan.estimate and not plan.state.ended:
         refuse_too_large(plan.estimate, recipe)
     _begin(plan)

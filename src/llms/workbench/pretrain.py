@@ -15,6 +15,7 @@ from ..training.checkpoints import refuse_without_space
 from ..training.launch import launch, resume_command
 from ..training.progress import Aborted, Ended, Progress, Validated, lasting, read
 from ..training.recipe import FILE, ModelShape, TrainingRecipe
+from ..training.recipe_file import check_fields
 from ..training.sizes import (
     Wishes,
     budget_of,
@@ -97,6 +98,8 @@ def _check(config: PretrainConfig) -> None:
         raise UsageError("--layers and --width make a shape together; give both, or --parameters")
     if config.wishes.tokens and config.wishes.epochs:
         raise UsageError("--tokens and --epochs both say how long to train; give one")
+    numbers = {name: getattr(config.wishes, name) for name in ("learning_rate", "epochs", "seed")}
+    check_fields({name: value for name, value in numbers.items() if value}, "the settings")
     if not 0 < config.held_out <= MOST_HELD_OUT:
         raise UsageError(
             f"{config.held_out} of the text is to be held out; expected more than 0, and {MOST_HELD_OUT} at most"
@@ -155,9 +158,7 @@ def train(folder: Path, processes: int = 1) -> Iterator[Progress]:
 
     However the iterator is left, checkpoints stay and the next call goes on.
     """
-    recipe = TrainingRecipe.read(folder)
-    if recipe.method != "pretrain":
-        raise UsageError(f"{folder} holds a run of finetune; go on with: {resume_command(folder, recipe.method)}")
+    recipe = check_resumed(folder)
     if recipe.rows_per_step % (recipe.rows_at_once * processes):
         raise UsageError(
             f"{recipe.rows_per_step} windows make a step, {recipe.rows_at_once} of them a forward pass; {processes} processes do "
@@ -167,6 +168,16 @@ def train(folder: Path, processes: int = 1) -> Iterator[Progress]:
         yield event
         if isinstance(event, Aborted):
             raise LlmsError(f"{event.reason}. Go on with: {resume_command(folder, recipe.method)}")
+
+
+def check_resumed(folder: Path) -> TrainingRecipe:
+    """The recipe of the run in `folder`. Raises UsageError where there is none of `llms pretrain`."""
+    if not (folder / FILE).is_file():
+        raise UsageError(f"{folder} holds no run: it has no {FILE}; name the folder that llms pretrain wrote")
+    recipe = TrainingRecipe.read(folder)
+    if recipe.method != "pretrain":
+        raise UsageError(f"{folder} holds a run of finetune; go on with: {resume_command(folder, recipe.method)}")
+    return recipe
 
 
 def is_done(folder: Path) -> bool:

@@ -65,7 +65,22 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
         dtype=parse(model).options.get("dtype", "float32"),
         window=opened.context_window,
     )
-    return recipe_with(base, fields)
+    recipe = recipe_with(base, fields)
+    _check_whole(recipe, opened)
+    return recipe
+
+
+def _check_whole(recipe: TrainingRecipe, model: LocalModel) -> None:
+    """Raise UsageError for fields that do not go together, or not with the model."""
+    if recipe.method in ("lora", "qlora") and recipe.rank < 1:
+        raise UsageError(
+            f"an adapter of rank {recipe.rank} has no weights; expected 1 or more. --method full has no adapter"
+        )
+    if recipe.window > model.context_window:
+        raise UsageError(
+            f"a window of {recipe.window:,} tokens; {recipe.model} sees {model.context_window:,} at most. Leave --window out, "
+            "or name a shorter one"
+        )
 
 
 def named_fields(request: TrainingRequest) -> dict[str, object]:

@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from ...errors import DataError, UsageError
+from ...errors import DataError, LlmsError, UsageError
+from ...values import JsonObject
 from ..network import TrainedNetwork
 from ..pretrain import as_batch, pretrain
 from ..progress import Progress, Stepped
@@ -89,7 +90,8 @@ def plan_grid(
 ) -> GridPlan:
     """Write the grid's text and tokenizer, where they are not there yet, and time a few steps of each size.
 
-    Raises UsageError for a grid too small, or a folder with another; DataError for files without text.
+    Raises UsageError for a grid too small, or a folder with another or with other things; DataError for files without text.
+    A new folder is then left as it was.
     """
     if len(set(sizes)) < LEAST_SIZES or len(set(tokens)) < LEAST_COUNTS:
         raise UsageError(
@@ -98,16 +100,16 @@ def plan_grid(
         )
     size = measure_text(files)
     order = GridOrder(tuple(map(str, files)), size.bytes, tuple(sizes), tuple(tokens), VOCABULARY, seed)
-    _claim(folder, order)
-    if not (folder / FOLDER / "counts.json").is_file():
-        write_tokens(folder, files, HeldOutText(HELD_OUT_SHARE, seed, size.parts), VOCABULARY, False, WINDOW)
-    counts = TextCounts.read(folder)
-    recipes = [_recipe(folder, n, d, counts, seed) for n in sizes for d in tokens]
-    if len({recipe.shape for recipe in recipes}) < len(set(sizes)):
-        raise UsageError(
-            f"some of the sizes {', '.join(map(str, sizes))} have the same nearest network; take them further apart"
-        )
-    recipes.sort(key=_flops)
+    new = _claim(folder, order)
+    try:
+        if not (folder / FOLDER / "counts.json").is_file():
+            write_tokens(folder, files, HeldOutText(HELD_OUT_SHARE, seed, size.parts), VOCABULARY, False, WINDOW)
+        counts = TextCounts.read(folder)
+        recipes = _recipes(folder, order, counts)
+    except LlmsError:
+        if new:  # else the command put right would meet "another grid"
+            _empty(folder)
+        raise
     done = read_rows(folder)
     left = [recipe for recipe in recipes if not _row_of(recipe, done)]
     notes = []
@@ -156,11 +158,32 @@ def _write_rows(folder: Path, rows: Sequence[GridRow]) -> None:
     draft.replace(folder / RUNS)
 
 
-def _claim(folder: Path, order: GridOrder) -> None:
-    """Write what was asked into the folder, or find it there."""
+def _recipes(folder: Path, order: GridOrder, counts: TextCounts) -> list[TrainingRecipe]:
+    """Of every size for every number of tokens, the cheapest first. Raises UsageError where two sizes are one network."""
+    recipes = [_recipe(folder, n, d, counts, order.seed) for n in order.sizes for d in order.tokens]
+    if len({recipe.shape for recipe in recipes}) < len(set(order.sizes)):
+        raise UsageError(
+            f"some of the sizes {', '.join(map(str, order.sizes))} have the same nearest network; take them further apart"
+        )
+    return sorted(recipes, key=_flops)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _claim(folder: Path, order: GridOrder) -> bool:
+    """Write what was asked into the folder, or find it there; whether the grid is a new one."""
     path = folder / GRID
     if path.is_file():
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            stored: JsonObject = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"cannot read {path}: {error}; take another folder with --out") from error
         asked = json.loads(json.dumps(asdict(order)))
         other = [name for name in asked if stored.get(name) != asked[name]]
         if other:
@@ -168,9 +191,12 @@ def _claim(folder: Path, order: GridOrder) -> None:
                 f"{folder} holds another grid: its {other[0]} is {stored.get(other[0])!r}, and {asked[other[0]]!r} is asked for. "
                 "Give the same options to go on with it, or another --out"
             )
-        return
+        return False
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not empty, and holds no grid; name a new folder with --out")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(order)), encoding="utf-8")
+    return True
 
 
 def _recipe(folder: Path, parameters: int, tokens: int, counts: TextCounts, seed: int) -> TrainingRecipe:
