@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import sys
 
 import click
@@ -92,6 +93,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character of a model's reply stops no listing
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # peft imports it; it warns of a package that nobody needs
     loading.listen(_show_loading)
     stored: list[str] = []
     notices.listen(stored.append)
