@@ -5,7 +5,9 @@ import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from llms.models.local import embedded
 from llms.training.collate import pack, pad
 from llms.training.encoded import EncodedPair, EncodedRow
 from llms.training.feed import as_rows
@@ -141,6 +143,27 @@ def test_the_second_factors_of_an_adapter_take_part_in_the_proof_and_are_zero_ag
     assert way is SPANS, reasons
     assert all(not one.any() for name, one in adapted.named_parameters() if "lora_B" in name)
     assert all(one.grad is None for one in adapted.parameters())
+
+
+@pytest.mark.slow
+def test_short_chats_that_are_much_alike_are_packed_too(embedded_home, monkeypatch):
+    """By rounding alone their gradients are further apart than those of rows with nothing in common."""
+    monkeypatch.setenv("LLMS_HOME", embedded_home)
+    folder = embedded.checkpoint()
+    network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    adapted = get_peft_model(
+        network, LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+    )
+    asked = "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\n"
+    texts = [
+        f"{asked}Order {n}: where is it?<|im_end|>\n<|im_start|>assistant\nORDER {n}: on its way.<|im_end|>"
+        for n in range(1, 5)
+    ]
+    encoded = AutoTokenizer.from_pretrained(folder)(texts)["input_ids"]
+    way, reasons = choose_way(
+        adapted, network, [EncodedRow(tuple(ids), (1,) * len(ids), 0, "") for ids in encoded], True
+    )
+    assert way is SPANS, reasons
 
 
 def test_the_head_is_cross_entropy_over_several_chunks():

@@ -112,6 +112,10 @@ def plan_object(plan: FinetunePlan) -> dict[str, Json]:
     }
 
 
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
 def _estimated(plan: FinetunePlan) -> Iterator[tuple[str, str]]:
     expected = plan.estimate
     if expected is None:
@@ -120,7 +124,9 @@ def _estimated(plan: FinetunePlan) -> Iterator[tuple[str, str]]:
     fits = "" if expected.fits else ", which does not fit"
     yield "memory", f"{size(expected.memory_bytes)} at most, {size(expected.free_bytes)} are free{fits}"
     most = expected.most_rows_at_once
-    yield "biggest batch", f"{most} rows at once fit" if most else "not even one row at once fits"
+    share = -(-plan.recipe.rows_per_step // expected.processes)  # of a step: more are never computed at once
+    whole = ", all of a step" if most == share else ""
+    yield "biggest batch", f"{_rows(most)} at once{whole}" if most else "not even one row at once fits"
     yield "disk", f"{size(expected.disk_bytes)}, of which a checkpoint {size(expected.checkpoint_bytes)}"
     yield "time", f"about {duration(expected.seconds)}" if expected.seconds else "shown after the first steps"
 
@@ -141,7 +147,7 @@ def _show(plan: FinetunePlan, as_lines: bool) -> None:
     rows.add_row("tokens", f"{counts.tokens:,} an epoch, {share:.0f} % of them trained; longest row {counts.longest:,}")
     at_once = f"{recipe.rows_at_once} at once"
     rows.add_row(
-        "steps", f"{plan.steps:,} of {recipe.rows_per_step} rows, {at_once}; learning rate {recipe.learning_rate:g}"
+        "steps", f"{plan.steps:,} of {_rows(recipe.rows_per_step)}, {at_once}; learning rate {recipe.learning_rate:g}"
     )
     for label, text in _estimated(plan):
         rows.add_row(label, text)

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import sys
 
 import click
@@ -22,13 +23,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "arena": ("arena", "arena", "Let systems battle on your prompts; vote, import votes, rate."),
     "speed": ("speed", "speed", "Measure first token, tokens per second and memory of systems on this machine."),
     "published": ("published", "published", "Take in, list and remove results that others published."),
-    "finetune": ("finetune", "finetune", "Train a model on your rows, and measure what that changed."),
     "samples": ("samples", "samples", "Show the items of a run: prompt, answers, what was extracted."),
     "grade": ("grade", "command", "Grade the answers of a run again, by another scorer or judge."),
     "report": ("report", "report", "Write a run as one HTML page."),
     "runs": ("runs", "runs", "List, compare, export and delete runs."),
-    "pretrain": ("pretrain", "pretrain", "Train a small language model and its tokenizer from nothing, on your text."),
     "perplexity": ("perplexity", "perplexity", "Measure bits per byte of a model on a text file."),
+    "finetune": ("finetune", "finetune", "Train a model on your rows, and measure what that changed."),
+    "pretrain": ("pretrain", "pretrain", "Train a small language model and its tokenizer from nothing, on your text."),
+    "scaling": ("scaling", "scaling", "Fit scaling laws to training runs, and plan compute by them."),
     "chat": ("chat", "chat", "Talk to a model in the terminal."),
     "ask": ("chat", "ask", "Ask a model once, from the shell or a script."),
     "chats": ("chats", "chats", "List, search, export, import and delete conversations."),
@@ -50,7 +52,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "models": ("models", "models", "List, describe, download and remove models."),
     "hub": ("hub", "hub", "Search the hub for models and data sets."),
     "data": ("data", "data", "Look at, filter, split, save and make rows, of files and of data sets on the hub."),
-    "scaling": ("scaling", "scaling", "Fit scaling laws to training runs, and plan compute by them."),
     "doctor": ("doctor", "doctor", "Check what llms needs, and say how to repair what is broken."),
     "serve": ("serve", "serve", "Answer OpenAI's protocol with local models."),
     "completion": ("completion", "completion", "Print the script by which a shell completes commands and options."),
@@ -92,6 +93,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # half a character of a model's reply stops no listing
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # peft imports it; it warns of a package that nobody needs
     loading.listen(_show_loading)
     stored: list[str] = []
     notices.listen(stored.append)
