@@ -1,6 +1,8 @@
 """Merging an adapter: what is read back computes as model and adapter together, or nothing is kept."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,8 @@ def test_the_command_merges_and_says_how_far_it_is_off(tiny, adapter, tmp_path):
     assert stated["folder"] == str(tmp_path / "out")
     assert stated["largest_difference"] < 1e-3
     assert (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_what_trains_is_loaded_without_a_word():
+    command = [sys.executable, "-c", "from llms import training; training.merge_adapter"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""

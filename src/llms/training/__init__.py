@@ -4,6 +4,7 @@ A run is a folder: `recipe.json`, `log.jsonl` (see `progress`), `checkpoints/`, 
 every name of a model takes.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -27,4 +28,6 @@ if not TYPE_CHECKING:  # for a type checker every name would be known
         """Load the module of a name when it is first asked for: torch comes along, and PEFT with some."""
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # PEFT loads bitsandbytes, which warns of kernels that nobody needs
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
         return getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
