@@ -20,7 +20,8 @@ def variables_that_are_read() -> set[str]:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "llms").rglob("*.py")]
     names = {name for text in sources for match in READ.finditer(text) for name in match.groups() if name}
     names |= {key for end in NAMED.values() for key in end.keys} | {f"{name.upper()}_BASE_URL" for name in NAMED}
-    return names - {"TERM", "DISPLAY", "WAYLAND_DISPLAY"}  # of the terminal, not the user's to set
+    ours = {"RANK", "WORLD_SIZE"}  # of one of several processes that train, set by who starts them
+    return names - {"TERM", "DISPLAY", "WAYLAND_DISPLAY"} - ours  # of the terminal, not the user's to set
 
 
 def test_the_example_of_an_environment_names_every_variable_that_is_read_and_no_other():

@@ -87,9 +87,14 @@ class BattleService:
         self._attachments, self._choices = attachments, choices
 
     async def contenders(self) -> list[ContenderResponse]:
-        """The models at hand."""
+        """The models at hand, but for those with an adapter, which is for a job of its own: they are added by name."""
         at_hand = await self._choices.at_hand()
-        return [ContenderResponse(model.name, group.title) for group in at_hand.groups for model in group.models]
+        return [
+            ContenderResponse(model.name, group.title)
+            for group in at_hand.groups
+            for model in group.models
+            if "adapter=" not in model.name
+        ]
 
     # fighting
 
