@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 import llms
 from llms.errors import DataError, UnknownName, UsageError
 from llms.training.scaling.curves import curves_of
-from llms.training.scaling.fit import Objective, fit_law
+from llms.training.scaling.fit import Objective, ScalingFit, fit_law
 from llms.training.scaling.law import PUBLISHED, ScalingLaw
 from llms.training.scaling.observed import ObservedRun, ObservedRuns, read_runs
 from llms.training.scaling.plan import budget_of, fitted, plan, published
@@ -274,3 +274,14 @@ def test_the_same_runs_give_the_same_intervals():
     first, second = (fit_law(observed(noise=0.004), refits=30, seed=7) for _ in range(2))
     assert first.laws == second.laws
     assert first.laws != fit_law(observed(noise=0.004), refits=30, seed=8).laws
+
+
+def test_a_law_whose_terms_do_not_fall_has_no_optimum_and_refits_without_one_leave_no_interval():
+    assert all(map(math.isnan, ScalingLaw(1.0, 2.0, 3.0, 0.3, 0.0).optimum(1e18)))
+    assert all(map(math.isnan, ScalingLaw(1.0, 2.0, 3.0, 1e-9, 1e-9).optimum(1e18)))
+    law, flat = ScalingLaw(1.0, 2.0, 3.0, 0.3, 0.3), ScalingLaw(1.0, 2.0, 3.0, -0.3, 0.3)
+    runs = ObservedRuns((), "nats per token", "x.csv")
+    some = ScalingFit(law, 0.0, 0.0, (law,) * 97 + (flat,) * 3, runs, ())
+    most = ScalingFit(law, 0.0, 0.0, (law,) * 90 + (flat,) * 10, runs, ())
+    assert some.interval(lambda one: one.optimum(1e18)[0]) == (law.optimum(1e18)[0],) * 2
+    assert most.interval(lambda one: one.optimum(1e18)[0]) is None

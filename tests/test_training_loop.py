@@ -194,5 +194,5 @@ def test_the_embedded_model_learns_an_answer_in_three_gigabytes(tmp_path):
     plan = recipe("smollm2", rows_per_step=4, rows_at_once=4, learning_rate=1e-3, max_steps=6)
     events = run(plan, tmp_path / "run", rows(24), rows(2, seed=1))
     assert not [event.text for event in events if isinstance(event, Noticed)]
-    assert losses(events)[-1] < losses(events)[0] / 2
+    assert losses(events)[-1] < 0.7 * losses(events)[0]
     assert max(event.memory_bytes for event in events if isinstance(event, Stepped)) < 3e9

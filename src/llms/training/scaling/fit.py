@@ -44,11 +44,11 @@ class ScalingFit:
     notes: tuple[str, ...]
 
     def interval(self, of: "Callable[[ScalingLaw], float]") -> tuple[float, float] | None:
-        """95 % of `of`, a number that follows from a law."""
-        if not self.laws:
+        """95 % of `of`, a number that follows from a law; None where more than one in twenty refits give no number."""
+        values = [value for value in map(of, self.laws) if np.isfinite(value)]
+        if not values or len(values) < 0.95 * len(self.laws):
             return None
-        with np.errstate(all="ignore"):
-            low, high = np.quantile([of(law) for law in self.laws], (0.025, 0.975))
+        low, high = np.quantile(values, (0.025, 0.975))
         return float(low), float(high)
 
 

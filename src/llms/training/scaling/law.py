@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 FLOPS_PER_PARAMETER_TOKEN = 6  # forward and backward; without attention's share (Kaplan et al. 2020, section 2.1)
+LARGEST_EXPONENT = 700.0  # whose power of e is a float
 SERVED_FLOPS_PER_PARAMETER = 2
 
 
@@ -36,10 +37,18 @@ class ScalingLaw:
 
     def optimum(self, flops: float) -> tuple[float, float]:
         """(parameters, tokens) of the least loss with 6 N D = `flops`: N = G (C/6)^a, D = (C/6)^b / G, with
-        G = (alpha A / (beta B))^(1/(alpha + beta)) (Hoffmann et al. 2022, eq. 4)."""
+        G = (alpha A / (beta B))^(1/(alpha + beta)) (Hoffmann et al. 2022, eq. 4).
+
+        Not numbers where a term does not fall (alpha or beta at most 0), or an exponent is so near 0 that they leave all floats.
+        """
+        if min(self.alpha, self.beta, self.A, self.B) <= 0:
+            return math.nan, math.nan
         product = math.log(flops / FLOPS_PER_PARAMETER_TOKEN)
         shift = math.log(self.alpha * self.A / (self.beta * self.B)) / (self.alpha + self.beta)
-        return math.exp(shift + self.a * product), math.exp(self.b * product - shift)
+        exponents = shift + self.a * product, self.b * product - shift
+        if max(map(abs, exponents)) > LARGEST_EXPONENT:
+            return math.nan, math.nan
+        return math.exp(exponents[0]), math.exp(exponents[1])
 
     def tokens_for(self, loss: float, parameters: float) -> float | None:
         """Tokens after which a model of so many parameters has `loss`; None where no number of tokens is enough."""
@@ -47,7 +56,7 @@ class ScalingLaw:
         if left <= 0:
             return None
         exponent = math.log(self.B / left) / self.beta
-        return math.exp(exponent) if exponent < 700 else None  # beyond all floats is never, too
+        return math.exp(exponent) if exponent < LARGEST_EXPONENT else None  # beyond all floats is never, too
 
 
 @dataclass(frozen=True, slots=True)
