@@ -220,6 +220,11 @@ def hub_answers(timeout_seconds: float = 1.0) -> bool:
     return True
 
 
+def cores() -> int:
+    """Those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def rank_of_process() -> tuple[int, int]:
     """(this process's number, how many there are) of a computation over several, as torchrun sets them; (0, 1) elsewhere."""
     return int(get("RANK") or 0), int(get("WORLD_SIZE") or 1)

@@ -20,6 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO
 
+from .. import settings
 from ..errors import UsageError, WorkerDied
 from . import progress
 from .checkpoints import newest_intact
@@ -148,7 +149,7 @@ def _start(
         variables |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(count)}
         variables |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
         variables |= {"GLOO_SOCKET_IFNAME": LOOPBACK, "NCCL_SOCKET_IFNAME": LOOPBACK}
-        variables |= {"OMP_NUM_THREADS": str(max(1, _cores() // count))}
+        variables |= {"OMP_NUM_THREADS": str(max(1, settings.cores() // count))}
     return subprocess.Popen(
         [sys.executable, "-m", module, str(folder), *([str(meeting)] if meeting is not None else [])],
         stdin=subprocess.PIPE,
@@ -158,10 +159,6 @@ def _start(
         start_new_session=True,
         pass_fds=[lock] if lock is not None else [],
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _events(folder: Path, position: int, workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[Progress]:

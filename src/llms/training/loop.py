@@ -185,7 +185,3 @@ class PairTrainer(RowLoop, DPOTrainer):
         """Of each answer given its prompt, (2 · pairs,): preferred, other, preferred …"""
         losses = self.loss_of(model, batch)
         return losses.new_zeros(len(batch.sources)).index_add(0, batch.owners, -losses)
-
-
-class TokenTrainer(RowLoop):
-    """Of a network from scratch, whose rows are trained whole: transformers' Trainer and nothing else."""

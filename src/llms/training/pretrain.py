@@ -52,7 +52,7 @@ def pretrain(recipe: TrainingRecipe, folder: Path, emit: Callable[[Progress], No
     keep_freed_memory()
     counts = TextCounts.read(folder)
     text = folder / FOLDER
-    steps, processes = recipe.max_steps, int(settings.get("WORLD_SIZE") or 1)
+    steps, (_, processes) = recipe.max_steps, settings.rank_of_process()
     windows = TokenWindows(text / TRAIN, counts.vocabulary, recipe.window, steps * recipe.rows_per_step, recipe.seed)
     for name in ("transformers", "accelerate"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import shutil
 import time
 import warnings
@@ -96,12 +95,7 @@ def train_rows(
 def use_cores(device: str) -> None:
     """All cores that torch sees for arithmetic, unless OMP_NUM_THREADS says otherwise: loading may have left one."""
     if device == "cpu":
-        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or _cores()))
-
-
-def _cores() -> int:
-    """Those that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(int(settings.get("OMP_NUM_THREADS") or settings.cores()))
 
 
 def _loop(recipe: TrainingRecipe, folder: Path, rows: Dataset, validation: Dataset) -> RowLoop:
@@ -135,7 +129,7 @@ def _loop(recipe: TrainingRecipe, folder: Path, rows: Dataset, validation: Datas
 
 def _arguments(recipe: TrainingRecipe, folder: Path, rows: int, validation_rows: int) -> dict[str, object]:
     """The recipe as trl's and transformers' arguments."""
-    processes = int(settings.get("WORLD_SIZE") or 1)
+    _, processes = settings.rank_of_process()
     steps = recipe.max_steps or math.ceil(recipe.epochs * math.ceil(rows / recipe.rows_per_step))
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -12,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from ... import engine as engines  # loads lazily: torch is imported when a name is first used
+from ... import settings
 from ...engine.request import DecodeRequest, Event
 from ...errors import ContextOverflow, MissingExtra, ModelError, NotNumbers, UsageError
 from ...lazy import lazy
@@ -249,7 +249,7 @@ class LocalModel(TokenizingModel):
         width = {"float32": 4, "bfloat16": 2, "float16": 2}[self.dtype]
         stored_width = 4 if self.checkpoint.dtype == "float32" else 2
         weights = self.checkpoint.weight_bytes * width // stored_width
-        return max(1, min(_cores(), (engines.free_bytes_of_host() - weights) // WORKER_BYTES))
+        return max(1, min(settings.cores(), (engines.free_bytes_of_host() - weights) // WORKER_BYTES))
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """(index, result) in order of completion; a pair that cannot be scored is a Failure at once.
@@ -369,7 +369,3 @@ class LocalModel(TokenizingModel):
             self._engine.close()
             self._engine = None
         self._reference = None
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
