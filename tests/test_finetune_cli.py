@@ -39,7 +39,8 @@ def chats(path: Path, count: int = 24) -> Path:
 def call(*words: object) -> tuple[int, list[str], str]:
     """(exit status, lines of standard output, the error)."""
     result = CliRunner().invoke(finetune, [str(word) for word in words])
-    return result.exit_code, result.stdout.splitlines(), str(result.exception or "")
+    error = result.stderr if isinstance(result.exception, SystemExit) else str(result.exception or "")
+    return result.exit_code, result.stdout.splitlines(), error
 
 
 @pytest.fixture(scope="module")
@@ -199,12 +200,15 @@ def test_a_recipe_file_repeats_a_run(home, run, tmp_path):
         (["smollm2?adapter=calculator", "--data", "x.jsonl"], "a model without an adapter; merge it first"),
         (["smollm2?quantize=nf4", "--data", "x.jsonl"], "--method qlora"),
         (["--resume", "nowhere"], "holds no run"),
-        (["smollm2", "--data", "x.jsonl", "--epochs", "nan"], "epochs is nan; expected a finite number, above 0"),
-        (["smollm2", "--data", "x.jsonl", "--epochs", "inf"], "epochs is inf"),
-        (["smollm2", "--data", "x.jsonl", "--learning-rate", "inf"], "learning_rate is inf"),
+        (
+            ["smollm2", "--data", "x.jsonl", "--epochs", "nan"],
+            "nan is not a finite number; expected one in the range x>0",
+        ),
+        (["smollm2", "--data", "x.jsonl", "--epochs", "inf"], "inf is not a finite number"),
+        (["smollm2", "--data", "x.jsonl", "--learning-rate", "inf"], "inf is not a finite number"),
         (
             ["smollm2", "--data", "x.jsonl", "--validation", "nan"],
-            "validation is nan; expected a finite number, 0 or more",
+            "nan is not a finite number; expected one in the range 0<=x<1",
         ),
         (["smollm2", "--data", "x.jsonl", "--seed", 2**32], "seed is 4294967296"),
     ],

@@ -13,11 +13,12 @@ from ..training.progress import Ended, Noticed, Progress, Started, Stepped, Vali
 from ..training.sizes import Wishes, count_of
 from ..workbench.pretrain import PretrainConfig, PretrainPlan, check_resumed, is_done, prepare, preview, train
 from ..workbench.pretrain_report import PretrainReport, report
+from .finite import FiniteRange
 from .option_groups import DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .output import console, percent, print_json, size, table, visible
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-POSITIVE, MORE = click.IntRange(1), click.FloatRange(0, min_open=True)
+POSITIVE, MORE = click.IntRange(1), FiniteRange(0, min_open=True)
 LINES = 20  # of a run that is not watched in a terminal
 Options = dict[str, object]
 
@@ -52,7 +53,7 @@ COUNT = CountType()
 @option(
     DATA,
     "--held-out",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=FiniteRange(0, 0.5, min_open=True),
     default=0.05,
     show_default=True,
     help="Share of the text that is never trained on.",
