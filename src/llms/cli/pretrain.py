@@ -9,6 +9,7 @@ import click
 
 from .. import training
 from ..errors import UsageError
+from ..training.curve import loss_text
 from ..training.progress import Ended, Noticed, Progress, Started, Stepped, Validated, as_json
 from ..training.sizes import Wishes, count_of
 from ..workbench.pretrain import PretrainConfig, PretrainPlan, check_resumed, is_done, prepare, preview, train
@@ -191,11 +192,11 @@ def _watch(events: Iterator[Progress], json_lines: bool) -> None:
 
 
 def _line(event: Stepped, steps: int, validated: float | None) -> str:
-    held = "" if validated is None else f", held out {validated:.3f}"
+    held = "" if validated is None else f", held out {loss_text(validated, 3)}"
     use = "" if event.flops_utilization is None else f", {percent(event.flops_utilization)} % of peak FLOP/s"
     left = _duration((steps - event.step) * event.seconds)
     return (
-        f"step {event.step:,}/{steps:,}: loss {event.loss:.3f}{held}, lr {event.learning_rate:.2g}, "
+        f"step {event.step:,}/{steps:,}: loss {loss_text(event.loss, 3)}{held}, lr {event.learning_rate:.2g}, "
         f"{event.tokens / event.seconds:,.0f} tokens/s{use}, {left} left"
     )
 
