@@ -1,4 +1,4 @@
-"""What an optimizer step costs, and whose rows it was."""
+"""The cost of an optimizer step, and whose rows it was."""
 
 import time
 from dataclasses import dataclass, field
