@@ -108,7 +108,7 @@ def plan_object(plan: FinetunePlan) -> dict[str, Json]:
         "estimated_seconds": plan.estimate.seconds if plan.estimate else None,
         "first_step": plan.state.first_step,
         "ended": plan.state.ended,
-        "notes": [*plan.encoded.notices, *plan.facts.marks],
+        "notes": [*plan.notes, *plan.encoded.notices, *plan.facts.marks],
     }
 
 
@@ -154,7 +154,7 @@ def _show(plan: FinetunePlan, as_lines: bool) -> None:
     rows.add_row("folder", Text(str(plan.folder)))
     out = console(stderr=True)
     out.print(rows)
-    for note in (*plan.encoded.notices, *facts.marks):
+    for note in (*plan.notes, *plan.encoded.notices, *facts.marks):
         out.print(Text(note, style="yellow"), soft_wrap=True)
     if plan.state.ended:
         out.print("this run has ended; what follows it is done")

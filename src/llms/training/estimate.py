@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import UsageError
 from ..models.footprint import FAMILIES, WIDTHS, NetworkShape, weight_bytes
+from .arithmetic import emulates
 from .checkpoints import KEEP
 from .lengths import LargestPass, RowLengths, largest_passes
 from .recipe import TrainingRecipe
@@ -97,7 +98,11 @@ def refuse_too_large(estimate: TrainingEstimate, recipe: TrainingRecipe) -> None
         *(["--processes 1"] if estimate.processes > 1 else []),
         *(["--method lora, which trains an adapter"] if recipe.method == "full" else []),
         *(["--method qlora, with the weights in four bits"] if recipe.method == "lora" else []),
-        *(["--dtype bfloat16"] if recipe.dtype == "float32" else []),
+        *(
+            ["dtype=bfloat16 in the model's name"]
+            if recipe.dtype == "float32" and not emulates("bfloat16", recipe.device)
+            else []
+        ),
         f"a --window below {recipe.window:,}",
         "a smaller model",
     ]

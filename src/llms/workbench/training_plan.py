@@ -15,6 +15,7 @@ from ..models.local.adapter import AdapterBase
 from ..models.local.model import LocalModel
 from ..models.name import parse
 from ..training import progress
+from ..training.arithmetic import as_computed, computed_note
 from ..training.checkpoints import newest_intact
 from ..training.progress import Ended, Started
 from ..training.recipe import FILE as RECIPE
@@ -55,7 +56,7 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
     _check_name(model)
     if request.out is not None and (request.out / RECIPE).is_file():  # the same command again: what nobody chose stays
         stored = TrainingRecipe.read(request.out)
-        _refuse_other(request.out, stored, recipe_with(stored, fields))
+        _refuse_other(request.out, stored, _asked_again(stored, fields))
         return stored
     opened = open_base(TrainingRecipe(model, str(fields["data"])))
     base = TrainingRecipe(
@@ -65,9 +66,21 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
         dtype=parse(model).options.get("dtype", "float32"),
         window=opened.context_window,
     )
-    recipe = recipe_with(base, fields)
+    recipe = as_computed(recipe_with(base, fields))
     _check_whole(recipe, opened)
     return recipe
+
+
+def _asked_again(stored: TrainingRecipe, fields: Mapping[str, object]) -> TrainingRecipe:
+    """The recipe that `fields` ask for in the folder of one that is `stored`: in the numbers it would begin in here."""
+    asked = recipe_with(stored, fields)
+    return asked if asked.dtype == stored.dtype else as_computed(asked)
+
+
+def notes_of(request: TrainingRequest, recipe: TrainingRecipe) -> tuple[str, ...]:
+    """How `recipe` came of the request where that is not plain, for people."""
+    dtype = named_fields(request).get("dtype") or parse(recipe.model).options.get("dtype", "float32")
+    return tuple(filter(None, [computed_note(str(dtype), recipe)]))
 
 
 def _check_whole(recipe: TrainingRecipe, model: LocalModel) -> None:
@@ -114,7 +127,7 @@ def _resumed(request: TrainingRequest, folder: Path) -> TrainingRecipe:
     recipe = TrainingRecipe.read(folder)
     if recipe.method not in METHODS:
         raise UsageError(f"{folder} is a run of {recipe.method}; go on with llms {recipe.method} --resume {folder}")
-    _refuse_other(folder, recipe, recipe_with(recipe, named_fields(request)))
+    _refuse_other(folder, recipe, _asked_again(recipe, named_fields(request)))
     return recipe
 
 
