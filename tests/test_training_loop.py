@@ -130,6 +130,17 @@ def test_a_run_stops_when_its_patience_is_at_an_end(model, tmp_path):
     assert any("stopped after step" in event.text for event in events if isinstance(event, Noticed))
 
 
+def test_the_weights_at_the_end_are_validated_too_and_kept_where_they_are_the_best(model, tmp_path):
+    plan = recipe(model, max_steps=5, patience=3, validate_every=2, save_every=2)
+    events = run(plan, tmp_path / "run")
+    checked = {event.step: event.loss for event in events if isinstance(event, Validated)}
+    assert list(checked) == [2, 4, 5]
+    assert checked[5] == min(checked.values())
+    assert not [event.text for event in events if isinstance(event, Noticed)]
+    last = load_file(tmp_path / "run" / "checkpoints" / "checkpoint-5" / WEIGHTS)
+    assert all(torch.equal(last[name], tensor) for name, tensor in load_file(tmp_path / "run" / WEIGHTS).items())
+
+
 def test_full_training_changes_the_weights_and_leaves_a_checkpoint_to_use(model, tmp_path):
     run(recipe(model, method="full", epochs=2, learning_rate=3e-3), tmp_path / "run")
     before = load_file(f"{model.removeprefix('hf:')}/model.safetensors")

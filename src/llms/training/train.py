@@ -79,13 +79,10 @@ def train_rows(
         step, checkpoint = newest or (0, None)
         emit(_start(loop, step))
         loop.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if recipe.patience and loop.state.best_model_checkpoint:
+        best = loop.state.best_global_step
+        if recipe.patience and loop.state.best_model_checkpoint and best and best < loop.state.global_step:
             loop._load_best_model()
-            emit(
-                Noticed(
-                    f"the result is that of step {loop.state.best_global_step:,}, whose validation loss was the lowest"
-                )
-            )
+            emit(Noticed(f"the result is that of step {best:,}, whose validation loss was the lowest"))
         if loop.is_world_process_zero():
             _save(loop, recipe, folder)
     reason = "early stopping" if reporter.stopped_early else "done"
