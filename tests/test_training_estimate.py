@@ -257,8 +257,7 @@ def test_memory_that_the_heap_keeps_in_pieces_goes_back_to_the_system():
     """Blocks between ones that stay, as tensors of unlike lengths leave them; in a process of its own."""
     code = (
         "import numpy\n"
-        "from llms.engine.resident import resident_bytes\n"
-        "from llms.training.heap import give_back\n"
+        "from llms.engine.resident import give_back, resident_bytes\n"
         "blocks = [numpy.ones(12_000 + 8 * n) for n in range(3000)]\n"
         "blocks = blocks[::8]\n"
         "before = resident_bytes()\n"
