@@ -329,7 +329,7 @@ def folder(path, config=None, **matrices):
         ({}, {"0.self_attn.k_proj.lora_B.weight": (576, 2)}, r"576 x 2.* has one of 192 x 576"),
         ({}, {"99.mlp.up_proj.lora_A.weight": (2, 576)}, "has no such layer"),
         ({}, {"0.mlp.up_proj.lora_magnitude_vector": (1536,)}, "is for another model"),
-        ({"use_dora": True}, {"0.mlp.up_proj.lora_A.weight": (2, 576)}, "has use_dora; a GGUF model takes plain LoRA"),
+        ({"use_dora": True}, {"0.mlp.up_proj.lora_A.weight": (2, 576)}, "is more than plain LoRA"),
     ],
 )
 def test_an_adapter_that_does_not_fit_a_gguf_model_says_why(tmp_path, config, matrices, reason):

@@ -20,10 +20,6 @@ LAYERS = {
 }  # fmt: skip
 HEADS = {"attn_q": "attention.head_count", "attn_k": "attention.head_count_kv"}
 INTERLEAVED = {"llama": True, "qwen2": False, "qwen3": False}  # whether rotary pairs lie side by side in q and k
-FURTHER = (
-    "use_dora", "use_rslora", "use_qalora", "use_bdlora", "lora_bias", "fan_in_fan_out", "modules_to_save", "rank_pattern",
-    "alpha_pattern", "layer_replication", "target_parameters", "trainable_token_indices",
-)  # fmt: skip  # of PEFT's options, what is more than A and B
 NUMBERS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
@@ -39,14 +35,15 @@ def write_lora(adapter: Adapter, model: Path, target: Path) -> None:
         raise ModelError(
             f"the adapter {adapter.folder}: only those of {', '.join(INTERLEAVED)} are known to GGUF, not {kind}"
         )
-    if further := next((option for option in FURTHER if adapter.config.get(option)), None):
+    if adapter.scale is None:
         raise ModelError(
-            f"the adapter {adapter.folder} has {further}; a GGUF model takes plain LoRA (`llms models merge` makes a model of this one)"
+            f"the adapter {adapter.folder} is more than plain LoRA, which is all that a GGUF model takes; `llms models merge` makes a "
+            "model of it"
         )
     writer = gguf.GGUFWriter(target, kind)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", float(str(adapter.config["lora_alpha"])))
+    writer.add_float32("adapter.lora.alpha", adapter.scale * int(str(adapter.config["r"])))
     for key, matrix in _matrices(adapter.folder / WEIGHTS):
         layer, _, side = key.removeprefix("base_model.model.model.layers.").rpartition(".lora_")
         number, _, name = layer.partition(".")
