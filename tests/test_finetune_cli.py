@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,6 +190,29 @@ def test_a_recipe_file_repeats_a_run(home, run, tmp_path):
     assert "rank is 'many'; expected int" in call("--recipe", file)[2]
     file.write_text('model = "smollm2"\nlearning_rate = nan\n')
     assert "learning_rate is nan" in call("--recipe", file)[2]
+
+
+def test_an_exported_recipe_is_that_of_the_run_and_not_of_defaults(home, tmp_path):
+    words, file = (f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl"), tmp_path / "recipe.toml"
+    planned = json.loads(call(*words, "--out", tmp_path / "run", "--dry-run", "--json")[1][0])["recipe"]
+    assert call(*words, "--export-recipe", file)[0] == 0
+    exported = tomllib.loads(file.read_text())
+    assert exported == {name: value for name, value in planned.items() if name in exported}
+    assert (exported["learning_rate"], exported["rows_per_step"]) == (planned["learning_rate"], 8)
+
+
+def test_pairs_are_trained_by_dpo_unless_another_method_is_named(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pairs = [{"prompt": f"{i} and {i}", "chosen": f"{2 * i}", "rejected": "none"} for i in range(12)]
+    Path("pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    words = (f"hf:{home / 'tiny'}", "--data", "pairs.jsonl", "--dry-run")
+    plan = json.loads(call(*words, "--json")[1][0])
+    assert (plan["recipe"]["method"], plan["folder"]) == ("dpo", "tiny-dpo-pairs")
+    assert plan["notes"][0] == "dpo: the rows are preference pairs"
+    named = json.loads(call(*words, "--json", "--method", "dpo")[1][0])
+    assert named["recipe"] == plan["recipe"]
+    assert not [note for note in named["notes"] if note.startswith("dpo")]
+    assert "which --method dpo trains on; for lora give messages" in call(*words, "--method", "lora")[2]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,21 @@ def test_forked_workers_give_what_one_process_gives(tiny):
         pairs = PAIRS * 8
         for a, b in zip(one.loglikelihood(pairs), two.loglikelihood(pairs), strict=True):
             assert b.logprob == pytest.approx(a.logprob, abs=1e-4)
+
+
+def test_four_bits_let_the_file_of_their_weights_go(tiny):
+    """In a process of its own: a weight that stays as it is must not keep the whole file in memory."""
+    code = (
+        "import sys\n"
+        "from llms.models.load import load\n"
+        "with load(sys.argv[1]) as model:\n"
+        "    model.generate(['ab'], max_tokens=2)\n"
+        "    print(sum('.safetensors' in line for line in open('/proc/self/maps')))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, f"hf:{tiny}?quantize=nf4"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["0"]
 
 
 def test_a_checkpoint_saved_in_four_bits_loads_and_says_so(tiny, tmp_path):

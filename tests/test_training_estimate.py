@@ -1,5 +1,6 @@
 """What a run is said to take before it starts, and the values it gets where nobody chose."""
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -201,17 +202,44 @@ def test_learning_rates_fall_with_size_and_are_lower_for_whole_models_and_pairs(
     assert learning_rate(TrainingRecipe("", ""), 7 * 10**9) == 2e-4
     assert learning_rate(TrainingRecipe("", "", "full"), 7 * 10**9) == 2e-5
     assert learning_rate(TrainingRecipe("", "", "dpo", rank=0), 10**8) == 5e-6
+    few = [learning_rate(TrainingRecipe("", ""), 135 * 10**6, rows) for rows in (1, 38, 100, 400, 1_000, 10**6)]
+    assert few == [3.2e-4, 3.2e-4, 3.2e-4, 6.3e-4, 1e-3, 1e-3]
     sizes = [learning_rate(TrainingRecipe("", ""), 10**n) for n in range(7, 12)]
     assert sizes == sorted(sizes, reverse=True)
 
 
 @pytest.mark.parametrize(
-    ("rows", "per_step", "epochs"), [(1, 1, 3.0), (50, 2, 3.0), (400, 16, 3.0), (5_000, 16, 2.0), (50_000, 16, 1.0)]
+    ("rows", "per_step", "epochs"),
+    [(1, 1, 3.0), (5, 5, 3.0), (38, 8, 3.0), (200, 8, 3.0), (400, 16, 3.0), (5_000, 16, 2.0), (50_000, 16, 1.0)],
 )
-def test_few_rows_make_small_steps_and_many_epochs(rows, per_step, epochs):
+def test_few_rows_make_few_steps_of_eight_and_more_epochs(rows, per_step, epochs):
     fitted = fit_recipe(TrainingRecipe("", ""), (), SHAPE, lengths_of([60] * rows), rows // 20, 16 * GB)
     assert (fitted.rows_per_step, fitted.epochs, fitted.window) == (per_step, epochs, 60)
-    assert fitted.rows_per_step % fitted.rows_at_once == 0
+    assert fitted.rows_at_once <= fitted.rows_per_step
+
+
+@pytest.mark.parametrize("rows", [100, 390, 410, 3_000, 30_000, 300_000])
+def test_a_run_has_patience_where_enough_rows_validate(rows):
+    validating = rows // 20
+    fitted = fit_recipe(TrainingRecipe("", ""), (), SHAPE, lengths_of([60] * rows), validating, 16 * GB)
+    assert (fitted.patience > 0) is (validating >= 20)
+    assert fitted.patience in (0, 3)
+    steps = math.ceil(fitted.epochs * math.ceil(rows / fitted.rows_per_step))
+    assert 2 <= math.ceil(steps / fitted.validate_every) <= 20
+    assert fitted.validate_every % fitted.save_every == 0  # the best weights are saved anyway
+    chosen = replace(TrainingRecipe("", ""), patience=0)
+    assert fit_recipe(chosen, {"patience"}, SHAPE, lengths_of([60] * rows), validating, 16 * GB).patience == 0
+
+
+def test_what_fits_in_memory_is_said_beyond_a_step_and_never_advised():
+    lengths, recipe = lengths_of([60] * 300), TrainingRecipe("smollm2", "", rows_per_step=8, rows_at_once=8)
+    said = estimate(recipe, SHAPE, lengths, 3 * GB)
+    assert 8 < said.most_rows_at_once < 300
+    more = replace(recipe, rows_at_once=said.most_rows_at_once, rows_per_step=said.most_rows_at_once)
+    assert estimate(more, SHAPE, lengths, 3 * GB).memory_bytes <= 0.9 * 3 * GB
+    assert estimate(recipe, SHAPE, lengths, 640 * GB).most_rows_at_once == 300
+    with pytest.raises(UsageError, match="--rows-at-once 8 fits, with the same result"):
+        refuse_too_large(replace(said, free_bytes=said.memory_bytes - 1), recipe)
 
 
 def test_what_was_chosen_stays_and_rows_at_once_fit_the_memory():
@@ -229,8 +257,7 @@ def test_memory_that_the_heap_keeps_in_pieces_goes_back_to_the_system():
     """Blocks between ones that stay, as tensors of unlike lengths leave them; in a process of its own."""
     code = (
         "import numpy\n"
-        "from llms.engine.resident import resident_bytes\n"
-        "from llms.training.heap import give_back\n"
+        "from llms.engine.resident import give_back, resident_bytes\n"
         "blocks = [numpy.ones(12_000 + 8 * n) for n in range(3000)]\n"
         "blocks = blocks[::8]\n"
         "before = resident_bytes()\n"

@@ -28,7 +28,12 @@ SHARE = FiniteRange(0, 1, max_open=True)
     DATA, "--train-on", type=click.Choice(["answers", "all"]), help="Of chats the answers, or all.  [default: answers]"
 )
 @option(DATA, "--window", type=POSITIVE, help="Tokens of the longest row.  [default: the model's]")
-@option(TRAINING, "--method", type=click.Choice(["lora", "qlora", "full", "dpo"]), help="[default: lora]")
+@option(
+    TRAINING,
+    "--method",
+    type=click.Choice(["lora", "qlora", "full", "dpo"]),
+    help="[default: dpo for preference pairs, else lora]",
+)
 @option(TRAINING, "--rank", type=WHOLE, help="Of the adapter; 0, with dpo, trains all weights.")
 @option(TRAINING, "--alpha", type=POSITIVE, help="The adapter's product is multiplied by alpha / rank.")
 @option(TRAINING, "--dropout", type=SHARE, help="On the adapter's input.")
@@ -37,7 +42,12 @@ SHARE = FiniteRange(0, 1, max_open=True)
 @option(TRAINING, "--max-steps", type=POSITIVE, help="Optimizer steps at most.")
 @option(TRAINING, "--batch", "rows_per_step", type=POSITIVE, help="Rows of an optimizer step.")
 @option(TRAINING, "--rows-at-once", type=POSITIVE, help="Rows of one forward pass; changes memory, not the result.")
-@option(TRAINING, "--patience", type=POSITIVE, help="Stop after so many validations without improvement.")
+@option(
+    TRAINING,
+    "--patience",
+    type=WHOLE,
+    help="Stop after so many validations without improvement, and keep the best weights; 0: neither.  [default: 3 or more, with 20 rows that validate]",
+)
 @option(TRAINING, "--beta", type=FiniteRange(0, min_open=True), help="Of DPO.  [default: 0.1]")
 @option(TRAINING, "--seed", type=WHOLE, help="Of the adapter, order and held-out rows.  [default: 0]")
 @option(RUN, "--out", type=FOLDER, help="Folder of the run and its result.  [default: by model, method and data]")

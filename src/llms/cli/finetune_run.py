@@ -26,7 +26,7 @@ from ..workbench.finetune import (
     plan_finetune,
     run_finetune,
 )
-from ..workbench.training_plan import TrainingRequest, recipe_of
+from ..workbench.training_plan import TrainingRequest
 from .batch_view import show_batch
 from .evaluate import show_progress
 from .evidence_view import show_evidence
@@ -66,7 +66,7 @@ def run(model: str, data: str, options: Mapping[str, object], command: str) -> N
         raise UsageError("--out is of a new run; --resume and --evidence name the folder of one")
     request = TrainingRequest(model, data, flags["out"], flags["recipe_file"], resume, settings, flags["processes"])
     if flags["export_recipe"]:
-        flags["export_recipe"].write_text(as_toml(recipe_of(request)), encoding="utf-8")
+        flags["export_recipe"].write_text(as_toml(plan_finetune(request).recipe), encoding="utf-8")
         return click.echo(f"wrote {flags['export_recipe']}; train it: llms finetune --recipe {flags['export_recipe']}")
     plan = plan_finetune(request, command, keep=not (flags["show_batch"] or flags["dry_run"]))
     if flags["measure_only"] and not plan.state.ended:
@@ -109,7 +109,7 @@ def plan_object(plan: FinetunePlan) -> dict[str, Json]:
         "estimated_seconds": plan.estimate.seconds if plan.estimate else None,
         "first_step": plan.state.first_step,
         "ended": plan.state.ended,
-        "notes": [*plan.encoded.notices, *plan.facts.marks],
+        "notes": [*plan.notes, *plan.encoded.notices, *plan.facts.marks],
     }
 
 
@@ -124,10 +124,11 @@ def _estimated(plan: FinetunePlan) -> Iterator[tuple[str, str]]:
         return
     fits = "" if expected.fits else ", which does not fit"
     yield "memory", f"{size(expected.memory_bytes)} at most, {size(expected.free_bytes)} are free{fits}"
-    most = expected.most_rows_at_once
-    share = -(-plan.recipe.rows_per_step // expected.processes)  # of a step: more are never computed at once
-    whole = ", all of a step" if most == share else ""
-    yield "biggest batch", f"{_rows(most)} at once{whole}" if most else "not even one row at once fits"
+    most, used = expected.most_rows_at_once, plan.recipe.rows_at_once
+    fitting = (
+        f"{_rows(most)} at once would fit; {used} of the {plan.recipe.rows_per_step} of a step are computed at once"
+    )
+    yield "biggest batch", fitting if most else "not even one row at once fits"
     yield "disk", f"{size(expected.disk_bytes)}, of which a checkpoint {size(expected.checkpoint_bytes)}"
     yield "time", f"about {duration(expected.seconds)}" if expected.seconds else "shown after the first steps"
 
@@ -150,12 +151,18 @@ def _show(plan: FinetunePlan, as_lines: bool) -> None:
     rows.add_row(
         "steps", f"{plan.steps:,} of {_rows(recipe.rows_per_step)}, {at_once}; learning rate {recipe.learning_rate:g}"
     )
+    if recipe.patience:
+        rows.add_row(
+            "stops early",
+            f"after {recipe.patience} validations without improvement, one in {recipe.validate_every:,} steps; the best weights "
+            "are kept (--patience 0: neither)",
+        )
     for label, text in _estimated(plan):
         rows.add_row(label, text)
     rows.add_row("folder", Text(str(plan.folder)))
     out = console(stderr=True)
     out.print(rows)
-    for note in (*plan.encoded.notices, *facts.marks):
+    for note in (*plan.notes, *plan.encoded.notices, *facts.marks):
         out.print(Text(note, style="yellow"), soft_wrap=True)
     if plan.state.ended:
         out.print("this run has ended; what follows it is done")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import UsageError
 from ..models.footprint import FAMILIES, WIDTHS, NetworkShape, weight_bytes
+from .arithmetic import emulates
 from .checkpoints import KEEP
 from .lengths import LargestPass, RowLengths, largest_passes
 from .recipe import TrainingRecipe
@@ -30,7 +31,8 @@ EFFICIENCY = {"cpu": 0.5, "cuda": 0.3}  # of the FLOP/s of square matrix product
 @dataclass(frozen=True, slots=True)
 class TrainingEstimate:
     """`memory_bytes` is the peak of one process (or of the GPU), `first_step_bytes` that until the first step is done; `parts`
-    are what it is made of. `free_bytes` is there for all `processes`. `most_rows_at_once` fits in it, 0 if not even one does.
+    are what it is made of. `free_bytes` is there for all `processes`. `most_rows_at_once` fits in it, more than a step has or not; 0
+    if not even one does.
     `disk_bytes` are checkpoints, while one is written, and the result. `seconds` is rough, None without a rate."""
 
     steps: int
@@ -88,16 +90,20 @@ def refuse_too_large(estimate: TrainingEstimate, recipe: TrainingRecipe) -> None
         return
     needs = f"{estimate.memory_bytes * estimate.processes / 1e9:.2f} GB"
     free = f"{estimate.free_bytes / 1e9:.2f} GB are free"
-    if estimate.most_rows_at_once:
+    if most := min(estimate.most_rows_at_once, rows_of_process(recipe, estimate.processes)):
         raise UsageError(
             f"{recipe.rows_at_once} rows at once need about {needs} and {free}; "
-            f"--rows-at-once {estimate.most_rows_at_once} fits, with the same result"
+            f"--rows-at-once {most} fits, with the same result"
         )
     advice = [
         *(["--processes 1"] if estimate.processes > 1 else []),
         *(["--method lora, which trains an adapter"] if recipe.method == "full" else []),
         *(["--method qlora, with the weights in four bits"] if recipe.method == "lora" else []),
-        *(["--dtype bfloat16"] if recipe.dtype == "float32" else []),
+        *(
+            ["dtype=bfloat16 in the model's name"]
+            if recipe.dtype == "float32" and not emulates("bfloat16", recipe.device)
+            else []
+        ),
         f"a --window below {recipe.window:,}",
         "a smaller model",
     ]
@@ -110,18 +116,24 @@ def refuse_too_large(estimate: TrainingEstimate, recipe: TrainingRecipe) -> None
 def most_rows_at_once(
     recipe: TrainingRecipe, shape: NetworkShape, lengths: RowLengths, free_bytes: int, processes: int, stored: str
 ) -> int:
-    """The most rows at once, up to a whole step, that fit in FREE_SHARE of what is free; 0 if one row does not."""
+    """The most rows at once, up to all, that fit in FREE_SHARE of what is free; 0 if one row does not. Steps grow with them."""
     proof, fitting = _proof(lengths), 0
-    low, high = 1, max(1, math.ceil(recipe.rows_per_step / processes))
+    low, high = 1, max(1, rows_of_process(recipe, processes), math.ceil(len(lengths) / processes))
     while low <= high:
         middle = (low + high) // 2
-        _, largest = largest_passes(lengths, replace(recipe, rows_at_once=middle), processes)
+        per_step = max(recipe.rows_per_step, middle * processes)
+        _, largest = largest_passes(lengths, replace(recipe, rows_at_once=middle, rows_per_step=per_step), processes)
         needs = processes * peak(memory_parts(recipe, shape, largest, proof, stored))
         if needs <= FREE_SHARE * free_bytes:
             fitting, low = middle, middle + 1
         else:
             high = middle - 1
     return fitting
+
+
+def rows_of_process(recipe: TrainingRecipe, processes: int) -> int:
+    """Rows of a step that each process has: more are never computed at once."""
+    return math.ceil(recipe.rows_per_step / processes)
 
 
 def memory_parts(

@@ -4,24 +4,11 @@ Rows differ in length, so each step's tensors differ in size from the last one's
 the first step of a run to 8.3 GB after its ninetieth, with the same work in each.
 """
 
-import ctypes
-import sys
-
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from ..engine.resident import resident_bytes
+from ..engine.resident import give_back, resident_bytes
 
 GROWTH = 1.25  # of what is resident after the first step: beyond it, what is free goes back
-
-
-def give_back() -> bool:
-    """Have glibc return all whole pages that are free; whether there were any. False with another C library."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        return bool(ctypes.CDLL(None).malloc_trim(0))
-    except AttributeError:
-        return False
 
 
 class HeapTrimmer(TrainerCallback):

@@ -175,6 +175,15 @@ def read_rows(recipe: TrainingRecipe) -> Iterator[TrainingRow]:
         yield row
 
 
+def holds_pairs(path: Path) -> bool:
+    """Whether the file's first row is a preference pair; False where it cannot be read, which `encode` will say."""
+    try:
+        first = next(stream_rows(path), None) if is_row_file(path.name) else None
+        return first is not None and not isinstance(first, BadRow) and "rejected" in form_of(first.row, first.location)
+    except DataError:
+        return False
+
+
 def _other_method(recipe: TrainingRecipe, form: tuple[str, ...]) -> str:
     if recipe.method == "dpo":
         return f"{recipe.data} has {', '.join(form)}; DPO takes preference pairs: prompt, chosen, rejected"

@@ -18,6 +18,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
+from ..engine.resident import give_back
 from ..models.local.checkpoint import read_json
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
 from .checkpoints import CHECKPOINTS, newest_intact
@@ -61,6 +62,8 @@ def train_rows(
         way, reasons = choose_way(model, network, Rows(rows).__getitems__([0, 1, 2, 3][: len(rows)]), recipe.packing)
         for reason in reasons:
             emit(Noticed(f"{reason}; {way.name} instead"))
+        if recipe.device == "cpu":
+            give_back()  # of the proof
         if isinstance(loop, PairTrainer) and loop.reference is not None:
             install_head(loop.reference)
             loop.reference.eval()
@@ -79,13 +82,10 @@ def train_rows(
         step, checkpoint = newest or (0, None)
         emit(_start(loop, step))
         loop.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if recipe.patience and loop.state.best_model_checkpoint:
+        best = loop.state.best_global_step
+        if recipe.patience and loop.state.best_model_checkpoint and best and best < loop.state.global_step:
             loop._load_best_model()
-            emit(
-                Noticed(
-                    f"the result is that of step {loop.state.best_global_step:,}, whose validation loss was the lowest"
-                )
-            )
+            emit(Noticed(f"the result is that of step {best:,}, whose validation loss was the lowest"))
         if loop.is_world_process_zero():
             _save(loop, recipe, folder)
     reason = "early stopping" if reporter.stopped_early else "done"

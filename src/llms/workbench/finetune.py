@@ -14,6 +14,7 @@ from ..models.name import parse
 from ..models.weights import weight_facts
 from ..store.training_runs import TrainingRuns
 from ..training import progress
+from ..training.arithmetic import emulates, refuse_emulated
 from ..training.card import write_card
 from ..training.defaults import fit_recipe
 from ..training.estimate import TrainingEstimate, estimate, refuse_too_large
@@ -21,7 +22,7 @@ from ..training.form import TrainingForm
 from ..training.launch import launch, resume_command
 from ..training.lengths import row_lengths
 from ..training.machine_rate import measure_rate
-from ..training.progress import Aborted, Ended, Progress, Stepped
+from ..training.progress import Aborted, Ended, Noticed, Progress, Stepped
 from ..training.recipe import FILE as RECIPE
 from ..training.recipe import TrainingRecipe
 from ..training.rows import Encoded, encode
@@ -45,6 +46,7 @@ from .training_plan import (
     licence_of,
     machine_of,
     named_fields,
+    notes_of,
     now,
     open_base,
     recipe_of,
@@ -67,6 +69,7 @@ class FinetunePlan:
     processes: int
     encoded: Encoded
     estimate: TrainingEstimate | None  # None where the shape of the network is not known
+    notes: tuple[str, ...] = ()  # of how the recipe came about, for people
 
     @property
     def steps(self) -> int:
@@ -147,7 +150,8 @@ def plan_finetune(request: TrainingRequest, command: str = "", keep: bool = Fals
         command=command,
         begun=now(),
     )
-    return FinetunePlan(recipe, folder, facts, state, request.processes, encoded, expected)
+    notes = notes_of(request, recipe)
+    return FinetunePlan(recipe, folder, facts, state, request.processes, encoded, expected, notes)
 
 
 def _fitted(
@@ -165,7 +169,7 @@ def _fitted(
         chosen, held_out = {*named_fields(request), "window"}, encoded.counts.validation_rows
         recipe = fit_recipe(recipe, chosen, facts.shape, lengths, held_out, free, request.processes)
         recipe = as_used(recipe, request.processes)
-    rate = measure_rate(recipe.device, recipe.dtype)
+    rate = None if emulates(recipe.dtype, recipe.device) else measure_rate(recipe.device, recipe.dtype)
     return recipe, estimate(recipe, facts.shape, lengths, free, rate, request.processes, facts.dtype)
 
 
@@ -179,8 +183,10 @@ def run_finetune(plan: FinetunePlan, finish: Finish | None = None) -> Iterator[F
     check_merge(recipe, finish.merge)
     if finish.evidence:
         check_kept(finish.benchmarks, finish.config)
-    if plan.estimate and not plan.state.ended:
-        refuse_too_large(plan.estimate, recipe)
+    if not plan.state.ended:
+        refuse_emulated(recipe, folder)
+        if plan.estimate:
+            refuse_too_large(plan.estimate, recipe)
     _begin(plan)
     if not plan.state.ended:
         for event in launch(folder, plan.processes):
@@ -252,6 +258,9 @@ def finetune(
     request = TrainingRequest(model, str(data), folder, settings={**settings}, processes=processes)
     plan = plan_finetune(request, keep=True)
     result: FinetuneResult | None = None
+    for note in plan.notes:
+        if on_event:
+            on_event(Noticed(note))
     for event in run_finetune(plan, finish):
         if isinstance(event, FinetuneResult):
             result = event

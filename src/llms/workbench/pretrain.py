@@ -11,6 +11,7 @@ from ..data.documents import text_files
 from ..errors import DataError, LlmsError, UsageError
 from ..store.training_runs import TrainingRuns
 from ..tokens.train import LEAST, vocabulary_for
+from ..training.arithmetic import as_computed, computed_note, refuse_emulated
 from ..training.checkpoints import refuse_without_space
 from ..training.launch import launch, resume_command
 from ..training.progress import Aborted, Ended, Progress, Validated, lasting, read
@@ -139,12 +140,13 @@ def _planned(config: PretrainConfig, folder: Path) -> PretrainPlan:
     compare_text(trained_text(files, held), text).write(folder)
     shape = _shape(config, guess, counts.vocabulary)
     budget = budget_of(config.wishes, shape.parameters, counts.tokens)
-    recipe = recipe_of(shape, config.wishes, budget.tokens, " ".join(map(str, config.texts)), window)
+    recipe = as_computed(recipe_of(shape, config.wishes, budget.tokens, " ".join(map(str, config.texts)), window))
     recipe = replace(recipe, epochs=round(budget.epochs, 4), validation=config.held_out)
     recipe.write(folder)
     tokens = recipe.max_steps * recipe.rows_per_step * window
     disk = disk_of(recipe, counts.tokens, counts.bytes)
-    return PretrainPlan(recipe, shape, counts, tokens, budget.epochs, memory_of(recipe), disk, budget.notes)
+    notes = tuple(filter(None, (*budget.notes, computed_note(config.wishes.dtype, recipe))))
+    return PretrainPlan(recipe, shape, counts, tokens, budget.epochs, memory_of(recipe), disk, notes)
 
 
 def _shape(config: PretrainConfig, parameters: int, vocabulary: int) -> ModelShape:
@@ -159,6 +161,7 @@ def train(folder: Path, processes: int = 1) -> Iterator[Progress]:
     However the iterator is left, checkpoints stay and the next call goes on.
     """
     recipe = check_resumed(folder)
+    refuse_emulated(recipe, folder)
     if recipe.rows_per_step % (recipe.rows_at_once * processes):
         raise UsageError(
             f"{recipe.rows_per_step} windows make a step, {recipe.rows_at_once} of them a forward pass; {processes} processes do "

@@ -16,12 +16,14 @@ from ..models.local.adapter import AdapterBase
 from ..models.local.model import LocalModel
 from ..models.name import parse
 from ..training import progress
+from ..training.arithmetic import as_computed, computed_note
 from ..training.checkpoints import newest_intact
 from ..training.progress import Ended, Started
 from ..training.recipe import FILE as RECIPE
 from ..training.recipe import TrainingRecipe
 from ..training.recipe_file import check_fields, differences, read_recipe, recipe_with
 from ..training.rows import FOLDER as ROWS
+from ..training.rows import holds_pairs
 from ..training.run_facts import RunFacts, sha256_of
 from . import machine
 
@@ -50,13 +52,13 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
     for name, option in (("model", "a MODEL, as in llms finetune smollm2 --data chats.jsonl"), ("data", "--data FILE")):
         if not fields.get(name):
             raise UsageError(f"fine-tuning needs {option}")
-    method, model = str(fields.get("method", "lora")), str(fields["model"])
+    method, model = _method(fields), str(fields["model"])
     if method not in METHODS:
         raise UsageError(f"llms finetune trains by {', '.join(METHODS)}; {method} is llms pretrain's")
     _check_name(model)
     if request.out is not None and (request.out / RECIPE).is_file():  # the same command again: what nobody chose stays
         stored = TrainingRecipe.read(request.out)
-        _refuse_other(request.out, stored, recipe_with(stored, fields), request.processes)
+        _refuse_other(request.out, stored, _asked_again(stored, fields), request.processes)
         return stored
     opened = open_base(TrainingRecipe(model, str(fields["data"])))
     base = TrainingRecipe(
@@ -66,9 +68,28 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
         dtype=parse(model).options.get("dtype", "float32"),
         window=opened.context_window,
     )
-    recipe = recipe_with(base, fields)
+    recipe = as_computed(recipe_with(base, {**fields, "method": method}))
     _check_whole(recipe, opened)
     return recipe
+
+
+def _method(fields: Mapping[str, object]) -> str:
+    """The method that was chosen, or the one for such rows."""
+    return str(fields.get("method") or ("dpo" if holds_pairs(Path(str(fields.get("data", "")))) else "lora"))
+
+
+def _asked_again(stored: TrainingRecipe, fields: Mapping[str, object]) -> TrainingRecipe:
+    """The recipe that `fields` ask for in the folder of one that is `stored`: in the numbers it would begin in here."""
+    asked = recipe_with(stored, fields)
+    return asked if asked.dtype == stored.dtype else as_computed(asked)
+
+
+def notes_of(request: TrainingRequest, recipe: TrainingRecipe) -> tuple[str, ...]:
+    """How `recipe` came of the request where that is not plain, for people."""
+    fields = named_fields(request)
+    dtype = fields.get("dtype") or parse(recipe.model).options.get("dtype", "float32")
+    by_rows = request.resume is None and "method" not in fields and recipe.method == "dpo"
+    return tuple(filter(None, ["dpo: the rows are preference pairs" * by_rows, computed_note(str(dtype), recipe)]))
 
 
 def _check_whole(recipe: TrainingRecipe, model: LocalModel) -> None:
@@ -115,7 +136,7 @@ def _resumed(request: TrainingRequest, folder: Path) -> TrainingRecipe:
     recipe = TrainingRecipe.read(folder)
     if recipe.method not in METHODS:
         raise UsageError(f"{folder} is a run of {recipe.method}; go on with llms {recipe.method} --resume {folder}")
-    _refuse_other(folder, recipe, recipe_with(recipe, named_fields(request)), request.processes)
+    _refuse_other(folder, recipe, _asked_again(recipe, named_fields(request)), request.processes)
     return recipe
 
 
@@ -124,7 +145,7 @@ def default_folder(request: TrainingRequest) -> Path:
     fields = named_fields(request)
     base = str(fields.get("model", "")).partition("?")[0].removeprefix("hf:")
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", os.path.basename(base.rstrip("/"))).strip("-.") or "model"
-    return Path(f"{name}-{fields.get('method', 'lora')}-{Path(str(fields.get('data', 'data'))).name.partition('.')[0]}")
+    return Path(f"{name}-{_method(fields)}-{Path(str(fields.get('data', 'data'))).name.partition('.')[0]}")
 
 
 def check_folder(folder: Path) -> None:

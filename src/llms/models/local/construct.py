@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from ...engine import Engine, single_thread
 from ...engine.llama import CLASSES, Llama, read_sizes
 from ...engine.proof import prove_llama
+from ...engine.resident import give_back
 from ...errors import MissingExtra, ModelError
 from ...lazy import load_library
 from ...values import JsonObject
@@ -73,6 +74,8 @@ def by_transformers(build: Build, attention: str | None = None) -> "PreTrainedMo
     if build.quantize == "int8":
         _round(model, build)
     _compute_as_asked(model, build)
+    if quantization is not None and build.device == "cpu":
+        _let_go(model)
     if getattr(model, "hf_quantizer", None) is None:  # a quantized one is in its place
         torch.nn.Module.to(model, torch.device(build.device))
     return model
@@ -158,6 +161,14 @@ def _quantization(build: Build) -> "BitsAndBytesConfig | None":
 def _round(model: "PreTrainedModel | Llama", build: Build) -> None:
     if not to_int8(model):
         raise ModelError(f"{build.folder} has no linear layers that int8 could round; leave quantize= out")
+
+
+def _let_go(model: torch.nn.Module) -> None:
+    """Give back what four bits were made of: weights that stay as they are would keep their whole file in memory."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.clone()
+    give_back()
 
 
 def _compute_as_asked(model: torch.nn.Module, build: Build) -> None:
