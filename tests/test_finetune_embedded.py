@@ -118,7 +118,7 @@ def test_an_adapter_over_weights_in_four_bits_learns(home):
     assert len(losses) == STEPS
     assert losses[-1] < losses[0]
     assert not [line["text"] for line in lines if line["event"] == "noticed"]
-    assert lines[-1]["model"] == "smollm2?adapter=qlora"
+    assert lines[-1]["model"] == f"smollm2?adapter={home / 'qlora'}"
 
 
 def test_pairs_are_told_apart_after_a_few_steps(home):
