@@ -5,8 +5,8 @@
     python benchmarks/model_forms.py --characters 2000 --items 20 --out /tmp/forms.jsonl --picture /tmp/forms.svg
     python benchmarks/model_forms.py --draw                 # the table and the picture of what is measured
 
-Forms: float32, bfloat16, int8, nf4, GGUF; each with and without an adapter, but for GGUF: llama.cpp takes adapters in a format
-of its own. Each is measured in a process of its own with one thread. The text is the prose of this repository's docs/*.md, which
+Forms: float32, bfloat16, int8, nf4, GGUF; each with and without an adapter. Each is measured in a process of its own with one
+thread; speed is per second of its processor time. The text is the prose of this repository's docs/*.md, which
 is younger than the model; the items are questions with four answers, made here by a seed. Results are lines of JSON, one per
 form; what stands there of the same text, items and adapter is not measured again.
 """
@@ -134,8 +134,7 @@ def named(adapter: str | None) -> dict[str, str]:
     systems = dict(FORMS)
     if adapter:
         for form, name in FORMS.items():
-            if not name.startswith("gguf:"):
-                systems[form + WITH] = f"{name}&adapter={adapter}"
+            systems[form + WITH] = f"{name}{'&' if '?' in name else '?'}adapter={adapter}"
     return systems
 
 

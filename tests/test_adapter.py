@@ -207,15 +207,6 @@ def test_adapters_that_come_along_are_listed_as_models(adapter, tmp_path, monkey
     assert any(choice.name == "smollm2?adapter=sums" for choice in _runnable(rows.values()))
 
 
-def test_an_adapter_of_a_checkpoint_is_refused_for_a_gguf_file_with_the_name_that_works(adapter, tmp_path, monkeypatch):
-    monkeypatch.setattr(adapters, "SHIPPED", tmp_path)
-    shutil.copytree(adapter[0], tmp_path / "sums")
-    with pytest.raises(ModelError, match=r"is for checkpoints; take smollm2\?adapter=sums"):
-        load("gguf:smollm2?adapter=sums")
-    with pytest.raises(ModelError, match=r"is for checkpoints; take smollm2\?adapter=.*adapter0"):
-        load(f"gguf:smollm2?adapter={adapter[0]}")
-
-
 def test_a_default_model_means_the_same_adapter_in_every_folder(adapter, tmp_path, monkeypatch):
     shutil.copytree(adapter[0], tmp_path / "mine")
     monkeypatch.setenv("LLMS_HOME", str(tmp_path / "home"))

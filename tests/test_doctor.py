@@ -162,7 +162,7 @@ def test_a_gpu_that_torch_cannot_use_is_said(monkeypatch):
 
 
 def test_the_machine_is_described():
-    assert machine.cores() >= 1
+    assert settings.cores() >= 1
     assert machine.processor()
     total, free = machine.memory()
     assert 0 < free <= total

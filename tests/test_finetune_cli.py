@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from llms.cli.finetune import finetune
 from llms.data import open_source
 from llms.models.load import load
+from llms.training.feed import passes_per_step
 from llms.training.recipe import TrainingRecipe
 from llms.training.run_facts import RunFacts, sha256_of
 from tiny import save_checkpoint
@@ -40,7 +41,8 @@ def chats(path: Path, count: int = 24) -> Path:
 def call(*words: object) -> tuple[int, list[str], str]:
     """(exit status, lines of standard output, the error)."""
     result = CliRunner().invoke(finetune, [str(word) for word in words])
-    return result.exit_code, result.stdout.splitlines(), str(result.exception or "")
+    error = result.stderr if isinstance(result.exception, SystemExit) else str(result.exception or "")
+    return result.exit_code, result.stdout.splitlines(), error
 
 
 @pytest.fixture(scope="module")
@@ -223,12 +225,15 @@ def test_pairs_are_trained_by_dpo_unless_another_method_is_named(home, tmp_path,
         (["smollm2?adapter=calculator", "--data", "x.jsonl"], "a model without an adapter; merge it first"),
         (["smollm2?quantize=nf4", "--data", "x.jsonl"], "--method qlora"),
         (["--resume", "nowhere"], "holds no run"),
-        (["smollm2", "--data", "x.jsonl", "--epochs", "nan"], "epochs is nan; expected a finite number, above 0"),
-        (["smollm2", "--data", "x.jsonl", "--epochs", "inf"], "epochs is inf"),
-        (["smollm2", "--data", "x.jsonl", "--learning-rate", "inf"], "learning_rate is inf"),
+        (
+            ["smollm2", "--data", "x.jsonl", "--epochs", "nan"],
+            "nan is not a finite number; expected one in the range x>0",
+        ),
+        (["smollm2", "--data", "x.jsonl", "--epochs", "inf"], "inf is not a finite number"),
+        (["smollm2", "--data", "x.jsonl", "--learning-rate", "inf"], "inf is not a finite number"),
         (
             ["smollm2", "--data", "x.jsonl", "--validation", "nan"],
-            "validation is nan; expected a finite number, 0 or more",
+            "nan is not a finite number; expected one in the range 0<=x<1",
         ),
         (["smollm2", "--data", "x.jsonl", "--seed", 2**32], "seed is 4294967296"),
     ],
@@ -291,3 +296,28 @@ def test_it_ends_with_what_changed_on_rows_never_trained_and_on_kept_benchmarks(
     assert [one["benchmark"] for one in evidence["benchmarks"]] == ["arc_easy", "hellaswag"]
     assert last["difference"] == evidence["held_out"]["difference"] == pytest.approx(last["after"] - last["before"])
     assert "forgetting" in (tmp_path / "run" / "README.md").read_text()
+
+
+def test_rows_at_once_are_those_that_a_pass_takes_and_the_same_command_goes_on(home, tmp_path):
+    words = [f"hf:{home / 'tiny'}", "--data", home / "chats.jsonl", "--out", tmp_path / "run"]
+    words += ["--batch", 4, "--rows-at-once", 16, "--dry-run", "--json"]
+    status, lines, error = call(*words)
+    assert status == 0, error
+    recipe = json.loads(lines[0])["recipe"]
+    assert (recipe["rows_per_step"], recipe["rows_at_once"]) == (4, 4)
+    (tmp_path / "run").mkdir(exist_ok=True)
+    for stored in (4, 16):  # as it is written now, and was before
+        (tmp_path / "run" / "recipe.json").write_text(json.dumps(recipe | {"rows_at_once": stored}))
+        assert call(*words)[0] == 0
+    assert "rows_at_once 4 there, 2 here" in call(*[2 if word == 16 else word for word in words])[2]
+
+
+@pytest.mark.parametrize(
+    ("per_step", "at_once", "processes", "used"),
+    [(8, 16, 1, 8), (8, 16, 3, 3), (10, 8, 1, 5), (16, 4, 2, 4), (1, 1, 4, 1)],
+)
+def test_a_pass_takes_its_share_of_a_step(per_step, at_once, processes, used):
+    recipe = TrainingRecipe("", "", rows_per_step=per_step, rows_at_once=at_once)
+    assert recipe.rows_used(processes) == used
+    same = TrainingRecipe("", "", rows_per_step=per_step, rows_at_once=used)
+    assert passes_per_step(recipe, processes) == passes_per_step(same, processes)

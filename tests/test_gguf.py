@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from llms.engine.request import Sampling
-from llms.errors import MissingExtra, ModelError, UsageError
+from llms.errors import MissingExtra, ModelError, UnknownName, UsageError
 from llms.models.default import for_chats
 from llms.models.gguf import library, llama
 from llms.models.gguf import model as gguf_model
@@ -205,8 +205,10 @@ def test_names_that_cannot_be_opened_say_why(tmp_path, monkeypatch):
     (tmp_path / "cut.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"llama\.cpp cannot load .*: .*GGUF version"):
         _ = load(f"gguf:{tmp_path}/cut.gguf").context_window
-    with pytest.raises(ModelError, match="the adapter none is not a file"):
+    with pytest.raises(UnknownName, match="calculator"):
         load("gguf:smollm2?adapter=none")
+    with pytest.raises(ModelError, match="the adapter folder ./none does not exist"):
+        load("gguf:smollm2?adapter=./none")
     (tmp_path / "lora.gguf").write_bytes(b"GGUF" + bytes(100))
     with pytest.raises(ModelError, match=r"cannot load the adapter .*lora\.gguf: .*GGUF version"):
         load(f"gguf:smollm2?adapter={tmp_path}/lora.gguf").prepare()
@@ -295,6 +297,45 @@ def test_a_lora_adapter_changes_the_scores_and_the_identity(model, tmp_path):
         assert changed.identity.weights == model.identity.weights
         (found,), (without,) = changed.loglikelihood(PAIRS[:1]), model.loglikelihood(PAIRS[:1])
     assert abs(found.logprob - without.logprob) > 0.01
+
+
+def test_an_adapter_of_checkpoints_does_to_a_gguf_model_what_it_does_to_them(model):
+    with load("gguf:smollm2?adapter=calculator") as changed:
+        assert changed.identity.adapter == load("smollm2?adapter=calculator").identity.adapter
+        found = changed.loglikelihood(PAIRS)
+    with load("smollm2?adapter=calculator&dtype=float32") as checkpoint:
+        expected = checkpoint.loglikelihood(PAIRS)
+    for one, other, without in zip(found, expected, model.loglikelihood(PAIRS), strict=True):
+        assert abs(one.logprob - other.logprob) < 0.2 * abs(one.logprob - without.logprob) + 0.1
+
+
+def folder(path, config=None, **matrices):
+    """An adapter's folder of such matrices."""
+    import torch
+    from safetensors.torch import save_file
+
+    path.mkdir()
+    tensors = {f"base_model.model.model.layers.{key}": torch.ones(shape) for key, shape in matrices.items()}
+    save_file(tensors, path / "adapter_model.safetensors")
+    own = {"peft_type": "LORA", "lora_alpha": 4, "r": 2, "base_model_name_or_path": "another"}
+    (path / "adapter_config.json").write_text(json.dumps(own | (config or {})))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("config", "matrices", "reason"),
+    [
+        ({}, {"0.self_attn.q_proj.lora_A.weight": (2, 99)}, r"is for another model \(another\).*2 x 99.*576 x 576"),
+        ({}, {"0.self_attn.k_proj.lora_B.weight": (576, 2)}, r"576 x 2.* has one of 192 x 576"),
+        ({}, {"99.mlp.up_proj.lora_A.weight": (2, 576)}, "has no such layer"),
+        ({}, {"0.mlp.up_proj.lora_magnitude_vector": (1536,)}, "is for another model"),
+        ({"use_dora": True}, {"0.mlp.up_proj.lora_A.weight": (2, 576)}, "is more than plain LoRA"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_a_gguf_model_says_why(tmp_path, config, matrices, reason):
+    where = folder(tmp_path / "lora", config, **matrices)
+    with pytest.raises(ModelError, match=reason):
+        load(f"gguf:smollm2?adapter={where}").prepare()
 
 
 def test_a_chat_counts_tokens_exactly_and_reads_the_file_once(model, monkeypatch):

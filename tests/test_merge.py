@@ -12,7 +12,9 @@ from safetensors.torch import load_file, save_file
 from llms.errors import ModelError, UsageError
 from llms.models.load import load
 from llms.models.local.checkpoint import Checkpoint
+from llms.models.system import Generate
 from llms.training import merge as merging
+from llms.training.form import TrainingForm
 from llms.training.merge import merge_adapter
 from llms.training.side_files import restore_side_files, strip_side_files
 from tiny import save_checkpoint
@@ -146,3 +148,41 @@ def test_the_command_merges_and_says_how_far_it_is_off(tiny, adapter, tmp_path):
 def test_what_trains_is_loaded_without_a_word():
     command = [sys.executable, "-c", "from llms import training; training.merge_adapter"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stderr == ""
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """The tiny checkpoint and an adapter of it, with two tokens more in its tokenizer than its embedding has rows."""
+    from transformers import AutoTokenizer
+
+    folder = save_checkpoint(tmp_path_factory.mktemp("wide") / "model")
+    adapter = adapter_of(folder, folder.parent / "adapter")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["quick", " the"])
+    tokenizer.save_pretrained(folder)
+    return f"hf:{folder}?adapter={adapter}"
+
+
+NO_ROW = r"gives the token 25\d \(' ?\w+'\), and its embedding has 258 rows, 0 to 257"
+
+
+def test_a_tokenizer_that_is_larger_than_the_embedding_is_refused_with_both_sizes(wide, tmp_path):
+    with pytest.raises(ModelError, match=NO_ROW):
+        merge_adapter(wide, tmp_path / "merged")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: model.loglikelihood([("the quick", " fox")]),
+        lambda model: model.generate(["the quick"], max_tokens=2),
+        lambda model: list(model.stream(Generate("the quick", 2))),
+        lambda model: list(model.trace(["the quick"])),
+        lambda model: model.forward([258]),
+        lambda model: list(TrainingForm(model).tokenize([TrainingForm(model).completion("ask", "the quick")])),
+    ],
+)
+def test_no_use_of_such_a_model_ends_in_an_index(wide, use):
+    with load(wide.partition("?")[0]) as model, pytest.raises(ModelError, match=NO_ROW):
+        use(model)

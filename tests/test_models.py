@@ -45,6 +45,12 @@ def test_a_well_known_name_without_its_provider_is_told_it(text, owner):
         parse(text)
 
 
+@pytest.mark.parametrize("text", ["smollm2?adapter=", "smollm2?adapter", "hf:./x?adapter=%20&dtype=float32"])
+def test_an_adapter_without_a_name_is_said(text):
+    with pytest.raises(UsageError, match="adapter= names no adapter; write adapter=FOLDER"):
+        parse(text)
+
+
 def test_an_option_that_is_given_twice_is_refused():
     with pytest.raises(UsageError, match="quantize is given twice, as 'nf4' and 'int8'"):
         parse("smollm2?quantize=nf4&quantize=int8")

@@ -115,7 +115,7 @@ def test_a_torn_checkpoint_is_passed_over_and_named(model, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_its_step_and_rows(model, tmp_path):
-    with pytest.raises(LlmsError, match=r"of step 2 is no number.*chats\.jsonl, row \d+"):
+    with pytest.raises(LlmsError, match=r"of step 2 is no number.*chats\.jsonl, row \d+.*in a new folder"):
         run(recipe(model, learning_rate=1e30, clip_norm=0.0, rows_per_step=2, rows_at_once=1), tmp_path / "run")
     assert not (tmp_path / "run" / WEIGHTS).exists()
 

@@ -31,6 +31,7 @@ from ..values import JsonObject
 from ..workbench import agent as verb
 from ..workbench.team_session import AUTONOMY, TeamSettings
 from .arguments import money
+from .finite import FiniteRange
 from .option_groups import DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .output import console, print_json, table
 
@@ -61,7 +62,7 @@ from .output import console, print_json, table
 @option(RUN, "--calls", type=click.IntRange(min=1), help="At most so many model calls.")
 @option(RUN, "--budget", help="At most so much money, in US dollars.")
 @option(RUN, "--price", metavar="IN/OUT", help="US dollars per million tokens sent and answered, where no price is known.")  # fmt: skip
-@option(RUN, "--seconds", type=click.FloatRange(min=1), help="At most so much time.")
+@option(RUN, "--seconds", type=FiniteRange(min=1), help="At most so much time.")
 @option(DATA, "--memory", is_flag=True, help="Tell the team the remembered facts that matter; they are shown first (llms memory).")  # fmt: skip
 @option(RUN, "--resume", metavar="RUN", help="Go on with a run that was cut off.")
 @option(OUTPUT, "--replay", metavar="RUN", help="Show a stored run again (or `last`).")

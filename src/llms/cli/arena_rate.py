@@ -1,6 +1,7 @@
 """`llms arena rate`."""
 
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rich.text import Text
 from ..arena.battle import Rating, Ratings
 from ..errors import UsageError
 from ..values import several
+from .finite import FiniteRange
 from .option_groups import ANSWER, DATA, OUTPUT, GroupedCommand, option
 from .output import console, print_json, table
 
@@ -25,9 +27,10 @@ def _anchor(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
         return None
     model, _, number = text.rpartition("=")
     try:
-        return (model, float(number)) if model else _no_anchor(text)
+        rating = float(number)
     except ValueError:
         return _no_anchor(text)
+    return (model, rating) if model and isfinite(rating) else _no_anchor(text)
 
 
 def _no_anchor(text: str) -> tuple[str, float]:
@@ -82,7 +85,7 @@ def _no_anchor(text: str) -> tuple[str, float]:
 @option(
     ANSWER,
     "--ridge",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     help="Pull ratings together by so much, so that models which never lost get one too (1e-5 is usual).",
 )
 @option(OUTPUT, "--history", is_flag=True, help="Elo as the votes came in, and its median over 100 other orders.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from .finite import FiniteRange
 from .option_groups import ANSWER, DATA, GRADING, MODEL, OUTPUT, RUN, GroupedCommand, option
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _JUDGE_HELP = "A model that judges every battle in both orders; may be given aga
 @option(DATA, "--source", help="The name under which the battles are stored (default: the file's).")
 @option(DATA, "--pairs", "battles", type=click.IntRange(min=1), help="So many in all, paired where a vote says most (default: every pair on every prompt).")  # fmt: skip
 @option(ANSWER, "--max-tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Of an answer.")
-@option(ANSWER, "--temperature", type=click.FloatRange(min=0), default=0.0, show_default=True, help="0 is greedy.")
+@option(ANSWER, "--temperature", type=FiniteRange(min=0), default=0.0, show_default=True, help="0 is greedy.")
 @option(ANSWER, "--seed", type=int, default=0, show_default=True, help="Of sampling.")
 @option(GRADING, "--judge", "judges", multiple=True, help=_JUDGE_HELP)
 @option(RUN, "--budget", help="At most so much money, in US dollars.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from .finite import FiniteRange
 from .option_groups import ANSWER, DATA, MODEL, RUN, GroupedCommand, option
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     DATA, "--stored", metavar="SOURCE", help="Vote on stored answers, such as those of llms arena run; asks no model."
 )
 @option(ANSWER, "--max-tokens", type=click.IntRange(min=1), default=512, show_default=True, help="Of an answer.")
-@option(ANSWER, "--temperature", type=click.FloatRange(min=0), help="0 is greedy; the default is the model's own.")
+@option(ANSWER, "--temperature", type=FiniteRange(min=0), help="0 is greedy; the default is the model's own.")
 @option(ANSWER, "--seed", type=int, help="Of sampling.")
 @option(RUN, "--tool", "tools", multiple=True, help="A tool that all may call, such as calculator; may be given again.")
 @option(RUN, "--budget", help="At most so much money, in US dollars.")

@@ -8,6 +8,7 @@ import click
 
 from . import arguments
 from .arguments import ChatFlags
+from .finite import FiniteRange
 from .option_groups import ANSWER, DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -27,7 +28,7 @@ def _chat_options(command: F) -> F:
             option(OUTPUT, "--save-files", metavar="DIR", type=click.Path(file_okay=False), help="Where pictures, sounds and files that tools make are saved (default: files in LLMS_HOME)."),
             option(RUN, "--policy", type=click.Choice(["truncate", "summarise", "strict"]), help="What to do when the window is full."),
             option(ANSWER, "--max-tokens", type=click.IntRange(min=1), help="Of an answer."),
-            option(ANSWER, "--temperature", type=click.FloatRange(min=0), help="0 is greedy; the default is the model's own."),
+            option(ANSWER, "--temperature", type=FiniteRange(min=0), help="0 is greedy; the default is the model's own."),
             option(ANSWER, "--seed", type=int, help="Of sampling."),
             option(RUN, "--budget", help="At most so much money, in US dollars."),
             option(RUN, "--price", metavar="IN/OUT", help="US dollars per million tokens sent and answered, where no price is known."),

@@ -4,6 +4,7 @@ import click
 
 from ..arena.choose.job import ChoiceJob, ChoiceLimits
 from .eval_options import config_of, eval_options
+from .finite import FiniteRange
 from .option_groups import DATA, LIMITS, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .sizes import Bytes
 
@@ -59,21 +60,21 @@ def weights(context: click.Context, parameter: click.Parameter, values: tuple[st
     LIMITS,
     "--first-token",
     "first_token_seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="SECONDS",
     help="The first token comes within so many seconds.",
 )
 @option(
     LIMITS,
     "--seconds-per-task",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="SECONDS",
     help="A task takes at most so many seconds.",
 )
 @option(
     LIMITS,
     "--dollars-per-task",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     metavar="DOLLARS",
     help="A task costs at most so many US dollars.",
 )
@@ -84,7 +85,7 @@ def weights(context: click.Context, parameter: click.Parameter, values: tuple[st
 @option(
     LIMITS,
     "--margin",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=FiniteRange(0, 100, min_open=True),
     default=1.0,
     show_default=True,
     help="Differences of less than so many points count as none.",
@@ -97,7 +98,7 @@ def weights(context: click.Context, parameter: click.Parameter, values: tuple[st
 @option(
     RUN,
     "--budget",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="DOLLARS",
     help="US dollars that --go may spend in all; a hard cap.",
 )

@@ -11,6 +11,7 @@ from ..workbench.compare import Comparison, compare_all
 from ..workbench.evaluate import Progress
 from .eval_options import config_of, eval_options
 from .evaluate import names, show_progress
+from .finite import FiniteRange
 from .option_groups import DATA, GRADING, OUTPUT, RUN, GroupedCommand, option
 from .output import console, print_json, table
 
@@ -36,7 +37,7 @@ from .output import console, print_json, table
 @option(
     GRADING,
     "--margin",
-    type=click.FloatRange(0, 100, min_open=True),
+    type=FiniteRange(0, 100, min_open=True),
     default=1.0,
     show_default=True,
     help="Differences of less than so many points count as none.",

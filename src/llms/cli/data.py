@@ -15,6 +15,7 @@ from ..values import several
 from ..workbench import data_rows as verbs
 from ..workbench.hub_search import Order, Unit, Wanted
 from .data_make import make_command
+from .finite import FiniteRange
 from .hub import search_options, show
 from .output import console, print_json, size, table, visible
 from .stored_rows import print_facts, print_file
@@ -123,7 +124,7 @@ def filter_command(name: str, where: str, out: Path, config: str, split: str, fo
 @click.option(
     "--test",
     "share",
-    type=click.FloatRange(0, 1, True, True),
+    type=FiniteRange(0, 1, True, True),
     default=0.2,
     show_default=True,
     help="The share for testing.",

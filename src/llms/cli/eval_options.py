@@ -11,6 +11,7 @@ import click
 from ..errors import UnknownName, UsageError
 from ..evaluation.config import SETTING, EvalConfig, Setting, SettingParts, settings_of
 from . import arguments
+from .finite import FiniteRange
 from .option_groups import ANSWER, DATA, GRADING, MODEL, RUN, option
 
 Command = Callable[..., None]
@@ -118,7 +119,7 @@ def _type(setting: Setting, kind: object) -> click.ParamType[str] | click.ParamT
         least, most = (None if bound is None else int(bound) for bound in (low, setting.most))
         return click.INT if least is None is most else click.IntRange(least, most)
     if float in kinds:
-        return click.FloatRange(low, setting.most, min_open=setting.above is not None)
+        return FiniteRange(low, setting.most, min_open=setting.above is not None)
     return click.STRING
 
 

@@ -3,6 +3,7 @@
 from rich.text import Text
 
 from ..statistics.direction import worded
+from ..training.curve import loss_text
 from ..workbench.evidence import TrainingChange, TrainingEvidence
 from .output import console, table
 
@@ -26,7 +27,7 @@ def show_evidence(evidence: TrainingEvidence) -> None:
     if evidence.held_out is None:
         out.print(Text("held-out rows: too few to compare by", style="dim"))
     if evidence.validation_loss is not None:
-        out.print(Text(f"the loss that training last measured: {evidence.validation_loss:.3f}", style="dim"))
+        out.print(Text(f"the loss that training last measured: {loss_text(evidence.validation_loss, 3)}", style="dim"))
     for note in evidence.notes:
         out.print(Text(note, style="dim"), soft_wrap=True)
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from .finite import FiniteRange
 from .option_groups import DATA, OUTPUT, RUN, TRAINING, GroupedCommand, option
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 POSITIVE, WHOLE = click.IntRange(1), click.IntRange(0)
-SHARE = click.FloatRange(0, 1, max_open=True)
+SHARE = FiniteRange(0, 1, max_open=True)
 
 
 @click.command(cls=GroupedCommand)
@@ -36,8 +37,8 @@ SHARE = click.FloatRange(0, 1, max_open=True)
 @option(TRAINING, "--rank", type=WHOLE, help="Of the adapter; 0, with dpo, trains all weights.")
 @option(TRAINING, "--alpha", type=POSITIVE, help="The adapter's product is multiplied by alpha / rank.")
 @option(TRAINING, "--dropout", type=SHARE, help="On the adapter's input.")
-@option(TRAINING, "--learning-rate", type=click.FloatRange(0, min_open=True), help="The highest one.")
-@option(TRAINING, "--epochs", type=click.FloatRange(0, min_open=True), help="Times that every row is trained.")
+@option(TRAINING, "--learning-rate", type=FiniteRange(0, min_open=True), help="The highest one.")
+@option(TRAINING, "--epochs", type=FiniteRange(0, min_open=True), help="Times that every row is trained.")
 @option(TRAINING, "--max-steps", type=POSITIVE, help="Optimizer steps at most.")
 @option(TRAINING, "--batch", "rows_per_step", type=POSITIVE, help="Rows of an optimizer step.")
 @option(TRAINING, "--rows-at-once", type=POSITIVE, help="Rows of one forward pass; changes memory, not the result.")
@@ -47,7 +48,7 @@ SHARE = click.FloatRange(0, 1, max_open=True)
     type=WHOLE,
     help="Stop after so many validations without gain, with the best weights; 0: never.  [default: 3 or more, if 20 rows validate]",
 )
-@option(TRAINING, "--beta", type=click.FloatRange(0, min_open=True), help="Of DPO.  [default: 0.1]")
+@option(TRAINING, "--beta", type=FiniteRange(0, min_open=True), help="Of DPO.  [default: 0.1]")
 @option(TRAINING, "--seed", type=WHOLE, help="Of the adapter, order and held-out rows.  [default: 0]")
 @option(RUN, "--out", type=FOLDER, help="Folder of the run and its result.  [default: by model, method and data]")
 @option(RUN, "--recipe", "recipe_file", type=FILE, help="A TOML file of all this; options go before it.")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..errors import UsageError
 from ..evaluation.config import EvalConfig
+from ..training.curve import loss_text
 from ..training.progress import Aborted, Ended, Noticed, Progress, Saved, Started, Stepped, Validated, as_json
 from ..training.recipe_file import as_toml
 from ..values import Json, JsonObject
@@ -210,7 +211,7 @@ def _finished(result: FinetuneResult, as_lines: bool) -> None:
     if result.evidence:
         show_evidence(result.evidence)
     what = "adapter" if result.adapter else "model"
-    loss = "" if result.loss is None else f", last loss {result.loss:.4f}"
+    loss = "" if result.loss is None else f", last loss {loss_text(result.loss)}"
     click.echo(f"{what} and card in {result.folder}: {result.steps:,} steps in {duration(result.seconds)}{loss}")
     if result.merged:
         show_merge(result.merged[1], result.merged[0])

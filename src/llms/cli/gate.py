@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ..workbench import gate as verb
 from .evaluate import show_progress
+from .finite import FiniteRange
 from .output import console, print_json, table
 
 NO_GO = 1
@@ -19,7 +20,7 @@ _STYLES = {True: "green", False: "bold red", None: "yellow"}
 @click.option("--candidate", multiple=True, metavar="SYSTEM|RUN", help="In place of the policy's; may be given again.")
 @click.option("--baseline", multiple=True, metavar="SYSTEM|RUN", help="In place of the policy's; may be given again.")
 @click.option("--run", "measure", is_flag=True, help="First measure what is missing; this asks the systems.")
-@click.option("--budget", type=click.FloatRange(0, min_open=True), help="US dollars that --run may cost in all.")
+@click.option("--budget", type=FiniteRange(0, min_open=True), help="US dollars that --run may cost in all.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with every interval drawn.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per rule.")
 def gate(

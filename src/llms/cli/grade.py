@@ -9,6 +9,7 @@ from ..workbench.grade import Regrade, grade
 from ..workbench.leaderboard import build
 from . import arguments
 from .evaluate import show_groups, show_progress
+from .finite import FiniteRange
 from .leaderboard import show
 from .output import print_json
 
@@ -24,9 +25,7 @@ from .output import print_json
     "--data", default="", help="The rows the run was made of, where it cannot tell: a file, a folder, fresh:SEED."
 )
 @click.option("--by", multiple=True, metavar="COLUMN", help="Group scores by a column of your own file; needs --data.")
-@click.option(
-    "--budget", type=click.FloatRange(min=0, min_open=True), help="US dollars that a judge may cost; a hard cap."
-)
+@click.option("--budget", type=FiniteRange(min=0, min_open=True), help="US dollars that a judge may cost; a hard cap.")
 @click.option("--price", metavar="IN/OUT", help="US dollars per million tokens that a judge is sent and answers.")
 @click.option("--json", "as_json", is_flag=True, help="One object, as llms eval prints it.")
 def command(

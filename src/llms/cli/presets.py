@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from ..chat.chat_settings import POLICIES, ChatSettings
+from ..chat.chat_settings import HOTTEST, POLICIES, ChatSettings
 from ..store.presets import Preset
 from ..workbench import presets as verb
 from .arguments import text_of
+from .finite import FiniteRange
 from .output import console, print_json, table, visible
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--tool", "tools", multiple=True, help="A tool the model may call; may be given again.")
 @click.option("--policy", type=click.Choice(POLICIES), help="What to do when the window is full.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Of an answer.")
-@click.option("--temperature", type=float, help="0 is greedy.")
+@click.option("--temperature", type=FiniteRange(0, HOTTEST), help="0 is greedy.")
 @click.option("--seed", type=int, help="Of sampling.")
 @click.option("--memory/--no-memory", default=None, help="Whether the model is told the remembered facts that matter.")
 def save(

@@ -9,15 +9,17 @@ import click
 
 from .. import training
 from ..errors import UsageError
+from ..training.curve import loss_text
 from ..training.progress import Ended, Noticed, Progress, Started, Stepped, Validated, as_json
 from ..training.sizes import Wishes, count_of
 from ..workbench.pretrain import PretrainConfig, PretrainPlan, check_resumed, is_done, prepare, preview, train
 from ..workbench.pretrain_report import PretrainReport, report
+from .finite import FiniteRange
 from .option_groups import DATA, MODEL, OUTPUT, RUN, GroupedCommand, option
 from .output import console, percent, print_json, size, table, visible
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
-POSITIVE, MORE = click.IntRange(1), click.FloatRange(0, min_open=True)
+POSITIVE, MORE = click.IntRange(1), FiniteRange(0, min_open=True)
 LINES = 20  # of a run that is not watched in a terminal
 Options = dict[str, object]
 
@@ -52,7 +54,7 @@ COUNT = CountType()
 @option(
     DATA,
     "--held-out",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=FiniteRange(0, 0.5, min_open=True),
     default=0.05,
     show_default=True,
     help="Share of the text that is never trained on.",
@@ -190,11 +192,11 @@ def _watch(events: Iterator[Progress], json_lines: bool) -> None:
 
 
 def _line(event: Stepped, steps: int, validated: float | None) -> str:
-    held = "" if validated is None else f", held out {validated:.3f}"
+    held = "" if validated is None else f", held out {loss_text(validated, 3)}"
     use = "" if event.flops_utilization is None else f", {percent(event.flops_utilization)} % of peak FLOP/s"
     left = _duration((steps - event.step) * event.seconds)
     return (
-        f"step {event.step:,}/{steps:,}: loss {event.loss:.3f}{held}, lr {event.learning_rate:.2g}, "
+        f"step {event.step:,}/{steps:,}: loss {loss_text(event.loss, 3)}{held}, lr {event.learning_rate:.2g}, "
         f"{event.tokens / event.seconds:,.0f} tokens/s{use}, {left} left"
     )
 

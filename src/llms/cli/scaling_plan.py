@@ -11,6 +11,7 @@ from ..training.scaling.plan import plan as planned
 from ..workbench import scaling as verb
 from ..workbench.scaling_plot import write_plot
 from ..workbench.scaling_words import brief, exponential
+from .finite import FiniteRange
 from .option_groups import DATA, LIMITS, MODEL, OUTPUT, GroupedCommand, option
 from .output import console, print_json, table
 
@@ -21,13 +22,28 @@ FRESH_EPOCHS = (
 
 
 @click.command(cls=GroupedCommand)
-@option(LIMITS, "--flops", type=float, help="The budget, as 1e21: C = 6 N D.")
-@option(LIMITS, "--gpu-hours", type=float, help="The budget in hours of one --gpu; for several, hours times GPUs.")
+@option(LIMITS, "--flops", type=FiniteRange(0, min_open=True), help="The budget, as 1e21: C = 6 N D.")
+@option(
+    LIMITS,
+    "--gpu-hours",
+    type=FiniteRange(0, min_open=True),
+    help="The budget in hours of one --gpu; for several, hours times GPUs.",
+)
 @option(LIMITS, "--gpu", default="", help="As h100, a100, l4, rtx 4090.")
 @option(
-    LIMITS, "--mfu", type=float, default=MFU, show_default=True, help="The share of the GPU's peak that training uses."
+    LIMITS,
+    "--mfu",
+    type=FiniteRange(0, 1, min_open=True),
+    default=MFU,
+    show_default=True,
+    help="The share of the GPU's peak that training uses.",
 )
-@option(LIMITS, "--tokens-available", type=float, help="Tokens of text there are; plans within them, too.")
+@option(
+    LIMITS,
+    "--tokens-available",
+    type=FiniteRange(0, min_open=True),
+    help="Tokens of text there are; plans within them, too.",
+)
 @option(MODEL, "--law", default="", help="A published law: epoch (default), hoffmann, hoffmann-printed.")
 @option(DATA, "--fit", "runs", type=click.Path(path_type=Path), help="Fit the law to the runs of this file instead.")
 @option(DATA, "--drop-highest", type=click.IntRange(0), default=0, metavar="K", help="Leave out the file's K runs of highest loss.")  # fmt: skip

@@ -7,6 +7,7 @@ import click
 from rich.text import Text
 
 from ..errors import MissingExtra
+from ..training.curve import loss_text
 from ..training.progress import Progress, Stepped
 from ..training.recipe import TrainingRecipe
 from ..training.scaling.grid import GridPlan, GridRow
@@ -46,7 +47,7 @@ def run(
             if isinstance(event, Stepped) and event.step % SHOWN_STEPS == 0 and recipe.shape:
                 status.update(
                     f"run {number + 1} of {len(plan.recipes)}: {brief(recipe.shape.parameters)} parameters, step "
-                    f"{event.step} of {recipe.max_steps}, loss {event.loss:.3f}"
+                    f"{event.step} of {recipe.max_steps}, loss {loss_text(event.loss, 3)}"
                 )
 
         for result in verb.train(plan, watch):
@@ -88,5 +89,5 @@ def _show_row(row: GridRow, number: int, plan: GridPlan, as_json: bool) -> None:
         return
     console().print(
         f"{number:>3} of {len(plan.recipes)}  {brief(row.parameters):>6} parameters  {brief(row.tokens):>6} tokens  "
-        f"loss {row.loss:.4f}  {row.bits_per_byte:.4f} bits per byte  {row.seconds:.0f} s"
+        f"loss {loss_text(row.loss)}  {row.bits_per_byte:.4f} bits per byte  {row.seconds:.0f} s"
     )

@@ -6,6 +6,7 @@ from rich.text import Text
 from ..arena.board_speed import SystemSpeed
 from ..values import Score
 from ..workbench.speed import SpeedConfig, measure
+from .finite import FiniteRange
 from .output import console, dollars, print_json, size, table
 
 
@@ -17,7 +18,7 @@ from .output import console, dollars, print_json, size, table
 )
 @click.option("--tokens", type=click.IntRange(2), default=64, show_default=True, help="Tokens of an answer, at most.")
 @click.option("--repeat", type=click.IntRange(2), default=5, show_default=True, help="Times that each is measured.")
-@click.option("--budget", type=click.FloatRange(0, min_open=True), help="US dollars that requests may cost in all.")
+@click.option("--budget", type=FiniteRange(0, min_open=True), help="US dollars that requests may cost in all.")
 @click.option("--price", metavar="IN/OUT", help="US dollars per million tokens, where no price is known.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, one per system.")
 def speed(

@@ -7,6 +7,7 @@ from typing import TypedDict, Unpack
 import click
 
 from ..models.task_model import Way
+from .finite import FiniteRange
 from .option_groups import ANSWER, DATA, LIMITS, MODEL, OUTPUT, RUN, GroupedCommand, option
 
 
@@ -52,10 +53,10 @@ class TaskFlags(TypedDict):
 @option(ANSWER, "--from", "source", default="", metavar="LANG", help="Language of the input, as en.")
 @option(ANSWER, "--to", "target", default="", metavar="LANG", help="Language of the answer, as de.")
 @option(ANSWER, "--top", type=click.IntRange(min=1), default=1, help="How many answers.")
-@option(ANSWER, "--threshold", type=click.FloatRange(0, 1), default=0.0, help="The least score of an answer.")
+@option(ANSWER, "--threshold", type=FiniteRange(0, 1), default=0.0, help="The least score of an answer.")
 @option(ANSWER, "--max-tokens", type=click.IntRange(min=1), help="Of an answer.")
-@option(ANSWER, "--temperature", type=click.FloatRange(min=0), default=0.0, help="0, the default, is greedy.")
-@option(ANSWER, "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="Of sampling.")
+@option(ANSWER, "--temperature", type=FiniteRange(min=0), default=0.0, help="0, the default, is greedy.")
+@option(ANSWER, "--top-p", type=FiniteRange(0, 1, min_open=True), default=1.0, help="Of sampling.")
 @option(ANSWER, "--seed", type=int, default=0, help="Of sampling.")
 @option(ANSWER, "--voice", default="", metavar="NAME|FILE", help="Who reads aloud.")
 @option(ANSWER, "--steps", type=click.IntRange(min=1), default=20, help="Of a picture that is made.")

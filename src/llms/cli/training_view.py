@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ..training.curve import draw_curve
+from ..training.curve import draw_curve, loss_text
 from ..training.progress import Aborted, Ended, Noticed, Progress, Saved, Started, Stepped, Validated
 from .output import console, size
 
@@ -62,7 +62,7 @@ class TrainingView:
             return "starting …"
         parts = [
             f"step {step.step:,} of {self.started.steps:,}",
-            f"loss {step.loss:.4f}",
+            f"loss {loss_text(step.loss)}",
             f"learning rate {step.learning_rate:.2g}",
             f"{self.tokens_per_second:,.0f} tokens/s",
             f"{duration(self.seconds_left or 0)} left",
@@ -80,7 +80,7 @@ class TrainingView:
         """The last validation and checkpoint; empty before."""
         parts = []
         if self.validated:
-            parts.append(f"validation loss {self.validated.loss:.4f} after step {self.validated.step:,}")
+            parts.append(f"validation loss {loss_text(self.validated.loss)} after step {self.validated.step:,}")
         if self.saved:
             parts.append(f"checkpoint of step {self.saved.step:,} ({size(self.saved.bytes)})")
         return ", ".join(parts)
@@ -130,7 +130,7 @@ def _say(out: Console, view: TrainingView, event: Progress, drawn: bool) -> None
         if event.step % every == 0 or event.step in (1, view.started.steps):
             out.print(view.line(), highlight=False, soft_wrap=True)
     elif isinstance(event, Validated):
-        out.print(f"validation loss {event.loss:.4f} after step {event.step:,}", highlight=False)
+        out.print(f"validation loss {loss_text(event.loss)} after step {event.step:,}", highlight=False)
 
 
 def duration(seconds: float) -> str:

@@ -137,6 +137,10 @@ def _options(text: str, query: str, provider: str) -> dict[str, str]:
                 raise UnknownName(f"value of {key}", value, mine[key])
             options[key] = value
             continue
+        if key == "adapter" and not value.strip():
+            raise UsageError(
+                f"{text!r}: adapter= names no adapter; write adapter=FOLDER or the name of one that comes along, or leave it out"
+            )
         if key in OPTIONS and key not in known:
             raise UsageError(f"{text!r}: {key} is for models whose weights are here; {provider} runs the model itself")
         if key not in OPTIONS:

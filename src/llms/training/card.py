@@ -8,7 +8,7 @@ from pathlib import Path
 from ..models.local.adapter import CONFIG as ADAPTER_CONFIG
 from ..values import Json, JsonObject
 from . import progress
-from .curve import draw_curve
+from .curve import draw_curve, loss_text
 from .progress import Ended, Progress, Started, Stepped, Validated
 from .recipe import TrainingRecipe
 from .recipe_file import as_toml
@@ -117,8 +117,8 @@ def _losses(events: Sequence[Progress]) -> Iterator[str]:
     shown = {*steps[::every], steps[-1]}
     for step in steps:
         if step in shown or step.step in validated:
-            loss = f"{validated[step.step]:.4f}" if step.step in validated else ""
-            yield f"| {step.step} | {step.epoch:.2f} | {step.loss:.4f} | {step.learning_rate:.2g} | {loss} |"
+            loss = loss_text(validated[step.step]) if step.step in validated else ""
+            yield f"| {step.step} | {step.epoch:.2f} | {loss_text(step.loss)} | {step.learning_rate:.2g} | {loss} |"
 
 
 def _identity(folder: Path, recipe: TrainingRecipe, facts: RunFacts) -> Iterator[str]:

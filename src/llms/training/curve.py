@@ -6,6 +6,12 @@ DOTS = ((0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08))  # of a Braille sign
 BRAILLE = 0x2800
 
 
+def loss_text(loss: float, places: int = 4) -> str:
+    """`loss` with so many decimal places, or with two significant digits where these would show one or none."""
+    small = 0 < abs(loss) < 10 ** (1 - places)
+    return f"{loss:.2g}" if small else f"{loss:.{places}f}"
+
+
 def draw_curve(points: Sequence[tuple[int, float]], width: int = 60, height: int = 6) -> list[str]:
     """The mean of `points` (step, value) in each column, as `height` lines with the highest and lowest mean beside them.
 
@@ -32,7 +38,8 @@ def draw_curve(points: Sequence[tuple[int, float]], width: int = 60, height: int
         else:
             continue
         signs[height - 1 - level // 4][column // 2] |= DOTS[column % 2][level % 4]
-    labels = [f"{high:.3f}", *[""] * (height - 2), f"{low:.3f}"] if height > 1 else [f"{low:.3f}"]
+    top, foot = loss_text(high, 3), loss_text(low, 3)
+    labels = [top, *[""] * (height - 2), foot] if height > 1 else [foot]
     space = max(map(len, labels))
     lines = ("".join(chr(BRAILLE + sign) for sign in row) for row in signs)
     return [f"{label:>{space}} ┤{line}" for label, line in zip(labels, lines, strict=True)]

@@ -177,6 +177,7 @@ class TrainingForm:
             yield self._trained(marked, ids, offsets)
 
     def _trained(self, marked: MarkedText, ids: list[int], offsets: Sequence[tuple[int, int]]) -> TokenizedText:
+        self.model.check_tokens(ids)
         begins, stops = bounds(offsets)
         spans, joined = [], 0
         for start, end in marked.spans:

@@ -4,11 +4,8 @@ Its loss is the sum over the trained tokens of an optimizer step, in however man
 number. What no number is stops it before the weights are changed.
 """
 
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 
 import torch
 from datasets import Dataset
@@ -17,39 +14,18 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedModel
 from trl import DPOTrainer, SFTTrainer
 
-from ..errors import LlmsError
 from .collate import TrainingBatch
 from .feed import Collate, RowLoader, StepOrder
+from .meter import StepMeter
 from .recipe import TrainingRecipe
 from .sealed import SealedTrainer
 
 LossOf = Callable[[torch.nn.Module, TrainingBatch], torch.Tensor]  # the loss of each trained token, (N,)
 
 
-@dataclass
-class StepMeter:
-    """The cost of an optimizer step, and whose it is."""
-
-    started: float = field(default_factory=time.monotonic)
-    tokens: int = 0
-    trained_tokens: int = 0
-    sources: tuple[str, ...] = ()
-    margins: list[torch.Tensor] = field(default_factory=list)  # of pairs
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-    def add(self, batches: list[TrainingBatch]) -> None:
-        self.tokens += sum(batch.tokens for batch in batches)
-        self.trained_tokens += sum(batch.trained_tokens for batch in batches)
-        self.sources = tuple(source for batch in batches for source in batch.sources)
-
-
 class RowLoop(SealedTrainer):
     """Batches, loss and evaluation of our own in place of Trainer's; put in front of one of trl's trainers."""
 
-    recipe: TrainingRecipe
     collate: Collate
     loss_of: LossOf
     train_rows: Dataset
@@ -71,15 +47,15 @@ class RowLoop(SealedTrainer):
         self, epoch_iterator: Iterator[TrainingBatch], num_batches: int, device: torch.device
     ) -> tuple[list[TrainingBatch], torch.Tensor]:
         """The batches of a step, and over how many items its loss is the mean, in all processes."""
-        self.meter = StepMeter()
+        self.meter = meter = StepMeter()
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
-        self.meter.add(batches)
+        meter.tokens = sum(batch.tokens for batch in batches)
+        meter.trained_tokens = sum(batch.trained_tokens for batch in batches)
+        meter.sources = tuple(source for batch in batches for source in batch.sources)
         items = torch.tensor(sum(map(self.items, batches)), device=device)
-        counts = torch.stack(
-            [items, *(torch.tensor(n, device=device) for n in (self.meter.tokens, self.meter.trained_tokens))]
-        )
+        counts = torch.stack([items, *(torch.tensor(n, device=device) for n in (meter.tokens, meter.trained_tokens))])
         items, tokens, trained = self.accelerator.reduce(counts)
-        self.meter.tokens, self.meter.trained_tokens = int(tokens), int(trained)
+        meter.tokens, meter.trained_tokens = int(tokens), int(trained)
         return batches, items.clamp(min=1)
 
     def items(self, batch: TrainingBatch) -> int:
@@ -96,27 +72,10 @@ class RowLoop(SealedTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        total = self.total(model, inputs)
-        if not torch.isfinite(total):
-            self._stop("loss", inputs.sources)
+        total = self.finite(self.total(model, inputs), inputs.sources)
         items = self.items(inputs) if num_items_in_batch is None else num_items_in_batch
         loss: torch.Tensor = total / items * self.accelerator.num_processes  # which averages gradients
         return loss
-
-    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: float | None = None) -> float:
-        norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[no-untyped-call]  # of torch
-        norm = norm.item() if isinstance(norm, torch.Tensor) else float(norm)
-        if not math.isfinite(norm):
-            self._stop("gradient", self.meter.sources)
-        return norm
-
-    def _stop(self, what: str, sources: tuple[str, ...]) -> None:
-        shown = "; ".join(sources[:8]) + (f"; and {len(sources) - 8} more" if len(sources) > 8 else "")
-        raise LlmsError(
-            f"the {what} of step {self.state.global_step + 1} is no number (NaN or infinite); its rows: {shown}. "
-            "The weights before it are untouched. Take a lower learning rate, look at these rows, or, in bfloat16 or float16, "
-            "train in float32"
-        )
 
     @torch.no_grad()
     def evaluate(self, *_: object, metric_key_prefix: str = "eval", **__: object) -> dict[str, float]:

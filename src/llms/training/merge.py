@@ -205,4 +205,6 @@ def _prompts(model: LocalModel) -> Iterator[list[int]]:
     for index, prompt in enumerate(PROMPTS):
         chat = index % 2 and model.template is not None
         text = model.render([Message("user", prompt)]) if chat else prompt
-        yield model.tokenizer.encode([text], special=not chat)[0][: min(128, model.context_window)]
+        ids = model.tokenizer.encode([text], special=not chat)[0][: min(128, model.context_window)]
+        model.check_tokens(ids)
+        yield ids

@@ -8,7 +8,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,9 +26,11 @@ from ..tokens.train import END_ID, PAD_ID, TURN_END_ID
 from .allocator import keep_freed_memory
 from .checkpoints import CHECKPOINTS, newest_intact
 from .machine_rate import measure_rate
+from .meter import StepMeter
 from .network import EPSILON, ROTARY_BASE, SPREAD, TrainedNetwork
-from .progress import Ended, Noticed, Progress, Started, Stepped, Validated
+from .progress import Ended, Noticed, Progress, Started
 from .recipe import ModelShape, TrainingRecipe
+from .reporter import ProgressReporter
 from .sealed import SealedTrainer
 from .token_file import FOLDER, TRAIN, VALIDATION, TextCounts, TokenWindows
 from .worker import work
@@ -69,7 +71,7 @@ def pretrain(recipe: TrainingRecipe, folder: Path, emit: Callable[[Progress], No
         emit(Noticed(sentence))
     emit(_start(trainer, windows, intact[0] if intact else 0))
     trainer.train(resume_from_checkpoint=str(intact[1]) if intact else None)
-    trainer.validate(max(1, round(LAST_SHARE * len(windows))))
+    trainer.evaluate()
     if trainer.is_world_process_zero():
         network = trainer.accelerator.unwrap_model(trainer.model)
         save_llama(network, recipe.window, folder)
@@ -136,7 +138,6 @@ def as_batch(rows: Sequence[NDArray[numpy.int64]]) -> Batch:
 class WindowTrainer(SealedTrainer):
     """Trainer over windows of text: all rows are of one length, so that a step's loss is the mean of its forward passes'."""
 
-    recipe: TrainingRecipe
     validation: TokenWindows | None
 
     def begin(
@@ -144,8 +145,27 @@ class WindowTrainer(SealedTrainer):
     ) -> None:
         """Take the values that `Trainer.__init__` has no room for, and measure the machine."""
         self.recipe, self.run_folder, self.emit, self.validation = recipe, folder, emit, validation
-        self.peak_rate = measure_rate(recipe.device, recipe.dtype)
-        self.add_callback(WindowReporter(self))
+        self.rows = recipe.max_steps * recipe.rows_per_step
+        tokens = recipe.rows_per_step * recipe.window
+        flops = recipe.shape.flops_per_token(recipe.window) * tokens if recipe.shape else 0.0
+        self.peak_seconds = flops / (measure_rate(recipe.device, recipe.dtype) * self.args.world_size)
+        self.add_callback(ProgressReporter(self, recipe, emit))
+        self.add_callback(ValidationSchedule(recipe))
+
+    @property
+    def epoch(self) -> float:
+        assert isinstance(self.train_dataset, TokenWindows)
+        return self.state.global_step * self.recipe.rows_per_step / self.train_dataset.of_epoch
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], torch.Tensor | int | None]:
+        """As Trainer has it; a step begins with it."""
+        recipe, step = self.recipe, self.state.global_step
+        tokens, first = recipe.rows_per_step * recipe.window, step * recipe.rows_per_step
+        windows = f"windows {first:,} to {first + recipe.rows_per_step - 1:,}"
+        self.meter = StepMeter(tokens, tokens, (windows,), peak_seconds=self.peak_seconds)
+        return super().get_batch_samples(epoch_iterator, num_batches, device)
 
     def compute_loss(
         self,
@@ -154,102 +174,39 @@ class WindowTrainer(SealedTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        loss: torch.Tensor = model(**inputs)["loss"]
-        if not torch.isfinite(loss):
-            self._stop("loss")
-        return loss
-
-    def _get_grad_norm(self, model: nn.Module, grad_norm: float | None = None) -> float:
-        norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))  # type: ignore[no-untyped-call]  # of torch
-        if not math.isfinite(norm):
-            self._stop("gradient")
-        return norm
-
-    def _stop(self, what: str) -> None:
-        step, rows = self.state.global_step, self.recipe.rows_per_step
-        raise LlmsError(
-            f"the {what} of step {step + 1:,} (windows {step * rows:,} to {(step + 1) * rows - 1:,}) is no number. The weights "
-            "before it are untouched, and checkpoints stay. Take a lower --learning-rate, or --dtype float32"
-        )
+        return self.finite(model(**inputs)["loss"], self.meter.sources)
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         return [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
 
-    def validate(self, most: int) -> None:
-        """Emit the loss over the held-out windows, `most` of them at most, evenly spread."""
+    @torch.no_grad()
+    def evaluate(self, *_: object, **__: object) -> dict[str, float]:
+        """The loss over the held-out windows, of which more are taken at the end; evenly spread ones where there are more."""
         if self.validation is None:
-            return
+            return {}
+        at_end = self.state.global_step >= self.args.max_steps
+        most = max(1, round(LAST_SHARE * self.rows)) if at_end else max(8, round(VALIDATED_SHARE * self.rows))
         count = len(self.validation)
-        rows = numpy.linspace(0, count - 1, min(count, max(most, 1))).round().astype(int)
+        rows = numpy.linspace(0, count - 1, min(count, most)).round().astype(int)
         total = 0.0
-        network = self.accelerator.unwrap_model(self.model)
-        with torch.no_grad():
-            for start in range(0, len(rows), self.recipe.rows_at_once):
-                part = rows[start : start + self.recipe.rows_at_once]
-                batch = as_batch([self.validation[row] for row in part])
-                inputs = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
-                total += network(**inputs)["loss"].item() * len(part)
-        self.emit(Validated(self.state.global_step, total / len(rows)))
+        for start in range(0, len(rows), self.recipe.rows_at_once):
+            part = rows[start : start + self.recipe.rows_at_once]
+            batch = as_batch([self.validation[row] for row in part])
+            inputs = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
+            total += self.network(**inputs)["loss"].item() * len(part)
+        metrics = {"eval_loss": total / len(rows)}
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
-class WindowReporter(TrainerCallback):
-    """Emits Stepped, and validates twenty times in a run."""
+class ValidationSchedule(TrainerCallback):
+    """Validates twenty times in a run, or as often as its recipe says; its end is no turn of it."""
 
-    def __init__(self, trainer: WindowTrainer):
-        self.trainer, self.since = trainer, time.monotonic()
-        recipe = trainer.recipe
-        steps = recipe.max_steps
-        self.every = recipe.validate_every or max(1, steps // VALIDATIONS)
-        self.validated = max(8, round(VALIDATED_SHARE * steps * recipe.rows_per_step))
-        windows = trainer.train_dataset
-        assert isinstance(windows, TokenWindows)
-        self.windows = windows
+    def __init__(self, recipe: TrainingRecipe):
+        self.every = recipe.validate_every or max(1, recipe.max_steps // VALIDATIONS)
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        self.since = time.monotonic()
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: object,
-    ) -> None:
-        if logs is None or "loss" not in logs:
-            return
-        trainer, recipe = self.trainer, self.trainer.recipe
-        seconds = time.monotonic() - self.since
-        tokens = recipe.rows_per_step * recipe.window
-        flops = recipe.shape.flops_per_token(recipe.window) * tokens if recipe.shape else 0.0
-        trainer.emit(
-            Stepped(
-                step=state.global_step,
-                epoch=state.global_step * recipe.rows_per_step / self.windows.of_epoch,
-                loss=logs["loss"],
-                learning_rate=logs["learning_rate"],
-                gradient_norm=logs["grad_norm"],
-                tokens=tokens,
-                trained_tokens=tokens,
-                seconds=seconds,
-                memory_bytes=peak_memory(recipe.device),
-                flops_utilization=flops / seconds / (trainer.peak_rate * args.world_size),
-            )
-        )
-        if state.global_step % self.every == 0 and state.global_step < state.max_steps:
-            trainer.validate(self.validated)
-
-
-def peak_memory(device: str) -> int:
-    """Bytes that this process, or what it has on the GPU, took at most so far; 0 where nobody says."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        import resource  # none on Windows
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        control.should_evaluate = state.global_step % self.every == 0 and state.global_step < state.max_steps
 
 
 def llama_config(shape: ModelShape, window: int) -> LlamaConfig:

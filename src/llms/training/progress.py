@@ -75,6 +75,7 @@ class Aborted:
 
     reason: str
     step: int
+    repeats: bool = False  # going on with the run would come to the same
 
 
 @dataclass(frozen=True)

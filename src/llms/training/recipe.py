@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from math import ceil
 from pathlib import Path
 from typing import Literal, Self
 
@@ -80,6 +81,11 @@ class TrainingRecipe:
     def adapts(self) -> bool:
         """Whether it trains an adapter, and not the model's own weights."""
         return self.method in ("lora", "qlora") or (self.method == "dpo" and self.rank > 0)
+
+    def rows_used(self, processes: int) -> int:
+        """The rows of one forward pass: no more than `rows_at_once`, and all passes of a step alike."""
+        passes = ceil(self.rows_per_step / (self.rows_at_once * processes))
+        return ceil(self.rows_per_step / (passes * processes))
 
     def write(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")

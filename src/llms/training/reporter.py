@@ -6,9 +6,10 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ..engine.resident import peak_bytes
-from .loop import RowLoop
+from .curve import loss_text
 from .progress import Noticed, Progress, Stepped, Validated
 from .recipe import TrainingRecipe
+from .sealed import SealedTrainer
 
 Emit = Callable[[Progress], None]
 
@@ -16,8 +17,8 @@ Emit = Callable[[Progress], None]
 class ProgressReporter(TrainerCallback):
     """Emits Stepped and Validated, and stops the run when its patience is at an end."""
 
-    def __init__(self, loop: RowLoop, recipe: TrainingRecipe, emit: Emit):
-        self.loop, self.recipe, self.emit, self.stopped_early = loop, recipe, emit, False
+    def __init__(self, trainer: SealedTrainer, recipe: TrainingRecipe, emit: Emit):
+        self.trainer, self.recipe, self.emit, self.stopped_early = trainer, recipe, emit, False
 
     def on_log(
         self,
@@ -29,21 +30,23 @@ class ProgressReporter(TrainerCallback):
     ) -> None:
         if logs is None or "loss" not in logs:
             return
-        meter = self.loop.meter
+        meter = self.trainer.meter
+        seconds = meter.seconds
         margins = torch.cat(meter.margins) if meter.margins else None
         self.emit(
             Stepped(
                 step=state.global_step,
-                epoch=state.epoch or 0.0,
+                epoch=self.trainer.epoch,
                 loss=logs["loss"],
                 learning_rate=logs["learning_rate"],
                 gradient_norm=logs["grad_norm"],
                 tokens=meter.tokens,
                 trained_tokens=meter.trained_tokens,
-                seconds=meter.seconds,
+                seconds=seconds,
                 memory_bytes=peak_memory(self.recipe.device),
                 reward_margin=None if margins is None else margins.mean().item(),
                 reward_accuracy=None if margins is None else (margins > 0).float().mean().item(),
+                flops_utilization=None if meter.peak_seconds is None else meter.peak_seconds / seconds,
             )
         )
 
@@ -70,7 +73,7 @@ class ProgressReporter(TrainerCallback):
         if self.recipe.patience and since_best >= self.recipe.patience and state.global_step < state.max_steps:
             self.emit(
                 Noticed(
-                    f"stopped after step {state.global_step:,}: the validation loss was {min(losses):.4f} at best and has not "
+                    f"stopped after step {state.global_step:,}: the validation loss was {loss_text(min(losses))} at best and has not "
                     f"been lower in the last {since_best} validations"
                 )
             )

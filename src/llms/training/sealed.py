@@ -1,24 +1,61 @@
-"""A Trainer whose checkpoints are sealed when they are whole, and thinned; for all that train here to derive from."""
+"""A Trainer whose checkpoints are sealed when they are whole, and thinned, and that no loss but a number trains; for all that
+train here to derive from.
+"""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from transformers import Trainer
 
+from ..errors import NotNumbers
 from .checkpoints import CHECKPOINTS, MANIFEST, folder_of, make_space, removed_if_full, seal, steps, thin
+from .meter import StepMeter
 from .progress import Progress, Saved
+from .recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 class SealedTrainer(Trainer):
-    """`run_folder` and `emit` are set before it trains; its `output_dir` is the run's `checkpoints`, its own rotation off."""
+    """`recipe`, `run_folder` and `emit` are set before it trains; its `output_dir` is the run's `checkpoints`, its own rotation
+    off. `meter` is the step's that is being trained.
+    """
 
+    recipe: TrainingRecipe
     run_folder: Path
     emit: Callable[[Progress], None]
+    meter: StepMeter
+
+    @property
+    def epoch(self) -> float:
+        """How often all rows have been trained."""
+        return self.state.epoch or 0.0
+
+    def finite(self, loss: torch.Tensor, sources: Sequence[str]) -> torch.Tensor:
+        """`loss`, of the rows `sources`. Raises NotNumbers where it is none, before the weights are changed."""
+        if not torch.isfinite(loss):
+            self._stop("loss", sources)
+        return loss
+
+    def _get_grad_norm(self, model: "nn.Module", grad_norm: float | None = None) -> float:
+        norm = float(super()._get_grad_norm(model, grad_norm=grad_norm))  # type: ignore[no-untyped-call]  # of torch
+        if not math.isfinite(norm):
+            self._stop("gradient", self.meter.sources)
+        return norm
+
+    def _stop(self, what: str, sources: Sequence[str]) -> None:
+        recipe, shown = self.recipe, "; ".join(sources[:8])
+        rows = shown + (f"; and {len(sources) - 8} more" if len(sources) > 8 else "")
+        wider = "" if recipe.dtype == "float32" else f", or in float32 in place of {recipe.dtype}"
+        raise NotNumbers(
+            f"the {what} of step {self.state.global_step + 1:,} is no number (NaN or infinite); its rows: {rows}. Going on would "
+            f"come to the same: train in a new folder with a --learning-rate below {recipe.learning_rate:.2g}{wider}, and look at "
+            "these rows. Checkpoints stay"
+        )
 
     def _save_checkpoint(self, model: "nn.Module", trial: object) -> None:
         """As transformers has it, and then, once every rank has written, the manifest. Raises DiskFull."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .. import settings
 from ..engine.memory import out_of_memory
-from ..errors import LlmsError
+from ..errors import LlmsError, NotNumbers
 from . import progress
 from .checkpoints import FULL
 from .device import refuse_missing
@@ -43,13 +43,17 @@ def work(folder: Path, train: Train, meeting: Path | None = None) -> int:
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError) and not out_of_memory(error):
                 raise
+            less = (
+                "Begin in a new folder with a smaller --batch or --window"
+                if recipe.method == "pretrain"
+                else "Take fewer rows at once (--rows-at-once), which changes no result, or a shorter window"
+            )
             raise LlmsError(
                 f"the memory of {recipe.device} was used up by a forward pass of {recipe.rows_at_once} rows of up to "
-                f"{recipe.window:,} tokens: {error}. Take fewer rows at once (--rows-at-once), which changes no result, or "
-                "a shorter window"
+                f"{recipe.window:,} tokens: {error}. {less}"
             ) from error
     except LlmsError as error:
-        return _stopped(folder, str(error), rank)
+        return _stopped(folder, error, rank)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -78,11 +82,11 @@ def _join(meeting: Path, rank: int, ranks: int, device: str) -> None:
     )
 
 
-def _stopped(folder: Path, reason: str, rank: int) -> int:
+def _stopped(folder: Path, error: LlmsError, rank: int) -> int:
     """Write down why the run stopped, unless another rank, or the training itself, has done so."""
     if rank > 0:
         time.sleep(OTHERS_SECONDS)
-    step, aborted = 0, False
+    reason, step, aborted = str(error), 0, False
     for event in progress.read(folder):
         if isinstance(event, Started):
             step, aborted = event.first_step, False
@@ -91,9 +95,9 @@ def _stopped(folder: Path, reason: str, rank: int) -> int:
         aborted = isinstance(event, Aborted) and event.reason == reason
     if not aborted:
         try:
-            progress.append(folder, Aborted(reason, step))
-        except OSError as error:
-            if error.errno not in FULL:
+            progress.append(folder, Aborted(reason, step, repeats=isinstance(error, NotNumbers)))
+        except OSError as full:
+            if full.errno not in FULL:
                 raise
             return DISK_FULL
     return REFUSED

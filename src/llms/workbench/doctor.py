@@ -153,7 +153,7 @@ def _import_error(module: str) -> str | None:
 def _hardware() -> Iterator[Check]:
     how = machine.bfloat16()
     half = f"bfloat16 by {how}" if how else "bfloat16 only emulated: float32 is faster"
-    yield Check("processor", "ok", f"{machine.processor()}, {machine.cores()} cores, {half}")
+    yield Check("processor", "ok", f"{machine.processor()}, {settings.cores()} cores, {half}")
     memory = machine.memory()
     if memory is not None:
         total, free = memory

@@ -38,6 +38,7 @@ from .training_overlap import mark_overlap
 from .training_plan import (
     RunState,
     TrainingRequest,
+    as_used,
     base_of,
     check_data,
     check_folder,
@@ -159,7 +160,7 @@ def _fitted(
     """The recipe, if it is `new` with what fits model, rows and memory where nobody chose, and what it will take."""
     facts, lengths = weight_facts(parse(recipe.model)), row_lengths(encoded.train)
     if facts.shape is None:
-        return recipe, None
+        return as_used(recipe, request.processes) if new else recipe, None
     free = engine.free_bytes_of_host()
     if recipe.device.startswith("cuda"):
         cards, index = machine.gpus(), int(recipe.device.partition(":")[2] or 0)
@@ -167,6 +168,7 @@ def _fitted(
     if new:
         chosen, held_out = {*named_fields(request), "window"}, encoded.counts.validation_rows
         recipe = fit_recipe(recipe, chosen, facts.shape, lengths, held_out, free, request.processes)
+        recipe = as_used(recipe, request.processes)
     rate = None if emulates(recipe.dtype, recipe.device) else measure_rate(recipe.device, recipe.dtype)
     return recipe, estimate(recipe, facts.shape, lengths, free, rate, request.processes, facts.dtype)
 
@@ -298,9 +300,8 @@ def _stored_dtype(recipe: TrainingRecipe) -> str:
 
 def _stopped(event: Aborted, folder: Path, recipe: TrainingRecipe) -> str:
     state = state_of(folder)
-    rest = (
-        f" {resume_command(folder, recipe.method)} goes on from step {state.first_step:,}." if state.first_step else ""
-    )
+    goes_on = state.first_step and not event.repeats
+    rest = f" {resume_command(folder, recipe.method)} goes on from step {state.first_step:,}." if goes_on else ""
     return f"training stopped after step {event.step:,}: {event.reason}.{rest}"
 
 

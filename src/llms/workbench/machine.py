@@ -16,10 +16,6 @@ class Gpu:
     bytes: int
 
 
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def processor() -> str:
     """The name of the processor, as far as the system reports it."""
     for key in ("model name", "Model"):

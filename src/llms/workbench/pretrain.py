@@ -170,7 +170,8 @@ def train(folder: Path, processes: int = 1) -> Iterator[Progress]:
     for event in launch(folder, processes, MODULE):
         yield event
         if isinstance(event, Aborted):
-            raise LlmsError(f"{event.reason}. Go on with: {resume_command(folder, recipe.method)}")
+            rest = "" if event.repeats else f". Go on with: {resume_command(folder, recipe.method)}"
+            raise LlmsError(event.reason + rest)
 
 
 def check_resumed(folder: Path) -> TrainingRecipe:

@@ -17,7 +17,7 @@ from ..models.system import Generate, Model
 from ..statistics import open_scale
 from ..store.speeds import Speeds
 from ..values import Completion, Message, Score, Usage
-from .machine import cores, gpus, processor
+from .machine import gpus, processor
 from .system import load
 
 NETWORK = "over the network"
@@ -86,7 +86,9 @@ def _speed(model: Model, config: SpeedConfig) -> SystemSpeed:
         alone += [rate] if rate else []
         together.append(_together(model, [next(requests) for _ in range(config.concurrency)]))
     spent = (model.ledger.tally - before).total
-    machine = ", ".join([f"{processor()}, {cores()} cores", *(gpu.name for gpu in gpus())]) if local else NETWORK
+    machine = (
+        ", ".join([f"{processor()}, {settings.cores()} cores", *(gpu.name for gpu in gpus())]) if local else NETWORK
+    )
     return SystemSpeed(
         model.identity,
         SpeedSetup(machine, config.prompt_tokens, config.tokens, config.concurrency, config.repeat),

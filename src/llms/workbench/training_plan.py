@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .. import settings
 from ..errors import UsageError
 from ..models.info import licence
 from ..models.load import load_tokenizer
@@ -57,7 +58,7 @@ def recipe_of(request: TrainingRequest) -> TrainingRecipe:
     _check_name(model)
     if request.out is not None and (request.out / RECIPE).is_file():  # the same command again: what nobody chose stays
         stored = TrainingRecipe.read(request.out)
-        _refuse_other(request.out, stored, _asked_again(stored, fields))
+        _refuse_other(request.out, stored, _asked_again(stored, fields), request.processes)
         return stored
     opened = open_base(TrainingRecipe(model, str(fields["data"])))
     base = TrainingRecipe(
@@ -135,7 +136,7 @@ def _resumed(request: TrainingRequest, folder: Path) -> TrainingRecipe:
     recipe = TrainingRecipe.read(folder)
     if recipe.method not in METHODS:
         raise UsageError(f"{folder} is a run of {recipe.method}; go on with llms {recipe.method} --resume {folder}")
-    _refuse_other(folder, recipe, _asked_again(recipe, named_fields(request)))
+    _refuse_other(folder, recipe, _asked_again(recipe, named_fields(request)), request.processes)
     return recipe
 
 
@@ -157,8 +158,13 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"the folder {folder.absolute().parent} does not exist; make it, or name another with --out")
 
 
-def _refuse_other(folder: Path, stored: TrainingRecipe, asked: TrainingRecipe) -> None:
-    if differing := differences(stored, asked):
+def as_used(recipe: TrainingRecipe, processes: int) -> TrainingRecipe:
+    """`recipe` with as many rows at once as its passes really take."""
+    return replace(recipe, rows_at_once=recipe.rows_used(processes))
+
+
+def _refuse_other(folder: Path, stored: TrainingRecipe, asked: TrainingRecipe, processes: int) -> None:
+    if differing := differences(as_used(stored, processes), as_used(asked, processes)):
         raise UsageError(
             f"{folder} is a run of another recipe: {'; '.join(differing)}. Go on with it by llms finetune --resume {folder}, or "
             "name another folder with --out"
@@ -227,7 +233,7 @@ def machine_of(device: str) -> str:
     cards = machine.gpus() if device.startswith("cuda") else []
     index = int(device.partition(":")[2] or 0)
     name = cards[index].name if index < len(cards) else machine.processor()
-    return f"{device} ({name}, {machine.cores()} cores)"
+    return f"{device} ({name}, {settings.cores()} cores)"
 
 
 def now() -> str:

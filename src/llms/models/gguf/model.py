@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from math import isfinite
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from ...engine.penalties import penalized
@@ -24,7 +25,7 @@ from ...values import Completion, Delta, Failure, Identity, LogLikelihood
 from ..digest import digest_files, digest_text
 from ..loading import loading
 from ..local import embedded
-from ..local.adapter import CONFIG, shipped_adapters
+from ..local.adapter import Adapter, find_adapter
 from ..local.constrain import Grammars
 from ..local.reply import Reply, chance
 from ..local.tokenizing_model import TokenizingModel
@@ -32,6 +33,7 @@ from ..name import OF_CHECKPOINTS, Name
 from ..system import Capabilities, Generate
 from . import library
 from .llama import Context, Vocabulary, Weights, draw, generator, likelihood, log_softmax
+from .lora import write_lora
 
 SORTED_TOGETHER = 512  # requests to generate; what neighbours begin with is computed once
 IDLE = 2  # contexts that are kept for requests which begin like an earlier one
@@ -55,31 +57,20 @@ def open_gguf(name: Name, workers: int = 1, chat: bool = False) -> "GgufModel":
     return GgufModel(name, path.resolve(), workers, _adapter(name), chat)
 
 
-def _adapter(name: Name) -> Path | None:
-    """The file that `adapter=` names."""
+def _adapter(name: Name) -> Path | Adapter | None:
+    """What `adapter=` names: a GGUF file, or an adapter as PEFT saves it. Raises ModelError, UnknownName."""
     if "adapter" not in name.options:
         return None
     path = Path(name.options["adapter"]).expanduser()
-    checkpoint = (
-        f"hf:FOLDER?adapter={path}" if name.model != "smollm2" else f"smollm2?adapter={name.options['adapter']}"
-    )
-    if (path / CONFIG).is_file() or name.options["adapter"] in shipped_adapters():
-        raise ModelError(
-            f"{name.text!r}: the adapter {name.options['adapter']} is for checkpoints; take {checkpoint}. A GGUF model takes "
-            "one .gguf file (llama.cpp's convert_lora_to_gguf.py makes one of PEFT's folder)"
-        )
-    if not path.is_file():
-        raise ModelError(
-            f"{name.text!r}: the adapter {path} is not a file; a GGUF model takes a LoRA adapter as one .gguf file "
-            "(llama.cpp's convert_lora_to_gguf.py makes one of PEFT's folder)"
-        )
-    return path.resolve()
+    return path.resolve() if path.is_file() else find_adapter(name.options["adapter"])
 
 
 class GgufModel(TokenizingModel):
     """Each call computes in a context of its own, with `workers` threads, so that callers do not wait for each other."""
 
-    def __init__(self, name: Name, path: Path, workers: int = 1, adapter: Path | None = None, chat: bool = False):
+    def __init__(
+        self, name: Name, path: Path, workers: int = 1, adapter: Path | Adapter | None = None, chat: bool = False
+    ):
         self.name, self.path, self.workers, self.adapter, self._chat = name, path, workers, adapter, chat
         self._weights: Weights | None = None
         self._idle: list[Context] = []  # the most recent last
@@ -110,10 +101,16 @@ class GgufModel(TokenizingModel):
             name=self.name.text,
             weights=digest_files(self.path.parent, [self.path.name]),
             quantization=self.tokenizer.kind,
-            adapter=digest_files(self.adapter.parent, [self.adapter.name]) if self.adapter else "",
+            adapter=self._adapter_digest,
             template=digest_text(self.template or ""),
             extra={"xllamacpp": library.VERSION},
         )
+
+    @property
+    def _adapter_digest(self) -> str:
+        if isinstance(self.adapter, Adapter):
+            return self.adapter.digest
+        return digest_files(self.adapter.parent, [self.adapter.name]) if self.adapter else ""
 
     @property
     def template(self) -> str | None:
@@ -145,8 +142,19 @@ class GgufModel(TokenizingModel):
         """Map the weights now, if they are not."""
         with self._lock:
             if self._weights is None:
-                with loading("loading", self.name.text):
-                    self._weights = Weights(self.path, self.device, self.adapter)
+                with loading("loading", self.name.text), self._adapter_file() as adapter:
+                    self._weights = Weights(self.path, self.device, adapter)
+
+    @contextmanager
+    def _adapter_file(self) -> Iterator[Path | None]:
+        """The adapter as llama.cpp reads it, for as long as it does."""
+        if not isinstance(self.adapter, Adapter):
+            yield self.adapter
+            return
+        with TemporaryDirectory() as folder:
+            target = Path(folder) / "adapter.gguf"
+            write_lora(self.adapter, self.path, target)
+            yield target
 
     @contextmanager
     def _context(self, tokens: Sequence[int], room: int) -> Iterator[Context]:

@@ -1,6 +1,7 @@
 """A LoRA adapter (Hu et al. 2022) as PEFT saves it: found by folder or by name, checked, merged into its model."""
 
 import json
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,6 +23,12 @@ CONFIG, WEIGHTS, BASE = "adapter_config.json", "adapter_model.safetensors", "bas
 SHIPPED = Path(__file__).parents[1] / "adapters"  # those that come with llms, one folder each
 ANOTHER_BASE = "another-base"
 Shape = tuple[int, ...]
+PLAIN: tuple[object, ...] = ("none", None, False, "", {}, [])  # of fields that would make it more than W + scale * B A
+BEYOND = (
+    "bias", "modules_to_save", "rank_pattern", "alpha_pattern", "use_dora", "use_qalora", "use_bdlora", "layer_replication",
+    "lora_bias", "trainable_token_indices", "alora_invocation_tokens", "target_parameters", "fan_in_fan_out", "arrow_config",
+    "kasa_config", "monteclora_config", "velora_config", "loftq_config", "corda_config", "eva_config", "lora_ga_config",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,18 @@ class Adapter:
     @lazy
     def config(self) -> JsonObject:
         return read_json(self.folder / CONFIG)
+
+    @lazy
+    def scale(self) -> float | None:
+        """By which the product of its matrices is multiplied; None if it is more than W + scale * B A, which only PEFT can merge."""
+        rank, alpha = self.config.get("r"), self.config.get("lora_alpha")
+        if any(self.config.get(field) not in PLAIN for field in BEYOND):
+            return None
+        if self.config.get("init_lora_weights", True) not in (True, False, "gaussian"):  # others change the base, too
+            return None
+        if not isinstance(rank, int) or not isinstance(alpha, int | float) or rank < 1:
+            return None
+        return alpha / (math.sqrt(rank) if self.config.get("use_rslora") else rank)
 
     @property
     def digest(self) -> str:

@@ -57,6 +57,7 @@ def _prepare(model: TokenizingModel, index: int, request: Generate, prompt: Prom
     if reason:
         return Prepared(DecodeRequest(index, (model.tokenizer.start,), 0), request.stop, 0, reason)
     ids = prompt.ids
+    model.check_tokens(ids)
     room = model.context_window - request.max_tokens
     stop = StopText(model.tokenizer.with_special, request.stop) if any(request.stop) else None
     constraint = model.constraint(request) if request.schema is not None else None

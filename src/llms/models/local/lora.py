@@ -1,6 +1,5 @@
 """LoRA's products added to plain tensors: W + scale * B A in float32, as PEFT merges, without transformers or PEFT."""
 
-import math
 from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -10,16 +9,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ...errors import ModelError
-from ...values import JsonObject
 from .adapter import WEIGHTS, Adapter
 
 PREFIX = "base_model.model."
-PLAIN: tuple[object, ...] = ("none", None, False, "", {}, [])  # of fields that would make it more than W + scale * B A
-BEYOND = (
-    "bias", "modules_to_save", "rank_pattern", "alpha_pattern", "use_dora", "use_qalora", "use_bdlora", "layer_replication",
-    "lora_bias", "trainable_token_indices", "alora_invocation_tokens", "target_parameters", "fan_in_fan_out", "arrow_config",
-    "kasa_config", "monteclora_config", "velora_config", "loftq_config", "corda_config", "eva_config", "lora_ga_config",
-)  # fmt: skip
 
 
 def with_adapter(weights: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Tensor] | None:
@@ -27,7 +19,7 @@ def with_adapter(weights: Mapping[str, Tensor], adapter: Adapter) -> dict[str, T
 
     The sums are in float32, so that they are rounded once, by the caller. Raises ModelError if the file cannot be read.
     """
-    scale = _scale(adapter.config)
+    scale = adapter.scale
     products = _products(adapter.folder / WEIGHTS)
     if scale is None or products is None or any(f"{layer}.weight" not in weights for layer in products):
         return None
@@ -41,17 +33,6 @@ def with_adapter(weights: Mapping[str, Tensor], adapter: Adapter) -> dict[str, T
             raise ModelError(f"the adapter {adapter.folder} makes {layer} what is no finite number; it is damaged")
         changed[f"{layer}.weight"] = added
     return changed
-
-
-def _scale(config: JsonObject) -> float | None:
-    rank, alpha = config.get("r"), config.get("lora_alpha")
-    if any(config.get(field) not in PLAIN for field in BEYOND):
-        return None
-    if config.get("init_lora_weights", True) not in (True, False, "gaussian"):  # others change the base, too
-        return None
-    if not isinstance(rank, int) or not isinstance(alpha, int | float) or rank < 1:
-        return None
-    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
 def _products(path: Path) -> dict[str, tuple[Tensor, Tensor]] | None:

@@ -97,6 +97,16 @@ class LocalModel(TokenizingModel):
         if self.adapter is not None:
             self.adapter.check_base(self.checkpoint, self.name.provider == "smollm2")
 
+    def check_tokens(self, ids: Sequence[int]) -> None:
+        """Raise ModelError for a token id for which the embedding has no row: tokenizer and weights are of two models."""
+        rows, highest = self.checkpoint.vocabulary, max(ids, default=0)
+        if 0 < rows <= highest:
+            raise ModelError(
+                f"the tokenizer of {self.name.text} gives the token {highest:,} ({self.tokenizer.with_special([highest])!r}), and "
+                f"its embedding has {rows:,} rows, 0 to {rows - 1:,}: tokens were added to the tokenizer alone. Take the tokenizer "
+                "that was saved with these weights, or weights whose embedding was resized to this tokenizer"
+            )
+
     @lazy
     def device(self) -> str:
         """As named; else the GPU when there is one. Raises ModelError if it is named and not there."""
@@ -269,6 +279,8 @@ class LocalModel(TokenizingModel):
     def score_tokens(self, pairs: Iterable[Pair]) -> Iterator[tuple[int, LogLikelihood | Failure]]:
         """As `score`, of token ids as they are; no pair may be longer than the window and the token behind it."""
         pairs = list(pairs)
+        for pair in pairs:
+            self.check_tokens(pair.ids)
         for index, score in self.engine.score([engines.ScoreRequest(pair.ids, pair.scored) for pair in pairs]):
             pair = pairs[index]
             context = len(pair.ids) - pair.scored
@@ -306,6 +318,7 @@ class LocalModel(TokenizingModel):
 
     def reply(self, request: Generate, prompt: Prompt, lenient: bool = False) -> Reply:
         """The answer to `request`, whose prompt is `prompt`; loads the weights on first use. `lenient`: see constraint."""
+        self.check_tokens(prompt.ids)
         ends = self.ends | {self.tokenizer.start}
         return Reply(request, prompt, self.tokenizer, ends, self.constraint(request, lenient))
 
@@ -316,6 +329,7 @@ class LocalModel(TokenizingModel):
             raise UsageError(f"trace does not know {unknown[0]!r}; it gives logprob, entropy and moments")
         for index, text in enumerate(texts):
             ids = tuple(self.tokenizer.encode([text], special=False)[0])
+            self.check_tokens(ids)
             if len(ids) > self.context_window:
                 raise ContextOverflow(
                     f"text {index} is {len(ids)} tokens; {self.name.text} has a context window of {self.context_window}. "
@@ -342,6 +356,7 @@ class LocalModel(TokenizingModel):
         and (T, V) logits exist at once: for tens or hundreds of tokens."""
         if not 0 < len(ids) <= self.context_window:
             raise ContextOverflow(f"{len(ids)} tokens; {self.name.text} takes 1 to {self.context_window}")
+        self.check_tokens(ids)
         with self._lock:
             if self._reference is None:
                 with loading("loading", self.name.text):

@@ -75,6 +75,9 @@ class TokenizingModel(Model):
         """A token at a time; ends early if cancelled."""
         raise NotImplementedError
 
+    def check_tokens(self, ids: Sequence[int]) -> None:
+        """Raise ModelError for a token id that the network does not know; a file that holds both has none."""
+
     def count(self, prompt: str | Sequence[Message]) -> TokenCount:
         text = prompt if isinstance(prompt, str) else self.render(prompt)
         return exact(len(encode_texts(self.tokenizer, [text])[0]))
