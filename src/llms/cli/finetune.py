@@ -46,7 +46,7 @@ SHARE = FiniteRange(0, 1, max_open=True)
     TRAINING,
     "--patience",
     type=WHOLE,
-    help="Stop after so many validations without improvement, and keep the best weights; 0: neither.  [default: 3 or more, with 20 rows that validate]",
+    help="Stop after so many validations without gain, with the best weights; 0: never.  [default: 3 or more, if 20 rows validate]",
 )
 @option(TRAINING, "--beta", type=FiniteRange(0, min_open=True), help="Of DPO.  [default: 0.1]")
 @option(TRAINING, "--seed", type=WHOLE, help="Of the adapter, order and held-out rows.  [default: 0]")
