@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -343,6 +344,29 @@ def test_a_killed_run_goes_on_with_the_losses_that_it_would_have_had(prepared, t
     assert 0 < resumed[0].first_step < 60
     assert losses(prepared) == pytest.approx(losses(whole), abs=1e-6)
     assert len(losses(prepared)) == 60
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_a_run_in_words_and_it_goes_on_once_there_is_room(text, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("this user cannot mount a small disk")
+    try:
+        wishes = Wishes(tokens=200 * 8 * 32, window=32, step_tokens=8 * 32)
+        prepare(PretrainConfig((text,), disk / "run", layers=2, width=32, vocabulary=300, wishes=wishes))
+        events = train(disk / "run")
+        next(event for event in events if isinstance(event, Saved))
+        (disk / "full").write_bytes(bytes(shutil.disk_usage(disk).free - (4 << 20)))
+        with pytest.raises(LlmsError, match=r"of step \d+ needs about [\d,]+ bytes.*Go on with: llms pretrain"):
+            list(events)
+        assert not is_done(disk / "run")
+        (disk / "full").unlink()
+        resumed = [event for event in train(disk / "run") if isinstance(event, Started)]
+        assert 0 < resumed[0].first_step < 200
+        assert len(losses(disk / "run")) == 200
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def _trains(process: Path, folder: Path) -> bool:

@@ -23,7 +23,12 @@ SHARE = FiniteRange(0, 1, max_open=True)
     default="",
     help="A file of chats, prompts and answers, texts, or preference pairs (.jsonl, .json, .csv).",
 )
-@option(DATA, "--validation", type=SHARE, help="Share of the rows that are never trained.  [default: 0.05]")
+@option(
+    DATA,
+    "--validation",
+    type=SHARE,
+    help="Share of the rows that are never trained; one row at least, with 0 too.  [default: 0.05]",
+)
 @option(
     DATA, "--train-on", type=click.Choice(["answers", "all"]), help="Of chats the answers, or all.  [default: answers]"
 )

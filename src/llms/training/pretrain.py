@@ -24,7 +24,7 @@ from .. import settings
 from ..errors import LlmsError
 from ..tokens.train import END_ID, PAD_ID, TURN_END_ID
 from .allocator import keep_freed_memory
-from .checkpoints import CHECKPOINTS, newest_intact
+from .checkpoints import CHECKPOINTS, newest_intact, refuse_without_space
 from .machine_rate import measure_rate
 from .meter import StepMeter
 from .network import EPSILON, ROTARY_BASE, SPREAD, TrainedNetwork
@@ -74,6 +74,8 @@ def pretrain(recipe: TrainingRecipe, folder: Path, emit: Callable[[Progress], No
     trainer.evaluate()
     if trainer.is_world_process_zero():
         network = trainer.accelerator.unwrap_model(trainer.model)
+        stored = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
+        refuse_without_space(folder, stored, "the trained model")
         save_llama(network, recipe.window, folder)
     emit(Ended(trainer.state.global_step, "done", time.monotonic() - started, str(folder)))
 
