@@ -52,7 +52,7 @@ class ProgressReporter(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """The weights that a run ends with are validated too: they may be the best."""
-        if state.global_step >= state.max_steps and len(self.loop.validation_rows):
+        if state.global_step >= state.max_steps and args.eval_strategy != "no":
             control.should_evaluate = True
 
     def on_evaluate(
