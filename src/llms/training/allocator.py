@@ -3,7 +3,8 @@
 import ctypes
 import sys
 
-TRIM_THRESHOLD, MMAP_MAX = -1, -4  # of mallopt(3)
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # of mallopt(3)
+LARGE = 1 << 18  # bytes
 
 
 def keep_freed_memory() -> bool:
@@ -12,10 +13,24 @@ def keep_freed_memory() -> bool:
     By default it hands blocks of more than 128 kB to 32 MB back to the system, and takes them again page by page, each filled
     with zeros: a sixth of the time of a training step whose tensors are of a few megabytes.
     """
+    return _mallopt({MMAP_MAX: 0, TRIM_THRESHOLD: 2**31 - 1})
+
+
+def free_at_once() -> bool:
+    """Have glibc hand each freed block of LARGE bytes or more back to the system; whether it does so.
+
+    Rows differ in length, so each step's tensors differ in size from the last one's, and a heap that keeps them in pieces was seen
+    to grow from 3.9 GB after the first step of a run to 8.3 GB after its ninetieth. A step takes a fifth less memory so, and a
+    sixteenth more time.
+    """
+    return _mallopt({MMAP_THRESHOLD: LARGE})
+
+
+def _mallopt(options: dict[int, int]) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
+    return all(bool(mallopt(option, value)) for option, value in options.items())

@@ -15,8 +15,8 @@ from .head import install_head
 from .lean import make_lean
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 1e-2}  # relative, of the losses
-# Of the gradients. With tens of tokens and a vocabulary of 49,152 they are 4e-5 from those in float64, by rounding alone.
-GRADIENT_TOLERANCE = {torch.float32: 2e-4, torch.bfloat16: 3e-2, torch.float16: 1e-2}
+# Of the gradients. By rounding alone they are 1e-3 from those in float64, in the network's own way, where rows are of random tokens.
+GRADIENT_TOLERANCE = {torch.float32: 4e-3, torch.bfloat16: 3e-2, torch.float16: 1e-2}
 PROVED_ROWS = 4
 PROVED_TOKENS = 128  # of each row: their logits, copied some five times, must not be the most a run takes
 

@@ -18,14 +18,13 @@ from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
-from ..engine.resident import give_back
 from ..models.local.checkpoint import read_json
+from .allocator import free_at_once
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
 from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack
 from .feed import Rows, passes_per_step
 from .head import install_head
-from .heap import HeapTrimmer
 from .loop import PairTrainer, RowLoop, RowTrainer
 from .passes import choose_way
 from .progress import Ended, Noticed, Progress, Started
@@ -54,6 +53,8 @@ def train_rows(
     """
     started = time.monotonic()
     use_cores(recipe.device)
+    if recipe.device == "cpu":
+        free_at_once()
     with _quiet():
         loop = _loop(recipe, folder, rows, validation)
         model = loop.network
@@ -62,8 +63,6 @@ def train_rows(
         way, reasons = choose_way(model, network, Rows(rows).__getitems__([0, 1, 2, 3][: len(rows)]), recipe.packing)
         for reason in reasons:
             emit(Noticed(f"{reason}; {way.name} instead"))
-        if recipe.device == "cpu":
-            give_back()  # of the proof
         if isinstance(loop, PairTrainer) and loop.reference is not None:
             install_head(loop.reference)
             loop.reference.eval()
@@ -73,8 +72,6 @@ def train_rows(
         reporter = ProgressReporter(loop, recipe, emit)
         loop.remove_callback(PrinterCallback)
         loop.add_callback(reporter)
-        if recipe.device == "cpu":
-            loop.add_callback(HeapTrimmer())
         loop.run_folder, loop.emit = folder, emit
         newest, torn = newest_intact(folder)
         for reason in torn:
