@@ -6,7 +6,7 @@ from math import floor, log10
 WIDTH, HEIGHT = 940, 760
 LEFT, TOP, GAP_X, GAP_Y = 78, 118, 92, 84
 PANEL_W, PANEL_H = 356, 236
-MARKS = {"float32": "circle", "bfloat16": "square", "int8": "diamond", "nf4": "triangle", "GGUF": "cross"}
+MARKS = {"float32": "circle", "bfloat16": "square", "int8": "diamond", "nf4": "triangle", "GGUF": "hexagon"}
 LIGHT = {"float32": "#1f4e9c", "bfloat16": "#0b7a5a", "int8": "#a65a00", "nf4": "#a3195b", "GGUF": "#5b3fa8"}
 DARK = {"float32": "#8ab4f8", "bfloat16": "#7fd6a0", "int8": "#f0c674", "nf4": "#ff9cc8", "GGUF": "#c3a6ff"}
 ADAPTER = " + adapter"
@@ -136,7 +136,7 @@ def _mark(form: str, x: float, y: float, hollow: bool = False) -> str:
         "square": f"M{x - 5:.1f} {y - 5:.1f}h10v10h-10z",
         "diamond": f"M{x:.1f} {y - 6.5:.1f}l6.5 6.5l-6.5 6.5l-6.5 -6.5z",
         "triangle": f"M{x:.1f} {y - 6:.1f}l6 11h-12z",
-        "cross": f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10",
+        "hexagon": f"M{x - 6:.1f} {y:.1f}l3 -5.2h6l3 5.2l-3 5.2h-6z",
     }
     return f'<path {style} d="{paths[kind]}"/>'
 

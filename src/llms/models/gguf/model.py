@@ -58,7 +58,7 @@ def open_gguf(name: Name, workers: int = 1, chat: bool = False) -> "GgufModel":
 
 
 def _adapter(name: Name) -> Path | Adapter | None:
-    """What `adapter=` names: a GGUF file, or an adapter as PEFT saves it. Raises ModelError, UnknownName."""
+    """The file, or the folder as PEFT saves it, that `adapter=` names; None without one. Raises ModelError, UnknownName."""
     if "adapter" not in name.options:
         return None
     path = Path(name.options["adapter"]).expanduser()
