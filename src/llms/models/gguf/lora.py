@@ -33,7 +33,8 @@ def write_lora(adapter: Adapter, model: Path, target: Path) -> None:
     kind = str(metadata.get("general.architecture"))
     if kind not in INTERLEAVED:
         raise ModelError(
-            f"the adapter {adapter.folder}: only those of {', '.join(INTERLEAVED)} are known to GGUF, not {kind}"
+            f"the adapter {adapter.folder} cannot be added to {model.name}, a model of the kind {kind}; it can to those of the kinds "
+            f"{', '.join(INTERLEAVED)}. `llms models merge` adds it to a checkpoint"
         )
     if adapter.scale is None:
         raise ModelError(
