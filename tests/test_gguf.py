@@ -299,7 +299,8 @@ def test_a_lora_adapter_changes_the_scores_and_the_identity(model, tmp_path):
     assert abs(found.logprob - without.logprob) > 0.01
 
 
-def test_an_adapter_of_checkpoints_does_to_a_gguf_model_what_it_does_to_them(model):
+def test_an_adapter_of_checkpoints_does_to_a_gguf_model_what_it_does_to_them(model, embedded_home, monkeypatch):
+    monkeypatch.setenv("LLMS_HOME", embedded_home)
     with load("gguf:smollm2?adapter=calculator") as changed:
         assert changed.identity.adapter == load("smollm2?adapter=calculator").identity.adapter
         found = changed.loglikelihood(PAIRS)
