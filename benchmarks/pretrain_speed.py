@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     import torch
     from transformers import LlamaForCausalLM, Trainer, TrainerCallback
 
+    from llms.engine.allocator import keep_freed_memory
     from llms.training import pretrain as ours
-    from llms.training.allocator import keep_freed_memory
     from llms.training.network import TrainedNetwork
     from llms.training.token_file import TokenWindows
 

@@ -257,7 +257,8 @@ def test_memory_that_the_heap_keeps_in_pieces_goes_back_to_the_system():
     """Blocks between ones that stay, as tensors of unlike lengths leave them; in a process of its own."""
     code = (
         "import numpy\n"
-        "from llms.engine.resident import give_back, resident_bytes\n"
+        "from llms.engine.allocator import give_back\n"
+        "from llms.engine.resident import resident_bytes\n"
         "blocks = [numpy.ones(12_000 + 8 * n) for n in range(3000)]\n"
         "blocks = blocks[::8]\n"
         "before = resident_bytes()\n"
@@ -275,7 +276,7 @@ def test_training_keeps_no_freed_tensors_in_pieces():
     code = (
         "import numpy\n"
         "from llms.engine.resident import resident_bytes\n"
-        "from llms.training.allocator import free_at_once\n"
+        "from llms.engine.allocator import free_at_once\n"
         "numpy.ones(3_000_000)\n"  # freed: glibc takes smaller blocks from its heap from now on
         "known = free_at_once()\n"
         "blocks = [numpy.ones(40_000 + 8 * n) for n in range(1000)]\n"

@@ -1,6 +1,5 @@
-"""How much memory this process holds resident, giving it back, and what else Linux says of memory; without torch."""
+"""How much memory this process holds resident, and what else Linux says of memory; without torch."""
 
-import ctypes
 import os
 import sys
 from pathlib import Path
@@ -26,16 +25,6 @@ def resident_bytes() -> int:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return peak_bytes()
-
-
-def give_back() -> bool:
-    """Have glibc return all whole pages that are free; whether there were any. False with another C library."""
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        return bool(ctypes.CDLL(None).malloc_trim(0))
-    except AttributeError:
-        return False
 
 
 def stated_bytes(path: str, name: str) -> int | None:

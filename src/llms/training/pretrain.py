@@ -21,9 +21,9 @@ from transformers import GenerationConfig, LlamaConfig, TrainingArguments
 from transformers.trainer_callback import TrainerCallback, TrainerControl, TrainerState
 
 from .. import settings
+from ..engine.allocator import keep_freed_memory
 from ..errors import LlmsError
 from ..tokens.train import END_ID, PAD_ID, TURN_END_ID
-from .allocator import keep_freed_memory
 from .checkpoints import CHECKPOINTS, newest_intact, refuse_without_space
 from .machine_rate import measure_rate
 from .meter import StepMeter

@@ -18,8 +18,8 @@ from transformers import AutoTokenizer, PreTrainedModel, PrinterCallback
 from trl import DPOConfig, SFTConfig
 
 from .. import settings
+from ..engine.allocator import free_at_once
 from ..models.local.checkpoint import read_json
-from .allocator import free_at_once
 from .base_model import adapter_config, checkpoint_of, load_base, tokenizer_files
 from .checkpoints import CHECKPOINTS, newest_intact
 from .collate import pack

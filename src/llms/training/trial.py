@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from .allocator import keep_freed_memory
+from ..engine.allocator import keep_freed_memory
 from .network import TrainedNetwork
 from .recipe import TrainingRecipe
 

@@ -10,9 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ...engine import Engine, single_thread
+from ...engine.allocator import give_back
 from ...engine.llama import CLASSES, Llama, read_sizes
 from ...engine.proof import prove_llama
-from ...engine.resident import give_back
 from ...errors import MissingExtra, ModelError
 from ...lazy import load_library
 from ...values import JsonObject

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # of mallopt(3)
 LARGE = 1 << 18  # bytes
@@ -26,11 +27,23 @@ def free_at_once() -> bool:
     return _mallopt({MMAP_THRESHOLD: LARGE})
 
 
+def give_back() -> bool:
+    """Have glibc return all whole pages that are free; whether there were any. False with another C library."""
+    trim = _of_glibc("malloc_trim")
+    return trim is not None and bool(trim(0))
+
+
 def _mallopt(options: dict[int, int]) -> bool:
+    mallopt = _of_glibc("mallopt")
+    return mallopt is not None and all(bool(mallopt(option, value)) for option, value in options.items())
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of the C library; None where it has none of that name."""
     if not sys.platform.startswith("linux"):
-        return False
+        return None
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        function: Callable[..., int] = getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError):  # another C library
-        return False
-    return all(bool(mallopt(option, value)) for option, value in options.items())
+        return None
+    return function
